@@ -1,0 +1,1 @@
+//! berth: words into Engine API requests, answers into text.

@@ -1,0 +1,1 @@
+//! berthd: the Docker Engine API over HTTP, on top of the engine.

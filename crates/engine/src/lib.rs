@@ -1,0 +1,1 @@
+//! What Docker means by container, image, network and volume. No HTTP, no wire types, no terminal.

@@ -1,0 +1,1 @@
+//! Container networks over netlink and nftables, every operation with its inverse.

@@ -1,0 +1,1 @@
+//! Formats of the Open Container Initiative as values: image references, digests, manifests, configs. No I/O.

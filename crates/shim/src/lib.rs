@@ -1,0 +1,1 @@
+//! One process per container: creates it, keeps its stdio, writes its log, records its exit. No threads, no async.

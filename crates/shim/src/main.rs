@@ -1,0 +1,2 @@
+//! berth-shim
+fn main() {}
