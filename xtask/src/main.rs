@@ -1,2 +1,51 @@
-//! The developer commands.
-fn main() {}
+//! The developer's commands: `cargo xtask check | tidy | test | demo | bench`.
+
+use std::process::ExitCode;
+
+mod bench;
+mod check;
+mod demo;
+mod host;
+mod run;
+mod test;
+mod tidy;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  demo            build berth, make an image from Debian packages, run it, show what it did, clean up
+  test [FILTER]   install what the tests need, then check, build and run every test (or those that match)
+  check           rustfmt, clippy with every warning an error, tidy
+  tidy            layers, budgets and promises of absence of ARCHITECTURE.md
+  bench [ROW...]  measure against the installed peers and write docs/performance.md
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[] as &[String]),
+    };
+    let result = match command {
+        "bench" => bench::main(rest),
+        "check" => check::main(),
+        "demo" => demo::main(),
+        "test" => test::main(rest),
+        "tidy" => tidy::main(),
+        "help" | "-h" | "--help" => {
+            run::say(USAGE);
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            run::complain(&format!("xtask: no command {other:?}\n\n{USAGE}"));
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::complain(&format!("xtask {command}: {error:#}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,13 @@
-//! End-to-end test harness.
+//! End-to-end harness: a private `berthd` in a root of its own, images made on the spot, programs run under
+//! a time-out, and one check that every test ends with: nothing is left.
+//!
+//! Programs come from `BERTH_TEST_PROGRAMS` or from the folder that cargo built this test into.
+
+pub mod daemon;
+pub mod image;
+pub mod leaks;
+pub mod programs;
+pub mod pty;
+
+pub use daemon::Berth;
+pub use programs::Ran;

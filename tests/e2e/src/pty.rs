@@ -1,0 +1,105 @@
+//! A program on a terminal of its own, typed at and read from.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::programs::{self, PATIENCE};
+
+/// A program under a pseudo-terminal of 24 rows and 80 columns.
+pub struct Terminal {
+    master: File,
+    child: Child,
+    seen: String,
+}
+
+impl Terminal {
+    /// Starts `command` with the terminal as its standard streams.
+    pub fn spawn(command: &mut Command) -> Result<Self> {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        grantpt(&master)?;
+        unlockpt(&master)?;
+        let name = ptsname(&master, Vec::new())?;
+        let slave = File::options().read(true).write(true).open(name.to_str()?)?;
+        rustix::termios::tcsetwinsize(
+            &slave,
+            rustix::termios::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 },
+        )?;
+        let child = command
+            .env("TERM", "xterm")
+            .stdin(OwnedFd::from(slave.try_clone()?))
+            .stdout(OwnedFd::from(slave.try_clone()?))
+            .stderr(OwnedFd::from(slave))
+            .spawn()
+            .with_context(|| format!("cannot run {command:?}"))?;
+        // `Command` keeps its copies of the slave; the end of the terminal must be seen.
+        command
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        Ok(Self { master: File::from(master), child, seen: String::new() })
+    }
+
+    /// Types `text`.
+    pub fn send(&mut self, text: &str) -> Result<()> {
+        self.master.write_all(text.as_bytes()).context("cannot type at the terminal")
+    }
+
+    /// Changes the size of the terminal and tells the program.
+    pub fn resize(&mut self, rows: u16, cols: u16) -> Result<()> {
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.master, size)?;
+        // The program has no controlling terminal here, so the kernel sends it no SIGWINCH.
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::WINCH)?;
+        Ok(())
+    }
+
+    /// Reads until `words` have appeared since the last call; gives what was read up to and with them.
+    pub fn expect(&mut self, words: &str) -> Result<String> {
+        let start = Instant::now();
+        loop {
+            if let Some(at) = self.seen.find(words) {
+                let rest = self.seen.split_off(at + words.len());
+                return Ok(std::mem::replace(&mut self.seen, rest));
+            }
+            let left = PATIENCE.saturating_sub(start.elapsed());
+            if left.is_zero() || !self.read(left)? {
+                bail!("no {words:?} on the terminal; seen: {:?}", self.seen);
+            }
+        }
+    }
+
+    /// Waits for the program's end; gives its exit code and what was still printed.
+    pub fn wait(mut self) -> Result<(i32, String)> {
+        while self.read(PATIENCE)? {}
+        let status = programs::wait(&mut self.child, PATIENCE)?.context("the program did not end")?;
+        Ok((status.code().unwrap_or(-1), self.seen))
+    }
+
+    /// One read within `patience`; false at the end of the terminal or when nothing came.
+    fn read(&mut self, patience: Duration) -> Result<bool> {
+        let mut polled = [PollFd::new(&self.master, PollFlags::IN)];
+        let timeout = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
+        if poll(&mut polled, Some(&timeout))? == 0 {
+            return Ok(false);
+        }
+        let mut buffer = [0; 4096];
+        match self.master.read(&mut buffer) {
+            Ok(0) => Ok(false),
+            Ok(count) => {
+                self.seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+                Ok(true)
+            }
+            // EIO: every slave is closed (pty(7)).
+            Err(error) if error.raw_os_error() == Some(5) => Ok(false),
+            Err(error) => Err(error).context("cannot read the terminal"),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `cargo xtask test`: install, check, build once, run everything.
+
+use anyhow::Result;
+
+use crate::{check, host, run};
+
+/// Runs every test; with `filter`, only tests whose name contains it, and without the checks of the source.
+pub(crate) fn main(filter: &[String]) -> Result<()> {
+    host::install(host::BUILD)?;
+    host::install(host::IMAGE)?;
+    host::install(host::PEERS)?;
+    let python = host::python_sdk()?;
+    if filter.is_empty() {
+        check::main()?;
+    }
+    run::step("build");
+    run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;
+    run::step("test");
+    let mut tests = run::cargo(["test", "--workspace", "--no-fail-fast", "--"]);
+    tests.args(filter).env("BERTH_TEST_PYTHON", python).env("BERTH_TEST_PROGRAMS", run::programs("debug")?);
+    run::run(&mut tests)
+}
