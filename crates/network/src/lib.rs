@@ -1,1 +1,19 @@
 //! Container networks over netlink and nftables, every operation with its inverse.
+//!
+//! [`Network`] is the whole facade: it makes network namespaces, joins them to the default bridge,
+//! and takes everything back. What a container needs is held by its namespace (the veth pair dies
+//! with it); what the kernel does not collect is named after the container and found by
+//! [`Network::sweep`]. [`files`] computes `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`.
+
+mod config;
+mod endpoint;
+mod error;
+pub mod files;
+mod manager;
+mod model;
+
+pub use config::{AddressPool, BridgeConfig, Config, DnsConfig};
+pub use endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PortRequest, Protocol, PublishedPort};
+pub use error::{Error, Result};
+pub use manager::{Network, SweepReport};
+pub use model::{IpamPool, NetworkInfo};

@@ -1,0 +1,112 @@
+//! What can go wrong with a network, in words for the person who asked.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use ipnet::Ipv4Net;
+use rustix::io::Errno;
+
+use crate::endpoint::Protocol;
+
+/// Result of every operation here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An operation on a network that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel refused a netlink request. `detail` is its own explanation, when it gave one.
+    #[error("{action}: {errno}{}", detail.as_ref().map(|d| format!(" ({d})")).unwrap_or_default())]
+    Kernel {
+        /// What was being done.
+        action: String,
+        /// The kernel's error number.
+        errno: Errno,
+        /// The kernel's message (extended acknowledgement).
+        detail: Option<String>,
+    },
+    /// A system call failed.
+    #[error("{action}: {errno}")]
+    System {
+        /// What was being done.
+        action: String,
+        /// The error number.
+        errno: Errno,
+    },
+    /// An answer of the kernel that cannot be read.
+    #[error("unreadable netlink answer: {0}")]
+    Malformed(&'static str),
+    /// A record of ours cannot be read or written.
+    #[error("network record {path}: {source}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The daemon's network options contradict each other or the machine.
+    #[error("{0}")]
+    Config(String),
+    /// Every candidate subnet overlaps a network that this machine is already part of.
+    #[error(
+        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network"
+    )]
+    NoFreeSubnet,
+    /// The subnet has no address left.
+    #[error("no available IPv4 addresses on this network's address pools: {name} ({subnet})")]
+    Exhausted {
+        /// Name of the network.
+        name: String,
+        /// Its pool.
+        subnet: Ipv4Net,
+    },
+    /// The requested address belongs to somebody else.
+    #[error("Address already in use: {0}")]
+    AddressInUse(Ipv4Addr),
+    /// The requested address is not in the subnet.
+    #[error("invalid address {ip}: it does not belong to any of this network's subnets ({subnet})")]
+    AddressOutside {
+        /// The address.
+        ip: Ipv4Addr,
+        /// The subnet.
+        subnet: Ipv4Net,
+    },
+    /// The requested host port belongs to somebody else.
+    #[error("Bind for {host_ip}:{host_port} failed: port is already allocated")]
+    PortAllocated {
+        /// Host address.
+        host_ip: Ipv4Addr,
+        /// Host port.
+        host_port: u16,
+        /// The protocol.
+        protocol: Protocol,
+    },
+    /// No port of the requested range is free.
+    #[error("all ports are allocated in {first}-{last}/{protocol}")]
+    PortsExhausted {
+        /// First port of the range.
+        first: u16,
+        /// Last port of the range.
+        last: u16,
+        /// The protocol.
+        protocol: Protocol,
+    },
+    /// The container already has an endpoint.
+    #[error("container {0} is already attached to network bridge")]
+    AlreadyAttached(String),
+}
+
+impl Error {
+    /// A failed system call, for `map_err`.
+    pub(crate) fn system(action: impl Into<String>) -> impl FnOnce(Errno) -> Self {
+        let action = action.into();
+        move |errno| Self::System { action, errno }
+    }
+
+    /// The kernel's error number, when that is what this is.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Kernel { errno, .. } | Self::System { errno, .. } => Some(*errno),
+            _ => None,
+        }
+    }
+}
