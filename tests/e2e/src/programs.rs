@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -49,10 +49,19 @@ impl Ran {
     }
 }
 
+static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+
+/// Takes our programs from `dir` from now on; the first call counts.
+pub fn take_from(dir: PathBuf) {
+    PROGRAMS.get_or_init(|| dir);
+}
+
 /// A program of ours, built before the tests.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let dir = match std::env::var_os("BERTH_TEST_PROGRAMS") {
-        Some(dir) => PathBuf::from(dir),
+    let chosen =
+        PROGRAMS.get().cloned().or_else(|| std::env::var_os("BERTH_TEST_PROGRAMS").map(PathBuf::from));
+    let dir = match chosen {
+        Some(dir) => dir,
         None => {
             let test = std::env::current_exe().context("cannot find this test's own program")?;
             test.ancestors()
