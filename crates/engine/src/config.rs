@@ -1,0 +1,219 @@
+//! What an engine is opened with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::container::{LogConfig, Ulimit};
+
+/// Settings of one engine; the rim reads them from flags and `daemon.json`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Images, containers, volumes (`/var/lib/berth`).
+    pub data_root: PathBuf,
+    /// State that ends with the machine (`/run/berth`).
+    pub exec_root: PathBuf,
+    /// Tag that keeps this instance's bridge, rules and cgroups apart; empty for the default data root. See [`Config::tag_of`].
+    pub tag: String,
+    /// The `berth-shim` program.
+    pub shim: PathBuf,
+    /// The `docker-init`-like program, if there is one beside the shim's own.
+    pub init_path: Option<PathBuf>,
+    /// Runtime used when a container names none.
+    pub default_runtime: String,
+    /// Runtimes by name. The built-in one is `berth`, and answers to `runc` too.
+    pub runtimes: BTreeMap<String, Runtime>,
+    /// Log driver and options of containers that name none.
+    pub log: LogConfig,
+    /// Limits of containers that set none of this name.
+    pub default_ulimits: Vec<Ulimit>,
+    /// Cgroup above all containers; empty = `/berth` or `/berth-<tag>`.
+    pub cgroup_parent: String,
+    /// Who makes cgroups.
+    pub cgroup_driver: CgroupDriver,
+    /// `private` or `host`; empty = private on v2, host on v1.
+    pub default_cgroupns_mode: String,
+    /// `private` or `shareable`; empty = private.
+    pub default_ipc_mode: String,
+    /// Bytes of `/dev/shm` by default; 0 = 64 MiB.
+    pub default_shm_size: i64,
+    /// `overlay2`, `vfs`; empty = the best that works.
+    pub storage_driver: String,
+    /// Storage options, `name=value`.
+    pub storage_opts: Vec<String>,
+    /// Name servers, options and search domains of containers that name none.
+    pub dns: DnsDefaults,
+    /// Every container gets an init, unless it says otherwise.
+    pub init: bool,
+    /// The default bridge.
+    pub bridge: BridgeConfig,
+    /// `no-new-privileges` for every container.
+    pub no_new_privileges: bool,
+    /// A seccomp profile file, `unconfined`, or empty for the built-in one.
+    pub seccomp_profile: String,
+    /// The engine's own labels (`info`).
+    pub labels: Vec<String>,
+    /// Seconds that shutdown waits for containers (only without live-restore; kept for `info`).
+    pub shutdown_timeout: i64,
+    /// Debug logging is on (`info`).
+    pub debug: bool,
+}
+
+/// Resolver defaults.
+#[derive(Debug, Clone, Default)]
+pub struct DnsDefaults {
+    /// Name servers.
+    pub servers: Vec<String>,
+    /// Options.
+    pub options: Vec<String>,
+    /// Search domains.
+    pub search: Vec<String>,
+    /// What `host-gateway` means in `--add-host`; empty = the bridge's gateway.
+    pub host_gateway_ip: String,
+}
+
+/// A runtime that containers can name.
+#[derive(Debug, Clone, Default)]
+pub struct Runtime {
+    /// Program; empty = built in.
+    pub path: String,
+    /// Arguments before the runtime's command.
+    pub args: Vec<String>,
+}
+
+/// Who makes cgroups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CgroupDriver {
+    /// Directories of the cgroup file systems.
+    #[default]
+    Cgroupfs,
+    /// Scopes of systemd.
+    Systemd,
+}
+
+impl CgroupDriver {
+    /// Docker's word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cgroupfs => "cgroupfs",
+            Self::Systemd => "systemd",
+        }
+    }
+}
+
+/// The default bridge.
+#[derive(Debug, Clone)]
+pub struct BridgeConfig {
+    /// `--bridge`: name of an existing bridge, `none`, or empty for our own.
+    pub name: String,
+    /// `--bip`: address and prefix of the bridge.
+    pub bip: String,
+    /// `--fixed-cidr`: addresses that are handed out.
+    pub fixed_cidr: String,
+    /// `--default-gateway`.
+    pub default_gateway: String,
+    /// `--mtu`; 0 = of the default route, or 1500.
+    pub mtu: u32,
+    /// `--icc`: containers may talk to each other.
+    pub icc: bool,
+    /// `--ip`: host address of published ports.
+    pub default_host_ip: String,
+    /// `--iptables`: firewall rules are made.
+    pub firewall: bool,
+    /// `--ip-forward`.
+    pub ip_forward: bool,
+    /// `--ip-masq`.
+    pub masquerade: bool,
+    /// `--ipv6`.
+    pub ipv6: bool,
+    /// `--default-address-pool`: (base, size).
+    pub address_pools: Vec<(String, u8)>,
+}
+
+impl Default for BridgeConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            bip: String::new(),
+            fixed_cidr: String::new(),
+            default_gateway: String::new(),
+            mtu: 0,
+            icc: true,
+            default_host_ip: String::new(),
+            firewall: true,
+            ip_forward: true,
+            masquerade: true,
+            ipv6: false,
+            address_pools: Vec::new(),
+        }
+    }
+}
+
+/// Data root of the default instance.
+pub const DEFAULT_DATA_ROOT: &str = "/var/lib/berth";
+/// Exec root of the default instance.
+pub const DEFAULT_EXEC_ROOT: &str = "/run/berth";
+/// Name of the built-in runtime.
+pub const BUILT_IN_RUNTIME: &str = "berth";
+
+impl Config {
+    /// Docker's defaults over these two roots; the shim is looked for beside the running program.
+    #[must_use]
+    pub fn new(data_root: PathBuf, exec_root: PathBuf) -> Self {
+        let tag = Self::tag_of(&data_root);
+        Self {
+            data_root,
+            exec_root,
+            tag,
+            shim: beside_program("berth-shim"),
+            init_path: None,
+            default_runtime: BUILT_IN_RUNTIME.to_owned(),
+            runtimes: BTreeMap::new(),
+            log: LogConfig { driver: "json-file".to_owned(), options: BTreeMap::new() },
+            default_ulimits: Vec::new(),
+            cgroup_parent: String::new(),
+            cgroup_driver: CgroupDriver::Cgroupfs,
+            default_cgroupns_mode: String::new(),
+            default_ipc_mode: String::new(),
+            default_shm_size: 0,
+            storage_driver: String::new(),
+            storage_opts: Vec::new(),
+            dns: DnsDefaults::default(),
+            init: false,
+            bridge: BridgeConfig::default(),
+            no_new_privileges: false,
+            seccomp_profile: String::new(),
+            labels: Vec::new(),
+            shutdown_timeout: 15,
+            debug: false,
+        }
+    }
+
+    /// The instance tag of a data root: empty for the default one, else the first 8 hex digits of its path's SHA-256.
+    #[must_use]
+    pub fn tag_of(data_root: &std::path::Path) -> String {
+        use sha2::Digest as _;
+        use std::os::unix::ffi::OsStrExt as _;
+        if data_root == std::path::Path::new(DEFAULT_DATA_ROOT) {
+            return String::new();
+        }
+        let digest = sha2::Sha256::digest(data_root.as_os_str().as_bytes());
+        hex::encode(&digest[..4])
+    }
+
+    /// Cgroup above all containers of this instance.
+    #[must_use]
+    pub fn cgroup_parent(&self) -> String {
+        match (self.cgroup_parent.is_empty(), self.tag.is_empty()) {
+            (false, _) => self.cgroup_parent.clone(),
+            (true, true) => "/berth".to_owned(),
+            (true, false) => format!("/berth-{}", self.tag),
+        }
+    }
+}
+
+/// A program in the directory of the running one.
+fn beside_program(name: &str) -> PathBuf {
+    let exe = std::env::current_exe().unwrap_or_default();
+    exe.parent().map_or_else(|| PathBuf::from(name), |dir| dir.join(name))
+}

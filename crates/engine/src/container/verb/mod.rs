@@ -1,0 +1,29 @@
+//! One verb, one file: each is an `impl Engine` of its methods beside the types of its request and answer.
+
+mod attach;
+mod create;
+mod exec;
+mod inspect;
+mod kill;
+mod list;
+mod logs;
+mod pause;
+mod remove;
+mod rename;
+mod resize;
+mod start;
+mod stop;
+mod top;
+mod update;
+mod wait;
+
+pub use attach::{AttachOptions, Attached, Chunk, Source};
+pub use create::{CreateRequest, Created};
+pub use exec::{Exec, ExecConfig, ExecStart, ExecStarted};
+pub use list::{ListOptions, Listed, Size};
+pub use logs::{LogEntry, Logs, LogsOptions, Tail};
+pub use remove::RemoveOptions;
+pub use stop::StopOptions;
+pub use top::Top;
+pub use update::Update;
+pub use wait::{WaitCondition, WaitResult, Waiter};

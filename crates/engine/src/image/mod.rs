@@ -1,0 +1,16 @@
+//! Images as Docker sees them, over crate `store`.
+
+mod model;
+mod verb;
+
+pub use model::*;
+
+/// Go's name of the host's architecture, as images and Docker's answers use it.
+#[must_use]
+pub fn go_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}

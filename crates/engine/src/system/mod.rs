@@ -1,0 +1,6 @@
+//! The engine about itself.
+
+mod model;
+mod verb;
+
+pub use model::*;

@@ -1,0 +1,122 @@
+//! The nouns of `version`, `info` and `system df`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::{CgroupDriver, Runtime};
+use crate::container::Container;
+use crate::image::Image;
+use crate::volume::Volume;
+
+/// What the engine is and where it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// Berth's version.
+    pub version: String,
+    /// Commit it was built from, or empty.
+    pub git_commit: String,
+    /// When it was built, or empty.
+    pub build_time: String,
+    /// `linux`.
+    pub os: String,
+    /// Go's name of the architecture (`amd64`).
+    pub arch: String,
+    /// `uname -r`.
+    pub kernel: String,
+}
+
+/// The engine's state in numbers and names.
+#[derive(Debug, Clone)]
+pub struct Info {
+    /// Stable id of this data root.
+    pub id: String,
+    /// Containers by status.
+    pub running: usize,
+    /// Frozen ones.
+    pub paused: usize,
+    /// All others.
+    pub stopped: usize,
+    /// Images.
+    pub images: usize,
+    /// Storage driver.
+    pub storage_driver: String,
+    /// Its properties, in order.
+    pub driver_status: Vec<(String, String)>,
+    /// Data root.
+    pub data_root: String,
+    /// Memory limits work.
+    pub memory_limit: bool,
+    /// Swap limits work.
+    pub swap_limit: bool,
+    /// CPU period and quota work.
+    pub cpu_cfs: bool,
+    /// CPU shares work.
+    pub cpu_shares: bool,
+    /// CPU sets work.
+    pub cpu_set: bool,
+    /// Process limits work.
+    pub pids_limit: bool,
+    /// Oom-kill-disable works (v1 only).
+    pub oom_kill_disable: bool,
+    /// Packets are forwarded.
+    pub ipv4_forwarding: bool,
+    /// Debug logging.
+    pub debug: bool,
+    /// Open file descriptors.
+    pub fds: usize,
+    /// Tokio tasks.
+    pub tasks: usize,
+    /// Listeners to events.
+    pub events_listeners: usize,
+    /// Log drivers.
+    pub log_drivers: Vec<String>,
+    /// Default log driver.
+    pub default_log_driver: String,
+    /// Volume drivers.
+    pub volume_drivers: Vec<String>,
+    /// Network drivers.
+    pub network_drivers: Vec<String>,
+    /// Who makes cgroups.
+    pub cgroup_driver: CgroupDriver,
+    /// 1 or 2.
+    pub cgroup_version: u8,
+    /// `uname -r`.
+    pub kernel: String,
+    /// `PRETTY_NAME` of the host.
+    pub operating_system: String,
+    /// `VERSION_ID` of the host.
+    pub os_version: String,
+    /// `uname -m`.
+    pub machine: String,
+    /// CPUs.
+    pub cpus: usize,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Host name.
+    pub name: String,
+    /// The engine's labels.
+    pub labels: Vec<String>,
+    /// Runtimes by name.
+    pub runtimes: BTreeMap<String, Runtime>,
+    /// Default runtime.
+    pub default_runtime: String,
+    /// `name=seccomp,profile=builtin`, `name=cgroupns`, …
+    pub security_options: Vec<String>,
+    /// The init's program.
+    pub init_binary: String,
+    /// What works not as it should.
+    pub warnings: Vec<String>,
+}
+
+/// What takes space.
+#[derive(Debug, Clone, Default)]
+pub struct DiskUsage {
+    /// Bytes of all layers, each counted once.
+    pub layers_size: u64,
+    /// Images, with the bytes they share with others.
+    pub images: Vec<(Arc<Image>, u64)>,
+    /// Containers, with (written, whole root) bytes.
+    pub containers: Vec<(Arc<Container>, crate::container::Size)>,
+    /// Volumes, with bytes and how many containers use each.
+    pub volumes: Vec<(Volume, u64, usize)>,
+}
