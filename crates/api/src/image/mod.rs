@@ -1,0 +1,80 @@
+//! Images: what is answered.
+#![expect(missing_docs, reason = "the fields are the Engine API's, documented in its reference")]
+
+mod inspect;
+mod summary;
+
+use std::collections::BTreeMap;
+
+use crate::wire::{is_default, null_if_empty};
+
+pub use inspect::{DriverData, InspectResponse, Metadata, RootFs, RootFsStorage, Snapshot, Storage};
+pub use summary::{ImageData, ImageSize, ManifestSize, ManifestSummary, Summary};
+
+wire! {
+    /// A line of `GET /images/{name}/history`.
+    #[serde(rename_all = "PascalCase")]
+    pub struct HistoryItem {
+        pub id: String,
+        /// Seconds since the epoch.
+        pub created: i64,
+        pub created_by: String,
+        #[serde(serialize_with = "null_if_empty")]
+        pub tags: Vec<String>,
+        pub size: i64,
+        pub comment: String,
+    }
+
+    /// A line of `DELETE /images/{name}`: one of the two is set.
+    #[serde(rename_all = "PascalCase")]
+    pub struct DeleteItem {
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub untagged: String,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub deleted: String,
+    }
+
+    /// Answer of `POST /images/prune`.
+    #[serde(rename_all = "PascalCase")]
+    pub struct PruneResponse {
+        #[serde(serialize_with = "null_if_empty")]
+        pub images_deleted: Vec<DeleteItem>,
+        pub space_reclaimed: u64,
+    }
+
+    /// An OCI content descriptor.
+    #[serde(rename_all = "camelCase")]
+    pub struct Descriptor {
+        pub media_type: String,
+        pub digest: String,
+        pub size: i64,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub urls: Vec<String>,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub annotations: BTreeMap<String, String>,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub data: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub platform: Option<Platform>,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub artifact_type: String,
+    }
+
+    /// An OCI platform.
+    pub struct Platform {
+        pub architecture: String,
+        pub os: String,
+        #[serde(rename = "os.version", skip_serializing_if = "String::is_empty")]
+        pub os_version: String,
+        #[serde(rename = "os.features", skip_serializing_if = "is_default")]
+        pub os_features: Vec<String>,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub variant: String,
+    }
+
+    /// Answer of `POST /commit`.
+    #[serde(rename_all = "PascalCase")]
+    pub struct IdResponse {
+        pub id: String,
+    }
+}
