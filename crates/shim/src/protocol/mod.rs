@@ -16,11 +16,12 @@ pub use error::{ErrorKind, ErrorReply};
 pub use event::Event;
 pub use frame::{FrameError, FrameReader, MAX_FDS, MAX_FRAME, encode, send, send_some};
 pub use reply::{
-    Attached, Created, ExecState, ExitRecord, HelloReply, Reply, ServerFrame, StartedReply, StateReply, Status,
+    Attached, Created, ExecState, ExitRecord, HelloReply, Reply, ServerFrame, StartedReply, StateReply,
+    Status,
 };
 pub use request::{
-    AttachRequest, CgroupDriver, CgroupRequest, ClientFrame, CreateRequest, ExecRequest, KillRequest, LogRequest,
-    Request, ResizeRequest, RuntimeRequest,
+    AttachRequest, CgroupDriver, CgroupRequest, ClientFrame, CreateRequest, ExecRequest, KillRequest,
+    LogRequest, Request, ResizeRequest, RuntimeRequest,
 };
 
 /// The version of this protocol. It grows when a frame changes so that an older peer would misread it.
