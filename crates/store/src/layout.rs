@@ -1,0 +1,144 @@
+//! The whole tree on disk, drawn once. No other file spells a path below the store's directory.
+//!
+//! ```text
+//! <dir>/                         0700
+//! ├── version                    format version, "1\n"
+//! ├── lock                       held (flock) by the process that has the store open
+//! ├── refs.json                  names → image ids
+//! ├── blobs/sha256/<hex>         image configs, exact bytes
+//! ├── images/<hex>.json          what is known of an image beside its config
+//! ├── chains/<hex>.json          a stack of layers: the keys of its layers, lowest first
+//! ├── layers/<key>/              key = diffID, or chainID when the layer depends on what lies below
+//! │   ├── layer.json             digest, sizes
+//! │   ├── diff/                  the unpacked diff, in overlayfs's form
+//! │   ├── shadow/<n>             contents of entry n that a later entry of the same tar replaced
+//! │   └── tar.zst                what gives back the exact tar: headers, order, padding
+//! ├── snapshots/<container>/     a container's root file system
+//! │   ├── base                   symbolic link whose text is the chain's name (durable with the directory)
+//! │   ├── upper/ work/           overlay
+//! │   └── root/                  vfs
+//! ├── empty/                     the lowest layer of an image without layers
+//! ├── tmp/<random>/              work in progress: removed at open
+//! └── trash/<random>             renamed out of the way, being removed: removed at open
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use oci::Digest;
+
+/// The format version that this program reads and writes.
+pub(crate) const VERSION: u32 = 1;
+
+/// Mode of every directory of the store itself.
+pub(crate) const DIR_MODE: u32 = 0o700;
+
+/// Names within a layer's directory.
+pub(crate) mod layer {
+    pub(crate) const RECORD: &str = "layer.json";
+    pub(crate) const DIFF: &str = "diff";
+    pub(crate) const SHADOW: &str = "shadow";
+    pub(crate) const RECIPE: &str = "tar.zst";
+}
+
+/// Names within a snapshot's directory.
+pub(crate) mod snapshot {
+    pub(crate) const BASE: &str = "base";
+    pub(crate) const UPPER: &str = "upper";
+    pub(crate) const WORK: &str = "work";
+    pub(crate) const ROOT: &str = "root";
+}
+
+/// Spells the paths of one store.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    dir: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn version(&self) -> PathBuf {
+        self.dir.join("version")
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.dir.join("lock")
+    }
+
+    pub(crate) fn refs(&self) -> PathBuf {
+        self.dir.join("refs.json")
+    }
+
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.dir.join("blobs/sha256")
+    }
+
+    pub(crate) fn blob(&self, id: &Digest) -> PathBuf {
+        self.blobs().join(id.hex())
+    }
+
+    pub(crate) fn images(&self) -> PathBuf {
+        self.dir.join("images")
+    }
+
+    pub(crate) fn image(&self, id: &Digest) -> PathBuf {
+        self.images().join(format!("{}.json", id.hex()))
+    }
+
+    pub(crate) fn chains(&self) -> PathBuf {
+        self.dir.join("chains")
+    }
+
+    pub(crate) fn chain(&self, id: &str) -> PathBuf {
+        self.chains().join(format!("{id}.json"))
+    }
+
+    pub(crate) fn layers(&self) -> PathBuf {
+        self.dir.join("layers")
+    }
+
+    pub(crate) fn layer(&self, key: &str) -> PathBuf {
+        self.layers().join(key)
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.dir.join("snapshots")
+    }
+
+    pub(crate) fn snapshot(&self, container: &str) -> PathBuf {
+        self.snapshots().join(container)
+    }
+
+    pub(crate) fn empty(&self) -> PathBuf {
+        self.dir.join("empty")
+    }
+
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.dir.join("trash")
+    }
+
+    /// Every directory that `open` makes.
+    pub(crate) fn directories(&self) -> [PathBuf; 9] {
+        [
+            self.dir.clone(),
+            self.blobs(),
+            self.images(),
+            self.chains(),
+            self.layers(),
+            self.snapshots(),
+            self.empty(),
+            self.tmp(),
+            self.trash(),
+        ]
+    }
+}
