@@ -1,0 +1,90 @@
+//! Interleaved timing, and memory as the kernel accounts it.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// One line of the report.
+pub(super) struct Row {
+    pub(super) work: String,
+    pub(super) ours: f64,
+    pub(super) peer: String,
+    pub(super) theirs: f64,
+    pub(super) unit: &'static str,
+}
+
+impl Row {
+    pub(super) fn new(work: &str, unit: &'static str, ours: f64, peer: &str, theirs: f64) -> Self {
+        Self { work: work.to_owned(), ours, peer: peer.to_owned(), theirs, unit }
+    }
+}
+
+/// How often each side is measured.
+pub(super) const RUNS: usize = 15;
+
+/// Runs `ours` and `theirs` in turn, after one round that does not count; gives the medians in milliseconds.
+pub(super) fn in_turn(
+    mut ours: impl FnMut() -> Result<f64>,
+    mut theirs: impl FnMut() -> Result<f64>,
+    runs: usize,
+) -> Result<(f64, f64)> {
+    ours()?;
+    theirs()?;
+    let mut times = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        times.0.push(ours()?);
+        times.1.push(theirs()?);
+    }
+    Ok((median(times.0), median(times.1)))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Runs `command` to its end; gives milliseconds. Its output is thrown away, its failure is ours.
+pub(super) fn time(mut command: Command) -> Result<f64> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let start = Instant::now();
+    let child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
+    let out = child.wait_with_output()?;
+    let took = start.elapsed().as_secs_f64() * 1e3;
+    if !out.status.success() {
+        bail!("{command:?} ended with {}: {}", out.status, String::from_utf8_lossy(&out.stderr).trim());
+    }
+    Ok(took)
+}
+
+/// Proportional set size of a process in MiB (proc_pid_smaps(5)).
+pub(super) fn pss(pid: u32) -> Result<f64> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).context("smaps_rollup has no Pss")?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib / 1024.0)
+}
+
+/// Processes below `ancestor` whose name is `name`; with no ancestor, whose command line holds `marker`.
+pub(super) fn processes(name: &str, marker: &str) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| {
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command);
+            let program =
+                command.split('\0').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+            program == name && command.contains(marker)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(super::median(vec![3.0, 1.0, 2.0]), 2.0);
+    }
+}

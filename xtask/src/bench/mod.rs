@@ -1,0 +1,75 @@
+//! `cargo xtask bench`: our figures beside the installed peers', taken in turn in one run.
+//!
+//! Absolute times on a shared machine are noise; the ratio of medians of interleaved runs is what counts.
+//! Everything runs in a network and mount namespace of its own, so that the peer's bridge and firewall rules
+//! die with it, and without the hybrid cgroup2 mount, which crun refuses.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use e2e::image::Image;
+use e2e::{Berth, programs};
+
+use crate::{host, run};
+
+mod measure;
+mod oci;
+mod peer;
+mod report;
+mod rows;
+
+use measure::Row;
+
+/// Set in the environment of the copy of this program that runs in the private namespaces.
+const INSIDE: &str = "BERTH_BENCH_INSIDE";
+/// The image under test, in both engines.
+const IMAGE: &str = "bench/busybox:latest";
+
+pub(crate) fn main(only: &[String]) -> Result<()> {
+    if std::env::var_os(INSIDE).is_some() {
+        return inside(only);
+    }
+    host::install(host::BUILD)?;
+    host::install(host::IMAGE)?;
+    host::install(host::PEERS)?;
+    run::step("cargo build --release");
+    run::run(&mut run::cargo(["build", "--release", "--workspace", "--bins"]))?;
+    let script = "ip link set lo up; umount /sys/fs/cgroup/unified 2>/dev/null; exec \"$0\" bench \"$@\"";
+    let me = std::env::current_exe()?;
+    run::run(
+        Command::new("unshare")
+            .args(["--net", "--mount", "sh", "-c", script])
+            .arg(me)
+            .args(only)
+            .env(INSIDE, "1"),
+    )
+}
+
+fn inside(only: &[String]) -> Result<()> {
+    programs::take_from(run::programs("release")?);
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word.as_str()));
+    run::step("engines: berthd and Debian's dockerd, each in a root of its own");
+    let archive = tempfile::NamedTempFile::new()?;
+    Image::busybox()?.save(archive.path(), IMAGE)?;
+    let berth = Berth::bare(&[])?;
+    let archive = archive.path().to_str().context("the temporary folder's name is not UTF-8")?;
+    berth.berth(["load", "-i", archive])?.ok()?;
+    let docker = peer::Docker::start()?;
+    docker.run(&["load", "-i", archive])?.ok()?;
+
+    let mut done: Vec<Row> = Vec::new();
+    for (name, measure) in rows::ALL {
+        if wanted(name) {
+            run::say(&format!("… {name}\n"));
+            done.extend(measure(&berth, &docker).with_context(|| format!("row {name:?}"))?);
+        }
+    }
+    docker.stop()?;
+    berth.finish()?;
+    let text = report::table(&done);
+    run::say(&format!("\n{text}"));
+    if only.is_empty() {
+        report::write(&text)?;
+    }
+    Ok(())
+}
