@@ -160,7 +160,10 @@ mod tests {
     #[test]
     fn parses_and_shows() {
         let digest = Digest::sha256(b"");
-        assert_eq!(digest.as_str(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            digest.as_str(),
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         assert_eq!(digest.short(), "e3b0c44298fc");
         assert_eq!(digest.as_str().parse::<Digest>().unwrap(), digest);
     }

@@ -178,7 +178,11 @@ pub struct History {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// The step made no layer.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "serde_null::or_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "std::ops::Not::not",
+        deserialize_with = "serde_null::or_default"
+    )]
     pub empty_layer: bool,
 }
 

@@ -57,7 +57,11 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "serde_null::or_default")]
     pub urls: Vec<String>,
     /// Free annotations.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "serde_null::or_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "serde_null::or_default"
+    )]
     pub annotations: BTreeMap<String, String>,
     /// The platform, in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,7 +97,11 @@ pub struct Manifest {
     #[serde(default, deserialize_with = "serde_null::or_default")]
     pub layers: Vec<Descriptor>,
     /// Free annotations.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "serde_null::or_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "serde_null::or_default"
+    )]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -110,7 +118,11 @@ pub struct Index {
     #[serde(default, deserialize_with = "serde_null::or_default")]
     pub manifests: Vec<Descriptor>,
     /// Free annotations.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "serde_null::or_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "serde_null::or_default"
+    )]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -167,7 +179,8 @@ impl Shape {
         if is_index && (self.config.is_some() || self.layers.is_some()) {
             return Err(ManifestError::Ambiguous);
         }
-        let fits = |name: &str| if is_index { media_type::is_index(name) } else { media_type::is_manifest(name) };
+        let fits =
+            |name: &str| if is_index { media_type::is_index(name) } else { media_type::is_manifest(name) };
         match self.media_type.as_deref() {
             None | Some("") => Ok(()),
             Some(name) if fits(name) => Ok(()),
@@ -187,7 +200,9 @@ mod tests {
         let manifest = format!(
             r#"{{"schemaVersion":2,"config":{{"mediaType":"x","digest":"{EMPTY}","size":0}},"layers":null}}"#
         );
-        assert!(matches!(Document::parse(manifest.as_bytes()).unwrap(), Document::Manifest(m) if m.layers.is_empty()));
+        assert!(
+            matches!(Document::parse(manifest.as_bytes()).unwrap(), Document::Manifest(m) if m.layers.is_empty())
+        );
         let index = r#"{"schemaVersion":2,"manifests":[]}"#;
         assert!(matches!(Document::parse(index.as_bytes()).unwrap(), Document::Index(_)));
     }

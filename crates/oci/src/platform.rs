@@ -65,9 +65,7 @@ impl Platform {
                 Self { os: first, architecture: host.architecture, ..Self::default() }
             }
             (_, None) => Self { os: host.os, architecture: alias(first), ..Self::default() },
-            (_, Some(second)) => {
-                Self { os: first, architecture: alias(second), variant, ..Self::default() }
-            }
+            (_, Some(second)) => Self { os: first, architecture: alias(second), variant, ..Self::default() },
         })
     }
 

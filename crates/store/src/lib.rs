@@ -10,8 +10,8 @@ mod store;
 
 pub use error::{Error, ErrorKind, Result};
 pub use image::{
-    DiskUsage, GraphDriver, HistoryItem, ImageLayers, ImageSummary, ImageUse, ImportOptions, Loaded, Progress,
-    RemoveOptions, Removed,
+    DiskUsage, GraphDriver, HistoryItem, ImageLayers, ImageSummary, ImageUse, ImportOptions, Loaded,
+    Progress, RemoveOptions, Removed,
 };
 pub use snapshot::{Change, ChangeKind, Driver, DriverChoice, Snapshot, Swept};
 pub use store::Store;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use oci::{Digest, Reference};
 
 use crate::image::{
-    DiskUsage, HistoryItem, ImageLayers, ImageSummary, ImageUse, ImportOptions, Loaded, Progress, RemoveOptions,
-    Removed,
+    DiskUsage, HistoryItem, ImageLayers, ImageSummary, ImageUse, ImportOptions, Loaded, Progress,
+    RemoveOptions, Removed,
 };
 use crate::layout::Layout;
 use crate::snapshot::{Driver, DriverChoice};
@@ -46,7 +46,11 @@ impl Store {
     ///
     /// # Errors
     /// What is wrong with the archive; [`Error::NoSpace`]. Nothing stays behind.
-    pub fn load(&self, input: &mut (dyn Read + Send), progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Loaded>> {
+    pub fn load(
+        &self,
+        input: &mut (dyn Read + Send),
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Vec<Loaded>> {
         let _ = (input, progress);
         Err(Error::Archive("not yet".into()))
     }

@@ -18,6 +18,7 @@ pub const IMAGE: &str = "berth-test/busybox:latest";
 /// A running private daemon.
 pub struct Berth {
     root: tempfile::TempDir,
+    data: PathBuf,
     options: Vec<String>,
     daemon: Option<Child>,
 }
@@ -33,8 +34,18 @@ impl Berth {
     /// Starts a daemon with more options, and no image.
     pub fn bare(options: &[&str]) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("berth-e2e-").tempdir()?;
+        let data = root.path().join("data");
+        Self::launch(root, data, options)
+    }
+
+    /// The same with a data root outside of the daemon's folder.
+    pub fn at(data: PathBuf, options: &[&str]) -> Result<Self> {
+        Self::launch(tempfile::Builder::new().prefix("berth-e2e-").tempdir()?, data, options)
+    }
+
+    fn launch(root: tempfile::TempDir, data: PathBuf, options: &[&str]) -> Result<Self> {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut berth = Self { root, options, daemon: None };
+        let mut berth = Self { root, data, options, daemon: None };
         berth.spawn()?;
         Ok(berth)
     }
@@ -46,7 +57,7 @@ impl Berth {
 
     /// Where images, containers and volumes are kept.
     pub fn data_root(&self) -> PathBuf {
-        self.root().join("data")
+        self.data.clone()
     }
 
     /// The address of the socket.

@@ -144,6 +144,16 @@ pub fn run_with(command: &mut Command, input: &[u8], patience: Duration) -> Resu
 
 /// Waits for `child`; past `patience` it is killed and there is no status.
 pub fn wait(child: &mut Child, patience: Duration) -> Result<Option<ExitStatus>> {
+    let status = wait_quietly(child, patience)?;
+    if status.is_none() {
+        child.kill()?;
+        child.wait()?;
+    }
+    Ok(status)
+}
+
+/// Waits for `child`; past `patience` it goes on and there is no status.
+pub fn wait_quietly(child: &mut Child, patience: Duration) -> Result<Option<ExitStatus>> {
     if let Some(status) = child.try_wait()? {
         return Ok(Some(status));
     }
@@ -155,8 +165,6 @@ pub fn wait(child: &mut Child, patience: Duration) -> Result<Option<ExitStatus>>
         tv_nsec: patience.subsec_nanos().into(),
     };
     if rustix::event::poll(&mut polled, Some(&timeout))? == 0 {
-        child.kill()?;
-        child.wait()?;
         return Ok(None);
     }
     Ok(Some(child.wait()?))

@@ -36,8 +36,7 @@ pub(super) fn is_digest(text: &str) -> bool {
 pub(super) fn is_domain(text: &str) -> bool {
     if let Some(rest) = text.strip_prefix('[') {
         let Some((address, port)) = rest.split_once(']') else { return false };
-        let address_fits =
-            !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':');
+        let address_fits = !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':');
         return address_fits && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
     }
     let (host, port) = match text.split_once(':') {

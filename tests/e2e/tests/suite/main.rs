@@ -1,0 +1,11 @@
+//! The end-to-end tests, one program so that they share one link and run in parallel.
+
+mod bad_input;
+mod clients;
+mod escapes;
+mod images;
+mod limits;
+mod networks;
+mod sdk;
+mod survival;
+mod terminal;

@@ -1,0 +1,98 @@
+//! `kill -9`: of the daemon, of a shim.
+
+use anyhow::{Context, Result, ensure};
+use e2e::daemon::{Berth, IMAGE};
+use e2e::programs;
+
+const COUNTER: &str = "n=0; while :; do n=$((n+1)); echo line $n; sleep 0.01; done";
+
+#[test]
+fn a_container_outlives_berthd() -> Result<()> {
+    let mut berth = Berth::start()?;
+    let id = berth.berth(["run", "-d", "--name", "c", IMAGE, "sh", "-c", COUNTER])?.ok()?;
+    berth
+        .berth([
+            "run",
+            "-d",
+            "--name",
+            "ends",
+            IMAGE,
+            "sh",
+            "-c",
+            "until [ -e /proc/1/root/go ]; do sleep 0.05; done; exit 5",
+        ])?
+        .ok()?;
+    let pid = berth.berth(["inspect", "-f", "{{.State.Pid}}", "c"])?.ok()?;
+    for _ in 0..3 {
+        berth.kill()?;
+        berth.spawn()?;
+        ensure!(berth.berth(["ps", "-q", "--no-trunc", "--filter", "name=c"])?.ok()?.contains(&id));
+        ensure!(
+            berth.berth(["inspect", "-f", "{{.State.Pid}}", "c"])?.ok()? == pid,
+            "the container was restarted"
+        );
+    }
+    // Its exit while nobody looked is known afterwards.
+    berth.berth(["exec", "-d", "ends", "sh", "-c", "sleep 0.3; touch /go"])?.ok()?;
+    berth.kill()?;
+    programs::eventually("the short container has ended", || {
+        let record = berth.data_root().join("containers");
+        let ended = std::fs::read_dir(record)?
+            .filter_map(Result::ok)
+            .any(|entry| entry.path().join("exit.json").exists());
+        Ok(ended.then_some(()))
+    })?;
+    berth.spawn()?;
+    ensure!(
+        berth.berth(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "ends"])?.ok()? == "exited 5"
+    );
+
+    // exec, attach, stop and the log work as before, and no line is missing.
+    ensure!(berth.berth(["exec", "c", "echo", "still here"])?.ok()? == "still here");
+    berth.berth(["stop", "-t", "1", "c"])?.ok()?;
+    let log = berth.berth(["logs", "c"])?.ok()?;
+    for (index, line) in log.lines().enumerate() {
+        ensure!(line == format!("line {}", index + 1), "line {} of the log is {line:?}", index + 1);
+    }
+    ensure!(log.lines().count() > 20);
+    berth.finish()
+}
+
+#[test]
+fn berthd_is_killed_at_any_moment_of_a_run() -> Result<()> {
+    let mut berth = Berth::start()?;
+    for round in 0..12u64 {
+        let mut client = berth.berth_command(["run", "-d", IMAGE, "sleep", "1000"])?;
+        let mut client =
+            client.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn()?;
+        // Spread over the milliseconds of a start; the exact moment does not matter, only that it varies.
+        let _ = programs::wait_quietly(&mut client, std::time::Duration::from_micros(round * 700));
+        berth.kill()?;
+        client.wait()?;
+        berth.spawn()?;
+        let states = berth.berth(["ps", "-a", "--format", "{{.State}}"])?.ok()?;
+        ensure!(states.lines().all(|state| matches!(state, "created" | "running" | "exited")), "{states}");
+    }
+    // `finish` removes them all and finds no leak.
+    berth.finish()
+}
+
+#[test]
+fn a_killed_shim_is_reported_and_leaves_no_orphan() -> Result<()> {
+    let berth = Berth::start()?;
+    berth.berth(["run", "-d", "--name", "c", IMAGE, "sh", "-c", "sleep 1000 & sleep 1000"])?.ok()?;
+    let pid = berth.berth(["inspect", "-f", "{{.State.Pid}}", "c"])?.ok()?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let shim =
+        stat.lines().find_map(|line| line.strip_prefix("PPid:")).context("no parent")?.trim().parse()?;
+    let shim = rustix::process::Pid::from_raw(shim).context("the shim's pid")?;
+    rustix::process::kill_process(shim, rustix::process::Signal::KILL)?;
+    programs::eventually("the container is reported as ended", || {
+        Ok((berth.berth(["inspect", "-f", "{{.State.Status}}", "c"])?.ok()? == "exited").then_some(()))
+    })?;
+    ensure!(berth.berth(["inspect", "-f", "{{.State.ExitCode}}", "c"])?.ok()? == "137");
+    ensure!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "the container's process is left");
+    // It can be started again.
+    berth.berth(["start", "c"])?.ok()?;
+    berth.finish()
+}
