@@ -1,1 +1,75 @@
 //! The OCI runtime: config.json in, a process out. No threads, no async.
+//!
+//! [`create`] makes a container's first process, which waits before it becomes the program; [`Created::start`] lets
+//! it go on. [`exec`] makes a further process in a running container. Both report a failing step by name.
+
+mod error;
+mod options;
+
+use std::os::fd::OwnedFd;
+
+pub use error::{Error, Kind, Result};
+pub use options::{CgroupEntry, CreateOptions, ExecOptions, Filter, Stdio, Target};
+use sys::Pid;
+
+/// A container whose first process waits for its start. Dropping it ends that process, unless a start socket was
+/// given.
+#[derive(Debug)]
+pub struct Created {
+    /// The first process in the caller's pid namespace; the caller is its parent and must reap it.
+    pub pid: Pid,
+    /// Refers to it.
+    pub pidfd: OwnedFd,
+    /// Master of its terminal.
+    pub console: Option<OwnedFd>,
+    start: OwnedFd,
+}
+
+impl Created {
+    /// Lets the first process become the program, and returns when it has (or could not).
+    ///
+    /// # Errors
+    /// The failing step; the process has ended then and must be reaped.
+    pub fn start(self) -> Result<Running> {
+        let _ = self.start;
+        Err(Error::text("start", "under construction"))
+    }
+}
+
+/// A running first process.
+#[derive(Debug)]
+pub struct Running {
+    /// The process.
+    pub pid: Pid,
+    /// Refers to it.
+    pub pidfd: OwnedFd,
+    /// Master of its terminal.
+    pub console: Option<OwnedFd>,
+}
+
+/// A running further process; the caller is its parent and must reap it.
+#[derive(Debug)]
+pub struct Execed {
+    /// The process.
+    pub pid: Pid,
+    /// Refers to it.
+    pub pidfd: OwnedFd,
+    /// Master of its terminal.
+    pub console: Option<OwnedFd>,
+}
+
+/// Makes a container's first process, up to the point where it waits for its start.
+///
+/// # Errors
+/// The failing step; nothing is left then.
+pub fn create(options: &CreateOptions<'_>) -> Result<Created> {
+    Err(Error::text("create", format!("{}: under construction", options.id)))
+}
+
+/// Starts a further process in a running container, and returns when it has become its program.
+///
+/// # Errors
+/// The failing step; nothing is left then.
+pub fn exec(options: &ExecOptions<'_>) -> Result<Execed> {
+    Err(Error::text("exec", format!("{}: under construction", options.target.pid.as_raw_nonzero())))
+}

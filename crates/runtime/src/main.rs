@@ -1,2 +1,2 @@
-//! berth-oci
+//! berth-oci: runc's command line over the `runtime` crate.
 fn main() {}

@@ -1,0 +1,36 @@
+//! Small calls without a better room.
+
+use std::ffi::CStr;
+
+use super::check;
+use crate::Result;
+
+/// `keyctl(KEYCTL_JOIN_SESSION_KEYRING, name)`: the new keyring's serial number.
+pub(crate) fn join_session_keyring(name: Option<&CStr>) -> Result<i32> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
+    let name = name.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: the name is null or a C string that outlives the call.
+    let ret = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) };
+    check(ret).map(|n| n as i32)
+}
+
+/// `keyctl(KEYCTL_DESCRIBE)` into `buf`: the description's length with its terminating NUL.
+pub(crate) fn keyring_describe(key: i32, buf: &mut [u8]) -> Result<usize> {
+    const KEYCTL_DESCRIBE: libc::c_long = 6;
+    // SAFETY: the kernel writes at most `buf.len()` bytes into `buf`.
+    let ret = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_DESCRIBE, key, buf.as_mut_ptr(), buf.len()) };
+    check(ret).map(|n| n as usize)
+}
+
+/// `keyctl(KEYCTL_SETPERM)`.
+pub(crate) fn keyring_set_permissions(key: i32, mask: u32) -> Result<()> {
+    const KEYCTL_SETPERM: libc::c_long = 5;
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_SETPERM, key, mask) }).map(drop)
+}
+
+/// `personality(2)`: returns the previous persona.
+pub(crate) fn personality(persona: u64) -> Result<u64> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::syscall(libc::SYS_personality, persona) }).map(|n| n as u64)
+}
