@@ -32,20 +32,31 @@ impl Client {
 
 fn everyday(client: Client) -> Result<()> {
     let berth = Berth::start()?;
-    let ok = |args: &[&str]| client.ok(&berth, args);
+    foreground(client, &berth)?;
+    background(client, &berth)?;
+    stopping(client, &berth)?;
+    by_steps(client, &berth)?;
+    berth.finish()
+}
 
-    // run: output, exit codes, input.
+/// run: output, exit codes, input.
+fn foreground(client: Client, berth: &Berth) -> Result<()> {
+    let ok = |args: &[&str]| client.ok(berth, args);
     ensure!(ok(&["run", "--rm", IMAGE, "echo", "hello"])? == "hello");
-    ensure!(client.run(&berth, &["run", "--rm", IMAGE, "sh", "-c", "exit 7"])?.code == 7);
-    client.run(&berth, &["run", "--rm", IMAGE, "/no/such/program"])?.fails(127, "no such file")?;
-    client.run(&berth, &["run", "--rm", IMAGE, "/etc/passwd"])?.fails(126, "permission denied")?;
-    let mut cat = client.command(&berth, &["run", "--rm", "-i", IMAGE, "cat"])?;
+    ensure!(client.run(berth, &["run", "--rm", IMAGE, "sh", "-c", "exit 7"])?.code == 7);
+    client.run(berth, &["run", "--rm", IMAGE, "/no/such/program"])?.fails(127, "no such file")?;
+    client.run(berth, &["run", "--rm", IMAGE, "/etc/passwd"])?.fails(126, "permission denied")?;
+    let mut cat = client.command(berth, &["run", "--rm", "-i", IMAGE, "cat"])?;
     let ran = programs::run_with(&mut cat, b"from outside\n", programs::PATIENCE)?;
     ensure!(ran.ok()? == "from outside");
-    let streams = client.run(&berth, &["run", "--rm", IMAGE, "sh", "-c", "echo out; echo err >&2"])?;
+    let streams = client.run(berth, &["run", "--rm", IMAGE, "sh", "-c", "echo out; echo err >&2"])?;
     ensure!(streams.stdout == "out\n" && streams.stderr == "err\n", "{streams:?}");
+    Ok(())
+}
 
-    // A service in the background.
+/// A service in the background, seen, entered, paused and renamed.
+fn background(client: Client, berth: &Berth) -> Result<()> {
+    let ok = |args: &[&str]| client.ok(berth, args);
     let script = "trap 'echo bye; exit 3' TERM; echo started; while :; do sleep 0.1 & wait $!; done";
     let id = ok(&["run", "-d", "--name", "service", "--label", "role=test", IMAGE, "sh", "-c", script])?;
     ensure!(id.len() == 64, "{id}");
@@ -60,8 +71,8 @@ fn everyday(client: Client) -> Result<()> {
             == "true running /service"
     );
     ensure!(ok(&["exec", "service", "sh", "-c", "echo $$; hostname"])?.ends_with(&id[..12]));
-    ensure!(client.run(&berth, &["exec", "service", "sh", "-c", "exit 9"])?.code == 9);
-    ensure!(client.run(&berth, &["exec", "service", "nothing-here"])?.code == 127);
+    ensure!(client.run(berth, &["exec", "service", "sh", "-c", "exit 9"])?.code == 9);
+    ensure!(client.run(berth, &["exec", "service", "nothing-here"])?.code == 127);
     ensure!(
         ok(&[
             "exec",
@@ -81,11 +92,16 @@ fn everyday(client: Client) -> Result<()> {
 
     ok(&["pause", "service"])?;
     ensure!(ok(&["ps", "--format", "{{.Status}}"])?.ends_with("(Paused)"));
-    client.run(&berth, &["exec", "service", "true"])?.fails(1, "paused")?;
+    client.run(berth, &["exec", "service", "true"])?.fails(1, "paused")?;
     ok(&["unpause", "service"])?;
     ok(&["rename", "service", "renamed"])?;
     ensure!(ok(&["ps", "--format", "{{.Names}}"])? == "renamed");
+    Ok(())
+}
 
+/// The service stopped, started, killed and removed.
+fn stopping(client: Client, berth: &Berth) -> Result<()> {
+    let ok = |args: &[&str]| client.ok(berth, args);
     ok(&["stop", "renamed"])?;
     ensure!(ok(&["wait", "renamed"])? == "3");
     ensure!(ok(&["logs", "renamed"])? == "started\nbye");
@@ -99,9 +115,13 @@ fn everyday(client: Client) -> Result<()> {
     ok(&["kill", "-s", "KILL", "renamed"])?;
     ensure!(ok(&["wait", "renamed"])? == "137");
     ok(&["rm", "renamed"])?;
-    client.run(&berth, &["rm", "renamed"])?.fails(1, "No such container: renamed")?;
+    client.run(berth, &["rm", "renamed"])?.fails(1, "No such container: renamed")?;
+    Ok(())
+}
 
-    // create, start -a
+/// create, start -a, rm -f; what the server says of itself.
+fn by_steps(client: Client, berth: &Berth) -> Result<()> {
+    let ok = |args: &[&str]| client.ok(berth, args);
     let id = ok(&["create", "--name", "made", IMAGE, "echo", "once"])?;
     ensure!(ok(&["start", "-a", "made"])? == "once");
     ok(&["rm", &id])?;
@@ -111,7 +131,7 @@ fn everyday(client: Client) -> Result<()> {
 
     ensure!(ok(&["version", "--format", "{{.Server.APIVersion}}"])?.starts_with("1."));
     ensure!(ok(&["info", "--format", "{{.Containers}} {{.Images}}"])? == "0 1");
-    berth.finish()
+    Ok(())
 }
 
 #[test]
@@ -132,7 +152,7 @@ fn follow(client: Client) -> Result<()> {
     let mut command = client.command(&berth, &["logs", "-f", "c"])?;
     let follower = std::thread::spawn(move || programs::run(&mut command));
     client.ok(&berth, &["exec", "c", "touch", "/go"])?;
-    let ran = follower.join().map_err(|_| anyhow::anyhow!("the follower panicked"))??;
+    let ran = follower.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     ensure!(ran.code == 0 && ran.stdout == "one\ntwo\n" && ran.stderr == "three\n", "{ran:?}");
     let stamped = client.ok(&berth, &["logs", "-t", "--tail", "2", "c"])?;
     ensure!(stamped.starts_with("20") && stamped.contains("Z two"), "{stamped}");
