@@ -6,6 +6,7 @@
 pub mod daemon;
 pub mod image;
 pub mod leaks;
+pub mod peers;
 pub mod programs;
 pub mod pty;
 

@@ -14,10 +14,11 @@ use crate::{host, run};
 
 mod measure;
 mod oci;
-mod peer;
+
 mod report;
 mod rows;
 
+use e2e::peers::Docker;
 use measure::Row;
 
 /// Set in the environment of the copy of this program that runs in the private namespaces.
@@ -54,7 +55,7 @@ fn inside(only: &[String]) -> Result<()> {
     let berth = Berth::bare(&[])?;
     let archive = archive.path().to_str().context("the temporary folder's name is not UTF-8")?;
     berth.berth(["load", "-i", archive])?.ok()?;
-    let docker = peer::Docker::start()?;
+    let docker = Docker::start(&[])?;
     docker.run(&["load", "-i", archive])?.ok()?;
 
     let mut done: Vec<Row> = Vec::new();

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use e2e::{Berth, programs};
 
 use super::measure::{RUNS, Row, in_turn, time};
-use super::peer::Docker;
 use crate::run;
+use e2e::peers::Docker;
 
 const PEERS: &[&str] = &["/usr/bin/crun", "/usr/sbin/runc"];
 

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use e2e::{Berth, programs};
 
 use super::measure::{RUNS, Row, in_turn, processes, pss, time};
-use super::peer::Docker;
 use super::{IMAGE, oci};
+use e2e::peers::Docker;
 
 type Measure = fn(&Berth, &Docker) -> Result<Vec<Row>>;
 

@@ -148,16 +148,16 @@ fn follow(client: Client) -> Result<()> {
     let berth = Berth::start()?;
     // The container waits for a file, so that the follower is certainly there before the second line.
     let script = "echo one; until [ -e /go ]; do sleep 0.05; done; echo two; echo three >&2";
-    client.ok(&berth, &["run", "-d", "--name", "c", IMAGE, "sh", "-c", script])?;
-    let mut command = client.command(&berth, &["logs", "-f", "c"])?;
+    client.ok(&berth, &["run", "-d", "--name", "box", IMAGE, "sh", "-c", script])?;
+    let mut command = client.command(&berth, &["logs", "-f", "box"])?;
     let follower = std::thread::spawn(move || programs::run(&mut command));
-    client.ok(&berth, &["exec", "c", "touch", "/go"])?;
+    client.ok(&berth, &["exec", "box", "touch", "/go"])?;
     let ran = follower.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     ensure!(ran.code == 0 && ran.stdout == "one\ntwo\n" && ran.stderr == "three\n", "{ran:?}");
-    let stamped = client.ok(&berth, &["logs", "-t", "--tail", "2", "c"])?;
+    let stamped = client.ok(&berth, &["logs", "-t", "--tail", "2", "box"])?;
     ensure!(stamped.starts_with("20") && stamped.contains("Z two"), "{stamped}");
-    ensure!(client.ok(&berth, &["logs", "--since", "1h", "c"])?.contains("one"));
-    ensure!(client.ok(&berth, &["logs", "--until", "2000-01-01T00:00:00Z", "c"])?.is_empty());
+    ensure!(client.ok(&berth, &["logs", "--since", "1h", "box"])?.contains("one"));
+    ensure!(client.ok(&berth, &["logs", "--until", "2000-01-01T00:00:00Z", "box"])?.is_empty());
     berth.finish()
 }
 

@@ -15,8 +15,8 @@ fn only_the_standard_descriptors_are_inherited() -> Result<()> {
     // The shell's own descriptor for the directory listing is the fourth.
     let list = "ls /proc/self/fd | tr '\\n' ' '";
     ensure!(berth.berth(["run", "--rm", IMAGE, "sh", "-c", list])?.ok()? == "0 1 2 3 ");
-    berth.berth(["run", "-d", "--name", "c", IMAGE, "sleep", "1000"])?.ok()?;
-    ensure!(berth.berth(["exec", "c", "sh", "-c", list])?.ok()? == "0 1 2 3 ");
+    berth.berth(["run", "-d", "--name", "box", IMAGE, "sleep", "1000"])?.ok()?;
+    ensure!(berth.berth(["exec", "box", "sh", "-c", list])?.ok()? == "0 1 2 3 ");
     berth.finish()
 }
 
@@ -36,9 +36,9 @@ fn a_descriptor_is_no_working_directory() -> Result<()> {
         ])?;
         ensure!(ran.code != 0, "WORKDIR /proc/self/fd/{n}: {ran:?}");
     }
-    berth.berth(["run", "-d", "--name", "c", IMAGE, "sleep", "1000"])?.ok()?;
+    berth.berth(["run", "-d", "--name", "box", IMAGE, "sleep", "1000"])?.ok()?;
     for n in 3..32 {
-        let ran = berth.berth(["exec", "-w", &format!("/proc/self/fd/{n}"), "c", "pwd"])?;
+        let ran = berth.berth(["exec", "-w", &format!("/proc/self/fd/{n}"), "box", "pwd"])?;
         ensure!(ran.code != 0, "exec -w /proc/self/fd/{n}: {ran:?}");
     }
     berth.finish()
@@ -54,13 +54,13 @@ fn the_runtime_cannot_be_overwritten() -> Result<()> {
     image.layer(|layer| layer.symlink("entry", "/proc/self/exe"))?;
     berth.load(&image, "evil:1")?;
     berth.berth(["run", "--rm", "evil:1"])?;
-    berth.berth(["run", "-d", "--name", "c", IMAGE, "sleep", "1000"])?.ok()?;
+    berth.berth(["run", "-d", "--name", "box", IMAGE, "sleep", "1000"])?.ok()?;
     let overwrite = "for p in /proc/[0-9]*; do echo x > $p/exe; done 2>/dev/null; true";
-    let loop_ = berth.berth(["exec", "-d", "c", "sh", "-c", &format!("while :; do {overwrite}; done")])?;
+    let loop_ = berth.berth(["exec", "-d", "box", "sh", "-c", &format!("while :; do {overwrite}; done")])?;
     loop_.ok()?;
     for _ in 0..10 {
-        berth.berth(["exec", "c", "/proc/self/exe"])?;
-        berth.berth(["exec", "c", "true"])?.ok()?;
+        berth.berth(["exec", "box", "/proc/self/exe"])?;
+        berth.berth(["exec", "box", "true"])?.ok()?;
     }
     ensure!(before == (hash("berth-shim")?, hash("berthd")?, hash("berth-oci")?));
     berth.finish()
@@ -124,7 +124,7 @@ fn hostile_layers() -> Result<()> {
         &[("a", Symlink, &outside), ("a/through", Regular, "")],
         &[("a", Symlink, &up), ("a/through", Regular, "")],
         &[("h", Link, &file), ("h", Regular, "")],
-        &[("s", Symlink, &file), ("h", Link, "s"), ("h", Regular, "")],
+        &[("box", Symlink, &file), ("h", Link, "box"), ("h", Regular, "")],
         &[(".wh...", Regular, "")],
         &[("x/.wh...", Regular, "")],
         &[("..", Symlink, &outside)],
@@ -153,7 +153,7 @@ fn hostile_layers() -> Result<()> {
 #[test]
 fn state_directories_are_closed() -> Result<()> {
     let berth = Berth::start()?;
-    berth.berth(["run", "-d", "--name", "c", "--network", "none", IMAGE, "sleep", "1000"])?.ok()?;
+    berth.berth(["run", "-d", "--name", "box", "--network", "none", IMAGE, "sleep", "1000"])?.ok()?;
     for dir in ["data", "data/containers", "data/store", "exec"] {
         let mode = std::fs::metadata(berth.root().join(dir))?.permissions().mode() & 0o777;
         ensure!(mode == 0o700 || mode == 0o710 || mode == 0o711, "{dir} is {mode:o}");

@@ -6,6 +6,7 @@ mod escapes;
 mod images;
 mod limits;
 mod networks;
+mod peers;
 mod sdk;
 mod survival;
 mod terminal;

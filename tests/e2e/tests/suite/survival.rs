@@ -9,7 +9,7 @@ const COUNTER: &str = "n=0; while :; do n=$((n+1)); echo line $n; sleep 0.01; do
 #[test]
 fn a_container_outlives_berthd() -> Result<()> {
     let mut berth = Berth::start()?;
-    let id = berth.berth(["run", "-d", "--name", "c", IMAGE, "sh", "-c", COUNTER])?.ok()?;
+    let id = berth.berth(["run", "-d", "--name", "box", IMAGE, "sh", "-c", COUNTER])?.ok()?;
     berth
         .berth([
             "run",
@@ -22,13 +22,13 @@ fn a_container_outlives_berthd() -> Result<()> {
             "until [ -e /proc/1/root/go ]; do sleep 0.05; done; exit 5",
         ])?
         .ok()?;
-    let pid = berth.berth(["inspect", "-f", "{{.State.Pid}}", "c"])?.ok()?;
+    let pid = berth.berth(["inspect", "-f", "{{.State.Pid}}", "box"])?.ok()?;
     for _ in 0..3 {
         berth.kill()?;
         berth.spawn()?;
         ensure!(berth.berth(["ps", "-q", "--no-trunc", "--filter", "name=c"])?.ok()?.contains(&id));
         ensure!(
-            berth.berth(["inspect", "-f", "{{.State.Pid}}", "c"])?.ok()? == pid,
+            berth.berth(["inspect", "-f", "{{.State.Pid}}", "box"])?.ok()? == pid,
             "the container was restarted"
         );
     }
@@ -48,9 +48,9 @@ fn a_container_outlives_berthd() -> Result<()> {
     );
 
     // exec, attach, stop and the log work as before, and no line is missing.
-    ensure!(berth.berth(["exec", "c", "echo", "still here"])?.ok()? == "still here");
-    berth.berth(["stop", "-t", "1", "c"])?.ok()?;
-    let log = berth.berth(["logs", "c"])?.ok()?;
+    ensure!(berth.berth(["exec", "box", "echo", "still here"])?.ok()? == "still here");
+    berth.berth(["stop", "-t", "1", "box"])?.ok()?;
+    let log = berth.berth(["logs", "box"])?.ok()?;
     for (index, line) in log.lines().enumerate() {
         ensure!(line == format!("line {}", index + 1), "line {} of the log is {line:?}", index + 1);
     }
@@ -80,19 +80,19 @@ fn berthd_is_killed_at_any_moment_of_a_run() -> Result<()> {
 #[test]
 fn a_killed_shim_is_reported_and_leaves_no_orphan() -> Result<()> {
     let berth = Berth::start()?;
-    berth.berth(["run", "-d", "--name", "c", IMAGE, "sh", "-c", "sleep 1000 & sleep 1000"])?.ok()?;
-    let pid = berth.berth(["inspect", "-f", "{{.State.Pid}}", "c"])?.ok()?;
+    berth.berth(["run", "-d", "--name", "box", IMAGE, "sh", "-c", "sleep 1000 & sleep 1000"])?.ok()?;
+    let pid = berth.berth(["inspect", "-f", "{{.State.Pid}}", "box"])?.ok()?;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let shim =
         stat.lines().find_map(|line| line.strip_prefix("PPid:")).context("no parent")?.trim().parse()?;
     let shim = rustix::process::Pid::from_raw(shim).context("the shim's pid")?;
     rustix::process::kill_process(shim, rustix::process::Signal::KILL)?;
     programs::eventually("the container is reported as ended", || {
-        Ok((berth.berth(["inspect", "-f", "{{.State.Status}}", "c"])?.ok()? == "exited").then_some(()))
+        Ok((berth.berth(["inspect", "-f", "{{.State.Status}}", "box"])?.ok()? == "exited").then_some(()))
     })?;
-    ensure!(berth.berth(["inspect", "-f", "{{.State.ExitCode}}", "c"])?.ok()? == "137");
+    ensure!(berth.berth(["inspect", "-f", "{{.State.ExitCode}}", "box"])?.ok()? == "137");
     ensure!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "the container's process is left");
     // It can be started again.
-    berth.berth(["start", "c"])?.ok()?;
+    berth.berth(["start", "box"])?.ok()?;
     berth.finish()
 }

@@ -12,7 +12,7 @@ fn interactive(berth: &Berth, docker: bool, args: &[&str]) -> Result<Terminal> {
 
 fn shell(docker: bool) -> Result<()> {
     let berth = Berth::start()?;
-    let mut run = interactive(&berth, docker, &["run", "--rm", "-it", "--name", "t", IMAGE])?;
+    let mut run = interactive(&berth, docker, &["run", "--rm", "-it", "--name", "box", IMAGE])?;
     run.expect("#")?;
     run.send("tty; stty size; echo pid=$$\n")?;
     run.expect("/dev/pts/0")?;
@@ -24,7 +24,7 @@ fn shell(docker: bool) -> Result<()> {
         Ok(run.expect("\r\n").and_then(|_| run.expect("\r\n"))?.contains("30 100").then_some(()))
     })?;
 
-    let mut exec = interactive(&berth, docker, &["exec", "-it", "t", "sh"])?;
+    let mut exec = interactive(&berth, docker, &["exec", "-it", "box", "sh"])?;
     exec.expect("#")?;
     exec.send("echo in=$((40+2)); exit 5\n")?;
     exec.expect("in=42")?;
@@ -53,14 +53,14 @@ fn a_shell_on_a_terminal_by_berth() -> Result<()> {
 
 fn detach(docker: bool) -> Result<()> {
     let berth = Berth::start()?;
-    let mut run = interactive(&berth, docker, &["run", "-it", "--name", "d", IMAGE])?;
+    let mut run = interactive(&berth, docker, &["run", "-it", "--name", "box", IMAGE])?;
     run.expect("#")?;
     run.send("\x10\x11")?; // ctrl-p ctrl-q
     ensure!(run.wait()?.0 == 0);
-    ensure!(berth.berth(["inspect", "-f", "{{.State.Running}}", "d"])?.ok()? == "true");
+    ensure!(berth.berth(["inspect", "-f", "{{.State.Running}}", "box"])?.ok()? == "true");
 
-    let mut first = interactive(&berth, docker, &["attach", "--detach-keys", "ctrl-x,a", "d"])?;
-    let mut second = interactive(&berth, docker, &["attach", "d"])?;
+    let mut first = interactive(&berth, docker, &["attach", "--detach-keys", "ctrl-x,a", "box"])?;
+    let mut second = interactive(&berth, docker, &["attach", "box"])?;
     first.send("echo seen-by-$((1+1))\n")?;
     first.expect("seen-by-2")?;
     second.expect("seen-by-2")?;
@@ -68,7 +68,7 @@ fn detach(docker: bool) -> Result<()> {
     first.wait()?;
     second.send("exit 6\n")?;
     ensure!(second.wait()?.0 == 6);
-    ensure!(berth.berth(["wait", "d"])?.ok()? == "6");
+    ensure!(berth.berth(["wait", "box"])?.ok()? == "6");
     berth.finish()
 }
 
@@ -86,15 +86,15 @@ fn detach_keys_by_berth() -> Result<()> {
 fn a_signal_to_the_client_reaches_the_container() -> Result<()> {
     let berth = Berth::start()?;
     let script = "trap 'echo got-int; exit 11' INT; echo ready; while :; do sleep 0.1 & wait $!; done";
-    let mut command = berth.berth_command(["run", "--name", "s", IMAGE, "sh", "-c", script])?;
+    let mut command = berth.berth_command(["run", "--name", "box", IMAGE, "sh", "-c", script])?;
     let client = command.stdout(std::process::Stdio::null()).spawn()?;
     programs::eventually("the container is ready", || {
-        Ok(berth.berth(["logs", "s"])?.stdout.contains("ready").then_some(()))
+        Ok(berth.berth(["logs", "box"])?.stdout.contains("ready").then_some(()))
     })?;
     rustix::process::kill_process(rustix::process::Pid::from_child(&client), rustix::process::Signal::INT)?;
     let mut client = client;
     let status = programs::wait(&mut client, programs::PATIENCE)?;
     ensure!(status.and_then(|status| status.code()) == Some(11), "{status:?}");
-    ensure!(berth.berth(["logs", "s"])?.ok()?.ends_with("got-int"));
+    ensure!(berth.berth(["logs", "box"])?.ok()?.ends_with("got-int"));
     berth.finish()
 }
