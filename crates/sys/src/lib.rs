@@ -3,7 +3,9 @@
 //! The only `unsafe` of the workspace is in `raw`; every other module is a safe room over it or over
 //! `rustix`. Nothing in here knows what a container is.
 
+pub mod bpf;
 pub mod caps;
+pub mod cgroup;
 pub mod fd;
 pub mod file;
 pub mod keyring;

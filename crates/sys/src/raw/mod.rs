@@ -1,6 +1,7 @@
 //! The calls that neither the standard library nor `rustix` offers safely. The only `unsafe` of the workspace.
 #![allow(unsafe_code, reason = "this module is the one place for it; each block says why it is sound")]
 
+pub(crate) mod bpf;
 pub(crate) mod clone;
 pub(crate) mod exec;
 pub(crate) mod misc;

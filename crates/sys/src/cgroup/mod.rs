@@ -1,0 +1,310 @@
+//! Control groups, v1 and v2, behind one type (`cgroups(7)`, kernel `admin-guide/cgroup-v1` and
+//! `cgroup-v2.rst`).
+//!
+//! # How a process gets in
+//!
+//! Writing a pid to `cgroup.procs` waits 8–11 ms for an RCU grace period. Two ways avoid it, and a
+//! caller simply does both, for each is empty where it doesn't apply:
+//!
+//! 1. clone3 with `CLONE_INTO_CGROUP` and [`Cgroup::into_cgroup_fd`] (v2 and hybrid);
+//! 2. the child, while it still has one thread, writes `0` to each fd of
+//!    [`Cgroup::self_attach_fds`] (v1 and hybrid): the kernel takes no thread-group lock for
+//!    "the current thread only", and judges permission by who opened the fd.
+
+mod controller;
+mod devices;
+mod dir;
+mod error;
+mod events;
+mod host;
+mod path;
+mod settings;
+mod stats;
+pub mod systemd;
+mod v1;
+mod v2;
+
+use std::time::Duration;
+
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::process::Signal;
+
+pub use controller::{Controller, Controllers};
+pub use error::{Error, Result};
+pub use events::OomWatch;
+pub use host::{Hierarchy, Host, Version};
+pub use path::CgroupPath;
+pub use settings::{
+    BlockIo, Cpu, Cpuset, DeviceAccess, DeviceKind, DeviceRate, DeviceRule, DeviceWeight, Limit, Memory,
+    Network, Rdma, Settings,
+};
+pub use stats::{
+    BlockIoEntry, BlockIoStats, CpuStats, HugepageStats, MemoryPart, MemoryStats, PidsStats, Pressure, Stall,
+    Stats,
+};
+
+/// Who makes the cgroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// We make directories ourselves.
+    Cgroupfs,
+    /// systemd makes a scope unit when asked over the system bus.
+    Systemd(systemd::Unit),
+}
+
+/// A container's cgroup: one directory in each hierarchy of the host.
+#[derive(Debug)]
+pub struct Cgroup {
+    path: CgroupPath,
+    tree: Tree,
+    unit: Option<systemd::Scope>,
+}
+
+#[derive(Debug)]
+enum Tree {
+    V1(v1::Tree),
+    V2(v2::Tree),
+}
+
+impl Cgroup {
+    /// Makes the cgroup at `path` in every hierarchy, with its parents. Directories that exist and
+    /// have no processes are taken over. On failure nothing made here stays behind.
+    ///
+    /// With [`Driver::Systemd`] the unit's own path rules, and `path` is not used.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when processes are in it already, [`Error::NotMounted`], [`Error::Io`],
+    /// [`Error::Systemd`].
+    pub fn create(path: &CgroupPath, driver: &Driver) -> Result<Self> {
+        match driver {
+            Driver::Cgroupfs => {
+                let host = Host::get()?;
+                let tree = match (host.version(), &host.unified) {
+                    (Version::V2, Some(mount)) => Tree::V2(v2::Tree::create(mount, path)?),
+                    _ => Tree::V1(v1::Tree::create(host, path)?),
+                };
+                Ok(Self { path: path.clone(), tree, unit: None })
+            }
+            Driver::Systemd(unit) => {
+                let scope = systemd::Scope::start(unit)?;
+                // systemd has made the directory in the hierarchies that it manages; the others are ours.
+                let path = scope.path().clone();
+                let mut cgroup = Self::adopt(&path)?;
+                cgroup.unit = Some(scope);
+                Ok(cgroup)
+            }
+        }
+    }
+
+    /// Makes what is missing of a cgroup, whether or not processes are in it.
+    fn adopt(path: &CgroupPath) -> Result<Self> {
+        let host = Host::get()?;
+        let tree = match (host.version(), &host.unified) {
+            (Version::V2, Some(mount)) => Tree::V2(v2::Tree::adopt(mount, path)?),
+            _ => Tree::V1(v1::Tree::adopt(host, path)?),
+        };
+        Ok(Self { path: path.clone(), tree, unit: None })
+    }
+
+    /// Opens the cgroup at `path`; hierarchies in which it doesn't exist are left out.
+    ///
+    /// # Errors
+    /// [`Error::Io`] with `ENOENT` when no hierarchy has it.
+    pub fn open(path: &CgroupPath) -> Result<Self> {
+        let host = Host::get()?;
+        let tree = match (host.version(), &host.unified) {
+            (Version::V2, Some(mount)) => Tree::V2(v2::Tree::open(mount, path)?),
+            _ => Tree::V1(v1::Tree::open(host, path)?),
+        };
+        Ok(Self { path: path.clone(), tree, unit: None })
+    }
+
+    /// The path below each hierarchy's root.
+    #[must_use]
+    pub fn path(&self) -> &CgroupPath {
+        &self.path
+    }
+
+    /// One fd for each v1 hierarchy, to which the new process writes `0`; empty on v2. They are
+    /// close-on-exec.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the hierarchy.
+    pub fn self_attach_fds(&self) -> Result<Vec<OwnedFd>> {
+        match &self.tree {
+            Tree::V1(tree) => tree.self_attach_fds(),
+            Tree::V2(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The directory for clone3's `CLONE_INTO_CGROUP` (Linux 5.7), on v2 and hybrid hosts.
+    #[must_use]
+    pub fn into_cgroup_fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.tree {
+            Tree::V1(tree) => tree.into_cgroup_fd(),
+            Tree::V2(tree) => Some(tree.into_cgroup_fd()),
+        }
+    }
+
+    /// Moves a process in by its pid, everywhere. The slow way (8–11 ms): for kernels without
+    /// `CLONE_INTO_CGROUP` and for processes that run already.
+    ///
+    /// # Errors
+    /// [`Error::Write`] naming the hierarchy.
+    pub fn attach(&self, pid: i32) -> Result<()> {
+        match &self.tree {
+            Tree::V1(tree) => tree.attach(pid),
+            Tree::V2(tree) => tree.attach(pid),
+        }
+    }
+
+    /// Writes the limits that are set, each in the order in which the kernel takes it. May be called
+    /// again with other values (`update`).
+    ///
+    /// # Errors
+    /// [`Error::NoController`], [`Error::Unsupported`] and [`Error::MemoryInUse`] before anything is
+    /// written for that controller; [`Error::Write`] names file and value.
+    pub fn apply(&self, settings: &Settings) -> Result<()> {
+        match &self.tree {
+            Tree::V1(tree) => tree.apply(settings),
+            Tree::V2(tree) => tree.apply(settings),
+        }
+    }
+
+    /// Stops every process, and returns when all stand still.
+    ///
+    /// # Errors
+    /// [`Error::NotFrozen`] after 10 s; the cgroup is thawed again then.
+    pub fn freeze(&self) -> Result<()> {
+        match &self.tree {
+            Tree::V1(tree) => tree.freeze(),
+            Tree::V2(tree) => tree.freeze(),
+        }
+    }
+
+    /// Lets the processes run again.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn thaw(&self) -> Result<()> {
+        match &self.tree {
+            Tree::V1(tree) => tree.thaw(),
+            Tree::V2(tree) => tree.thaw(),
+        }
+    }
+
+    /// Is the cgroup frozen (paused)?
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn is_frozen(&self) -> Result<bool> {
+        match &self.tree {
+            Tree::V1(tree) => tree.is_frozen(),
+            Tree::V2(tree) => tree.is_frozen(),
+        }
+    }
+
+    /// Sends `SIGKILL` to every process in the cgroup and below, frozen ones too. Doesn't wait.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Write`].
+    pub fn kill(&self) -> Result<()> {
+        match &self.tree {
+            Tree::V1(tree) => tree.kill(),
+            Tree::V2(tree) => tree.kill(),
+        }
+    }
+
+    /// Sends `signal` to every process in the cgroup and below.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn signal_all(&self, signal: Signal) -> Result<()> {
+        for pid in self.procs()? {
+            signal_one(pid, signal);
+        }
+        Ok(())
+    }
+
+    /// The pids of all processes in the cgroup and below, in ascending order.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn procs(&self) -> Result<Vec<i32>> {
+        match &self.tree {
+            Tree::V1(tree) => tree.procs(),
+            Tree::V2(tree) => tree.procs(),
+        }
+    }
+
+    /// What has been used so far.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Parse`].
+    pub fn stats(&self) -> Result<Stats> {
+        match &self.tree {
+            Tree::V1(tree) => tree.stats(),
+            Tree::V2(tree) => tree.stats(),
+        }
+    }
+
+    /// Watches for processes killed because memory was out.
+    ///
+    /// # Errors
+    /// [`Error::NoController`] without the memory controller.
+    pub fn oom_events(&self) -> Result<OomWatch> {
+        match &self.tree {
+            Tree::V1(tree) => tree.oom_events(),
+            Tree::V2(tree) => tree.oom_events(),
+        }
+    }
+
+    /// Waits until no process is in the cgroup.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`] when `limit` has passed.
+    pub fn wait_empty(&self, limit: Duration) -> Result<()> {
+        match &self.tree {
+            Tree::V1(tree) => tree.wait_empty(limit),
+            Tree::V2(tree) => tree.wait_empty(limit),
+        }
+    }
+
+    /// Removes the cgroup and everything below it. Waits for processes that are dying; does not kill.
+    /// Goes on after a failure and returns the first one; a cgroup that is gone already is no failure.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`] when processes stay for 10 s.
+    pub fn remove(&self) -> Result<()> {
+        let removed = match &self.tree {
+            Tree::V1(tree) => tree.remove(),
+            Tree::V2(tree) => tree.remove(),
+        };
+        let stopped = self.unit.as_ref().map_or(Ok(()), systemd::Scope::stop);
+        removed.and(stopped)
+    }
+}
+
+/// How long dying processes are waited for when a cgroup is removed.
+pub(crate) const REMOVE_WAIT: Duration = Duration::from_secs(10);
+/// How long processes are waited for when a cgroup is frozen.
+pub(crate) const FREEZE_WAIT: Duration = Duration::from_secs(10);
+
+/// Writes `0` to each of [`Cgroup::self_attach_fds`]: moves the calling thread in. Allocates nothing,
+/// so that it may be called between clone and exec.
+///
+/// # Errors
+/// The index of the fd that refused, and the kernel's answer.
+pub fn attach_self(fds: &[OwnedFd]) -> std::result::Result<(), (usize, rustix::io::Errno)> {
+    for (index, fd) in fds.iter().enumerate() {
+        rustix::io::retry_on_intr(|| rustix::io::write(fd, b"0")).map_err(|errno| (index, errno))?;
+    }
+    Ok(())
+}
+
+/// Signals one process; one that is gone already is what we wanted.
+pub(crate) fn signal_one(pid: i32, signal: Signal) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
