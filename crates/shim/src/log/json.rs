@@ -1,0 +1,145 @@
+//! The `json-file` format: one JSON object a line, as Docker writes it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::entry::{Entry, Stream};
+use super::split::Message;
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Append one message. `attrs` is a JSON object or empty, `time` is RFC 3339.
+pub(super) fn write(out: &mut Vec<u8>, stream: Stream, message: &Message<'_>, attrs: &str, time: &str) {
+    // an empty part (of a terminal's last line) has no "log" at all
+    out.push(b'{');
+    if message.complete || !message.line.is_empty() {
+        out.extend_from_slice(b"\"log\":\"");
+        escape(out, message.line);
+        if message.complete {
+            out.extend_from_slice(b"\\n");
+        }
+        out.extend_from_slice(b"\",");
+    }
+    out.extend_from_slice(b"\"stream\":\"");
+    out.extend_from_slice(stream.name().as_bytes());
+    out.push(b'"');
+    if !attrs.is_empty() {
+        out.extend_from_slice(b",\"attrs\":");
+        out.extend_from_slice(attrs.as_bytes());
+    }
+    out.extend_from_slice(b",\"time\":\"");
+    out.extend_from_slice(time.as_bytes());
+    out.extend_from_slice(b"\"}\n");
+}
+
+/// Go's JSON escaping with HTML characters, as Docker's log writer does it: control characters other than
+/// `\n` and `\r` by number, one U+FFFD for each byte that is not UTF-8.
+pub(super) fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        escape_text(out, chunk.valid().as_bytes());
+        for _ in chunk.invalid() {
+            out.extend_from_slice(b"\\ufffd");
+        }
+    }
+}
+
+fn escape_text(out: &mut Vec<u8>, text: &[u8]) {
+    let mut plain = 0;
+    let mut at = 0;
+    while at < text.len() {
+        let byte = text[at];
+        let separator = byte == 0xe2 && text[at + 1] == 0x80 && matches!(text[at + 2], 0xa8 | 0xa9);
+        if !separator && byte >= 0x20 && !matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'&') {
+            at += 1;
+            continue;
+        }
+        out.extend_from_slice(&text[plain..at]);
+        if separator {
+            // U+2028 and U+2029
+            out.extend_from_slice(b"\\u202");
+            out.push(HEX[usize::from(text[at + 2] & 0xf) % 16]);
+            at += 3;
+        } else {
+            escape_byte(out, byte);
+            at += 1;
+        }
+        plain = at;
+    }
+    out.extend_from_slice(&text[plain..]);
+}
+
+fn escape_byte(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'\\' | b'"' => out.extend_from_slice(&[b'\\', byte]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(default, borrow)]
+    log: Cow<'a, str>,
+    #[serde(default, borrow)]
+    stream: Cow<'a, str>,
+    #[serde(default)]
+    attrs: BTreeMap<String, String>,
+    time: Timestamp,
+}
+
+/// Read one line back; `None` when it is damaged (a write cut short by a power loss).
+pub(super) fn parse(line: &[u8]) -> Option<Entry> {
+    let line: Line<'_> = serde_json::from_slice(line).ok()?;
+    let stream = if line.stream == "stderr" { Stream::Stderr } else { Stream::Stdout };
+    Some(Entry { stream, time: line.time, line: line.log.into_owned().into_bytes(), attrs: line.attrs })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(bytes: &[u8]) -> String {
+        let mut out = Vec::new();
+        escape(&mut out, bytes);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn escapes_like_go() {
+        assert_eq!(
+            escaped(b"a\"\\\n\r\t\x01<>&\x7f"),
+            "a\\\"\\\\\\n\\r\\u0009\\u0001\\u003c\\u003e\\u0026\x7f"
+        );
+        assert_eq!(escaped("é\u{2028}\u{2029}€".as_bytes()), "é\\u2028\\u2029€");
+        assert_eq!(escaped(b"x\xff\xe2\x82y\xe2"), "x\\ufffd\\ufffd\\ufffdy\\ufffd");
+    }
+
+    #[test]
+    fn round_trip() {
+        let mut out = Vec::new();
+        let message = Message { line: "tab\t<é>".as_bytes(), complete: true, continued: false };
+        write(&mut out, Stream::Stderr, &message, r#"{"a":"b"}"#, "2026-11-22T01:02:03.5Z");
+        let text = String::from_utf8(out).unwrap();
+        let want = r#"{"log":"tab\u0009\u003cé\u003e\n","stream":"stderr","attrs":{"a":"b"},"time":"2026-11-22T01:02:03.5Z"}"#;
+        assert_eq!(text, format!("{want}\n"));
+        let entry = parse(text.as_bytes()).unwrap();
+        assert_eq!(entry.line, "tab\t<é>\n".as_bytes());
+        assert_eq!(entry.stream, Stream::Stderr);
+        assert_eq!(entry.attrs["a"], "b");
+        assert!(parse(&text.as_bytes()[..30]).is_none());
+    }
+
+    #[test]
+    fn time_has_no_trailing_zeros() {
+        let time = Timestamp::new(1_700_000_000, 120_000_000).unwrap();
+        assert_eq!(time.to_string(), "2023-11-14T22:13:20.12Z");
+        assert_eq!(Timestamp::new(1_700_000_000, 0).unwrap().to_string(), "2023-11-14T22:13:20Z");
+    }
+}
