@@ -26,7 +26,7 @@ fn a_container_outlives_berthd() -> Result<()> {
     for _ in 0..3 {
         berth.kill()?;
         berth.spawn()?;
-        ensure!(berth.berth(["ps", "-q", "--no-trunc", "--filter", "name=c"])?.ok()?.contains(&id));
+        ensure!(berth.berth(["ps", "-q", "--no-trunc", "--filter", "name=box"])?.ok()?.contains(&id));
         ensure!(
             berth.berth(["inspect", "-f", "{{.State.Pid}}", "box"])?.ok()? == pid,
             "the container was restarted"
