@@ -29,7 +29,7 @@ echo "caps:      $(grep CapEff /proc/self/status)"
 
 pub(crate) fn main() -> Result<()> {
     host::install(host::BUILD)?;
-    host::install(host::IMAGE)?;
+    host::install(host::DEMO)?;
     run::step("cargo build --release");
     run::run(&mut run::cargo(["build", "--release", "--workspace", "--bins"]))?;
     programs::take_from(run::programs("release")?);

@@ -16,8 +16,12 @@ pub(crate) struct Package {
 /// What building needs beside Rust.
 pub(crate) const BUILD: &[Package] = &[Package { name: "gcc", shows: "/usr/bin/gcc" }];
 
-/// The image of the demonstration and of the tests.
-pub(crate) const IMAGE: &[Package] = &[Package { name: "busybox-static", shows: "/bin/busybox" }];
+/// The image of the demonstration and of the tests, and what looks for things left behind.
+pub(crate) const DEMO: &[Package] = &[
+    Package { name: "busybox-static", shows: "/bin/busybox" },
+    Package { name: "iproute2", shows: "/usr/sbin/ip" },
+    Package { name: "nftables", shows: "/usr/sbin/nft" },
+];
 
 /// The peers and tools of the tests and the benchmark.
 pub(crate) const PEERS: &[Package] = &[
@@ -27,9 +31,7 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "crun", shows: "/usr/bin/crun" },
     Package { name: "podman", shows: "/usr/bin/podman" },
     Package { name: "conmon", shows: "/usr/bin/conmon" },
-    Package { name: "iproute2", shows: "/usr/sbin/ip" },
     Package { name: "iptables", shows: "/usr/sbin/iptables" },
-    Package { name: "nftables", shows: "/usr/sbin/nft" },
     Package { name: "libseccomp-dev", shows: "/usr/include/seccomp.h" },
     Package { name: "python3-venv", shows: "/usr/share/doc/python3-venv" },
 ];

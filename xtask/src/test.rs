@@ -7,7 +7,7 @@ use crate::{check, host, run};
 /// Runs every test; with `filter`, only tests whose name contains it, and without the checks of the source.
 pub(crate) fn main(filter: &[String]) -> Result<()> {
     host::install(host::BUILD)?;
-    host::install(host::IMAGE)?;
+    host::install(host::DEMO)?;
     host::install(host::PEERS)?;
     let python = host::python_sdk()?;
     if filter.is_empty() {

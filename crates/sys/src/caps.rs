@@ -111,7 +111,8 @@ pub struct Sets {
 /// All that the running kernel knows, from the calling thread's bounding set upward.
 #[must_use]
 pub fn known() -> CapSet {
-    let known = |n: &u32| rustix::thread::capability_is_in_bounding_set(Bits::from_bits_retain(1 << n)).is_ok();
+    let known =
+        |n: &u32| rustix::thread::capability_is_in_bounding_set(Bits::from_bits_retain(1 << n)).is_ok();
     // numbers grow without gaps: a binary search would save little over `last_cap` lookups of one system call each
     CapSet((0..64).take_while(known).fold(0, |bits, n| bits | 1 << n))
 }

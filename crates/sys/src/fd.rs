@@ -30,9 +30,7 @@ pub fn send(socket: impl AsFd, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<us
         return Err(Errno::TOOBIG);
     }
     let flags = SendFlags::NOSIGNAL;
-    rustix::io::retry_on_intr(|| {
-        rustix::net::sendmsg(&socket, &[IoSlice::new(data)], &mut control, flags)
-    })
+    rustix::io::retry_on_intr(|| rustix::net::sendmsg(&socket, &[IoSlice::new(data)], &mut control, flags))
 }
 
 /// Receives one message's bytes (or, on a stream, some bytes) and its descriptors, all close-on-exec.

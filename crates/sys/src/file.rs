@@ -12,7 +12,12 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 ///
 /// # Errors
 /// Any step's error; the temporary file is removed then.
-pub fn write_durable(directory: impl AsFd, name: impl AsRef<OsStr>, content: &[u8], mode: u32) -> io::Result<()> {
+pub fn write_durable(
+    directory: impl AsFd,
+    name: impl AsRef<OsStr>,
+    content: &[u8],
+    mode: u32,
+) -> io::Result<()> {
     let directory = directory.as_fd();
     replace(directory, name.as_ref(), content, mode, true)?;
     rustix::fs::fsync(directory)?;
@@ -24,7 +29,12 @@ pub fn write_durable(directory: impl AsFd, name: impl AsRef<OsStr>, content: &[u
 ///
 /// # Errors
 /// Any step's error; the temporary file is removed then.
-pub fn write_atomic(directory: impl AsFd, name: impl AsRef<OsStr>, content: &[u8], mode: u32) -> io::Result<()> {
+pub fn write_atomic(
+    directory: impl AsFd,
+    name: impl AsRef<OsStr>,
+    content: &[u8],
+    mode: u32,
+) -> io::Result<()> {
     replace(directory.as_fd(), name.as_ref(), content, mode, false)
 }
 

@@ -277,7 +277,13 @@ impl Root {
     }
 
     /// Puts what the symlink at `link` says in front of what is left to do.
-    fn expand_link(&self, link: &Path, name: &Path, done: &mut PathBuf, left: &mut Vec<PathBuf>) -> Result<()> {
+    fn expand_link(
+        &self,
+        link: &Path,
+        name: &Path,
+        done: &mut PathBuf,
+        left: &mut Vec<PathBuf>,
+    ) -> Result<()> {
         match self.read_link(link) {
             Ok(target) => {
                 if target.is_absolute() {

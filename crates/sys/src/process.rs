@@ -204,9 +204,8 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
 pub fn wait(pidfd: impl AsFd) -> Result<Exit> {
     loop {
         let options = WaitIdOptions::EXITED;
-        let got = rustix::io::retry_on_intr(|| {
-            rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options)
-        })?;
+        let got =
+            rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options))?;
         if let Some(status) = got {
             return Ok(exit_of(&status));
         }

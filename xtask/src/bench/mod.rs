@@ -31,7 +31,7 @@ pub(crate) fn main(only: &[String]) -> Result<()> {
         return inside(only);
     }
     host::install(host::BUILD)?;
-    host::install(host::IMAGE)?;
+    host::install(host::DEMO)?;
     host::install(host::PEERS)?;
     run::step("cargo build --release");
     run::run(&mut run::cargo(["build", "--release", "--workspace", "--bins"]))?;

@@ -30,9 +30,8 @@ pub(crate) fn install(filter: &[SockFilter], flags: u64) -> Result<Option<OwnedF
     let len = u16::try_from(filter.len()).or(Err(crate::Errno::TOOBIG))?;
     let prog = SockFprog { len, filter: filter.as_ptr() };
     // SAFETY: `prog` describes `len` instructions that outlive the call; the kernel copies and checks them.
-    let ret = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const prog)
-    };
+    let ret =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const prog) };
     let ret = check(ret)?;
     if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u64 == 0 {
         return Ok(None);
@@ -44,8 +43,7 @@ pub(crate) fn install(filter: &[SockFilter], flags: u64) -> Result<Option<OwnedF
 /// Whether the kernel knows `action` (`SECCOMP_GET_ACTION_AVAIL`).
 pub(crate) fn action_available(action: u32) -> bool {
     // SAFETY: the kernel reads one u32 that outlives the call.
-    let ret = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action)
-    };
+    let ret =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
     ret == 0
 }
