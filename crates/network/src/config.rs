@@ -5,6 +5,11 @@ use std::path::PathBuf;
 
 use ipnet::Ipv4Net;
 
+use crate::error::{Error, Result};
+
+/// Longest name of an interface (`IFNAMSIZ` without the final zero).
+const MAX_NAME_LEN: usize = 15;
+
 /// Everything [`crate::Network::open`] needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -41,6 +46,53 @@ impl Config {
             firewall: true,
             dns: DnsConfig::default(),
         }
+    }
+}
+
+impl Config {
+    /// Refuses options that cannot be meant.
+    pub(crate) fn check(&self) -> Result<()> {
+        let bridge = &self.bridge;
+        let name = &bridge.name;
+        let bad = name.is_empty() || name.len() > MAX_NAME_LEN || name.starts_with('.');
+        if bad
+            || name.bytes().any(|b| b == b'/' || b == b':' || b.is_ascii_whitespace() || b.is_ascii_control())
+        {
+            return Err(Error::Config(format!("invalid bridge name: {name:?}")));
+        }
+        if let Some(bip) = bridge.bip
+            && bip.prefix_len() < 31
+            && (bip.addr() == bip.network() || bip.addr() == bip.broadcast())
+        {
+            return Err(Error::Config(format!(
+                "bip {bip} is the subnet's own or broadcast address, not a host's"
+            )));
+        }
+        if let (Some(bip), Some(fixed)) = (bridge.bip, bridge.fixed_cidr)
+            && !bip.trunc().contains(&fixed)
+        {
+            return Err(Error::Config(format!(
+                "fixed-cidr {fixed} is not a part of the bridge's subnet {}",
+                bip.trunc()
+            )));
+        }
+        if let (Some(bip), Some(gateway)) = (bridge.bip, bridge.default_gateway)
+            && !bip.contains(&gateway)
+        {
+            return Err(Error::Config(format!(
+                "default-gateway {gateway} is not in the bridge's subnet {}",
+                bip.trunc()
+            )));
+        }
+        for pool in &self.address_pools {
+            if pool.size < pool.base.prefix_len() || pool.size > 30 {
+                return Err(Error::Config(format!(
+                    "default address pool {}: size {} does not fit",
+                    pool.base, pool.size
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,12 +5,24 @@
 //! with it); what the kernel does not collect is named after the container and found by
 //! [`Network::sweep`]. [`files`] computes `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`.
 
+mod bridge;
 mod config;
 mod endpoint;
 mod error;
 pub mod files;
+mod firewall;
+mod ipam;
+#[cfg(test)]
+mod lab;
+mod layout;
 mod manager;
 mod model;
+mod netlink;
+mod netns;
+mod ports;
+mod record;
+mod route;
+mod sysctl;
 
 pub use config::{AddressPool, BridgeConfig, Config, DnsConfig};
 pub use endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PortRequest, Protocol, PublishedPort};

@@ -1,28 +1,57 @@
 //! The facade: networks of this machine, and the endpoints of its containers.
 
-use std::collections::HashSet;
+mod attach;
+mod info;
+mod recover;
+
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::bridge::{self, Bridge};
 use crate::config::{Config, DnsConfig};
-use crate::endpoint::{Attachment, Endpoint, EndpointRequest};
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::model::NetworkInfo;
+use crate::firewall::{Firewall, plan};
+use crate::ipam::Leases;
+use crate::netlink::{Protocol, Socket};
+use crate::netns::Pool;
+use crate::ports::Ports;
+use crate::record::Record;
+use crate::sysctl;
 
-/// Networks of this machine. Every operation blocks (milliseconds at most), may be called from any
-/// thread, and must be called on threads that are in the host's network namespace.
+pub use recover::SweepReport;
+
+/// Networks of this machine. Every operation blocks (milliseconds at most) and may be called from
+/// any thread that is in the host's network namespace.
+///
+/// Locks are taken in the order of the fields: `state`, `host`, `firewall`.
 #[derive(Debug)]
 pub struct Network {
     config: Config,
+    state: Mutex<State>,
+    host: Mutex<Socket>,
+    firewall: Mutex<Firewall>,
+    pool: Pool,
 }
 
-/// What [`Network::sweep`] found and removed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct SweepReport {
-    /// Host ends of veth pairs whose container is no more.
-    pub interfaces: Vec<String>,
-    /// Containers whose published ports were still in the firewall.
-    pub published: Vec<String>,
+/// What is known about the default bridge and who is on it.
+#[derive(Debug)]
+struct State {
+    record: Record,
+    bridge: Option<Up>,
+    endpoints: HashMap<String, Endpoint>,
+    ports: Ports,
+    /// The host's loopback may already reach published ports.
+    loopback_routed: bool,
+}
+
+/// The bridge while it is up.
+#[derive(Debug)]
+struct Up {
+    bridge: Bridge,
+    leases: Leases,
 }
 
 impl Network {
@@ -31,7 +60,23 @@ impl Network {
     /// # Errors
     /// Contradictory options, an unreadable record, or no netlink socket.
     pub fn open(config: Config) -> Result<Self> {
-        Ok(Self { config })
+        config.check()?;
+        let record = Record::open(&config.data_dir)?;
+        let table = config.tag.as_ref().map_or_else(|| "berth".to_owned(), |tag| format!("berth-{tag}"));
+        let state = State {
+            record,
+            bridge: None,
+            endpoints: HashMap::new(),
+            ports: Ports::default(),
+            loopback_routed: false,
+        };
+        Ok(Self {
+            config,
+            state: Mutex::new(state),
+            host: Mutex::new(Socket::open(Protocol::Route)?),
+            firewall: Mutex::new(Firewall::new(table)),
+            pool: Pool::default(),
+        })
     }
 
     /// A namespace with nothing but a loopback interface that is up (`--network none`).
@@ -39,44 +84,9 @@ impl Network {
     /// # Errors
     /// The kernel refuses another namespace.
     pub fn isolated(&self) -> Result<OwnedFd> {
-        Err(Error::Config("not linked yet".into()))
-    }
-
-    /// A namespace on the default bridge, which is made first if it must be. On an error nothing
-    /// of it stays.
-    ///
-    /// # Errors
-    /// The requested address or port is taken, the subnet is exhausted, no subnet is free, or the
-    /// kernel refuses.
-    pub fn attach_bridge(&self, _request: &EndpointRequest) -> Result<Attachment> {
-        Err(Error::Config("not linked yet".into()))
-    }
-
-    /// Takes back the container's address and published ports. The veth pair is left to the death
-    /// of the namespace. Idempotent.
-    ///
-    /// # Errors
-    /// The kernel refuses to remove the ports; the address is free all the same.
-    pub fn detach(&self, _container_id: &str) -> Result<()> {
-        Err(Error::Config("not linked yet".into()))
-    }
-
-    /// Takes over a container that a previous daemon attached: its address is held again, and the
-    /// firewall and bridge are put back should they have been lost.
-    ///
-    /// # Errors
-    /// The address is held by another container.
-    pub fn adopt(&self, _container_id: &str, _endpoint: &Endpoint) -> Result<()> {
-        Err(Error::Config("not linked yet".into()))
-    }
-
-    /// Removes what containers other than those in `live` have left: interfaces, ports. Called
-    /// after every live container was adopted.
-    ///
-    /// # Errors
-    /// All that could not be removed, after trying everything.
-    pub fn sweep(&self, _live: &HashSet<String>) -> Result<SweepReport> {
-        Err(Error::Config("not linked yet".into()))
+        let namespace = self.pool.take();
+        self.pool.refill();
+        namespace.map(|namespace| namespace.fd)
     }
 
     /// Removes the bridge and the firewall table when no container is attached, and says whether
@@ -85,20 +95,20 @@ impl Network {
     /// # Errors
     /// The kernel refuses.
     pub fn teardown_if_unused(&self) -> Result<bool> {
-        Err(Error::Config("not linked yet".into()))
+        let mut state = self.state();
+        if !state.endpoints.is_empty() {
+            return Ok(false);
+        }
+        self.remove(&mut state)?;
+        Ok(true)
     }
 
     /// Removes the bridge and the firewall table whatever is attached. Idempotent.
     ///
     /// # Errors
-    /// The kernel refuses.
+    /// The kernel refuses; everything has been tried.
     pub fn teardown(&self) -> Result<()> {
-        Err(Error::Config("not linked yet".into()))
-    }
-
-    /// The networks: `bridge`, `host` and `none`.
-    pub fn networks(&self) -> Vec<NetworkInfo> {
-        Vec::new()
+        self.remove(&mut self.state())
     }
 
     /// The host's address on the default bridge (`host-gateway` in `--add-host`).
@@ -106,7 +116,7 @@ impl Network {
     /// # Errors
     /// As for making the bridge, which this does.
     pub fn host_gateway(&self) -> Result<Ipv4Addr> {
-        Err(Error::Config("not linked yet".into()))
+        self.ensure(&mut self.state()).map(|up| up.bridge.address.addr())
     }
 
     /// The daemon's defaults for containers' name resolution.
@@ -114,9 +124,61 @@ impl Network {
         &self.config.dns
     }
 
-    /// What on this machine will get in the way of containers' traffic, in words for the person
-    /// who runs it (`docker info`'s warnings). Empty is the normal case.
-    pub fn warnings(&self) -> Vec<String> {
-        Vec::new()
+    /// The default bridge, made if it must be.
+    fn ensure<'s>(&self, state: &'s mut State) -> Result<&'s mut Up> {
+        if state.bridge.is_none() {
+            let up = self.set_up(&mut state.record)?;
+            state.bridge = Some(up);
+        }
+        state.bridge.as_mut().ok_or(Error::Malformed("no bridge"))
+    }
+
+    fn set_up(&self, record: &mut Record) -> Result<Up> {
+        let config = &self.config.bridge;
+        let bridge =
+            bridge::ensure(&mut self.host(), config, &self.config.address_pools, record.bridge_address)?;
+        let address = bridge.address;
+        if self.config.firewall {
+            self.firewall().apply(&[plan::Bridge {
+                name: config.name.clone(),
+                subnet: address.trunc(),
+                icc: config.icc,
+                masquerade: config.ip_masq,
+            }])?;
+        }
+        if self.config.ip_forward {
+            sysctl::enable_forwarding()?;
+        }
+        if record.bridge_address != Some(address) {
+            record.bridge_address = Some(address);
+            record.write(&self.config.data_dir)?;
+        }
+        let reserved = [address.addr(), bridge.gateway];
+        let leases = Leases::new("bridge", address, config.fixed_cidr, &reserved);
+        Ok(Up { bridge, leases })
+    }
+
+    fn remove(&self, state: &mut State) -> Result<()> {
+        self.pool.clear();
+        state.bridge = None;
+        state.loopback_routed = false;
+        let link = bridge::remove(&mut self.host(), &self.config.bridge);
+        let table = if self.config.firewall { self.firewall().remove() } else { Ok(()) };
+        link.and(table)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn host(&self) -> MutexGuard<'_, Socket> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn firewall(&self) -> MutexGuard<'_, Firewall> {
+        self.firewall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

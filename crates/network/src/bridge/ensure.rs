@@ -1,0 +1,191 @@
+//! Making the bridge, or finding it as an earlier daemon left it.
+
+use ipnet::Ipv4Net;
+use rustix::io::Errno;
+
+use super::Bridge;
+use crate::config::{AddressPool, BridgeConfig};
+use crate::endpoint::MacAddr;
+use crate::error::{Error, Result};
+use crate::netlink::{Batch, Socket};
+use crate::route::{self, Link};
+use crate::{ipam, sysctl};
+
+/// MTU when nothing speaks for another: Ethernet's.
+const DEFAULT_MTU: u32 = 1500;
+
+/// The bridge that `config` describes, up and with its address, which is `recorded` unless
+/// something else has taken that in the meantime.
+pub(crate) fn ensure(
+    socket: &mut Socket,
+    config: &BridgeConfig,
+    pools: &[AddressPool],
+    recorded: Option<Ipv4Net>,
+) -> Result<Bridge> {
+    let found = route::by_name(socket, &config.name)?;
+    let (link, address) = match found {
+        Some(link) => adopt(socket, config, pools, recorded, link)?,
+        None if config.external => {
+            return Err(Error::Config(format!("bridge {} does not exist", config.name)));
+        }
+        None => create(socket, config, pools, recorded)?,
+    };
+    let gateway = config.default_gateway.unwrap_or(address.addr());
+    Ok(Bridge { index: link.index, address, gateway, mtu: config.mtu.unwrap_or(link.mtu) })
+}
+
+/// Removes the bridge, unless it is the administrator's. That there is none is no error.
+pub(crate) fn remove(socket: &mut Socket, config: &BridgeConfig) -> Result<()> {
+    if config.external {
+        return Ok(());
+    }
+    match route::by_name(socket, &config.name)? {
+        Some(link) => delete(socket, &link),
+        None => Ok(()),
+    }
+}
+
+/// Uses an interface that is there: an earlier daemon's, or the administrator's.
+fn adopt(
+    socket: &mut Socket,
+    config: &BridgeConfig,
+    pools: &[AddressPool],
+    recorded: Option<Ipv4Net>,
+    link: Link,
+) -> Result<(Link, Ipv4Net)> {
+    if link.kind.as_deref() != Some("bridge") {
+        return Err(Error::Config(format!("interface {} exists and is no bridge", config.name)));
+    }
+    let present: Vec<_> =
+        route::addresses(socket)?.into_iter().filter(|a| a.index == link.index).map(|a| a.net).collect();
+    let wanted = config.bip.or_else(|| recorded.filter(|r| present.is_empty() || present.contains(r)));
+    if let Some(other) = present.first().filter(|_| wanted.is_some_and(|w| !present.contains(&w))) {
+        if config.external || route::dump(socket)?.iter().any(|l| l.master == Some(link.index)) {
+            return Err(Error::Config(format!(
+                "bridge {} has the address {other} instead of {} and is in use",
+                config.name,
+                wanted.unwrap_or(*other)
+            )));
+        }
+        delete(socket, &link)?;
+        return create(socket, config, pools, recorded);
+    }
+    let address = match wanted.or_else(|| present.first().copied()) {
+        Some(address) => {
+            claim(socket, config, link.index, address)?;
+            address
+        }
+        None => choose(socket, config, pools, link.index)?,
+    };
+    let mut batch = Batch::default();
+    route::push_up(&mut batch, link.index);
+    socket.request(&mut batch)?;
+    Ok((link, address))
+}
+
+fn create(
+    socket: &mut Socket,
+    config: &BridgeConfig,
+    pools: &[AddressPool],
+    recorded: Option<Ipv4Net>,
+) -> Result<(Link, Ipv4Net)> {
+    let mtu = match config.mtu {
+        Some(mtu) => mtu,
+        None => route::uplink_mtu(socket)?.map_or(DEFAULT_MTU, |mtu| mtu.min(DEFAULT_MTU)),
+    };
+    let mut batch = Batch::default();
+    route::push_bridge(&mut batch, &config.name, random_mac()?, mtu);
+    socket.request(&mut batch)?;
+    let link = route::by_name(socket, &config.name)?
+        .ok_or_else(|| Error::Config(format!("bridge {} vanished while being made", config.name)))?;
+    let addressed =
+        sysctl::disable_ipv6(&config.name).and_then(|()| assign(socket, config, pools, recorded, link.index));
+    match addressed {
+        Ok(address) => Ok((link, address)),
+        Err(error) => {
+            // The first error is the one to report.
+            let _ = delete(socket, &link);
+            Err(error)
+        }
+    }
+}
+
+/// The address of a new bridge: the option's, or the recorded one if nobody has it, or a new one.
+fn assign(
+    socket: &mut Socket,
+    config: &BridgeConfig,
+    pools: &[AddressPool],
+    recorded: Option<Ipv4Net>,
+    index: u32,
+) -> Result<Ipv4Net> {
+    if let Some(address) = config.bip {
+        claim(socket, config, index, address)?;
+        return Ok(address);
+    }
+    if let Some(address) = recorded {
+        let used = route::subnets_in_use(socket)?;
+        let free =
+            !used.iter().any(|u| u.contains(&address.network()) || address.trunc().contains(&u.network()));
+        if free && claim(socket, config, index, address).is_ok() {
+            return Ok(address);
+        }
+    }
+    choose(socket, config, pools, index)
+}
+
+/// Takes the first free subnet. Two daemons that choose at the same time see the same subnet
+/// free: the claim decides.
+fn choose(socket: &mut Socket, config: &BridgeConfig, pools: &[AddressPool], index: u32) -> Result<Ipv4Net> {
+    let used = route::subnets_in_use(socket)?;
+    for subnet in ipam::candidates(pools, &used) {
+        let Some(first) = subnet.hosts().next() else { continue };
+        let address = Ipv4Net::new_assert(first, subnet.prefix_len());
+        match claim(socket, config, index, address) {
+            Err(error) if error.errno() == Some(Errno::EXIST) => {}
+            result => return result.map(|()| address),
+        }
+    }
+    Err(Error::NoFreeSubnet)
+}
+
+/// Gives the bridge its address, having first given it the subnet as a further name: the kernel
+/// lets only one interface bear a name, and forgets it with the interface.
+fn claim(socket: &mut Socket, config: &BridgeConfig, index: u32, address: Ipv4Net) -> Result<()> {
+    if !config.external {
+        let alt_name = format!("berth-{}-{}", address.network(), address.prefix_len());
+        let mut batch = Batch::default();
+        route::push_alt_name(&mut batch, &config.name, &alt_name);
+        match socket.request(&mut batch) {
+            Err(error) if error.errno() == Some(Errno::EXIST) => {
+                let owner = route::by_alt_name(socket, &alt_name)?;
+                if owner.is_some_and(|link| link.index != index) {
+                    return Err(error);
+                }
+            }
+            // Kernels before 5.5 have no further names; there the look at the addresses must do.
+            Err(error) if matches!(error.errno(), Some(Errno::OPNOTSUPP | Errno::INVAL)) => {}
+            result => {
+                result?;
+            }
+        }
+    }
+    let mut batch = Batch::default();
+    route::push_address(&mut batch, index, address);
+    socket.request(&mut batch).map(|_| ())
+}
+
+fn delete(socket: &mut Socket, link: &Link) -> Result<()> {
+    let mut batch = Batch::default();
+    route::push_delete(&mut batch, link.index, &link.name);
+    match socket.request(&mut batch) {
+        Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
+        result => result.map(|_| ()),
+    }
+}
+
+/// A locally administered address with Docker's prefix.
+fn random_mac() -> Result<MacAddr> {
+    let mut bytes = [0x02, 0x42, 0, 0, 0, 0];
+    getrandom::fill(&mut bytes[2..]).map_err(|e| Error::Config(format!("no random numbers: {e}")))?;
+    Ok(MacAddr(bytes))
+}

@@ -1,0 +1,69 @@
+//! Joining a namespace to the bridge: one message makes the pair, one send configures its end.
+
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
+
+use ipnet::Ipv4Net;
+
+use super::Bridge;
+use crate::endpoint::MacAddr;
+use crate::error::{Error, Result};
+use crate::netlink::{Batch, Socket};
+use crate::netns::Namespace;
+use crate::route::{self, Veth};
+
+/// Name of the interface in the container.
+const INTERFACE: &str = "eth0";
+
+/// What to make of a namespace.
+#[derive(Debug)]
+pub(crate) struct Joined<'a> {
+    /// Name of the host's end.
+    pub(crate) host_name: &'a str,
+    /// The container's address.
+    pub(crate) ip: Ipv4Addr,
+    /// Its hardware address.
+    pub(crate) mac: MacAddr,
+    /// Keep it from the bridge's other containers.
+    pub(crate) isolated: bool,
+    /// It publishes ports, to which it may connect itself: the bridge must then send frames back
+    /// where they came from.
+    pub(crate) hairpin: bool,
+}
+
+/// Connects the namespace to the bridge; the name of its interface. On an error, what was made
+/// dies with the namespace.
+pub(crate) fn join(
+    host: &Mutex<Socket>,
+    bridge: &Bridge,
+    namespace: &mut Namespace,
+    wanted: &Joined<'_>,
+) -> Result<String> {
+    let mut batch = Batch::default();
+    route::push_veth(
+        &mut batch,
+        &Veth {
+            host_name: wanted.host_name,
+            bridge: bridge.index,
+            netns: namespace.fd.as_fd(),
+            name: INTERFACE,
+            mac: wanted.mac,
+            mtu: bridge.mtu,
+        },
+    );
+    if wanted.isolated || wanted.hairpin {
+        route::push_port(&mut batch, wanted.host_name, wanted.hairpin, wanted.isolated);
+    }
+    host.lock().unwrap_or_else(PoisonError::into_inner).request(&mut batch)?;
+
+    let index = route::by_name(&mut namespace.route, INTERFACE)?
+        .ok_or(Error::Malformed("the new interface is not in its namespace"))?
+        .index;
+    let mut batch = Batch::default();
+    route::push_up(&mut batch, index);
+    route::push_address(&mut batch, index, Ipv4Net::new_assert(wanted.ip, bridge.address.prefix_len()));
+    route::default_route(&mut batch, index, bridge.gateway);
+    namespace.route.request(&mut batch)?;
+    Ok(INTERFACE.to_owned())
+}

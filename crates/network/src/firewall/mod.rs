@@ -1,0 +1,138 @@
+//! NAT, isolation and published ports, in one nftables table of our own.
+
+mod nft;
+pub(crate) mod plan;
+
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::netlink::{Protocol, Socket};
+use nft::Transaction;
+use plan::{Bridge, Element};
+
+pub(crate) use nft::{Foreign, Published};
+
+/// Elements that go into one message; an attribute holds 64 KiB at most.
+const ELEMENTS_PER_MESSAGE: usize = 200;
+
+/// Our table in the kernel.
+#[derive(Debug)]
+pub(crate) struct Firewall {
+    socket: Option<Socket>,
+    table: String,
+}
+
+impl Firewall {
+    /// Nothing happens until the first operation.
+    pub(crate) fn new(table: String) -> Self {
+        Self { socket: None, table }
+    }
+
+    /// Makes the table say what `bridges` need. Published ports stay. Idempotent.
+    pub(crate) fn apply(&mut self, bridges: &[Bridge]) -> Result<()> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.table();
+        transaction.maps();
+        let chains = plan::chains(bridges);
+        for chain in &chains {
+            transaction.chain(chain.at);
+        }
+        for chain in &chains {
+            for rule in &chain.rules {
+                transaction.rule(chain.at, rule);
+            }
+        }
+        transaction.commit(self.socket()?).map_err(explain)
+    }
+
+    /// Adds elements, all or none. An element whose key is taken fails with `EEXIST`.
+    pub(crate) fn publish(&mut self, elements: &[Element]) -> Result<()> {
+        self.change(elements, Transaction::add_elements)
+    }
+
+    /// Removes elements. That one is missing is no error.
+    pub(crate) fn unpublish(&mut self, elements: &[Element]) -> Result<()> {
+        match self.change(elements, Transaction::remove_elements) {
+            Err(error) if error.errno() == Some(Errno::NOENT) => {}
+            result => return result,
+        }
+        // Somebody flushed some of them, or all: remove what is left, one by one.
+        let mut failure = None;
+        for element in elements {
+            match self.change(std::slice::from_ref(element), Transaction::remove_elements) {
+                Err(error) if error.errno() != Some(Errno::NOENT) => {
+                    failure.get_or_insert(error);
+                }
+                _ => {}
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Every published port in the table; none when there is no table.
+    pub(crate) fn published(&mut self) -> Result<Vec<Published>> {
+        let table = self.table.clone();
+        match nft::published(self.socket()?, &table) {
+            Err(error) if absent(&error) => Ok(Vec::new()),
+            result => result,
+        }
+    }
+
+    /// Removes the table and everything in it. Idempotent.
+    pub(crate) fn remove(&mut self) -> Result<()> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.remove_table();
+        match transaction.commit(self.socket()?) {
+            Err(error) if absent(&error) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Chains of others that drop forwarded packets unless told otherwise.
+    pub(crate) fn foreign_drops(&mut self) -> Result<Vec<Foreign>> {
+        let table = self.table.clone();
+        let chains = nft::forward_policies(self.socket()?)?;
+        Ok(chains.into_iter().filter(|chain| chain.table != table).collect())
+    }
+
+    fn change(&mut self, elements: &[Element], write: fn(&mut Transaction, &str, &[Element])) -> Result<()> {
+        if elements.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = Transaction::new(&self.table);
+        for map in [plan::PUBLISHED_HERE, plan::PUBLISHED_EVERYWHERE] {
+            let of_map: Vec<_> = elements.iter().filter(|e| e.map == map).cloned().collect();
+            for some in of_map.chunks(ELEMENTS_PER_MESSAGE) {
+                write(&mut transaction, map, some);
+            }
+        }
+        transaction.commit(self.socket()?)
+    }
+
+    fn socket(&mut self) -> Result<&mut Socket> {
+        if self.socket.is_none() {
+            self.socket = Some(Socket::open(Protocol::Netfilter).map_err(explain)?);
+        }
+        self.socket.as_mut().ok_or(Error::Malformed("no netfilter socket"))
+    }
+}
+
+fn absent(error: &Error) -> bool {
+    matches!(
+        error.errno(),
+        Some(Errno::NOENT | Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT | Errno::OPNOTSUPP)
+    )
+}
+
+/// A kernel without nftables answers in riddles.
+fn explain(error: Error) -> Error {
+    match error.errno() {
+        Some(Errno::PROTONOSUPPORT | Errno::OPNOTSUPP | Errno::AFNOSUPPORT | Errno::INVAL) => {
+            Error::Config(format!(
+                "this kernel lacks nftables with NAT ({error}), which the bridge network needs: load nf_tables and \
+             nft_nat, or start berthd with --iptables=false to have no NAT, isolation or published ports"
+            ))
+        }
+        _ => error,
+    }
+}

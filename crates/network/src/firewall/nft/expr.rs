@@ -1,0 +1,210 @@
+//! Rules as the kernel's expressions: small instructions over registers.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::{DATA_VALUE, LIST_ELEM, data};
+use crate::firewall::plan::{Action, Match, PUBLISHED_EVERYWHERE, PUBLISHED_HERE, Rule};
+use crate::netlink::Message;
+
+/// `NFTA_RULE_TABLE`.
+pub(super) const RULE_TABLE: u16 = 1;
+/// `NFTA_RULE_CHAIN`.
+pub(super) const RULE_CHAIN: u16 = 2;
+/// `NFTA_RULE_EXPRESSIONS`.
+const RULE_EXPRESSIONS: u16 = 4;
+
+/// `NFT_REG_VERDICT`.
+const VERDICT: u32 = 0;
+/// `NFT_REG_1`: sixteen bytes, of which `NFT_REG32_00` is the first four.
+const REG: u32 = 1;
+/// `NFT_REG32_01`: the second four bytes of `REG`.
+const REG_2: u32 = 9;
+/// `NFT_REG32_02`.
+const REG_3: u32 = 10;
+
+/// `NFT_META_*`.
+mod meta {
+    pub(super) const IIFNAME: u32 = 6;
+    pub(super) const OIFNAME: u32 = 7;
+    pub(super) const NFPROTO: u32 = 15;
+    pub(super) const L4PROTO: u32 = 16;
+}
+/// `NFPROTO_IPV4`.
+const IPV4: u8 = 2;
+/// Length of an interface name in a register (`IFNAMSIZ`).
+const NAME_LEN: usize = 16;
+/// `NFT_PAYLOAD_NETWORK_HEADER`.
+const NETWORK_HEADER: u32 = 1;
+/// `NFT_PAYLOAD_TRANSPORT_HEADER`.
+const TRANSPORT_HEADER: u32 = 2;
+/// Offset of the source address in an IPv4 header (RFC 791).
+const SOURCE: u32 = 12;
+/// Offset of the destination address in an IPv4 header.
+const DESTINATION: u32 = 16;
+/// Offset of the destination port in TCP, UDP and SCTP headers.
+const DESTINATION_PORT: u32 = 2;
+/// `NFT_CT_STATE`.
+const CT_STATE: u32 = 0;
+/// `NFT_CT_STATUS`.
+const CT_STATUS: u32 = 2;
+/// `NF_CT_STATE_BIT` of established and related.
+const ESTABLISHED_RELATED: u32 = 2 | 4;
+/// `IPS_DST_NAT`.
+const STATUS_DNAT: u32 = 1 << 5;
+/// `NFT_FIB_RESULT_ADDRTYPE`.
+const FIB_ADDRTYPE: u32 = 3;
+/// `NFTA_FIB_F_DADDR`.
+const FIB_DADDR: u32 = 2;
+/// `RTN_LOCAL`.
+const TYPE_LOCAL: u32 = 2;
+/// `NFT_NAT_DNAT`.
+const NAT_DNAT: u32 = 1;
+
+/// Comparison of a register (`NFT_CMP_*`).
+#[derive(Clone, Copy)]
+enum Compare {
+    Equal = 0,
+    NotEqual = 1,
+}
+
+/// Writes the rule's expressions.
+pub(super) fn write(m: &mut Message<'_>, rule: &Rule) {
+    m.nested(RULE_EXPRESSIONS, |m| {
+        if concerns_ipv4(rule) {
+            load_meta(m, meta::NFPROTO, REG);
+            compare(m, Compare::Equal, &[IPV4]);
+        }
+        for each in &rule.matches {
+            matching(m, each);
+        }
+        action(m, rule.action);
+    });
+}
+
+/// Whether it looks at IPv4 addresses, so that an IPv6 packet must not come that far.
+fn concerns_ipv4(rule: &Rule) -> bool {
+    let matches =
+        rule.matches.iter().any(|m| matches!(m, Match::Source(_) | Match::Destination(_) | Match::ToHost));
+    matches
+        || matches!(rule.action, Action::ToPublishedHere | Action::ToPublishedEverywhere | Action::Masquerade)
+}
+
+fn matching(m: &mut Message<'_>, each: &Match) {
+    match each {
+        Match::In(name) => interface(m, meta::IIFNAME, Compare::Equal, name),
+        Match::Out(name) => interface(m, meta::OIFNAME, Compare::Equal, name),
+        Match::NotOut(name) => interface(m, meta::OIFNAME, Compare::NotEqual, name),
+        Match::Source(net) => subnet(m, SOURCE, *net),
+        Match::Destination(net) => subnet(m, DESTINATION, *net),
+        Match::ToHost => {
+            expression(m, "fib", |m| {
+                m.be32(1, REG).be32(2, FIB_ADDRTYPE).be32(3, FIB_DADDR);
+            });
+            compare(m, Compare::Equal, &TYPE_LOCAL.to_ne_bytes());
+        }
+        Match::Established => connection(m, CT_STATE, ESTABLISHED_RELATED),
+        Match::Published => connection(m, CT_STATUS, STATUS_DNAT),
+    }
+}
+
+fn action(m: &mut Message<'_>, action: Action) {
+    match action {
+        Action::Accept => verdict(m, 1),
+        Action::Drop => verdict(m, 0),
+        Action::Masquerade => expression(m, "masq", |_| {}),
+        Action::ToPublishedHere => {
+            load_payload(m, NETWORK_HEADER, DESTINATION, 4, REG);
+            load_meta(m, meta::L4PROTO, REG_2);
+            load_payload(m, TRANSPORT_HEADER, DESTINATION_PORT, 2, REG_3);
+            translate(m, PUBLISHED_HERE);
+        }
+        Action::ToPublishedEverywhere => {
+            load_meta(m, meta::L4PROTO, REG);
+            load_payload(m, TRANSPORT_HEADER, DESTINATION_PORT, 2, REG_2);
+            translate(m, PUBLISHED_EVERYWHERE);
+        }
+    }
+}
+
+/// Looks the registers up in a map, and sends the packet where it says.
+fn translate(m: &mut Message<'_>, map: &str) {
+    expression(m, "lookup", |m| {
+        m.text(1, map).be32(2, REG).be32(3, REG);
+    });
+    expression(m, "nat", |m| {
+        // type, family, register of the address, register of the port
+        m.be32(1, NAT_DNAT).be32(2, u32::from(IPV4)).be32(3, REG).be32(5, REG_2);
+    });
+}
+
+fn interface(m: &mut Message<'_>, key: u32, how: Compare, name: &str) {
+    let mut padded = [0; NAME_LEN];
+    let len = name.len().min(NAME_LEN - 1);
+    padded[..len].copy_from_slice(&name.as_bytes()[..len]);
+    load_meta(m, key, REG);
+    compare(m, how, &padded);
+}
+
+fn subnet(m: &mut Message<'_>, offset: u32, net: Ipv4Net) {
+    load_payload(m, NETWORK_HEADER, offset, 4, REG);
+    mask(m, net.netmask().octets());
+    compare(m, Compare::Equal, &net.network().octets());
+}
+
+/// Whether any of these bits of the connection is set.
+fn connection(m: &mut Message<'_>, key: u32, bits: u32) {
+    expression(m, "ct", |m| {
+        m.be32(1, REG).be32(2, key);
+    });
+    mask(m, bits.to_ne_bytes());
+    compare(m, Compare::NotEqual, &[0; 4]);
+}
+
+fn load_meta(m: &mut Message<'_>, key: u32, register: u32) {
+    expression(m, "meta", |m| {
+        m.be32(1, register).be32(2, key);
+    });
+}
+
+fn load_payload(m: &mut Message<'_>, base: u32, offset: u32, len: u32, register: u32) {
+    expression(m, "payload", |m| {
+        m.be32(1, register).be32(2, base).be32(3, offset).be32(4, len);
+    });
+}
+
+fn compare(m: &mut Message<'_>, how: Compare, value: &[u8]) {
+    expression(m, "cmp", |m| {
+        m.be32(1, REG).be32(2, how as u32);
+        data(m, 3, value);
+    });
+}
+
+fn mask(m: &mut Message<'_>, mask: [u8; 4]) {
+    expression(m, "bitwise", |m| {
+        // source register, destination register, length, mask, xor
+        m.be32(1, REG).be32(2, REG).be32(3, 4);
+        data(m, 4, &mask);
+        data(m, 5, &Ipv4Addr::UNSPECIFIED.octets());
+    });
+}
+
+/// `NFTA_IMMEDIATE_DREG`, `NFTA_IMMEDIATE_DATA` with `NFTA_DATA_VERDICT` with `NFTA_VERDICT_CODE`.
+fn verdict(m: &mut Message<'_>, code: u32) {
+    const DATA_VERDICT: u16 = DATA_VALUE + 1;
+    expression(m, "immediate", |m| {
+        m.be32(1, VERDICT).nested(2, |m| {
+            m.nested(DATA_VERDICT, |m| {
+                m.be32(1, code);
+            });
+        });
+    });
+}
+
+/// `NFTA_EXPR_NAME`, `NFTA_EXPR_DATA`.
+fn expression(m: &mut Message<'_>, name: &str, fill: impl FnOnce(&mut Message<'_>)) {
+    m.nested(LIST_ELEM, |m| {
+        m.text(1, name).nested(2, fill);
+    });
+}

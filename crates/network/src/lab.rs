@@ -1,0 +1,178 @@
+//! Test bench: every test has network namespaces of its own for "the host" and for a neighbour
+//! "outside", so that nothing of the machine is touched. Needs root.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+use rustix::net::Shutdown;
+use rustix::thread::LinkNameSpaceType;
+
+use crate::endpoint::MacAddr;
+use crate::error::Result;
+use crate::netlink::{Batch, Protocol, Socket};
+use crate::netns::{Namespace, on_thread};
+use crate::route::{self, Veth};
+use crate::{Config, Network};
+
+/// Address of the host on the link to the outside.
+pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+/// Address of the neighbour.
+pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+/// A packet that has not come by then never will.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A host with a neighbour, and a place for records.
+pub(crate) struct Lab {
+    pub(crate) outside: Namespace,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+/// Runs a test on a thread that is in the namespace of a new host. A panic in it fails the test.
+pub(crate) fn on_host(test: impl FnOnce(&Lab) + Send) {
+    let host = Namespace::new().expect("these tests need root");
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                enter(host.fd.as_fd());
+                test(&Lab::new());
+            })
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
+impl Lab {
+    fn new() -> Self {
+        let mut outside = Namespace::new().expect("outside");
+        let mut host = Socket::open(Protocol::Route).expect("socket");
+        let mut batch = Batch::default();
+        route::push_veth(
+            &mut batch,
+            &Veth {
+                host_name: "up0",
+                bridge: 0,
+                netns: outside.fd.as_fd(),
+                name: "eth0",
+                mac: MacAddr::from_ipv4(OUTSIDE),
+                mtu: 1400,
+            },
+        );
+        host.request(&mut batch).expect("link to the outside");
+        assign(&mut host, "up0", HOST);
+        assign(&mut outside.route, "eth0", OUTSIDE);
+        let mut batch = Batch::default();
+        let index = route::by_name(&mut host, "up0").expect("asked").expect("up0").index;
+        route::default_route(&mut batch, index, OUTSIDE);
+        host.request(&mut batch).expect("default route");
+        Self { outside, dir: tempfile::tempdir().expect("tempdir") }
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config::new(None, self.dir.path().join("network"))
+    }
+
+    pub(crate) fn network(&self) -> Network {
+        Network::open(self.config()).expect("network")
+    }
+
+    /// Gives the neighbour a route to everything through the host.
+    pub(crate) fn outside_routes_through_host(&self) {
+        within(&self.outside.fd, || {
+            let mut socket = Socket::open(Protocol::Route).expect("socket");
+            let index = route::by_name(&mut socket, "eth0").expect("asked").expect("eth0").index;
+            let mut batch = Batch::default();
+            route::default_route(&mut batch, index, HOST);
+            socket.request(&mut batch).expect("route");
+        });
+    }
+}
+
+fn assign(socket: &mut Socket, name: &str, ip: Ipv4Addr) {
+    let index = route::by_name(socket, name).expect("asked").expect("interface").index;
+    let mut batch = Batch::default();
+    route::push_up(&mut batch, index);
+    route::push_address(&mut batch, index, Ipv4Net::new_assert(ip, 24));
+    socket.request(&mut batch).expect("address");
+}
+
+fn enter(netns: BorrowedFd<'_>) {
+    rustix::thread::move_into_link_name_space(netns, Some(LinkNameSpaceType::Network)).expect("setns");
+}
+
+/// Runs something in a namespace; sockets made there stay there.
+pub(crate) fn within<T: Send>(netns: &impl AsFd, work: impl FnOnce() -> T + Send) -> T {
+    let netns = netns.as_fd();
+    let done: Result<T> = on_thread("within", move || {
+        enter(netns);
+        Ok(work())
+    });
+    done.expect("no panic")
+}
+
+/// A service in a namespace; it ends, and lets go of the namespace, when this is dropped.
+pub(crate) struct Service {
+    socket: OwnedFd,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Wakes the thread; an unconnected UDP socket says ENOTCONN all the same.
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Listens on TCP in a namespace, and answers each connection with the address it came from.
+#[must_use]
+pub(crate) fn serve(netns: &impl AsFd, port: u16) -> Service {
+    let listener = within(netns, move || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).expect("listen"));
+    let socket = listener.try_clone().expect("dup").into();
+    let thread = std::thread::spawn(move || {
+        while let Ok((mut connection, peer)) = listener.accept() {
+            let _ = write!(connection, "{}", peer.ip());
+        }
+    });
+    Service { socket, thread: Some(thread) }
+}
+
+/// Connects from a namespace: the address that the other side saw, `None` when nobody answered.
+pub(crate) fn call(netns: &impl AsFd, ip: Ipv4Addr, port: u16) -> Option<String> {
+    within(netns, move || call_here(ip, port))
+}
+
+/// Connects from the namespace of this thread.
+pub(crate) fn call_here(ip: Ipv4Addr, port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddrV4::new(ip, port).into(), PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).expect("time-out");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok().map(|_| answer)
+}
+
+/// Answers each UDP packet with the address it came from.
+#[must_use]
+pub(crate) fn serve_udp(netns: &impl AsFd, port: u16) -> Service {
+    let listener = within(netns, move || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).expect("bind"));
+    let socket = listener.try_clone().expect("dup").into();
+    let thread = std::thread::spawn(move || {
+        let mut buffer = [0; 64];
+        while let Ok((1.., peer)) = listener.recv_from(&mut buffer) {
+            let _ = listener.send_to(peer.ip().to_string().as_bytes(), peer);
+        }
+    });
+    Service { socket, thread: Some(thread) }
+}
+
+/// Sends a UDP packet from a namespace: the address that the other side saw.
+pub(crate) fn call_udp(netns: &impl AsFd, ip: Ipv4Addr, port: u16) -> Option<String> {
+    let socket = within(netns, || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("bind"));
+    socket.set_read_timeout(Some(PATIENCE)).expect("time-out");
+    socket.send_to(b"?", (ip, port)).ok()?;
+    let mut buffer = [0; 64];
+    let (len, _) = socket.recv_from(&mut buffer).ok()?;
+    String::from_utf8(buffer[..len].to_vec()).ok()
+}

@@ -1,0 +1,129 @@
+//! After a restart: taking over what lives, removing what doesn't.
+
+use std::collections::{BTreeSet, HashSet};
+
+use rustix::io::Errno;
+
+use super::Network;
+use super::attach::elements;
+use crate::endpoint::Endpoint;
+use crate::error::Result;
+use crate::firewall::{Published, plan};
+use crate::netlink::Batch;
+use crate::route;
+
+/// What [`Network::sweep`] found and removed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Host ends of veth pairs whose container is no more.
+    pub interfaces: Vec<String>,
+    /// Containers whose published ports were still in the firewall.
+    pub published: Vec<String>,
+}
+
+impl Network {
+    /// Takes over a container that a previous daemon attached: its address and ports are held
+    /// again, and the bridge, its port and the firewall are put back should they have been lost.
+    ///
+    /// # Errors
+    /// The address or a port is held by another container, or the kernel refuses.
+    pub fn adopt(&self, container_id: &str, endpoint: &Endpoint) -> Result<()> {
+        let bridge = {
+            let mut state = self.state();
+            let up = self.ensure(&mut state)?;
+            up.leases.take(endpoint.ip, container_id)?;
+            let bridge = up.bridge.clone();
+            for port in &endpoint.ports {
+                state.ports.adopt(container_id, port)?;
+            }
+            state.endpoints.insert(container_id.to_owned(), endpoint.clone());
+            bridge
+        };
+        self.plug_in(&endpoint.host_interface, bridge.index)?;
+        if endpoint.ports.is_empty() {
+            return Ok(());
+        }
+        self.open_loopback(&endpoint.ports)?;
+        for element in elements(container_id, endpoint) {
+            match self.firewall().publish(&[element]) {
+                Err(error) if error.errno() == Some(Errno::EXIST) => {}
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what containers other than those in `live` have left: interfaces, ports. Called
+    /// after every live container was adopted, and before any is attached.
+    ///
+    /// # Errors
+    /// The first failure, after everything has been tried.
+    pub fn sweep(&self, live: &HashSet<String>) -> Result<SweepReport> {
+        let interfaces = self.sweep_interfaces(live);
+        let published = if self.config.firewall { self.sweep_ports(live) } else { Ok(Vec::new()) };
+        Ok(SweepReport { interfaces: interfaces?, published: published? })
+    }
+
+    /// Makes the host's end a port of the bridge, if it is not. That it is gone (a container may
+    /// remove its own interface) is no error.
+    fn plug_in(&self, name: &str, bridge: u32) -> Result<()> {
+        let mut host = self.host();
+        let Some(link) = route::by_name(&mut host, name)? else { return Ok(()) };
+        if link.master == Some(bridge) {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        route::push_master(&mut batch, link.index, bridge);
+        host.request(&mut batch).map(|_| ())
+    }
+
+    /// A namespace that somebody still holds (a process that left its container's cgroup, a bind
+    /// mount) keeps its interface: those on our bridge that nobody owns are removed.
+    fn sweep_interfaces(&self, live: &HashSet<String>) -> Result<Vec<String>> {
+        let state = self.state();
+        let owned: HashSet<_> = state
+            .endpoints
+            .iter()
+            .filter(|(container, _)| live.contains(*container))
+            .map(|(_, endpoint)| endpoint.host_interface.as_str())
+            .collect();
+        let mut host = self.host();
+        let Some(bridge) = route::by_name(&mut host, &self.config.bridge.name)? else {
+            return Ok(Vec::new());
+        };
+        let mut batch = Batch::default();
+        let mut removed = Vec::new();
+        for link in route::dump(&mut host)? {
+            let ours = link.master == Some(bridge.index) && link.kind.as_deref() == Some("veth");
+            if ours && is_endpoint(&link.name) && !owned.contains(link.name.as_str()) {
+                route::push_delete(&mut batch, link.index, &link.name);
+                removed.push(link.name);
+            }
+        }
+        match host.request(&mut batch) {
+            // Its namespace died in the meantime.
+            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(removed),
+            result => result.map(|_| removed),
+        }
+    }
+
+    fn sweep_ports(&self, live: &HashSet<String>) -> Result<Vec<String>> {
+        let state = self.state();
+        let mut firewall = self.firewall();
+        let known = |p: &Published| {
+            let endpoint = state.endpoints.get(&p.container_id).filter(|_| live.contains(&p.container_id));
+            endpoint.is_some_and(|e| e.ip == p.ip && e.ports.contains(&p.port))
+        };
+        let stale: Vec<_> = firewall.published()?.into_iter().filter(|p| !known(p)).collect();
+        let elements: Vec<_> = stale.iter().map(|p| plan::element(&p.port, p.ip, &p.container_id)).collect();
+        firewall.unpublish(&elements)?;
+        let containers: BTreeSet<_> = stale.into_iter().map(|p| p.container_id).collect();
+        Ok(containers.into_iter().collect())
+    }
+}
+
+/// Whether the name is one that we give: an administrator may have put other pairs on the bridge.
+fn is_endpoint(name: &str) -> bool {
+    let digits = name.strip_prefix("veth").unwrap_or_default();
+    digits.len() == 11 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+}

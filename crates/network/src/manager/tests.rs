@@ -1,0 +1,262 @@
+use std::collections::HashSet;
+use std::time::Instant;
+
+use super::*;
+use crate::endpoint::{Attachment, EndpointRequest, PortRequest, Protocol as Transport};
+use crate::lab::{self, Lab, OUTSIDE, Service, call, call_here, call_udp, on_host, serve, serve_udp};
+use crate::route;
+
+fn request(name: char) -> EndpointRequest {
+    EndpointRequest { container_id: name.to_string().repeat(64), ..EndpointRequest::default() }
+}
+
+fn publish(name: char, host_ip: Option<Ipv4Addr>, host_port: u16) -> EndpointRequest {
+    let port = PortRequest {
+        protocol: Transport::Tcp,
+        container_port: 80,
+        host_ip,
+        host_port: Some(host_port),
+        host_port_end: None,
+    };
+    EndpointRequest { ports: vec![port], ..request(name) }
+}
+
+fn links() -> Vec<String> {
+    let mut socket = Socket::open(Protocol::Route).expect("socket");
+    route::dump(&mut socket).expect("links").into_iter().map(|l| l.name).collect()
+}
+
+/// Waits until an interface of the host is gone; the kernel frees namespaces in its own time.
+fn gone(name: &str) {
+    let start = Instant::now();
+    while links().iter().any(|l| l == name) {
+        assert!(start.elapsed().as_secs() < 5, "{name} is still there");
+        std::thread::yield_now();
+    }
+}
+
+/// Once the containers have died, nothing of ours is left on the host.
+fn nothing_left(network: &Network, containers: Vec<Attachment>, services: Vec<Service>) {
+    drop(services);
+    let pairs: Vec<_> = containers.into_iter().map(|c| c.endpoint.host_interface).collect();
+    pairs.iter().for_each(|name| gone(name));
+    network.teardown().expect("teardown");
+    let left: Vec<_> =
+        links().into_iter().filter(|l| l.starts_with("berth") || l.starts_with("veth")).collect();
+    assert_eq!(left, [""; 0]);
+    assert_eq!(network.firewall().published().expect("dump"), []);
+}
+
+#[test]
+fn two_containers_reach_each_other_and_the_outside() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        assert!(!links().contains(&"berth0".to_owned()), "nothing is made before it is needed");
+        let a = network.attach_bridge(&request('a')).expect("a");
+        let b = network.attach_bridge(&request('b')).expect("b");
+        assert_eq!(a.endpoint.ip, Ipv4Addr::new(172, 17, 0, 2));
+        assert_eq!(b.endpoint.ip, Ipv4Addr::new(172, 17, 0, 3));
+        let services = vec![serve(&b.netns, 80), serve_udp(&b.netns, 53), serve(&lab.outside.fd, 80)];
+        let here = Some(a.endpoint.ip.to_string());
+        assert_eq!(call(&a.netns, b.endpoint.ip, 80), here, "TCP between containers keeps the address");
+        assert_eq!(call_udp(&a.netns, b.endpoint.ip, 53), here);
+        assert_eq!(call(&a.netns, OUTSIDE, 80), Some(lab::HOST.to_string()), "outside sees the host");
+        assert_eq!(call_here(b.endpoint.ip, 80), Some("172.17.0.1".into()), "the host reaches containers");
+        let (veth, other) = (a.endpoint.host_interface.clone(), b.endpoint.host_interface.clone());
+        network.detach(&"a".repeat(64)).expect("detach");
+        network.detach(&"a".repeat(64)).expect("twice");
+        drop(a);
+        gone(&veth);
+        assert!(links().contains(&other));
+        let again = network.attach_bridge(&request('c')).expect("c");
+        assert_eq!(again.endpoint.ip, Ipv4Addr::new(172, 17, 0, 2), "the address is free again");
+        assert!(!network.teardown_if_unused().expect("asked"));
+        nothing_left(&network, vec![b, again], services);
+    });
+}
+
+#[test]
+fn neighbours_reach_published_ports_and_nothing_else() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let a = network.attach_bridge(&publish('a', None, 8080)).expect("a");
+        let b = network.attach_bridge(&request('b')).expect("b");
+        let services = vec![serve(&a.netns, 80), serve(&a.netns, 81)];
+        lab.outside_routes_through_host();
+        assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()), "the address is kept");
+        assert_eq!(call(&lab.outside.fd, a.endpoint.ip, 81), None, "not published");
+        assert_eq!(call(&lab.outside.fd, a.endpoint.ip, 80), None, "not by the container's own address");
+        assert_eq!(call_here(lab::HOST, 8080), Some(lab::HOST.to_string()), "the host itself");
+        assert_eq!(call_here(Ipv4Addr::LOCALHOST, 8080), Some("172.17.0.1".into()), "by loopback");
+        assert_eq!(call(&b.netns, lab::HOST, 8080), Some("172.17.0.1".into()), "from a neighbour container");
+        assert_eq!(call(&a.netns, lab::HOST, 8080), Some("172.17.0.1".into()), "from itself");
+        network.detach(&"a".repeat(64)).expect("detach");
+        assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), None);
+        nothing_left(&network, vec![a, b], services);
+    });
+}
+
+#[test]
+fn ports_published_on_loopback_stay_on_the_host() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let a = network.attach_bridge(&publish('a', Some(Ipv4Addr::LOCALHOST), 8080)).expect("a");
+        let b = network.attach_bridge(&request('b')).expect("b");
+        let services = vec![serve(&a.netns, 80)];
+        assert_eq!(call_here(Ipv4Addr::LOCALHOST, 8080), Some("172.17.0.1".into()));
+        assert_eq!(call_here(lab::HOST, 8080), None);
+        assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), None);
+        assert_eq!(call(&b.netns, lab::HOST, 8080), None);
+        nothing_left(&network, vec![a, b], services);
+    });
+}
+
+#[test]
+fn a_port_is_published_once() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let a = network.attach_bridge(&publish('a', None, 8080)).expect("a");
+        let error = network.attach_bridge(&publish('b', None, 8080)).expect_err("taken").to_string();
+        assert_eq!(error, "Bind for 0.0.0.0:8080 failed: port is already allocated");
+        let b = network.attach_bridge(&publish('b', None, 8081)).expect("b has nothing from before");
+        assert_eq!(b.endpoint.ip, Ipv4Addr::new(172, 17, 0, 3));
+        nothing_left(&network, vec![a, b], vec![]);
+    });
+}
+
+#[test]
+fn without_icc_containers_reach_the_outside_only() {
+    on_host(|lab: &Lab| {
+        let mut config = lab.config();
+        config.bridge.icc = false;
+        let network = Network::open(config).expect("network");
+        let a = network.attach_bridge(&request('a')).expect("a");
+        let b = network.attach_bridge(&request('b')).expect("b");
+        let services = vec![serve(&b.netns, 80), serve(&lab.outside.fd, 80)];
+        assert_eq!(call(&a.netns, b.endpoint.ip, 80), None);
+        assert!(call(&a.netns, OUTSIDE, 80).is_some());
+        nothing_left(&network, vec![a, b], services);
+    });
+}
+
+#[test]
+fn a_new_daemon_takes_over_what_lives_and_sweeps_the_rest() {
+    on_host(|lab: &Lab| {
+        let first = lab.network();
+        let a = first.attach_bridge(&publish('a', None, 8080)).expect("a");
+        let b = first.attach_bridge(&publish('b', None, 8081)).expect("b");
+        let services = vec![serve(&a.netns, 80)];
+        drop(first);
+        let second = lab.network();
+        second.adopt(&"a".repeat(64), &a.endpoint).expect("adopted");
+        let report = second.sweep(&HashSet::from(["a".repeat(64)])).expect("sweep");
+        assert_eq!(report.interfaces, [b.endpoint.host_interface.clone()]);
+        assert_eq!(report.published, ["b".repeat(64)]);
+        assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()));
+        let c = second.attach_bridge(&request('c')).expect("c");
+        assert_eq!(c.endpoint.ip, Ipv4Addr::new(172, 17, 0, 3));
+        nothing_left(&second, vec![a, b, c], services);
+    });
+}
+
+#[test]
+fn what_was_flushed_behind_our_back_comes_back() {
+    on_host(|lab: &Lab| {
+        let first = lab.network();
+        let a = first.attach_bridge(&publish('a', None, 8080)).expect("a");
+        let services = vec![serve(&a.netns, 80)];
+        first.firewall().remove().expect("flushed");
+        let mut socket = Socket::open(Protocol::Route).expect("socket");
+        bridge::remove(&mut socket, &lab.config().bridge).expect("removed");
+        drop(first);
+        let second = lab.network();
+        second.adopt(&"a".repeat(64), &a.endpoint).expect("adopted");
+        assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()));
+        bridge::remove(&mut socket, &lab.config().bridge).expect("removed");
+        let b = second.attach_bridge(&request('b')).expect("the bridge is made again");
+        assert_eq!(call(&b.netns, OUTSIDE, 1), None);
+        nothing_left(&second, vec![a, b], services);
+    });
+}
+
+#[test]
+fn daemons_on_one_machine_take_different_subnets() {
+    on_host(|lab: &Lab| {
+        let networks: Vec<_> = ["11111111", "22222222", "33333333"]
+            .map(|tag| {
+                Network::open(Config::new(Some(tag.into()), lab.dir.path().join(tag))).expect("network")
+            })
+            .into();
+        let mut subnets: Vec<_> = std::thread::scope(|scope| {
+            let starts: Vec<_> = networks
+                .iter()
+                .map(|n| scope.spawn(|| n.attach_bridge(&request('a')).expect("a").endpoint))
+                .collect();
+            starts.into_iter().map(|s| s.join().expect("no panic").ip.octets()[1]).collect()
+        });
+        subnets.sort_unstable();
+        assert_eq!(subnets, [17, 18, 19]);
+        assert!(links().contains(&"b-22222222".to_owned()));
+        for network in &networks {
+            network.teardown().expect("teardown");
+        }
+        assert!(!links().iter().any(|l| l.starts_with("b-")));
+    });
+}
+
+#[test]
+fn bad_requests_say_why_and_leave_nothing() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let wanted = EndpointRequest { ip: Some([172, 17, 5, 5].into()), ..request('a') };
+        let a = network.attach_bridge(&wanted).expect("free");
+        assert_eq!(a.endpoint.ip, Ipv4Addr::new(172, 17, 5, 5));
+        let same = EndpointRequest { ip: Some([172, 17, 5, 5].into()), ..request('b') };
+        assert!(matches!(network.attach_bridge(&same), Err(Error::AddressInUse(_))));
+        let elsewhere = EndpointRequest { ip: Some([10, 0, 0, 5].into()), ..request('b') };
+        assert!(matches!(network.attach_bridge(&elsewhere), Err(Error::AddressOutside { .. })));
+        assert!(matches!(network.attach_bridge(&request('a')), Err(Error::AlreadyAttached(_))));
+        assert_eq!(network.state().endpoints.len(), 1);
+        nothing_left(&network, vec![a], vec![]);
+    });
+}
+
+#[test]
+fn a_namespace_of_its_own_has_loopback_and_nothing_else() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let netns = network.isolated().expect("isolated");
+        let inside = lab::within(&netns, links);
+        assert!(inside.contains(&"lo".to_owned()) && !inside.iter().any(|l| l == "eth0"));
+        let _service = serve(&netns, 80);
+        assert_eq!(call(&netns, Ipv4Addr::LOCALHOST, 80), Some("127.0.0.1".into()));
+        assert!(!links().contains(&"berth0".to_owned()));
+    });
+}
+
+#[test]
+fn the_read_model_shows_the_three_networks() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        network.host_gateway().expect("gateway");
+        let all = network.networks();
+        let names: Vec<_> = all.iter().map(|n| (n.name.as_str(), n.driver)).collect();
+        assert_eq!(names, [("bridge", "bridge"), ("host", "host"), ("none", "null")]);
+        assert_eq!(all[0].pools[0].subnet, "172.17.0.0/16".parse().expect("net"));
+        assert_eq!(all[0].options["com.docker.network.driver.mtu"], "1400", "that of the way out");
+        assert_eq!(
+            lab.network().networks(),
+            all.clone()
+                .into_iter()
+                .map(|mut n| {
+                    if n.name == "bridge" {
+                        n.options.insert("com.docker.network.driver.mtu".into(), "1500".into());
+                    }
+                    n
+                })
+                .collect::<Vec<_>>(),
+            "the same after a restart"
+        );
+        nothing_left(&network, vec![], vec![]);
+    });
+}

@@ -1,0 +1,70 @@
+//! Network namespaces: made by a thread that leaves the host's, held by a descriptor.
+
+mod pool;
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use rustix::thread::UnshareFlags;
+
+use crate::error::{Error, Result};
+use crate::netlink::{Batch, Protocol, Socket};
+use crate::route;
+
+pub(crate) use pool::Pool;
+
+/// Index of the loopback interface, the same in every namespace.
+const LOOPBACK: u32 = 1;
+/// Enough for the few calls of a thread that makes a namespace.
+const STACK_LEN: usize = 128 << 10;
+
+/// A new namespace, its loopback interface up.
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    /// The namespace.
+    pub(crate) fd: OwnedFd,
+    /// A socket in it.
+    pub(crate) route: Socket,
+}
+
+impl Namespace {
+    /// Makes one. The calling thread stays where it is.
+    pub(crate) fn new() -> Result<Self> {
+        on_thread("berth-netns", Self::unshare)
+    }
+
+    /// Makes one and leaves the calling thread in it.
+    fn unshare() -> Result<Self> {
+        // Only the namespace changes hands, never the table of descriptors.
+        #[expect(deprecated, reason = "unsound for CLONE_FILES only, which this is not")]
+        rustix::thread::unshare(UnshareFlags::NEWNET)
+            .map_err(Error::system("creating a network namespace"))?;
+        let fd = File::open("/proc/thread-self/ns/net")
+            .map_err(|e| Error::system("opening the new network namespace")(errno(&e)))?;
+        let mut route = Socket::open(Protocol::Route)?;
+        let mut batch = Batch::default();
+        route::push_up(&mut batch, LOOPBACK);
+        route.request(&mut batch)?;
+        // Interfaces that come later get no IPv6 address of their own accord; `lo` keeps ::1. A
+        // kernel without IPv6 has no such file.
+        let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+        Ok(Self { fd: fd.into(), route })
+    }
+}
+
+/// Runs `work` on a thread of its own, which may change its namespaces.
+pub(crate) fn on_thread<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .stack_size(STACK_LEN)
+            .spawn_scoped(scope, work)
+            .map_err(|e| Error::system("starting a thread")(errno(&e)))?;
+        thread.join().map_err(|_| Error::Malformed("a network thread panicked"))?
+    })
+}
+
+/// The error number in an I/O error.
+pub(crate) fn errno(error: &std::io::Error) -> rustix::io::Errno {
+    rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO)
+}

@@ -1,0 +1,217 @@
+//! Links: bridges, veth pairs, and what the machine has.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::kind::{DELLINK, GETLINK, NEWLINK, NEWLINKPROP, SETLINK};
+use crate::endpoint::MacAddr;
+use crate::error::{Error, Result};
+use crate::netlink::{Batch, Message, Reply, Socket, attr, flag};
+
+/// Length of `struct ifinfomsg`.
+pub(super) const IFINFOMSG_LEN: usize = 16;
+/// `IFF_UP`.
+const UP: u32 = 1;
+
+/// `IFLA_*`.
+mod attribute {
+    pub(super) const ADDRESS: u16 = 1;
+    pub(super) const IFNAME: u16 = 3;
+    pub(super) const MTU: u16 = 4;
+    pub(super) const MASTER: u16 = 10;
+    pub(super) const LINKINFO: u16 = 18;
+    pub(super) const NET_NS_FD: u16 = 28;
+    pub(super) const NUM_TX_QUEUES: u16 = 31;
+    pub(super) const NUM_RX_QUEUES: u16 = 32;
+    pub(super) const PROP_LIST: u16 = 52;
+    pub(super) const ALT_IFNAME: u16 = 53;
+}
+/// `IFLA_INFO_KIND`, in `IFLA_LINKINFO`.
+const INFO_KIND: u16 = 1;
+/// `IFLA_INFO_DATA`.
+const INFO_DATA: u16 = 2;
+/// `IFLA_INFO_SLAVE_KIND`.
+const INFO_SLAVE_KIND: u16 = 4;
+/// `IFLA_INFO_SLAVE_DATA`.
+const INFO_SLAVE_DATA: u16 = 5;
+/// `VETH_INFO_PEER`: `struct ifinfomsg` and attributes of the other end.
+const VETH_INFO_PEER: u16 = 1;
+/// `IFLA_BRPORT_MODE`: hairpin.
+const BRPORT_MODE: u16 = 4;
+/// `IFLA_BRPORT_ISOLATED`.
+const BRPORT_ISOLATED: u16 = 33;
+
+/// A network interface of the namespace that was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// Its number.
+    pub(crate) index: u32,
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether it is administratively up.
+    pub(crate) up: bool,
+    /// Its kind (`bridge`, `veth`, …); `None` for hardware.
+    pub(crate) kind: Option<String>,
+    /// The bridge it is a port of.
+    pub(crate) master: Option<u32>,
+    /// Largest packet.
+    pub(crate) mtu: u32,
+}
+
+impl Link {
+    pub(super) fn parse(reply: &Reply) -> Option<Self> {
+        if reply.kind != NEWLINK {
+            return None;
+        }
+        let (index, flags) = (attr::u32_at(&reply.payload, 4)?, attr::u32_at(&reply.payload, 8)?);
+        let attributes = reply.payload.get(IFINFOMSG_LEN..)?;
+        let info = attr::find(attributes, attribute::LINKINFO).unwrap_or_default();
+        Some(Self {
+            index,
+            name: attr::text(attr::find(attributes, attribute::IFNAME)?),
+            up: flags & UP != 0,
+            kind: attr::find(info, INFO_KIND).map(attr::text),
+            master: attr::find(attributes, attribute::MASTER).and_then(|v| attr::u32_at(v, 0)),
+            mtu: attr::find(attributes, attribute::MTU).and_then(|v| attr::u32_at(v, 0)).unwrap_or(0),
+        })
+    }
+}
+
+/// A veth pair to be made: one end in the host's namespace as a port of a bridge, the other in a
+/// container's. The host's end is up; the other can be set up only once the pair is complete.
+#[derive(Debug)]
+pub(crate) struct Veth<'a> {
+    /// Name of the host's end.
+    pub(crate) host_name: &'a str,
+    /// Index of the bridge.
+    pub(crate) bridge: u32,
+    /// The container's namespace.
+    pub(crate) netns: BorrowedFd<'a>,
+    /// Name in the container.
+    pub(crate) name: &'a str,
+    /// Hardware address in the container.
+    pub(crate) mac: MacAddr,
+    /// Largest packet, on both ends.
+    pub(crate) mtu: u32,
+}
+
+/// Every interface.
+pub(crate) fn dump(socket: &mut Socket) -> Result<Vec<Link>> {
+    let replies = socket.dump("listing network interfaces", GETLINK, &[0; IFINFOMSG_LEN])?;
+    Ok(replies.iter().filter_map(Link::parse).collect())
+}
+
+/// The interface called `name`, if there is one.
+pub(crate) fn by_name(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
+    get(socket, attribute::IFNAME, name)
+}
+
+/// The interface with this further name, if there is one.
+pub(crate) fn by_alt_name(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
+    get(socket, attribute::ALT_IFNAME, name)
+}
+
+fn get(socket: &mut Socket, by: u16, name: &str) -> Result<Option<Link>> {
+    let mut batch = Batch::default();
+    batch.push(format!("looking for interface {name}"), GETLINK, flag::ACK, |m| {
+        m.raw(&[0; IFINFOMSG_LEN]).text(by, name);
+    });
+    match socket.request(&mut batch) {
+        Ok(replies) => Ok(replies.iter().find_map(Link::parse)),
+        Err(Error::Kernel { errno: rustix::io::Errno::NODEV, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a bridge that is up; fails when the name is taken.
+pub(crate) fn push_bridge(batch: &mut Batch, name: &str, mac: MacAddr, mtu: u32) {
+    let action = format!("creating bridge {name}");
+    batch.push(action, NEWLINK, flag::ACK | flag::CREATE | flag::EXCL, |m| {
+        header(m, 0, true)
+            .text(attribute::IFNAME, name)
+            // A bridge with an address of its own keeps it whatever ports come and go.
+            .bytes(attribute::ADDRESS, &mac.0)
+            .u32(attribute::MTU, mtu)
+            .nested(attribute::LINKINFO, |m| {
+                m.text(INFO_KIND, "bridge");
+            });
+    });
+}
+
+/// Gives an interface a further name, which fails when any other interface bears it.
+pub(crate) fn push_alt_name(batch: &mut Batch, name: &str, alt_name: &str) {
+    let action = format!("naming {name} {alt_name}");
+    batch.push(action, NEWLINKPROP, flag::ACK | flag::CREATE | flag::EXCL | flag::APPEND, |m| {
+        header(m, 0, false).text(attribute::IFNAME, name).nested(attribute::PROP_LIST, |m| {
+            m.text(attribute::ALT_IFNAME, alt_name);
+        });
+    });
+}
+
+/// Makes a veth pair.
+pub(crate) fn push_veth(batch: &mut Batch, veth: &Veth<'_>) {
+    let action = format!("creating veth pair {}", veth.host_name);
+    batch.push(action, NEWLINK, flag::ACK | flag::CREATE | flag::EXCL, |m| {
+        header(m, 0, true).text(attribute::IFNAME, veth.host_name).u32(attribute::MASTER, veth.bridge);
+        common(m, veth.mtu);
+        m.nested(attribute::LINKINFO, |m| {
+            m.text(INFO_KIND, "veth").nested(INFO_DATA, |m| {
+                m.nested(VETH_INFO_PEER, |m| {
+                    header(m, 0, false)
+                        .text(attribute::IFNAME, veth.name)
+                        .bytes(attribute::ADDRESS, &veth.mac.0)
+                        .u32(attribute::NET_NS_FD, veth.netns.as_raw_fd().cast_unsigned());
+                    common(m, veth.mtu);
+                });
+            });
+        });
+    });
+}
+
+/// One queue each way: a veth uses no more unless told to, yet would allocate one for every
+/// processor that the machine could have.
+fn common(m: &mut Message<'_>, mtu: u32) {
+    m.u32(attribute::MTU, mtu).u32(attribute::NUM_TX_QUEUES, 1).u32(attribute::NUM_RX_QUEUES, 1);
+}
+
+/// Sets how the bridge treats a port: `hairpin` lets frames go back where they came from,
+/// `isolated` keeps them from other isolated ports.
+pub(crate) fn push_port(batch: &mut Batch, name: &str, hairpin: bool, isolated: bool) {
+    batch.push(format!("setting up bridge port {name}"), NEWLINK, flag::ACK, |m| {
+        header(m, 0, false).text(attribute::IFNAME, name).nested(attribute::LINKINFO, |m| {
+            m.text(INFO_SLAVE_KIND, "bridge").nested(INFO_SLAVE_DATA, |m| {
+                m.u8(BRPORT_MODE, hairpin.into()).u8(BRPORT_ISOLATED, isolated.into());
+            });
+        });
+    });
+}
+
+/// Makes an interface a port of a bridge.
+pub(crate) fn push_master(batch: &mut Batch, index: u32, bridge: u32) {
+    batch.push("making an interface a bridge port", SETLINK, flag::ACK, |m| {
+        header(m, index, true).u32(attribute::MASTER, bridge);
+    });
+}
+
+/// Sets an interface up.
+pub(crate) fn push_up(batch: &mut Batch, index: u32) {
+    batch.push("setting an interface up", SETLINK, flag::ACK, |m| {
+        header(m, index, true);
+    });
+}
+
+/// Removes an interface, and with a veth its other end.
+pub(crate) fn push_delete(batch: &mut Batch, index: u32, name: &str) {
+    batch.push(format!("removing interface {name}"), DELLINK, flag::ACK, |m| {
+        header(m, index, false);
+    });
+}
+
+/// `struct ifinfomsg`: family, padding, type, index, flags, mask of flags to change.
+fn header<'m, 'b>(m: &'m mut Message<'b>, index: u32, up: bool) -> &'m mut Message<'b> {
+    let flags = if up { UP } else { 0 };
+    let mut bytes = [0; IFINFOMSG_LEN];
+    bytes[4..8].copy_from_slice(&index.to_ne_bytes());
+    bytes[8..12].copy_from_slice(&flags.to_ne_bytes());
+    bytes[12..16].copy_from_slice(&flags.to_ne_bytes());
+    m.raw(&bytes)
+}

@@ -1,0 +1,27 @@
+//! Links, addresses and routes: rtnetlink(7) as values.
+
+mod address;
+mod link;
+
+pub(crate) use address::{addresses, default_route, push_address, subnets_in_use, uplink_mtu};
+pub(crate) use link::{
+    Link, Veth, by_alt_name, by_name, dump, push_alt_name, push_bridge, push_delete, push_master, push_port,
+    push_up, push_veth,
+};
+
+/// Message types (`RTM_*`).
+mod kind {
+    pub(super) const NEWLINK: u16 = 16;
+    pub(super) const DELLINK: u16 = 17;
+    pub(super) const GETLINK: u16 = 18;
+    pub(super) const SETLINK: u16 = 19;
+    pub(super) const NEWADDR: u16 = 20;
+    pub(super) const GETADDR: u16 = 22;
+    pub(super) const NEWROUTE: u16 = 24;
+    pub(super) const GETROUTE: u16 = 26;
+    pub(super) const NEWLINKPROP: u16 = 108;
+}
+
+/// `AF_INET`.
+const INET: u8 = 2;
+
