@@ -3,8 +3,16 @@
 //! [`create`] makes a container's first process, which waits before it becomes the program; [`Created::start`] lets
 //! it go on. [`exec`] makes a further process in a running container. Both report a failing step by name.
 
+mod create;
 mod error;
+mod exec;
+mod hooks;
+mod init;
+mod job;
+mod link;
 mod options;
+mod plan;
+mod userns;
 
 use std::os::fd::OwnedFd;
 
@@ -22,7 +30,9 @@ pub struct Created {
     pub pidfd: OwnedFd,
     /// Master of its terminal.
     pub console: Option<OwnedFd>,
-    start: OwnedFd,
+    /// Seccomp notifications of the first process, when its filter has them.
+    pub notify: Option<OwnedFd>,
+    link: link::Link,
 }
 
 impl Created {
@@ -31,8 +41,7 @@ impl Created {
     /// # Errors
     /// The failing step; the process has ended then and must be reaped.
     pub fn start(self) -> Result<Running> {
-        let _ = self.start;
-        Err(Error::text("start", "under construction"))
+        create::start_created(self)
     }
 }
 
@@ -45,6 +54,8 @@ pub struct Running {
     pub pidfd: OwnedFd,
     /// Master of its terminal.
     pub console: Option<OwnedFd>,
+    /// Seccomp notifications, when the filter has them.
+    pub notify: Option<OwnedFd>,
 }
 
 /// A running further process; the caller is its parent and must reap it.
@@ -56,6 +67,8 @@ pub struct Execed {
     pub pidfd: OwnedFd,
     /// Master of its terminal.
     pub console: Option<OwnedFd>,
+    /// Seccomp notifications, when the filter has them.
+    pub notify: Option<OwnedFd>,
 }
 
 /// Makes a container's first process, up to the point where it waits for its start.
@@ -63,7 +76,7 @@ pub struct Execed {
 /// # Errors
 /// The failing step; nothing is left then.
 pub fn create(options: &CreateOptions<'_>) -> Result<Created> {
-    Err(Error::text("create", format!("{}: under construction", options.id)))
+    create::create(options)
 }
 
 /// Starts a further process in a running container, and returns when it has become its program.
@@ -71,5 +84,5 @@ pub fn create(options: &CreateOptions<'_>) -> Result<Created> {
 /// # Errors
 /// The failing step; nothing is left then.
 pub fn exec(options: &ExecOptions<'_>) -> Result<Execed> {
-    Err(Error::text("exec", format!("{}: under construction", options.target.pid.as_raw_nonzero())))
+    exec::exec(options)
 }

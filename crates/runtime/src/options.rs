@@ -60,7 +60,7 @@ pub struct CreateOptions<'a> {
     pub seccomp: Option<Filter<'a>>,
     /// Sent to the first process when its parent ends.
     pub parent_death_signal: Option<Signal>,
-    /// A listening unix stream socket: the first process waits there for its start, so that another process than
+    /// A listening unix socket (`SOCK_SEQPACKET`): the first process waits there for its start, so that another process than
     /// the creator can give it. Without, [`crate::Created::start`] does.
     pub start_socket: Option<BorrowedFd<'a>>,
     /// How many descriptors from 3 on the program keeps.

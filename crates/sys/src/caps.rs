@@ -108,6 +108,23 @@ pub struct Sets {
     pub ambient: CapSet,
 }
 
+impl Sets {
+    /// Cut down to what a process that has `have` can grant: a permitted capability must be had, an effective one
+    /// permitted, an ambient one permitted and inheritable. The bounding set stays.
+    #[must_use]
+    pub fn within(self, have: CapSet) -> Self {
+        let permitted = self.permitted.and(have);
+        let inheritable = self.inheritable.and(have);
+        Self {
+            bounding: self.bounding,
+            effective: self.effective.and(permitted),
+            permitted,
+            inheritable,
+            ambient: self.ambient.and(permitted).and(inheritable),
+        }
+    }
+}
+
 /// All that the running kernel knows, from the calling thread's bounding set upward.
 #[must_use]
 pub fn known() -> CapSet {

@@ -14,6 +14,14 @@ pub fn join_new_session(name: &str) -> Result<()> {
     allow_owner_search(key)
 }
 
+/// Gives the calling process a new session keyring without a name.
+///
+/// # Errors
+/// As [`join_new_session`].
+pub fn join_anonymous() -> Result<()> {
+    raw::misc::join_session_keyring(None).map(drop)
+}
+
 /// The owner of a session keyring does not possess it after a change of user: the search bit lets it be found.
 fn allow_owner_search(key: i32) -> Result<()> {
     const OWNER_SEARCH: u32 = 0x0008_0000;

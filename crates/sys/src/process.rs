@@ -179,6 +179,33 @@ pub fn close_on_exec_from(first: u32) -> Result<()> {
     raw::exec::close_range_cloexec(first)
 }
 
+/// Closes every descriptor numbered `first` and above but those in `keep`. Only for a child that will become another
+/// program or end: whoever owned the others in this process must not be dropped any more.
+///
+/// # Errors
+/// What `close_range(2)` says.
+pub fn close_all_except(first: u32, keep: &[BorrowedFd<'_>]) -> Result<()> {
+    use std::os::fd::AsRawFd;
+    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|n| *n >= first).collect();
+    kept.sort_unstable();
+    let mut from = first;
+    for number in kept {
+        if number > from {
+            raw::exec::close_range(from, number - 1)?;
+        }
+        from = number + 1;
+    }
+    raw::exec::close_range(from, u32::MAX)
+}
+
+/// Makes the calling process the leader of a new session without a terminal (`setsid(2)`).
+///
+/// # Errors
+/// `EPERM` when it leads a process group already.
+pub fn new_session() -> Result<()> {
+    rustix::process::setsid().map(drop)
+}
+
 /// Opens a pidfd, close-on-exec.
 ///
 /// # Errors

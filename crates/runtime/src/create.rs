@@ -1,0 +1,171 @@
+//! The maker's side of a new container: clone, serve the child until it waits for its start.
+
+use std::os::fd::OwnedFd;
+
+use sys::Pid;
+use sys::process::{Child, CloneOptions, Namespaces};
+use sys::signal::Signal;
+
+use crate::error::{Context, Error, Result};
+use crate::init::{self, stage};
+use crate::job::Job;
+use crate::link::{Link, Message};
+use crate::{CreateOptions, Created, Running, hooks, userns};
+
+/// Makes the first process, up to its waiting for the start.
+pub(crate) fn create(options: &CreateOptions<'_>) -> Result<Created> {
+    let job = Job::new(options)?;
+    let (mine, theirs) = Link::pair()?;
+    let mut maker = Maker { job: &job, link: mine, console: None, notify: None };
+    if stage::needed(&job) {
+        let stage = maker.clone(&CloneOptions::default(), theirs, stage::run)?;
+        let born = maker.birth();
+        // it has done its work, or failed
+        let ended = stage.wait().step("stage", "wait");
+        let child = born?;
+        ended?;
+        maker.raise(child)
+    } else {
+        let new = job.namespaces.new.without(Namespaces::CGROUP);
+        let clone = CloneOptions { namespaces: new, cgroup: options.cgroup.into, sibling: false };
+        let restore = enter_pid_namespace(&job)?;
+        let child = maker.clone(&clone, theirs, init::run);
+        let restored = restore.map_or(Ok(()), |own| leave_pid_namespace(&own));
+        let child = child?;
+        match restored {
+            Ok(()) => maker.raise(child),
+            Err(error) => Err(end(&child, error)),
+        }
+    }
+}
+
+/// Future children go into the pid namespace that is joined; what leads back comes back.
+fn enter_pid_namespace(job: &Job<'_>) -> Result<Option<OwnedFd>> {
+    let Some(joined) = job.namespaces.joined.iter().find(|j| j.kind == Namespaces::PID) else { return Ok(None) };
+    join_pid_namespace(&joined.fd).map(Some)
+}
+
+/// Future children of this process go into the pid namespace of `target`; what leads back comes back.
+pub(crate) fn join_pid_namespace(target: impl std::os::fd::AsFd) -> Result<OwnedFd> {
+    let own = std::fs::File::open("/proc/self/ns/pid").step("join namespace", "/proc/self/ns/pid")?;
+    sys::process::join_namespaces(target, Namespaces::PID).step("join namespace", "pid")?;
+    Ok(own.into())
+}
+
+/// Future children of this process go into its own pid namespace again.
+pub(crate) fn leave_pid_namespace(own: &OwnedFd) -> Result<()> {
+    sys::process::join_namespaces(own, Namespaces::PID).step("join namespace", "own pid namespace")
+}
+
+/// Ends a child that failed, and gives the error on.
+pub(crate) fn end(child: &Child, error: Error) -> Error {
+    // it is ending by itself, as a rule
+    let _ = sys::signal::send(&child.pidfd, Signal::KILL);
+    let _ = child.wait();
+    error
+}
+
+struct Maker<'a> {
+    job: &'a Job<'a>,
+    link: Link,
+    console: Option<OwnedFd>,
+    notify: Option<OwnedFd>,
+}
+
+impl Maker<'_> {
+    /// Clones; the child has only its own end of the link.
+    fn clone(&mut self, options: &CloneOptions<'_>, theirs: Link, run: fn(&Job<'_>, Link) -> i32) -> Result<Child> {
+        let job = self.job;
+        clone_with_link(&mut self.link, options, |link| run(job, link), theirs).step("clone3", "")
+    }
+
+    /// What the stage says about the child.
+    fn birth(&self) -> Result<Child> {
+        match self.link.recv()? {
+            Some(Message::Born(pid, pidfd)) => {
+                let pid = Pid::from_raw(pid).ok_or_else(|| Error::text("stage", "no process"))?;
+                Ok(Child { pid, pidfd })
+            }
+            Some(Message::Failed(error)) => Err(error),
+            _ => Err(Error::text("stage", "ended without a word")),
+        }
+    }
+
+    /// Serves the child until it waits for its start.
+    fn raise(mut self, child: Child) -> Result<Created> {
+        match self.serve(&child) {
+            Ok(()) => Ok(Created {
+                pid: child.pid,
+                pidfd: child.pidfd,
+                console: self.console,
+                notify: self.notify,
+                link: self.link,
+            }),
+            Err(error) => Err(end(&child, error)),
+        }
+    }
+
+    fn serve(&mut self, child: &Child) -> Result<()> {
+        let pid = child.pid.as_raw_nonzero().get();
+        if self.job.namespaces.new.contains(Namespaces::USER) {
+            userns::write_spec_mappings(child.pid, self.job.options.spec)?;
+        }
+        if self.job.waits_for_go() {
+            self.link.send(&Message::Go(pid))?;
+        }
+        loop {
+            match self.link.recv()? {
+                Some(Message::Created) => return Ok(()),
+                Some(Message::Console(fd)) => self.console = Some(fd),
+                Some(Message::Notify(fd)) => self.notify = Some(fd),
+                Some(Message::HooksDue) => {
+                    hooks::run("createRuntime", &self.job.hooks.runtime, || {
+                        hooks::state(self.job.options, "creating", pid)
+                    })?;
+                    self.link.send(&Message::HooksDone)?;
+                }
+                Some(Message::Failed(error)) => return Err(error),
+                Some(_) => return Err(Error::text("create", "a message out of turn")),
+                None => return Err(Error::text("create", "the container's first process ended without a word")),
+            }
+        }
+    }
+}
+
+/// Clones a child that has `theirs` and not the maker's end `mine`: it sees when the maker is gone.
+pub(crate) fn clone_with_link(
+    mine: &mut Link,
+    options: &CloneOptions<'_>,
+    run: impl FnOnce(Link) -> i32,
+    theirs: Link,
+) -> Result<Child, sys::Errno> {
+    sys::process::clone3(options, move || {
+        let Ok(end) = sys::fd::dup_above(&theirs.0, 3) else { return 1 };
+        // in the child's copy of the memory: both old ends go
+        *mine = theirs;
+        let _ = std::mem::replace(mine, Link(end));
+        let Ok(link) = sys::fd::dup_above(&mine.0, 3) else { return 1 };
+        run(Link(link))
+    })
+}
+
+/// Gives the start over `link` and waits until the program runs: then the other end closes by the exec.
+pub(crate) fn start(link: &Link) -> Result<Option<OwnedFd>> {
+    link.send(&Message::Start)?;
+    let mut notify = None;
+    loop {
+        match link.recv()? {
+            None => return Ok(notify),
+            Some(Message::Failed(error)) => return Err(error),
+            Some(Message::Notify(fd)) => notify = Some(fd),
+            Some(_) => return Err(Error::text("start", "a message out of turn")),
+        }
+    }
+}
+
+/// Lets a created container run.
+pub(crate) fn start_created(created: Created) -> Result<Running> {
+    let Created { pid, pidfd, console, notify, link } = created;
+    let late = start(&link)?;
+    Ok(Running { pid, pidfd, console, notify: late.or(notify) })
+}

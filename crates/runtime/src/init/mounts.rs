@@ -1,0 +1,113 @@
+//! The mount table, entry by entry in the order of the specification: made detached, given its attributes, attached.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use sys::Errno;
+use sys::mount::{Change, FsContext, Propagation};
+
+use super::{State, cgroup_view, target};
+use crate::error::{Context, Error, Result};
+use crate::job::Job;
+use crate::plan::mounts::{Kind, Planned};
+use crate::plan::options::{Attrs, Options};
+
+mod copy_up;
+
+/// Mounts everything.
+pub(super) fn all(job: &Job<'_>, state: &mut State) -> Result<()> {
+    job.mounts.iter().try_for_each(|mount| one(job, state, mount))
+}
+
+fn one(job: &Job<'_>, state: &mut State, mount: &Planned<'_>) -> Result<()> {
+    let path = mount.destination;
+    match &mount.kind {
+        Kind::Bind(fd, true) => {
+            let target = target::directory(&state.root, path)?;
+            bind(fd, &target, mount)
+        }
+        Kind::Bind(fd, false) => {
+            let target = target::file(&state.root, path)?;
+            bind(fd, &target, mount)
+        }
+        Kind::Cgroup => {
+            let target = target::directory(&state.root, path)?;
+            cgroup_view::mount(job, mount, &target)
+        }
+        Kind::Filesystem { name, source } => filesystem(state, mount, name, source),
+    }
+}
+
+fn bind(fd: &OwnedFd, target: &OwnedFd, mount: &Planned<'_>) -> Result<()> {
+    attributes(fd, &mount.options, mount.destination)?;
+    sys::mount::attach(fd, target).step("mount", mount.destination.display())?;
+    propagate(fd, &mount.options, mount.destination)
+}
+
+fn filesystem(state: &mut State, mount: &Planned<'_>, name: &str, source: &str) -> Result<()> {
+    let path = mount.destination;
+    let target = match name {
+        "proc" | "sysfs" => target::plain_directory(&state.root, path)?,
+        _ => target::directory(&state.root, path)?,
+    };
+    let fd = make(name, source, &mount.options.data, path)?;
+    if name == "tmpfs" {
+        if !mount.options.data.iter().any(|d| d.starts_with("mode=")) {
+            copy_up::mode(&target, &fd).step("mount tmpfs", path.display())?;
+        }
+        if mount.options.copy_up {
+            copy_up::content(&target, &fd).map_err(|e| Error::io("tmpcopyup", path.display(), &e))?;
+        }
+    }
+    attributes(&fd, &mount.options, path)?;
+    sys::mount::attach(&fd, &target).step(&format!("mount {name}"), path.display())?;
+    propagate(&fd, &mount.options, path)?;
+    if name == "proc" {
+        state.proc = Some(fd);
+    }
+    Ok(())
+}
+
+/// A detached mount of a filesystem type.
+pub(super) fn make(name: &str, source: &str, data: &[String], path: &Path) -> Result<OwnedFd> {
+    let step = format!("mount {name}");
+    let context = FsContext::open(name).step(&step, path.display())?;
+    let explain = |errno: Errno| match context.message() {
+        Some(message) => Error { errno: Some(errno), ..Error::text(&step, format!("{}: {message}", path.display())) },
+        None => Error::errno(&step, path.display(), errno),
+    };
+    context.set("source", source).map_err(explain)?;
+    for option in data {
+        context.set_list(option).map_err(explain)?;
+    }
+    context.create().map_err(explain)?;
+    context.mount(sys::mount::Attr::default()).map_err(explain)
+}
+
+/// The attributes of a mount that is not attached yet: never is it there without them.
+pub(super) fn attributes(fd: &OwnedFd, options: &Options, path: &Path) -> Result<()> {
+    let apply = |attrs: Attrs, recursive: bool| {
+        if attrs.is_empty() {
+            return Ok(());
+        }
+        let change = Change { set: attrs.set, clear: attrs.clear, recursive, ..Change::default() };
+        sys::mount::change(fd.as_fd(), &change).step("mount options", path.display())
+    };
+    apply(options.attrs, false)?;
+    apply(options.recursive, true)
+}
+
+/// Propagation of a mount that is attached.
+fn propagate(fd: &OwnedFd, options: &Options, path: &Path) -> Result<()> {
+    for &(propagation, recursive) in &options.propagation {
+        let change = Change { propagation: Some(propagation), recursive, ..Change::default() };
+        sys::mount::change(fd.as_fd(), &change).step("mount propagation", path.display())?;
+    }
+    Ok(())
+}
+
+/// Makes a mount private; for mounts of our own making that the table doesn't know.
+pub(super) fn make_private(fd: &OwnedFd) -> Result<()> {
+    let change = Change { propagation: Some(Propagation::Private), ..Change::default() };
+    sys::mount::change(fd, &change).step("mount propagation", "")
+}

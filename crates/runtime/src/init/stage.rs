@@ -1,0 +1,90 @@
+//! Joining namespaces, in the process that may.
+//!
+//! Usually the first process joins by itself. Two cases need a process in between (the "stage"), which joins, makes
+//! the first process as its maker's own child, and ends: what is joined must be joined with the host's rights, before
+//! a new user namespace takes them away; and the other new namespaces must belong to a user namespace that is joined.
+//! Time offsets can only be set while nobody lives in the new time namespace: the stage sets them, too.
+
+use std::os::fd::AsFd;
+
+use sys::process::{CloneOptions, Namespaces};
+
+use crate::error::{Context, Error, Result};
+use crate::job::Job;
+use crate::link::{Link, Message};
+
+/// Whether the stage is needed.
+pub(crate) fn needed(job: &Job<'_>) -> bool {
+    let n = &job.namespaces;
+    let beside_pid = n.joined.iter().any(|j| j.kind != Namespaces::PID);
+    n.joins(Namespaces::USER) || (n.new.contains(Namespaces::USER) && beside_pid) || has_offsets(job)
+}
+
+fn has_offsets(job: &Job<'_>) -> bool {
+    let linux = job.options.spec.linux().as_ref();
+    linux.and_then(|l| l.time_offsets().as_ref()).is_some_and(|o| !o.is_empty())
+}
+
+/// The stage's life; returns its exit code.
+pub(crate) fn run(job: &Job<'_>, link: Link) -> i32 {
+    match born(job, &link) {
+        Ok(()) => 0,
+        Err(error) => {
+            // the maker is gone if this fails, and nobody is left to tell
+            let _ = link.send(&Message::Failed(error));
+            1
+        }
+    }
+}
+
+fn born(job: &Job<'_>, link: &Link) -> Result<()> {
+    join_all(job)?;
+    let mut new = job.namespaces.new.without(Namespaces::CGROUP);
+    if has_offsets(job) {
+        sys::process::unshare(Namespaces::TIME).step("namespaces", "time")?;
+        write_offsets(job)?;
+        new = new.without(Namespaces::TIME); // children are born into it
+    }
+    let options = CloneOptions { namespaces: new, cgroup: job.options.cgroup.into, sibling: true };
+    let child_link = Link(sys::fd::dup_above(&link.0, 3).step("stage", "")?);
+    let child = sys::process::clone3(&options, || super::run(job, child_link)).step("clone3", "")?;
+    link.send(&Message::Born(child.pid.as_raw_nonzero().get(), child.pidfd))
+}
+
+/// Joins everything, the user namespace last: the others need the host's rights.
+fn join_all(job: &Job<'_>) -> Result<()> {
+    let joined = &job.namespaces.joined;
+    for j in joined.iter().filter(|j| j.kind != Namespaces::USER) {
+        sys::process::join_namespaces(&j.fd, j.kind).step("join namespace", j.path.display())?;
+    }
+    for j in joined.iter().filter(|j| j.kind == Namespaces::USER) {
+        sys::process::join_namespaces(&j.fd, j.kind).step("join namespace", j.path.display())?;
+        super::identity::become_root_here()?;
+    }
+    Ok(())
+}
+
+fn write_offsets(job: &Job<'_>) -> Result<()> {
+    let linux = job.options.spec.linux().as_ref();
+    let offsets = linux.and_then(|l| l.time_offsets().as_ref());
+    let mut text = String::new();
+    for (clock, offset) in offsets.into_iter().flatten() {
+        if clock != "monotonic" && clock != "boottime" {
+            return Err(Error::invalid("time offsets", format!("{clock}: no such clock")));
+        }
+        let line = format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
+        text.push_str(&line);
+    }
+    std::fs::write("/proc/self/timens_offsets", text).step("time offsets", "/proc/self/timens_offsets")
+}
+
+/// In the first process: joins what no stage has joined for it (its pid namespace is the maker's doing).
+pub(super) fn join(job: &Job<'_>) -> Result<()> {
+    if needed(job) {
+        return Ok(());
+    }
+    for j in job.namespaces.joined.iter().filter(|j| j.kind != Namespaces::PID) {
+        sys::process::join_namespaces(j.fd.as_fd(), j.kind).step("join namespace", j.path.display())?;
+    }
+    Ok(())
+}

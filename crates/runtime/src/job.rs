@@ -1,0 +1,134 @@
+//! All that the child needs, put together by its maker before the clone; the child has a copy of the maker's memory.
+
+use std::os::fd::OwnedFd;
+
+use oci_spec::runtime::{Hook, LinuxDevice, Spec};
+use rustix::fs::{Mode, OFlags};
+use sys::process::Namespaces;
+
+use crate::error::{Context, Error, Result};
+use crate::plan::{mounts, namespaces, process, root};
+use crate::CreateOptions;
+
+/// A container to be.
+pub(crate) struct Job<'a> {
+    pub(crate) options: &'a CreateOptions<'a>,
+    pub(crate) namespaces: namespaces::Plan,
+    pub(crate) process: process::Plan<'a>,
+    pub(crate) root: root::Plan,
+    pub(crate) mounts: Vec<mounts::Planned<'a>>,
+    /// The host's null device, checked: what masked files are covered with.
+    pub(crate) null: OwnedFd,
+    pub(crate) hooks: Hooks<'a>,
+}
+
+/// The hooks by their places.
+#[derive(Default)]
+pub(crate) struct Hooks<'a> {
+    /// `prestart` and `createRuntime`: by the maker, in its namespaces.
+    pub(crate) runtime: Vec<&'a Hook>,
+    /// `createContainer`: by the child, before the root changes.
+    pub(crate) container: Vec<&'a Hook>,
+    /// `startContainer`: by the child, before the program.
+    pub(crate) start: Vec<&'a Hook>,
+}
+
+impl<'a> Hooks<'a> {
+    fn of(spec: &'a Spec) -> Self {
+        fn list(hooks: &Option<Vec<Hook>>) -> impl Iterator<Item = &Hook> {
+            hooks.iter().flatten()
+        }
+        let Some(hooks) = spec.hooks() else { return Self::default() };
+        #[allow(deprecated, reason = "prestart is deprecated in the specification and still used by Docker")]
+        let prestart = hooks.prestart();
+        Self {
+            runtime: list(prestart).chain(list(hooks.create_runtime())).collect(),
+            container: list(hooks.create_container()).collect(),
+            start: list(hooks.start_container()).collect(),
+        }
+    }
+}
+
+impl<'a> Job<'a> {
+    /// Works everything out.
+    pub(crate) fn new(options: &'a CreateOptions<'a>) -> Result<Self> {
+        let spec = options.spec;
+        let process = spec.process().as_ref().ok_or_else(|| Error::invalid("process", "there is none"))?;
+        refuse_unsupported(spec)?;
+        let namespaces = namespaces::plan(spec, options.netns)?;
+        check_namespaces(spec, &namespaces)?;
+        let root = root::plan(options, namespaces.new.contains(Namespaces::MOUNT))?;
+        let mounts = if namespaces.new.contains(Namespaces::MOUNT) {
+            mounts::plan(options, root.propagation)?
+        } else {
+            Vec::new()
+        };
+        let process = process::plan(process)?;
+        Ok(Self { options, namespaces, process, root, mounts, null: null_device()?, hooks: Hooks::of(spec) })
+    }
+
+    /// Whether the child has to wait until its maker has done something for it.
+    pub(crate) fn waits_for_go(&self) -> bool {
+        self.namespaces.new.contains(Namespaces::USER)
+            || !self.hooks.container.is_empty()
+            || !self.hooks.start.is_empty()
+    }
+
+    /// Whether the container has a user namespace other than the maker's.
+    pub(crate) fn in_user_namespace(&self) -> bool {
+        self.namespaces.has(Namespaces::USER)
+    }
+
+    /// The devices of the specification.
+    pub(crate) fn devices(&self) -> &'a [LinuxDevice] {
+        self.options.spec.linux().as_ref().and_then(|l| l.devices().as_deref()).unwrap_or(&[])
+    }
+}
+
+/// The null device of the host, by number and not by name alone.
+fn null_device() -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::open("/dev/null", flags, Mode::empty()).step("open", "/dev/null")?;
+    let stat = rustix::fs::fstat(&fd).step("open", "/dev/null")?;
+    let device = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_char_device();
+    if !device || stat.st_rdev != rustix::fs::makedev(1, 3) {
+        return Err(Error::text("open", "/dev/null: isn't the null device"));
+    }
+    Ok(fd)
+}
+
+/// What needs hardware or kernel parts that this runtime does not drive is an error, not a silence.
+fn refuse_unsupported(spec: &Spec) -> Result<()> {
+    let Some(linux) = spec.linux() else { return Ok(()) };
+    if linux.intel_rdt().is_some() {
+        return Err(Error::invalid("intelRdt", "is not supported"));
+    }
+    if linux.memory_policy().is_some() {
+        return Err(Error::invalid("memoryPolicy", "is not supported"));
+    }
+    if linux.net_devices().as_ref().is_some_and(|d| !d.is_empty()) {
+        return Err(Error::invalid("netDevices", "is not supported"));
+    }
+    Ok(())
+}
+
+/// What only makes sense with a namespace of its own.
+fn check_namespaces(spec: &Spec, namespaces: &namespaces::Plan) -> Result<()> {
+    let fail = |what: &str| Err(Error::invalid("namespaces", what));
+    let named = |name: &Option<String>| name.as_deref().is_some_and(|n| !n.is_empty());
+    if named(spec.hostname()) && !namespaces.has(Namespaces::UTS) {
+        return fail("unable to set hostname without a private UTS namespace");
+    }
+    if named(spec.domainname()) && !namespaces.has(Namespaces::UTS) {
+        return fail("unable to set domainname without a private UTS namespace");
+    }
+    let Some(linux) = spec.linux() else { return Ok(()) };
+    let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|l| !l.is_empty());
+    if !namespaces.new.contains(Namespaces::MOUNT) && (some(linux.masked_paths()) || some(linux.readonly_paths())) {
+        return fail("unable to restrict paths without a private mount namespace");
+    }
+    if linux.time_offsets().as_ref().is_some_and(|o| !o.is_empty()) && !namespaces.new.contains(Namespaces::TIME) {
+        return fail("time offsets need a new time namespace");
+    }
+    Ok(())
+}
