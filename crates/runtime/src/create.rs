@@ -16,26 +16,50 @@ use crate::{CreateOptions, Created, Running, hooks, userns};
 pub(crate) fn create(options: &CreateOptions<'_>) -> Result<Created> {
     let job = Job::new(options)?;
     let (mine, theirs) = Link::pair()?;
-    let mut maker = Maker { job: &job, link: mine, console: None, notify: None };
-    if stage::needed(&job) {
-        let stage = maker.clone(&CloneOptions::default(), theirs, stage::run)?;
-        let born = maker.birth();
-        // it has done its work, or failed
-        let ended = stage.wait().step("stage", "wait");
-        let child = born?;
-        ended?;
-        maker.raise(child)
+    let (child, link) = if stage::needed(&job) {
+        by_stage(&job, mine, theirs)?
     } else {
-        let new = job.namespaces.new.without(Namespaces::CGROUP);
-        let clone = CloneOptions { namespaces: new, cgroup: options.cgroup.into, sibling: false };
-        let restore = enter_pid_namespace(&job)?;
-        let child = maker.clone(&clone, theirs, init::run);
-        let restored = restore.map_or(Ok(()), |own| leave_pid_namespace(&own));
-        let child = child?;
-        match restored {
-            Ok(()) => maker.raise(child),
-            Err(error) => Err(end(&child, error)),
+        directly(&job, mine, theirs)?
+    };
+    Maker { job: &job, link, console: None, notify: None }.raise(child)
+}
+
+/// One clone: the child joins by itself what is to be joined, but for the pid namespace.
+fn directly(job: &Job<'_>, mine: Link, theirs: Link) -> Result<(Child, Link)> {
+    let new = job.namespaces.new.without(Namespaces::CGROUP);
+    let clone = CloneOptions { namespaces: new, cgroup: job.options.cgroup.into, sibling: false };
+    let back = enter_pid_namespace(job)?;
+    let cloned = clone_with_link(&clone, mine, theirs, |link| init::run(job, link));
+    let restored = back.map_or(Ok(()), |own| leave_pid_namespace(&own));
+    let (child, link) = cloned?;
+    match restored {
+        Ok(()) => Ok((child, link)),
+        Err(error) => Err(end(&child, error)),
+    }
+}
+
+/// A process in between makes the child, which is this process's own all the same.
+fn by_stage(job: &Job<'_>, mine: Link, theirs: Link) -> Result<(Child, Link)> {
+    let (stage, link) = clone_with_link(&CloneOptions::default(), mine, theirs, |link| stage::run(job, link))?;
+    let born = birth(&link);
+    // it has done its work, or failed
+    let ended = stage.wait().step("stage", "wait");
+    let child = born?;
+    match ended {
+        Ok(_) => Ok((child, link)),
+        Err(error) => Err(end(&child, error)),
+    }
+}
+
+/// What the stage says about the child.
+fn birth(link: &Link) -> Result<Child> {
+    match link.recv()? {
+        Some(Message::Born(pid, pidfd)) => {
+            let pid = Pid::from_raw(pid).ok_or_else(|| Error::text("stage", "no process"))?;
+            Ok(Child { pid, pidfd })
         }
+        Some(Message::Failed(error)) => Err(error),
+        _ => Err(Error::text("stage", "ended without a word")),
     }
 }
 
@@ -73,24 +97,6 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Clones; the child has only its own end of the link.
-    fn clone(&mut self, options: &CloneOptions<'_>, theirs: Link, run: fn(&Job<'_>, Link) -> i32) -> Result<Child> {
-        let job = self.job;
-        clone_with_link(&mut self.link, options, |link| run(job, link), theirs).step("clone3", "")
-    }
-
-    /// What the stage says about the child.
-    fn birth(&self) -> Result<Child> {
-        match self.link.recv()? {
-            Some(Message::Born(pid, pidfd)) => {
-                let pid = Pid::from_raw(pid).ok_or_else(|| Error::text("stage", "no process"))?;
-                Ok(Child { pid, pidfd })
-            }
-            Some(Message::Failed(error)) => Err(error),
-            _ => Err(Error::text("stage", "ended without a word")),
-        }
-    }
-
     /// Serves the child until it waits for its start.
     fn raise(mut self, child: Child) -> Result<Created> {
         match self.serve(&child) {
@@ -134,19 +140,20 @@ impl Maker<'_> {
 
 /// Clones a child that has `theirs` and not the maker's end `mine`: it sees when the maker is gone.
 pub(crate) fn clone_with_link(
-    mine: &mut Link,
     options: &CloneOptions<'_>,
-    run: impl FnOnce(Link) -> i32,
+    mine: Link,
     theirs: Link,
-) -> Result<Child, sys::Errno> {
-    sys::process::clone3(options, move || {
-        let Ok(end) = sys::fd::dup_above(&theirs.0, 3) else { return 1 };
-        // in the child's copy of the memory: both old ends go
-        *mine = theirs;
-        let _ = std::mem::replace(mine, Link(end));
-        let Ok(link) = sys::fd::dup_above(&mine.0, 3) else { return 1 };
-        run(Link(link))
-    })
+    run: impl FnOnce(Link) -> i32,
+) -> Result<(Child, Link)> {
+    let mut slot = Some(mine);
+    let in_child = &mut slot;
+    let child = sys::process::clone3(options, move || {
+        *in_child = None;
+        run(theirs)
+    });
+    let child = child.step("clone3", "")?;
+    let mine = slot.ok_or_else(|| Error::text("clone3", "the link is gone"))?;
+    Ok((child, mine))
 }
 
 /// Gives the start over `link` and waits until the program runs: then the other end closes by the exec.

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use sys::process::{Child, CloneOptions, Namespaces};
 
 use crate::create::{clone_with_link, end, join_pid_namespace, leave_pid_namespace};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::init::enter::{self, Job};
 use crate::link::{Link, Message};
 use crate::plan::{namespaces, process};
@@ -15,13 +15,13 @@ use crate::{ExecOptions, Execed};
 pub(crate) fn exec(options: &ExecOptions<'_>) -> Result<Execed> {
     let listed = namespaces::listed(options.spec);
     let job = Job { options, process: process::plan(options.process)?, namespaces: listed.without(Namespaces::PID) };
-    let (mut mine, theirs) = Link::pair()?;
+    let (mine, theirs) = Link::pair()?;
     let back = if listed.contains(Namespaces::PID) { Some(join_pid_namespace(options.target.pidfd)?) } else { None };
     let clone = CloneOptions { cgroup: options.cgroup.into, ..CloneOptions::default() };
-    let child = clone_with_link(&mut mine, &clone, |link| enter::run(&job, link), theirs).step("clone3", "");
+    let cloned = clone_with_link(&clone, mine, theirs, |link| enter::run(&job, link));
     let restored = back.map_or(Ok(()), |own| leave_pid_namespace(&own));
-    let child = child?;
-    match restored.and_then(|()| serve(&mine)) {
+    let (child, link) = cloned?;
+    match restored.and_then(|()| serve(&link)) {
         Ok((console, notify)) => Ok(execed(child, console, notify)),
         Err(error) => Err(end(&child, error)),
     }

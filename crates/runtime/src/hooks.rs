@@ -32,7 +32,7 @@ pub(crate) fn state_json(spec: &oci_spec::runtime::Spec, id: &str, bundle: &str,
         state["pid"] = pid.into();
     }
     if let Some(annotations) = spec.annotations() {
-        state["annotations"] = annotations.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
+        state["annotations"] = serde_json::json!(annotations);
     }
     state.to_string()
 }
