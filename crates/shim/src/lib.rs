@@ -1,5 +1,9 @@
 //! One process per container: creates it, keeps its stdio, writes its log, records its exit. No threads, no async.
 
 pub mod detach;
+pub mod exit;
 pub mod log;
+mod process;
 pub mod protocol;
+
+pub use process::run;

@@ -1,2 +1,15 @@
-//! berth-shim
-fn main() {}
+//! berth-shim: parent of one container's processes. Started by `berthd`; see the library.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match shim::run(std::env::args_os().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // the daemon has directed it to a file; without one there is nobody to tell
+            let _ = writeln!(std::io::stderr(), "berth-shim: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

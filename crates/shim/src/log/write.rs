@@ -38,13 +38,19 @@ enum Format {
 }
 
 impl LogWriter {
+    /// The log that keeps nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { sink: None, splitters: Default::default() }
+    }
+
     /// Open the log; what a power loss has cut short is put right.
     ///
     /// # Errors
     /// An unknown driver; a file that can't be opened.
     pub fn open(request: &LogRequest) -> Result<Self, LogError> {
         let format = match request.driver.as_str() {
-            "none" => return Ok(Self { sink: None, splitters: Default::default() }),
+            "none" => return Ok(Self::none()),
             "json-file" if request.attrs.is_empty() => Format::Json(String::new()),
             "json-file" => Format::Json(attributes(request)),
             "local" => Format::Local,

@@ -1,0 +1,138 @@
+//! The runtime that is linked in: one clone3 a process.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use runtime::{CgroupEntry, CreateOptions, ExecOptions, Filter, Stdio, Target};
+use sys::Pid;
+use sys::cgroup::Cgroup;
+use sys::seccomp::SockFilter;
+use sys::signal::Signal;
+use sys::tty::Size;
+
+use super::{Created, Pending, io_failed, limits, place, runtime_error, wants_terminal};
+use crate::process::container::failed;
+use crate::process::session::Ends;
+use crate::process::stdio::Streams;
+use crate::protocol::{CreateRequest, ErrorReply, ExecRequest};
+
+pub(super) fn create(
+    request: &CreateRequest,
+    rootfs: Option<OwnedFd>,
+    netns: Option<BorrowedFd<'_>>,
+) -> Result<Created, ErrorReply> {
+    let cgroup = make_cgroup(request)?;
+    let made = create_in(request, rootfs, netns, cgroup.as_ref());
+    if made.is_err()
+        && let Some(cgroup) = &cgroup
+    {
+        // the first error counts; the sweep finds what is left
+        let _ = cgroup.remove();
+    }
+    let (created, ends) = made?;
+    Ok(Created { pid: created.pid, ends, cgroup, pending: Pending::BuiltIn(created) })
+}
+
+fn make_cgroup(request: &CreateRequest) -> Result<Option<Cgroup>, ErrorReply> {
+    let Some(wanted) = &request.cgroup else { return Ok(None) };
+    let (path, driver) = place(wanted)?;
+    let cgroup = Cgroup::create(&path, &driver).map_err(|e| failed("create the cgroup", e))?;
+    let resources = request.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    if let Some(Err(e)) = resources.map(|resources| limits::apply(&cgroup, resources)) {
+        // the first error counts
+        let _ = cgroup.remove();
+        return Err(e);
+    }
+    Ok(Some(cgroup))
+}
+
+fn create_in(
+    request: &CreateRequest,
+    rootfs: Option<OwnedFd>,
+    netns: Option<BorrowedFd<'_>>,
+    cgroup: Option<&Cgroup>,
+) -> Result<(runtime::Created, Ends), ErrorReply> {
+    let attach = attach_fds(cgroup)?;
+    let program = compiled(request);
+    let streams = streams(request.spec.process().as_ref(), request.open_stdin, true)?;
+    let mut options = CreateOptions::new(&request.id, &request.spec, Path::new("/"));
+    options.rootfs = rootfs.as_ref().map(AsFd::as_fd);
+    options.netns = netns;
+    options.stdio = stdio(streams.as_ref(), request.console_size);
+    options.cgroup = entry(cgroup, &attach);
+    options.seccomp = program.as_deref().map(|program| Filter { program, flags: 0 });
+    options.parent_death_signal = Some(Signal::KILL);
+    let mut created = runtime::create(&options).map_err(runtime_error)?;
+    let ends = ends(streams, created.console.take())?;
+    Ok((created, ends))
+}
+
+pub(super) fn exec(
+    init: Pid,
+    request: &ExecRequest,
+    created: &CreateRequest,
+    cgroup: Option<&Cgroup>,
+) -> Result<(Pid, Ends), ErrorReply> {
+    let pidfd = sys::process::pidfd_open(init).map_err(|e| failed("exec", e))?;
+    let attach = attach_fds(cgroup)?;
+    let program = compiled(created);
+    let streams = streams(Some(&request.process), request.open_stdin, request.attach.is_some())?;
+    let execed = runtime::exec(&ExecOptions {
+        target: Target { pidfd: pidfd.as_fd(), pid: init },
+        spec: &created.spec,
+        process: &request.process,
+        stdio: stdio(streams.as_ref(), request.console_size),
+        cgroup: entry(cgroup, &attach),
+        seccomp: program.as_deref().map(|program| Filter { program, flags: 0 }),
+        parent_death_signal: Some(Signal::KILL),
+        preserve_fds: 0,
+    })
+    .map_err(runtime_error)?;
+    Ok((execed.pid, ends(streams, execed.console)?))
+}
+
+fn attach_fds(cgroup: Option<&Cgroup>) -> Result<Vec<OwnedFd>, ErrorReply> {
+    cgroup.map_or(Ok(Vec::new()), |c| c.self_attach_fds().map_err(|e| failed("enter the cgroup", e)))
+}
+
+fn entry<'a>(cgroup: Option<&'a Cgroup>, attach: &'a [OwnedFd]) -> CgroupEntry<'a> {
+    CgroupEntry { attach, into: cgroup.and_then(Cgroup::into_cgroup_fd) }
+}
+
+/// Pipes, unless there is a terminal.
+fn streams(
+    process: Option<&oci_spec::runtime::Process>,
+    open_stdin: bool,
+    output: bool,
+) -> Result<Option<Streams>, ErrorReply> {
+    if wants_terminal(process) {
+        return Ok(None);
+    }
+    Streams::pipes(open_stdin, output).map(Some).map_err(io_failed("make pipes"))
+}
+
+fn stdio(streams: Option<&Streams>, size: Option<(u16, u16)>) -> Stdio<'_> {
+    match streams {
+        Some(streams) => Stdio::Fds(streams.theirs()),
+        None => Stdio::Terminal(size.map(|(rows, columns)| Size { rows, columns })),
+    }
+}
+
+fn ends(streams: Option<Streams>, console: Option<OwnedFd>) -> Result<Ends, ErrorReply> {
+    match (streams, console) {
+        (Some(streams), _) => Ok(streams.into_ours()),
+        (None, Some(console)) => Ends::of_console(console).map_err(io_failed("duplicate the terminal")),
+        (None, None) => Err(failed("terminal", "the runtime gave none")),
+    }
+}
+
+/// The filter that came ready.
+fn compiled(request: &CreateRequest) -> Option<Vec<SockFilter>> {
+    let instruction = |word: &u64| SockFilter {
+        code: *word as u16,
+        jt: (word >> 16) as u8,
+        jf: (word >> 24) as u8,
+        k: (word >> 32) as u32,
+    };
+    Some(request.seccomp.as_ref()?.iter().map(instruction).collect())
+}

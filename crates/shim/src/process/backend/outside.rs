@@ -1,0 +1,293 @@
+//! An outside OCI runtime (`runc`, `crun`, `youki`, …), spoken to through runc's command line.
+//!
+//! The shim waits for each call: a container has nothing to do meanwhile, and calls take tens of
+//! milliseconds. The processes that a runtime leaves behind become the shim's children (it is their subreaper).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use oci_spec::runtime::{LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources, Spec};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use sys::Pid;
+use sys::cgroup::Cgroup;
+use sys::process::Namespaces;
+
+use super::{Created, Pending, io_failed, place, wants_terminal};
+use crate::process::container::failed;
+use crate::process::session::Ends;
+use crate::process::stdio::Streams;
+use crate::protocol::{CreateRequest, ErrorKind, ErrorReply, ExecRequest};
+
+/// Most of a runtime's log that is looked at.
+const MAX_LOG: usize = 64 * 1024;
+
+/// The program and how it is called.
+#[derive(Debug)]
+pub(in crate::process) struct Outside {
+    program: PathBuf,
+    args: Vec<String>,
+    root: PathBuf,
+}
+
+/// The streams of a call: a console socket, or pipes.
+enum Io {
+    Console { listener: OwnedFd, path: String },
+    Pipes(Streams),
+}
+
+impl Outside {
+    pub(super) fn new(program: &Path, args: &[String], root: &Path) -> Self {
+        Self { program: program.to_owned(), args: args.to_owned(), root: root.to_owned() }
+    }
+
+    pub(super) fn create(
+        &self,
+        request: &CreateRequest,
+        rootfs: Option<OwnedFd>,
+        netns: Option<BorrowedFd<'_>>,
+        state_dir: &File,
+    ) -> Result<Created, ErrorReply> {
+        // by name: the descriptor's own mount lies in the host's namespace, the root will be mounted in ours
+        let real = std::fs::read_link(sys::fd::proc_path(state_dir)).map_err(io_failed("find the state directory"))?;
+        let bundle = real.join("bundle");
+        write_bundle(&bundle, &request.spec, rootfs, netns).map_err(io_failed("make the bundle"))?;
+        let io =
+            Io::new(wants_terminal(request.spec.process().as_ref()), request.open_stdin, true, state_dir)?;
+        let pid_file = own_path(state_dir.as_fd(), "init.pid");
+        let mut call = self.call(state_dir);
+        call.arg("create").arg("--bundle").arg(&bundle).arg("--pid-file").arg(&pid_file);
+        io.add_to(&mut call)?;
+        call.arg(&request.id);
+        run(call, "create", state_dir)?;
+        let pid = read_pid(&pid_file)?;
+        let ends = io.into_ends(request.console_size)?;
+        let cgroup = request.cgroup.as_ref().map(place).transpose()?;
+        // a runtime may keep its container in no cgroup that we see
+        let cgroup = cgroup.and_then(|(path, _)| Cgroup::open(&path).ok());
+        Ok(Created { pid, ends, cgroup, pending: Pending::Outside })
+    }
+
+    pub(super) fn start(&self, id: &str) -> Result<(), ErrorReply> {
+        self.verb(&["start", id])
+    }
+
+    pub(super) fn exec(
+        &self,
+        id: &str,
+        request: &ExecRequest,
+        state_dir: &File,
+    ) -> Result<(Pid, Ends), ErrorReply> {
+        let process = own_path(state_dir.as_fd(), "process.json");
+        let pid_file = own_path(state_dir.as_fd(), "exec.pid");
+        let json = serde_json::to_vec(&request.process).map_err(|e| failed("exec", e))?;
+        std::fs::write(&process, json).map_err(io_failed("write process.json"))?;
+        let io = Io::new(
+            wants_terminal(Some(&request.process)),
+            request.open_stdin,
+            request.attach.is_some(),
+            state_dir,
+        )?;
+        let mut call = self.call(state_dir);
+        call.args(["exec", "--detach", "--process"]).arg(&process).arg("--pid-file").arg(&pid_file);
+        io.add_to(&mut call)?;
+        call.arg(id);
+        run(call, "exec", state_dir)?;
+        Ok((read_pid(&pid_file)?, io.into_ends(request.console_size)?))
+    }
+
+    pub(in crate::process) fn set_paused(&self, id: &str, paused: bool) -> Result<(), ErrorReply> {
+        self.verb(&[if paused { "pause" } else { "resume" }, id])
+    }
+
+    pub(in crate::process) fn kill(&self, id: &str, signal: i32, all: bool) -> Result<(), ErrorReply> {
+        let signal = signal.to_string();
+        match all {
+            true => self.verb(&["kill", "--all", id, &signal]),
+            false => self.verb(&["kill", id, &signal]),
+        }
+    }
+
+    pub(in crate::process) fn update(
+        &self,
+        id: &str,
+        resources: &LinuxResources,
+        state_dir: &File,
+    ) -> Result<(), ErrorReply> {
+        let path = own_path(state_dir.as_fd(), "resources.json");
+        let json = serde_json::to_vec(resources).map_err(|e| failed("update", e))?;
+        std::fs::write(&path, json).map_err(io_failed("write resources.json"))?;
+        self.verb(&["update", "--resources", &path, id])
+    }
+
+    /// Remove the runtime's own record of the container; a failure leaves a file behind, no process.
+    pub(in crate::process) fn delete(&self, id: &str) {
+        let _ = self.verb(&["delete", "--force", id]);
+    }
+
+    fn verb(&self, words: &[&str]) -> Result<(), ErrorReply> {
+        let mut call = self.plain_call();
+        call.args(words);
+        let output = call.stdin(Stdio::null()).output().map_err(io_failed("run the runtime"))?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(refused(words[0], &String::from_utf8_lossy(&output.stderr))),
+        }
+    }
+
+    fn plain_call(&self) -> Command {
+        let mut call = Command::new(&self.program);
+        call.args(&self.args).arg("--root").arg(&self.root);
+        call
+    }
+
+    /// A call whose standard error is the container's, so that errors go to a file.
+    fn call(&self, state_dir: &File) -> Command {
+        let mut call = self.plain_call();
+        call.arg("--log").arg(own_path(state_dir.as_fd(), "runtime.log")).args(["--log-format", "json"]);
+        call
+    }
+}
+
+/// A path that another process can use for a file in a directory of ours.
+fn own_path(dir: BorrowedFd<'_>, name: &str) -> String {
+    format!("/proc/{}/fd/{}/{name}", std::process::id(), dir.as_raw_fd())
+}
+
+fn run(mut call: Command, verb: &str, state_dir: &File) -> Result<(), ErrorReply> {
+    let log = own_path(state_dir.as_fd(), "runtime.log");
+    // what an earlier call wrote is not about this one
+    let _ = std::fs::remove_file(&log);
+    let status = call.status().map_err(io_failed("run the runtime"))?;
+    if status.success() {
+        return Ok(());
+    }
+    let text = sys::file::read_bounded(&log, MAX_LOG).unwrap_or_default();
+    Err(refused(verb, &String::from_utf8_lossy(&text)))
+}
+
+/// What a runtime said, as an error: the message of its last line of log.
+fn refused(verb: &str, log: &str) -> ErrorReply {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        msg: String,
+    }
+    let last = log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
+    let message = serde_json::from_str::<Line>(last).map_or_else(|_| last.to_owned(), |line| line.msg);
+    let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let kind =
+        if has(&["executable file not found", "no such file or directory", "No such file or directory"]) {
+            ErrorKind::NotFound
+        } else if has(&["permission denied", "Permission denied", "exec format error"]) {
+            ErrorKind::NotExecutable
+        } else {
+            ErrorKind::Failed
+        };
+    ErrorReply::new(kind, format!("{verb}: {message}"))
+}
+
+/// config.json, and the root attached in a mount namespace of the shim's own.
+fn write_bundle(
+    bundle: &Path,
+    spec: &Spec,
+    rootfs: Option<OwnedFd>,
+    netns: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let root = bundle.join("rootfs");
+    std::fs::create_dir_all(&root)?;
+    let mut spec = spec.clone();
+    if let Some(rootfs) = rootfs {
+        leave_mounts()?;
+        sys::mount::attach(rootfs, sys::file::open_directory(&root)?)?;
+        if let Some(place) = spec.root_mut() {
+            place.set_path("rootfs".into());
+        }
+    }
+    if let (Some(netns), Some(linux)) = (netns, spec.linux_mut()) {
+        let path = format!("/proc/{}/fd/{}", std::process::id(), netns.as_raw_fd());
+        let mut namespaces = linux.namespaces().clone().unwrap_or_default();
+        namespaces.retain(|namespace| namespace.typ() != LinuxNamespaceType::Network);
+        let network = LinuxNamespaceBuilder::default().typ(LinuxNamespaceType::Network).path(path).build();
+        namespaces.push(network.map_err(io::Error::other)?);
+        linux.set_namespaces(Some(namespaces));
+    }
+    let config = serde_json::to_vec(&spec)?;
+    std::fs::write(bundle.join("config.json"), config)
+}
+
+/// A mount namespace of our own, into which the host's mounts still arrive.
+fn leave_mounts() -> io::Result<()> {
+    use rustix::mount::MountPropagationFlags;
+    sys::process::unshare(Namespaces::MOUNT)?;
+    let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    Ok(rustix::mount::mount_change("/", flags)?)
+}
+
+fn read_pid(path: &str) -> Result<Pid, ErrorReply> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(io_failed("read the pid file"))?;
+    file.take(32).read_to_string(&mut text).map_err(io_failed("read the pid file"))?;
+    let pid = text.trim().parse().ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| failed("read the pid file", format!("{text:?} is no process id")))
+}
+
+impl Io {
+    fn new(terminal: bool, open_stdin: bool, output: bool, state_dir: &File) -> Result<Self, ErrorReply> {
+        if terminal {
+            return Self::console(state_dir).map_err(io_failed("make the console socket"));
+        }
+        Streams::pipes(open_stdin, output).map(Self::Pipes).map_err(io_failed("make pipes"))
+    }
+
+    fn console(state_dir: &File) -> io::Result<Self> {
+        let path = own_path(state_dir.as_fd(), "console");
+        // a former one may be left
+        let _ = std::fs::remove_file(&path);
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let listener = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::bind(&listener, &SocketAddrUnix::new(&path)?)?;
+        rustix::net::listen(&listener, 1)?;
+        Ok(Self::Console { listener, path })
+    }
+
+    fn add_to(&self, call: &mut Command) -> Result<(), ErrorReply> {
+        match self {
+            Self::Console { path, .. } => {
+                call.arg("--console-socket").arg(path);
+                call.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            }
+            Self::Pipes(streams) => {
+                let [stdin, stdout, stderr] = streams.theirs();
+                let copy =
+                    |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(io_failed("duplicate a pipe"));
+                call.stdin(copy(stdin)?).stdout(copy(stdout)?).stderr(copy(stderr)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn into_ends(self, size: Option<(u16, u16)>) -> Result<Ends, ErrorReply> {
+        match self {
+            Self::Pipes(streams) => Ok(streams.into_ours()),
+            Self::Console { listener, path } => {
+                let console = receive_console(&listener).map_err(io_failed("receive the terminal"))?;
+                // it has served its purpose
+                let _ = std::fs::remove_file(path);
+                if let Some((rows, columns)) = size {
+                    // a runtime that sends no terminal is found by its first use
+                    let _ = sys::tty::set_size(&console, sys::tty::Size { rows, columns });
+                }
+                Ends::of_console(console).map_err(io_failed("duplicate the terminal"))
+            }
+        }
+    }
+}
+
+/// The runtime has ended, so its message is there.
+fn receive_console(listener: &OwnedFd) -> io::Result<OwnedFd> {
+    let connection = rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?;
+    let (_, fds) = sys::fd::recv(&connection, &mut [0; 4096])?;
+    fds.into_iter().next().ok_or_else(|| io::Error::other("the runtime sent none"))
+}

@@ -1,0 +1,221 @@
+//! The container itself: from the request to a process, and everything that is done to it afterwards.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use jiff::Timestamp;
+use oci_spec::runtime::LinuxResources;
+use sys::Pid;
+use sys::cgroup::{Cgroup, OomWatch};
+use sys::signal::Signal;
+
+use super::backend::{self, Backend, Pending};
+use super::session::Ends;
+use crate::protocol::{CreateRequest, ErrorKind, ErrorReply, ExecRequest, ExitRecord};
+
+/// What is known once the container was made.
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) id: String,
+    backend: Backend,
+    /// The first process, until it is started.
+    pending: Option<Pending>,
+    cgroup: Option<Cgroup>,
+    pub(super) oom: Option<OomWatch>,
+    pub(super) oom_killed: bool,
+    pub(super) netns: Option<OwnedFd>,
+    data_dir: File,
+    /// Processes may outlive the first one: it has no process namespace of its own.
+    shared_pids: bool,
+    pub(super) paused: bool,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) exit: Option<ExitRecord>,
+}
+
+/// A process that was made, and our ends of its streams.
+pub(super) struct Made {
+    pub(super) pid: Pid,
+    pub(super) ends: Ends,
+}
+
+/// Something on our side, or the kernel's, has failed.
+pub(super) fn failed(what: &str, error: impl std::fmt::Display) -> ErrorReply {
+    ErrorReply::new(ErrorKind::Failed, format!("{what}: {error}"))
+}
+
+impl Container {
+    /// Make the container; its first process waits.
+    pub(super) fn create(
+        request: &CreateRequest,
+        fds: Vec<OwnedFd>,
+        state_dir: &File,
+    ) -> Result<(Self, Made), ErrorReply> {
+        let mut fds = fds.into_iter();
+        let mut next = |wanted: bool| match wanted.then(|| fds.next()) {
+            None => Ok(None),
+            Some(None) => Err(ErrorReply::new(ErrorKind::Invalid, "create: a file descriptor is missing")),
+            Some(fd) => Ok(fd),
+        };
+        let rootfs = next(request.rootfs_fd)?;
+        let netns = next(request.netns_fd)?;
+        let data_dir =
+            File::open(&request.data_dir).map_err(|e| failed("open the container's directory", e))?;
+        crate::exit::remove(&data_dir).map_err(|e| failed("remove the former exit record", e))?;
+        let backend = Backend::new(request);
+        let made = backend.create(request, rootfs, netns.as_ref().map(AsFd::as_fd), state_dir)?;
+        let oom = made.cgroup.as_ref().and_then(|cgroup| cgroup.oom_events().ok());
+        let container = Self {
+            id: request.id.clone(),
+            backend,
+            pending: Some(made.pending),
+            cgroup: made.cgroup,
+            oom,
+            oom_killed: false,
+            netns,
+            data_dir,
+            shared_pids: !backend::has_own_pids(&request.spec),
+            paused: false,
+            started_at: None,
+            exit: None,
+        };
+        Ok((container, Made { pid: made.pid, ends: made.ends }))
+    }
+
+    /// Let the first process run; since when it does.
+    pub(super) fn start(&mut self) -> Result<Timestamp, ErrorReply> {
+        let invalid = || ErrorReply::new(ErrorKind::InvalidState, "start: the container was started before");
+        let pending = self.pending.take().ok_or_else(invalid)?;
+        self.backend.start(&self.id, pending)?;
+        let now = Timestamp::now();
+        self.started_at = Some(now);
+        Ok(now)
+    }
+
+    /// Start one more process.
+    pub(super) fn exec(
+        &self,
+        init: Pid,
+        request: &ExecRequest,
+        created: &CreateRequest,
+        state_dir: &File,
+    ) -> Result<Made, ErrorReply> {
+        let (pid, ends) = self.backend.exec(init, request, created, self.cgroup.as_ref(), state_dir)?;
+        Ok(Made { pid, ends })
+    }
+
+    /// Signal the first process, or all.
+    pub(super) fn kill(&self, init: Pid, signal: Signal, all: bool) -> Result<(), ErrorReply> {
+        if let Some(outside) = self.backend.outside() {
+            return outside.kill(&self.id, signal.number(), all);
+        }
+        match (&self.cgroup, all) {
+            (Some(cgroup), true) if signal == Signal::KILL => cgroup.kill().map_err(|e| failed("kill", e)),
+            (Some(cgroup), true) => {
+                let pids = cgroup.procs().map_err(|e| failed("kill", e))?;
+                pids.into_iter().filter_map(Pid::from_raw).for_each(|pid| {
+                    // whoever has ended meanwhile needs no signal
+                    let _ = sys::signal::kill(pid, signal);
+                });
+                Ok(())
+            }
+            // it is our child and not reaped, so the number is its own
+            _ => sys::signal::kill(init, signal).map_err(|e| failed("kill", e)),
+        }
+    }
+
+    pub(super) fn set_paused(&mut self, paused: bool) -> Result<(), ErrorReply> {
+        let verb = if paused { "pause" } else { "resume" };
+        if self.paused == paused {
+            let state = if paused { "paused already" } else { "not paused" };
+            return Err(ErrorReply::new(
+                ErrorKind::InvalidState,
+                format!("{verb}: the container is {state}"),
+            ));
+        }
+        if let Some(outside) = self.backend.outside() {
+            outside.set_paused(&self.id, paused)?;
+        } else {
+            let cgroup = self.cgroup(verb)?;
+            if paused { cgroup.freeze() } else { cgroup.thaw() }.map_err(|e| failed(verb, e))?;
+        }
+        self.paused = paused;
+        Ok(())
+    }
+
+    pub(super) fn update(&self, resources: &LinuxResources, state_dir: &File) -> Result<(), ErrorReply> {
+        if let Some(outside) = self.backend.outside() {
+            return outside.update(&self.id, resources, state_dir);
+        }
+        backend::apply(self.cgroup("update")?, resources)
+    }
+
+    /// All processes, as the host numbers them.
+    pub(super) fn pids(&self) -> Result<Vec<i32>, ErrorReply> {
+        self.cgroup("ps")?.procs().map_err(|e| failed("ps", e))
+    }
+
+    fn cgroup(&self, verb: &str) -> Result<&Cgroup, ErrorReply> {
+        let none = || {
+            ErrorReply::new(ErrorKind::Unsupported, format!("{verb}: the container has no cgroup of its own"))
+        };
+        self.cgroup.as_ref().ok_or_else(none)
+    }
+
+    /// Look whether the kernel has killed for want of memory; whether that is news.
+    pub(super) fn notice_oom(&mut self) -> bool {
+        let killed = self.oom.as_mut().is_some_and(|oom| oom.take().is_ok_and(|count| count > 0));
+        killed && !std::mem::replace(&mut self.oom_killed, true)
+    }
+
+    /// The first process has ended: whoever outlives it is killed.
+    pub(super) fn end_others(&self) {
+        if let Some(cgroup) = self.cgroup.as_ref().filter(|_| self.shared_pids || self.paused) {
+            // whoever escapes is seen again when the cgroup is removed
+            let _ = cgroup.kill();
+        }
+    }
+
+    /// Put the end on disk. A full disk is told in the record that the daemon gets.
+    pub(super) fn record(&mut self, mut record: ExitRecord) -> ExitRecord {
+        record.oom_killed = self.oom_killed;
+        if let Err(e) = crate::exit::write(&self.data_dir, &record) {
+            record.error = Some(format!("write {}: {e}", crate::exit::FILE));
+        }
+        self.exit = Some(record.clone());
+        record
+    }
+
+    /// Remove what the kernel does not: the cgroup, and an outside runtime's state.
+    pub(super) fn clean_up(&mut self) -> Result<(), ErrorReply> {
+        // a first process that waits ends with this
+        self.pending = None;
+        self.oom = None;
+        if let Some(outside) = self.backend.outside() {
+            outside.delete(&self.id);
+        }
+        match self.cgroup.take() {
+            Some(cgroup) => remove_cgroup(&cgroup),
+            None => Ok(()),
+        }
+    }
+}
+
+fn remove_cgroup(cgroup: &Cgroup) -> Result<(), ErrorReply> {
+    // nobody should be left; if somebody is, it is not wanted
+    let _ = cgroup.kill();
+    cgroup.remove().map_err(|e| failed("remove the cgroup", e))
+}
+
+/// A directory's descriptor as a path that the kernel resolves without names.
+pub(super) fn fd_path(fd: BorrowedFd<'_>) -> String {
+    sys::fd::proc_path(fd)
+}
+
+/// Name of the kept request in the state directory.
+pub(super) const KEPT: &str = "create.json";
+
+/// Keep the request for later `exec`s on disk rather than in memory.
+pub(super) fn keep(state_dir: &File, frame: &[u8]) -> io::Result<()> {
+    sys::file::write_atomic(state_dir, KEPT, frame, 0o600)
+}
