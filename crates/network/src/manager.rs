@@ -182,3 +182,6 @@ impl Network {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod bench;

@@ -55,11 +55,19 @@ pub(crate) fn join(
     if wanted.isolated || wanted.hairpin {
         route::push_port(&mut batch, wanted.host_name, wanted.hairpin, wanted.isolated);
     }
-    host.lock().unwrap_or_else(PoisonError::into_inner).request(&mut batch)?;
+    let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
+    host.request(&mut batch)?;
+    let lost = || Error::Malformed("the new interface is not there");
+    let port = route::by_name(&mut host, wanted.host_name)?.ok_or_else(lost)?;
+    // A container that is started again has the address that it had. Its former interface may
+    // linger until the kernel has freed the namespace: nothing must go there any more.
+    let mut batch = Batch::default();
+    route::push_forwarding(&mut batch, port.index, wanted.mac);
+    route::push_neighbour(&mut batch, bridge.index, wanted.ip, wanted.mac);
+    host.request(&mut batch)?;
+    drop(host);
 
-    let index = route::by_name(&mut namespace.route, INTERFACE)?
-        .ok_or(Error::Malformed("the new interface is not in its namespace"))?
-        .index;
+    let index = port.peer.ok_or_else(lost)?;
     let mut batch = Batch::default();
     route::push_up(&mut batch, index);
     route::push_address(&mut batch, index, Ipv4Net::new_assert(wanted.ip, bridge.address.prefix_len()));

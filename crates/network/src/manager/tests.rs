@@ -76,6 +76,119 @@ fn two_containers_reach_each_other_and_the_outside() {
 }
 
 #[test]
+fn a_container_started_again_is_reached_at_once() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let first = network.attach_bridge(&request('a')).expect("first");
+        let service = serve(&first.netns, 80);
+        assert!(call_here(first.endpoint.ip, 80).is_some());
+        drop(service);
+        network.detach(&"a".repeat(64)).expect("detach");
+        // The former namespace is still there, as it is until the kernel has taken it apart.
+        let second = network.attach_bridge(&request('a')).expect("second");
+        assert_eq!(second.endpoint.ip, first.endpoint.ip);
+        let services = vec![serve(&second.netns, 80)];
+        assert!(call_here(second.endpoint.ip, 80).is_some());
+        nothing_left(&network, vec![first, second], services);
+    });
+}
+
+#[test]
+fn many_containers_at_once_all_get_an_address() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let attach = |n: usize| {
+            let request = EndpointRequest { container_id: format!("{n:064x}"), ..EndpointRequest::default() };
+            network.attach_bridge(&request).expect("attached")
+        };
+        let attached: Vec<_> = std::thread::scope(|scope| {
+            let attach = &attach;
+            let starts: Vec<_> = (0..50).map(|n| scope.spawn(move || attach(n))).collect();
+            starts.into_iter().map(|s| s.join().expect("no panic")).collect()
+        });
+        let addresses: HashSet<_> = attached.iter().map(|a| a.endpoint.ip).collect();
+        assert_eq!(addresses.len(), 50);
+        for n in 0..50 {
+            network.detach(&format!("{n:064x}")).expect("detached");
+        }
+        assert!(network.state().endpoints.is_empty());
+        nothing_left(&network, attached, vec![]);
+    });
+}
+
+#[test]
+fn the_administrators_choices_are_respected() {
+    on_host(|lab: &Lab| {
+        let mut config = lab.config();
+        config.bridge.bip = Some("10.9.0.1/16".parse().expect("net"));
+        config.bridge.fixed_cidr = Some("10.9.7.0/24".parse().expect("net"));
+        config.bridge.default_gateway = Some(Ipv4Addr::new(10, 9, 0, 254));
+        config.bridge.mtu = Some(1300);
+        config.bridge.ip_masq = false;
+        let network = Network::open(config.clone()).expect("network");
+        let a = network.attach_bridge(&request('a')).expect("a");
+        assert_eq!(a.endpoint.ip, Ipv4Addr::new(10, 9, 7, 0));
+        assert_eq!(a.endpoint.gateway, Ipv4Addr::new(10, 9, 0, 254));
+        let mtu = lab::within(&a.netns, || {
+            let mut socket = Socket::open(Protocol::Route).expect("socket");
+            route::by_name(&mut socket, "eth0").expect("asked").expect("eth0").mtu
+        });
+        assert_eq!(mtu, 1300);
+        nothing_left(&network, vec![a], vec![]);
+        // Another address for a bridge that is in nobody's way is simply taken.
+        config.bridge.bip = Some("10.8.0.1/16".parse().expect("net"));
+        config.bridge.fixed_cidr = None;
+        config.bridge.default_gateway = None;
+        let network = Network::open(config.clone()).expect("network");
+        assert_eq!(network.host_gateway().expect("up"), Ipv4Addr::new(10, 8, 0, 1));
+        drop(network);
+        config.bridge.bip = Some("10.7.0.1/16".parse().expect("net"));
+        let network = Network::open(config).expect("network");
+        assert_eq!(network.host_gateway().expect("up"), Ipv4Addr::new(10, 7, 0, 1));
+        nothing_left(&network, vec![], vec![]);
+    });
+}
+
+#[test]
+fn a_bridge_of_the_administrators_is_used_and_kept() {
+    on_host(|lab: &Lab| {
+        let mut config = lab.config();
+        config.bridge.name = "theirs".into();
+        config.bridge.external = true;
+        let network = Network::open(config.clone()).expect("network");
+        let error = network.attach_bridge(&request('a')).expect_err("there is none").to_string();
+        assert_eq!(error, "bridge theirs does not exist");
+        let mut theirs = config.bridge.clone();
+        theirs.external = false;
+        theirs.bip = Some("10.6.0.1/24".parse().expect("net"));
+        let mut socket = Socket::open(Protocol::Route).expect("socket");
+        bridge::ensure(&mut socket, &theirs, &[], None).expect("made by hand");
+        let a = network.attach_bridge(&request('a')).expect("a");
+        assert_eq!(a.endpoint.ip, Ipv4Addr::new(10, 6, 0, 2));
+        network.teardown().expect("teardown");
+        assert!(links().contains(&"theirs".to_owned()));
+    });
+}
+
+#[test]
+fn other_tables_that_drop_forwarded_packets_are_reported() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        network.host_gateway().expect("up");
+        assert_eq!(network.warnings(), [""; 0]);
+        let nft = std::process::Command::new("/usr/sbin/nft")
+            .arg("add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }")
+            .status();
+        // The only foreign table at hand is one that another program makes.
+        if nft.is_ok_and(|status| status.success()) {
+            let warnings = network.warnings();
+            assert!(warnings[0].contains("chain FORWARD of nftables table filter"), "{warnings:?}");
+        }
+        nothing_left(&network, vec![], vec![]);
+    });
+}
+
+#[test]
 fn neighbours_reach_published_ports_and_nothing_else() {
     on_host(|lab: &Lab| {
         let network = lab.network();

@@ -46,3 +46,6 @@ pub(crate) mod flag {
 const fn align(len: usize) -> usize {
     (len + 3) & !3
 }
+
+#[cfg(test)]
+mod tests;

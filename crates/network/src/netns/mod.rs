@@ -34,7 +34,7 @@ impl Namespace {
     }
 
     /// Makes one and leaves the calling thread in it.
-    fn unshare() -> Result<Self> {
+    pub(crate) fn unshare() -> Result<Self> {
         // Only the namespace changes hands, never the table of descriptors.
         #[expect(deprecated, reason = "unsound for CLONE_FILES only, which this is not")]
         rustix::thread::unshare(UnshareFlags::NEWNET)

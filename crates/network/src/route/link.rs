@@ -17,6 +17,7 @@ mod attribute {
     pub(super) const ADDRESS: u16 = 1;
     pub(super) const IFNAME: u16 = 3;
     pub(super) const MTU: u16 = 4;
+    pub(super) const LINK: u16 = 5;
     pub(super) const MASTER: u16 = 10;
     pub(super) const LINKINFO: u16 = 18;
     pub(super) const NET_NS_FD: u16 = 28;
@@ -53,6 +54,8 @@ pub(crate) struct Link {
     pub(crate) kind: Option<String>,
     /// The bridge it is a port of.
     pub(crate) master: Option<u32>,
+    /// Of a veth, the index of the other end, in that end's namespace.
+    pub(crate) peer: Option<u32>,
     /// Largest packet.
     pub(crate) mtu: u32,
 }
@@ -65,13 +68,15 @@ impl Link {
         let (index, flags) = (attr::u32_at(&reply.payload, 4)?, attr::u32_at(&reply.payload, 8)?);
         let attributes = reply.payload.get(IFINFOMSG_LEN..)?;
         let info = attr::find(attributes, attribute::LINKINFO).unwrap_or_default();
+        let number = |kind| attr::find(attributes, kind).and_then(|value| attr::u32_at(value, 0));
         Some(Self {
             index,
             name: attr::text(attr::find(attributes, attribute::IFNAME)?),
             up: flags & UP != 0,
             kind: attr::find(info, INFO_KIND).map(attr::text),
-            master: attr::find(attributes, attribute::MASTER).and_then(|v| attr::u32_at(v, 0)),
-            mtu: attr::find(attributes, attribute::MTU).and_then(|v| attr::u32_at(v, 0)).unwrap_or(0),
+            master: number(attribute::MASTER),
+            peer: number(attribute::LINK),
+            mtu: number(attribute::MTU).unwrap_or(0),
         })
     }
 }

@@ -2,12 +2,15 @@
 
 mod address;
 mod link;
+mod neighbour;
 
 pub(crate) use address::{addresses, default_route, push_address, subnets_in_use, uplink_mtu};
 pub(crate) use link::{
     Link, Veth, by_alt_name, by_name, dump, push_alt_name, push_bridge, push_delete, push_master, push_port,
     push_up, push_veth,
 };
+
+pub(crate) use neighbour::{push_forwarding, push_neighbour};
 
 /// Message types (`RTM_*`).
 mod kind {
@@ -19,9 +22,9 @@ mod kind {
     pub(super) const GETADDR: u16 = 22;
     pub(super) const NEWROUTE: u16 = 24;
     pub(super) const GETROUTE: u16 = 26;
+    pub(super) const NEWNEIGH: u16 = 28;
     pub(super) const NEWLINKPROP: u16 = 108;
 }
 
 /// `AF_INET`.
 const INET: u8 = 2;
-

@@ -1,0 +1,83 @@
+//! Cost of an attachment beside the bare system calls it cannot do without:
+//! `cargo test -p network --release -- --ignored --nocapture attach_cost`.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::Network;
+use crate::bridge::{self, Bridge};
+use crate::endpoint::{EndpointRequest, MacAddr};
+use crate::lab::{Lab, on_host};
+use crate::netlink::{Batch, Protocol, Socket};
+use crate::netns::Namespace;
+use crate::route::{self, Veth};
+
+const ROUNDS: u32 = 200;
+
+fn bare(host: &mut Socket, bridge: &Bridge, round: u32) -> (Namespace, [Duration; 3]) {
+    let start = Instant::now();
+    let mut namespace = Namespace::unshare().expect("namespace");
+    let made = start.elapsed();
+    let mut batch = Batch::default();
+    route::push_veth(
+        &mut batch,
+        &Veth {
+            host_name: &format!("vbare{round}"),
+            bridge: bridge.index,
+            netns: namespace.fd.as_fd(),
+            name: "eth0",
+            mac: MacAddr([2, 0x42, 172, 17, 0, 9]),
+            mtu: bridge.mtu,
+        },
+    );
+    host.request(&mut batch).expect("veth");
+    let paired = start.elapsed();
+    let index = route::by_name(&mut namespace.route, "eth0").expect("asked").expect("eth0").index;
+    let mut batch = Batch::default();
+    route::push_up(&mut batch, index);
+    route::push_address(&mut batch, index, "172.17.0.9/16".parse().expect("net"));
+    route::default_route(&mut batch, index, bridge.gateway);
+    namespace.route.request(&mut batch).expect("address");
+    (namespace, [made, paired - made, start.elapsed() - paired])
+}
+
+fn median(mut all: Vec<Duration>) -> u128 {
+    all.sort_unstable();
+    all[all.len() / 2].as_micros()
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn attach_cost() {
+    on_host(|lab: &Lab| {
+        let network: Network = lab.network();
+        network.host_gateway().expect("bridge");
+        let mut host = Socket::open(Protocol::Route).expect("socket");
+        let bridge = bridge::ensure(&mut host, &lab.config().bridge, &[], None).expect("bridge");
+        let mut parts: [Vec<Duration>; 5] = Default::default();
+        for round in 0..ROUNDS {
+            let (namespace, cost) =
+                std::thread::scope(|s| s.spawn(|| bare(&mut host, &bridge, round)).join().expect("no panic"));
+            for (part, cost) in parts.iter_mut().zip(cost) {
+                part.push(cost);
+            }
+            drop(namespace);
+            let request =
+                EndpointRequest { container_id: format!("{round:064x}"), ..EndpointRequest::default() };
+            let start = Instant::now();
+            let attachment = network.attach_bridge(&request).expect("attached");
+            parts[3].push(start.elapsed());
+            let start = Instant::now();
+            network.detach(&request.container_id).expect("detached");
+            parts[4].push(start.elapsed());
+            drop(attachment);
+        }
+        let [made, paired, addressed, attached, detached] = parts.map(median);
+        println!(
+            "bare: namespace {made} + veth {paired} + addresses {addressed} = {} µs",
+            made + paired + addressed
+        );
+        println!("attach_bridge {attached} µs, detach {detached} µs (medians of {ROUNDS})");
+        network.teardown().expect("teardown");
+    });
+}
