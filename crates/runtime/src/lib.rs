@@ -12,6 +12,8 @@ mod job;
 mod link;
 mod options;
 mod plan;
+pub mod resources;
+pub mod seccomp;
 mod userns;
 
 use std::os::fd::OwnedFd;

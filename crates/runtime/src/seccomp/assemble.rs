@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use sys::seccomp::SockFilter;
 
 use super::abi::Abi;
+use super::interval::Intervals;
 use super::outcome::{Alternative, Condition, Outcome, Rules, Segment, Test};
-use super::{Error, action};
+use super::{Error, action, interval};
 
 const LOAD: u16 = 0x20;
 const AND: u16 = 0x54;
@@ -140,16 +141,39 @@ impl Backwards {
     fn outcome(&mut self, outcome: &Outcome, default: u32, abi: Abi) -> Label {
         match outcome {
             Outcome::Return(value) => self.ret(*value),
-            Outcome::Check(alternatives) => self.check(alternatives, default, abi.has_wide_arguments()),
+            Outcome::Check(alternatives) => self.check(alternatives, default, abi),
         }
     }
 
-    /// Tries alternatives in order.
-    fn check(&mut self, alternatives: &[Alternative], default: u32, wide: bool) -> Label {
-        let key = (alternatives.to_vec(), wide);
+    /// A check of arguments, made once for all numbers and ABIs that share it.
+    fn check(&mut self, alternatives: &[Alternative], default: u32, abi: Abi) -> Label {
+        let key = (alternatives.to_vec(), abi.has_wide_arguments());
         if let Some(&label) = self.checks.get(&key) {
             return label;
         }
+        let label = match interval::of(alternatives, default, key.1) {
+            Some(intervals) => self.intervals(&intervals, default, abi),
+            None => self.list(alternatives, default, key.1),
+        };
+        self.checks.insert(key, label);
+        label
+    }
+
+    /// A tree over the values of one argument.
+    fn intervals(&mut self, intervals: &Intervals, default: u32, abi: Abi) -> Label {
+        let (low, high) = words(intervals.index);
+        let tree = self.tree(&intervals.low, default, abi);
+        let start = self.load(low, tree);
+        if !abi.has_wide_arguments() {
+            return start;
+        }
+        let above = self.ret(intervals.above);
+        let compare = self.compare(JUMP_EQUAL, 0, start, above);
+        self.load(high, compare)
+    }
+
+    /// Tries alternatives in order.
+    fn list(&mut self, alternatives: &[Alternative], default: u32, wide: bool) -> Label {
         let mut otherwise = self.ret(default);
         for alternative in alternatives.iter().rev() {
             let mut holds = self.ret(alternative.action);
@@ -158,15 +182,12 @@ impl Backwards {
             }
             otherwise = holds;
         }
-        self.checks.insert(key, otherwise);
         otherwise
     }
 
     fn condition(&mut self, condition: &Condition, yes: Label, no: Label, wide: bool) -> Label {
         let (yes, no) = if condition.negated { (no, yes) } else { (yes, no) };
-        // Both machines are little-endian: the low word comes first.
-        let low = ARGS + 8 * u32::from(condition.index);
-        let high = low + 4;
+        let (low, high) = words(condition.index);
         match condition.test {
             Test::Equal { mask, value } => {
                 let end = self.masked(low, halves(mask).0, halves(value).0, yes, no);
@@ -212,7 +233,13 @@ impl Backwards {
     }
 }
 
-/// The low and the high word.
+/// Where an argument's low and high word are; both machines are little-endian.
+fn words(index: u8) -> (u32, u32) {
+    let low = ARGS + 8 * u32::from(index);
+    (low, low + 4)
+}
+
+/// The low and the high word of a value.
 fn halves(value: u64) -> (u32, u32) {
     #[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
     (value as u32, (value >> 32) as u32)

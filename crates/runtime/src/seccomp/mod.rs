@@ -7,6 +7,7 @@
 mod abi;
 mod action;
 mod assemble;
+mod interval;
 mod mux;
 mod outcome;
 mod syscalls;
