@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use oci_spec::runtime::{
-    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxHugepageLimit, LinuxMemory, LinuxResources,
-    LinuxThrottleDevice, LinuxWeightDevice,
+    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxHugepageLimit, LinuxMemory,
+    LinuxResources, LinuxThrottleDevice, LinuxWeightDevice,
 };
 use sys::cgroup::{
-    BlockIo, Cpu, Cpuset, DeviceAccess, DeviceKind, DeviceRate, DeviceRule, DeviceWeight, Limit, Memory, Network, Rdma,
-    Settings,
+    BlockIo, Cpu, Cpuset, DeviceAccess, DeviceKind, DeviceRate, DeviceRule, DeviceWeight, Limit, Memory,
+    Network, Rdma, Settings,
 };
 
 /// Smallest and largest period of processor time in microseconds (`scheduler/sched-bwc.rst`).
@@ -122,7 +122,8 @@ fn cpuset(cpu: &LinuxCpu) -> Result<Cpuset, Error> {
 /// say.
 fn check_list(name: &'static str, list: &str) -> Result<(), Error> {
     let well_formed = |part: &str| {
-        let (range, stride) = part.split_once(':').map_or((part, None), |(range, stride)| (range, Some(stride)));
+        let (range, stride) =
+            part.split_once(':').map_or((part, None), |(range, stride)| (range, Some(stride)));
         let number = |text: &str| text.parse::<u32>().ok();
         let range_ok = match range.split_once('-') {
             Some((from, to)) => number(from).zip(number(to)).is_some_and(|(from, to)| from <= to),
@@ -146,7 +147,11 @@ fn memory(memory: &LinuxMemory) -> Result<Memory, Error> {
     let (limit, swap) = (set(memory.limit()), set(memory.swap()));
     match (limit, swap) {
         (Some(limit), Some(swap)) if limit > 0 && swap > 0 && swap < limit => {
-            return error("memory.swap", swap, "counts memory and swap together, and must not be below the limit");
+            return error(
+                "memory.swap",
+                swap,
+                "counts memory and swap together, and must not be below the limit",
+            );
         }
         (None | Some(..=-1), Some(swap)) if swap > 0 && limit.is_some() => {
             return error("memory.swap", swap, "can't be limited while memory is not");
@@ -197,7 +202,10 @@ fn weight(name: &'static str, weight: Option<u16>) -> Result<Option<u16>, Error>
 
 fn weight_device(entry: &LinuxWeightDevice) -> Result<DeviceWeight, Error> {
     Ok(DeviceWeight {
-        device: (number("blockIO.weightDevice.major", entry.major())?, number("blockIO.weightDevice.minor", entry.minor())?),
+        device: (
+            number("blockIO.weightDevice.major", entry.major())?,
+            number("blockIO.weightDevice.minor", entry.minor())?,
+        ),
         weight: weight("blockIO.weightDevice.weight", entry.weight())?,
         leaf_weight: weight("blockIO.weightDevice.leafWeight", entry.leaf_weight())?,
     })
@@ -240,7 +248,9 @@ fn network(resources: &LinuxResources) -> Network {
 fn rdma(resources: &LinuxResources) -> BTreeMap<String, Rdma> {
     let devices = resources.rdma().iter().flatten();
     devices
-        .map(|(name, limit)| (name.clone(), Rdma { handles: limit.hca_handles(), objects: limit.hca_objects() }))
+        .map(|(name, limit)| {
+            (name.clone(), Rdma { handles: limit.hca_handles(), objects: limit.hca_objects() })
+        })
         .collect()
 }
 
@@ -251,21 +261,23 @@ fn unified(resources: &LinuxResources) -> BTreeMap<String, String> {
 /// What every container may use: making any node (opening it is another matter), and the devices that
 /// the runtime makes in `/dev` (`config-linux.md`, "Default Devices"), with the pseudo-terminals.
 const ALWAYS: [(Option<u32>, Option<u32>); 8] = [
-    (Some(1), Some(3)),  // null
-    (Some(1), Some(5)),  // zero
-    (Some(1), Some(7)),  // full
-    (Some(1), Some(8)),  // random
-    (Some(1), Some(9)),  // urandom
-    (Some(5), Some(0)),  // tty
-    (Some(5), Some(2)),  // ptmx
-    (Some(136), None),   // pts/*
+    (Some(1), Some(3)), // null
+    (Some(1), Some(5)), // zero
+    (Some(1), Some(7)), // full
+    (Some(1), Some(8)), // random
+    (Some(1), Some(9)), // urandom
+    (Some(5), Some(0)), // tty
+    (Some(5), Some(2)), // ptmx
+    (Some(136), None),  // pts/*
 ];
 
 fn devices(list: Option<&[LinuxDeviceCgroup]>, purpose: Purpose) -> Result<Option<Vec<DeviceRule>>, Error> {
     let rules = list.unwrap_or_default().iter().map(device_rule);
     match purpose {
         Purpose::Update if list.is_none_or(<[_]>::is_empty) => Ok(None),
-        Purpose::Create | Purpose::Update => rules.chain(always().map(Ok)).collect::<Result<_, _>>().map(Some),
+        Purpose::Create | Purpose::Update => {
+            rules.chain(always().map(Ok)).collect::<Result<_, _>>().map(Some)
+        }
     }
 }
 

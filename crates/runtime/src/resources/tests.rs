@@ -48,7 +48,10 @@ fn nonsense_is_named() {
         (r#"{"memory":{"swappiness":101}}"#, "memory.swappiness"),
         (r#"{"memory":{"kernel":1}}"#, "memory.kernel"),
         (r#"{"blockIO":{"weight":9}}"#, "blockIO.weight"),
-        (r#"{"blockIO":{"throttleReadBpsDevice":[{"major":-1,"minor":0,"rate":1}]}}"#, "blockIO.throttle.major"),
+        (
+            r#"{"blockIO":{"throttleReadBpsDevice":[{"major":-1,"minor":0,"rate":1}]}}"#,
+            "blockIO.throttle.major",
+        ),
         (r#"{"hugepageLimits":[{"pageSize":"../2MB","limit":1}]}"#, "hugepageLimits.pageSize"),
         (r#"{"hugepageLimits":[{"pageSize":"2MB","limit":-1}]}"#, "hugepageLimits.limit"),
         (r#"{"devices":[{"allow":true,"access":"x"}]}"#, "devices.access"),

@@ -38,7 +38,7 @@ pub(super) fn program(rules: &Rules, abis: &[Abi]) -> Result<Vec<SockFilter>, Er
         if abi == Abi::X86_64 {
             segments.extend(above_x86_64(rules, abis.contains(&Abi::X32)));
         }
-        let tree = code.tree(&segments, rules.default, abi);
+        let tree = code.tree(&segments, rules.default);
         let start = code.load(NUMBER, tree);
         foreign = code.compare(JUMP_EQUAL, abi.audit(), start, foreign);
     }
@@ -95,7 +95,11 @@ impl Backwards {
     /// A label from which a conditional jump reaches `label`.
     fn near(&mut self, label: Label) -> Label {
         let distance = self.distance(label);
-        if distance <= REACH { label } else { self.push(JUMP, 0, 0, u32::try_from(distance).unwrap_or(u32::MAX)) }
+        if distance <= REACH {
+            label
+        } else {
+            self.push(JUMP, 0, 0, u32::try_from(distance).unwrap_or(u32::MAX))
+        }
     }
 
     /// Loads a word and goes on at `next`.
@@ -125,46 +129,46 @@ impl Backwards {
     }
 
     /// A balanced tree over ranges, for the loaded number.
-    fn tree(&mut self, segments: &[Segment], default: u32, abi: Abi) -> Label {
+    fn tree(&mut self, segments: &[Segment], default: u32) -> Label {
         match segments {
             [] => self.ret(default),
-            [one] => self.outcome(&one.outcome, default, abi),
+            [one] => self.outcome(&one.outcome, default),
             several => {
                 let (low, high) = several.split_at(several.len() / 2);
-                let above = self.tree(high, default, abi);
-                let below = self.tree(low, default, abi);
+                let above = self.tree(high, default);
+                let below = self.tree(low, default);
                 self.compare(JUMP_AT_LEAST, high[0].start, above, below)
             }
         }
     }
 
-    fn outcome(&mut self, outcome: &Outcome, default: u32, abi: Abi) -> Label {
+    fn outcome(&mut self, outcome: &Outcome, default: u32) -> Label {
         match outcome {
             Outcome::Return(value) => self.ret(*value),
-            Outcome::Check(alternatives) => self.check(alternatives, default, abi),
+            Outcome::Check { alternatives, wide } => self.check(alternatives, default, *wide),
         }
     }
 
     /// A check of arguments, made once for all numbers and ABIs that share it.
-    fn check(&mut self, alternatives: &[Alternative], default: u32, abi: Abi) -> Label {
-        let key = (alternatives.to_vec(), abi.has_wide_arguments());
+    fn check(&mut self, alternatives: &[Alternative], default: u32, wide: bool) -> Label {
+        let key = (alternatives.to_vec(), wide);
         if let Some(&label) = self.checks.get(&key) {
             return label;
         }
-        let label = match interval::of(alternatives, default, key.1) {
-            Some(intervals) => self.intervals(&intervals, default, abi),
-            None => self.list(alternatives, default, key.1),
+        let label = match interval::of(alternatives, default, wide) {
+            Some(intervals) => self.intervals(&intervals, default, wide),
+            None => self.list(alternatives, default, wide),
         };
         self.checks.insert(key, label);
         label
     }
 
     /// A tree over the values of one argument.
-    fn intervals(&mut self, intervals: &Intervals, default: u32, abi: Abi) -> Label {
+    fn intervals(&mut self, intervals: &Intervals, default: u32, wide: bool) -> Label {
         let (low, high) = words(intervals.index);
-        let tree = self.tree(&intervals.low, default, abi);
+        let tree = self.tree(&intervals.low, default);
         let start = self.load(low, tree);
-        if !abi.has_wide_arguments() {
+        if !wide {
             return start;
         }
         let above = self.ret(intervals.above);

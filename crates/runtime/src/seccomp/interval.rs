@@ -1,6 +1,6 @@
 //! Many values of one argument as intervals, so that they too become a tree instead of a list.
 
-use super::outcome::{Alternative, Segment, Outcome, Test};
+use super::outcome::{Alternative, Outcome, Segment, Test};
 
 /// Fewer alternatives than this are tried one after another.
 const MANY: usize = 3;
@@ -45,7 +45,9 @@ fn intervals(test: Test, negated: bool, wide: bool) -> Option<Vec<Interval>> {
         Test::Equal { mask: u64::MAX, value } => (value & max, value & max),
         Test::Equal { .. } => return None,
         Test::AtLeast(value) => (value & max, max),
-        Test::Greater(value) if value & max == max => return Some(if negated { vec![(0, max)] } else { vec![] }),
+        Test::Greater(value) if value & max == max => {
+            return Some(if negated { vec![(0, max)] } else { vec![] });
+        }
         Test::Greater(value) => ((value & max) + 1, max),
     };
     if !negated {
@@ -131,7 +133,10 @@ mod tests {
     #[test]
     fn up_to_the_end() {
         let found = of(&[equal(1), equal(5), equal(0xffff_ffff)], 0, true).unwrap();
-        assert_eq!(starts(&found), [(0, false), (1, true), (2, false), (5, true), (6, false), (0xffff_ffff, true)]);
+        assert_eq!(
+            starts(&found),
+            [(0, false), (1, true), (2, false), (5, true), (6, false), (0xffff_ffff, true)]
+        );
         let found = of(&[equal(1), equal(5), one(Test::Greater(8), false)], 0, true).unwrap();
         assert_eq!((starts(&found).pop(), found.above), (Some((9, true)), 7));
     }

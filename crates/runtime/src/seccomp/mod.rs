@@ -129,7 +129,9 @@ fn flags(policy: &LinuxSeccomp, has_listener: bool) -> Result<u64, Error> {
     names.iter().try_fold(listen, |flags, name| match name {
         LinuxSeccompFilterFlag::SeccompFilterFlagLog => Ok(flags | FLAG_LOG),
         LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => Ok(flags | FLAG_SPEC_ALLOW),
-        LinuxSeccompFilterFlag::SeccompFilterFlagTsync if has_listener => Ok(flags | FLAG_TSYNC | TSYNC_ESRCH),
+        LinuxSeccompFilterFlag::SeccompFilterFlagTsync if has_listener => {
+            Ok(flags | FLAG_TSYNC | TSYNC_ESRCH)
+        }
         LinuxSeccompFilterFlag::SeccompFilterFlagTsync => Ok(flags | FLAG_TSYNC),
         LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv if !has_listener => {
             Err(Error::Flag("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs a rule with SCMP_ACT_NOTIFY"))

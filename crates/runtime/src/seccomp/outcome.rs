@@ -16,7 +16,11 @@ pub(super) enum Outcome {
     /// Always this.
     Return(u32),
     /// That of the first alternative that holds, else the policy's default.
-    Check(Rc<[Alternative]>),
+    Check {
+        alternatives: Rc<[Alternative]>,
+        /// Are all 64 bits of the arguments compared?
+        wide: bool,
+    },
 }
 
 /// Conditions on arguments that must all hold, and the answer then.
@@ -128,18 +132,22 @@ impl Rules {
         }
         // By number, and within a number in the policy's order.
         found.sort_unstable();
-        found.chunk_by(|a, b| a.0 == b.0).map(|same| (same[0].0, self.merge(same))).collect()
+        found.chunk_by(|a, b| a.0 == b.0).map(|same| (same[0].0, self.merge(same, abi))).collect()
     }
 
     /// Several rules about one number: one without conditions decides alone, else the first that holds.
-    fn merge(&self, same: &[(u32, usize, Option<u64>)]) -> Outcome {
-        let direct = |&(_, index, call): &(u32, usize, Option<u64>)| call.is_none().then(|| &self.rules[index]);
+    fn merge(&self, same: &[(u32, usize, Option<u64>)], abi: Abi) -> Outcome {
+        let direct =
+            |&(_, index, call): &(u32, usize, Option<u64>)| call.is_none().then(|| &self.rules[index]);
         if let Some(rule) = same.iter().filter_map(direct).find(|rule| rule.alternatives.is_empty()) {
             return Outcome::Return(rule.action);
         }
         let checks = same.iter().flat_map(|&(_, index, call)| self.alternatives(&self.rules[index], call));
-        let checks: Vec<_> = checks.collect();
-        if checks.is_empty() { Outcome::Return(self.default) } else { Outcome::Check(checks.into()) }
+        let alternatives: Rc<[_]> = checks.collect();
+        match alternatives.is_empty() {
+            true => Outcome::Return(self.default),
+            false => Outcome::Check { alternatives, wide: abi.has_wide_arguments() },
+        }
     }
 
     fn alternatives(&self, rule: &Rule, call: Option<u64>) -> Vec<Alternative> {
@@ -179,7 +187,8 @@ fn read_rule(rule: &LinuxSyscall, default: u32, rules: &mut Vec<Rule>) -> Result
 /// All of an entry's conditions must hold, but when two are about the same argument, any one suffices:
 /// the meaning that runc gave this first, and policies rely on.
 fn conditions(args: &[LinuxSeccompArg]) -> Rc<[Vec<Condition>]> {
-    let repeated = args.iter().enumerate().any(|(at, arg)| args[..at].iter().any(|other| other.index() == arg.index()));
+    let repeated =
+        args.iter().enumerate().any(|(at, arg)| args[..at].iter().any(|other| other.index() == arg.index()));
     let all = args.iter().map(condition);
     match (args.is_empty(), repeated) {
         (true, _) => Rc::new([]),

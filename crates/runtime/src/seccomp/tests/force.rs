@@ -20,7 +20,12 @@ fn a_child_under_the_filter() {
     use std::os::unix::process::ExitStatusExt;
     let program = std::env::current_exe().unwrap();
     let status = Command::new(program)
-        .args(["--exact", "seccomp::tests::force::a_child_under_the_filter", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "seccomp::tests::force::a_child_under_the_filter",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(CHILD, "1")
         .status()
         .unwrap();
