@@ -13,3 +13,13 @@ pub fn loopback_up() -> Result<()> {
         rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     raw::net::loopback_up(std::os::fd::AsFd::as_fd(&socket))
 }
+
+/// Asks for the kernel's explanations in the errors of a netlink socket (`NETLINK_EXT_ACK`), without a copy of
+/// the request (`NETLINK_CAP_ACK`). See `netlink(7)`.
+///
+/// # Errors
+/// What `setsockopt(2)` says; kernels before 4.12 know no explanations (`ENOPROTOOPT`).
+pub fn explain_errors(netlink: std::os::fd::BorrowedFd<'_>) -> Result<()> {
+    raw::net::netlink_option(netlink, libc::NETLINK_CAP_ACK)?;
+    raw::net::netlink_option(netlink, libc::NETLINK_EXT_ACK)
+}

@@ -3,7 +3,7 @@
 //! One table holds everything, and nobody else's table is touched. A packet that our rules accept
 //! may still be dropped by another table (nftables gives every table its say), never the reverse.
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 

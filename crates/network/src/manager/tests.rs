@@ -263,7 +263,7 @@ fn a_new_daemon_takes_over_what_lives_and_sweeps_the_rest() {
         let second = lab.network();
         second.adopt(&"a".repeat(64), &a.endpoint).expect("adopted");
         let report = second.sweep(&HashSet::from(["a".repeat(64)])).expect("sweep");
-        assert_eq!(report.interfaces, [b.endpoint.host_interface.clone()]);
+        assert_eq!(report.interfaces, std::slice::from_ref(&b.endpoint.host_interface));
         assert_eq!(report.published, ["b".repeat(64)]);
         assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()));
         let c = second.attach_bridge(&request('c')).expect("c");

@@ -1,6 +1,6 @@
 //! Sending requests and collecting their acknowledgements.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
@@ -43,6 +43,8 @@ impl Socket {
                 .map_err(Error::system(format!("opening a netlink socket ({protocol:?})")))?;
         let kernel = SocketAddrNetlink::new(0, 0);
         rustix::net::connect(&fd, &kernel).map_err(Error::system("connecting a netlink socket"))?;
+        // Without explanations (kernels before 4.12) errors are merely shorter.
+        let _ = sys::net::explain_errors(fd.as_fd());
         Ok(Self { fd, next_sequence: 1, buffer: Vec::new() })
     }
 

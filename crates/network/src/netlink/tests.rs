@@ -144,10 +144,10 @@ fn addresses_routes_and_neighbours_are_read_as_such() {
 fn a_refusal_carries_the_kernels_own_words() {
     let mut socket = Socket::open(Protocol::Route).expect("socket");
     let mut batch = Batch::default();
-    route::push_up(&mut batch, 0x7fff_fff0);
-    let error = socket.request(&mut batch).expect_err("no such interface");
-    assert_eq!(error.errno(), Some(Errno::NODEV));
-    assert!(error.to_string().starts_with("setting an interface up: "), "{error}");
+    route::push_bridge(&mut batch, "a name that is too long", MAC, 1500);
+    let error = socket.request(&mut batch).expect_err("no such name").to_string();
+    assert!(error.starts_with("creating bridge a name that is too long: "), "{error}");
+    assert!(error.ends_with(" (Attribute failed policy validation)"), "{error}");
 }
 
 #[test]

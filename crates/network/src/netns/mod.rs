@@ -5,7 +5,7 @@ mod pool;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-use rustix::thread::UnshareFlags;
+use sys::process::Namespaces;
 
 use crate::error::{Error, Result};
 use crate::netlink::{Batch, Protocol, Socket};
@@ -35,10 +35,7 @@ impl Namespace {
 
     /// Makes one and leaves the calling thread in it.
     pub(crate) fn unshare() -> Result<Self> {
-        // Only the namespace changes hands, never the table of descriptors.
-        #[expect(deprecated, reason = "unsound for CLONE_FILES only, which this is not")]
-        rustix::thread::unshare(UnshareFlags::NEWNET)
-            .map_err(Error::system("creating a network namespace"))?;
+        sys::process::unshare(Namespaces::NET).map_err(Error::system("creating a network namespace"))?;
         let fd = File::open("/proc/thread-self/ns/net")
             .map_err(|e| Error::system("opening the new network namespace")(errno(&e)))?;
         let mut route = Socket::open(Protocol::Route)?;
@@ -60,7 +57,7 @@ pub(crate) fn on_thread<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + 
             .stack_size(STACK_LEN)
             .spawn_scoped(scope, work)
             .map_err(|e| Error::system("starting a thread")(errno(&e)))?;
-        thread.join().map_err(|_| Error::Malformed("a network thread panicked"))?
+        thread.join().unwrap_or(Err(Error::Malformed("a network thread panicked")))
     })
 }
 

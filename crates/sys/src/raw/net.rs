@@ -16,3 +16,14 @@ pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
     let ret = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const req) };
     check(ret.into()).map(drop)
 }
+
+/// Sets a boolean option of a netlink socket.
+pub(crate) fn netlink_option(socket: BorrowedFd<'_>, option: libc::c_int) -> Result<()> {
+    let on: libc::c_int = 1;
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: setsockopt reads `len` bytes of `on`, which outlives the call.
+    let ret = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), len)
+    };
+    check(ret.into()).map(drop)
+}

@@ -104,7 +104,9 @@ fn forward_drop(reply: &Reply) -> Option<Foreign> {
     let policy = attr::find(attributes, chain::POLICY)?;
     let family_carries_ipv4 = matches!(*reply.payload.first()?, 1 | 2);
     let be32 = |v: &[u8]| v.first_chunk::<4>().map(|b| u32::from_be_bytes(*b));
-    (family_carries_ipv4 && be32(hook)? == HOOK_FORWARD && be32(policy)? == DROP).then(|| ())?;
+    if !family_carries_ipv4 || be32(hook)? != HOOK_FORWARD || be32(policy)? != DROP {
+        return None;
+    }
     let text = |kind| attr::find(attributes, kind).map(attr::text);
     Some(Foreign { table: text(chain::TABLE)?, chain: text(chain::NAME)? })
 }
