@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::wire::{null_if_empty, null_if_empty_map};
 
 wire! {
-    /// A network, as list and inspect answer; the list leaves `containers` empty.
+    /// A network, as list and inspect answer.
     #[serde(rename_all = "PascalCase")]
     pub struct Network {
         pub name: String,
@@ -25,7 +25,9 @@ wire! {
         pub ingress: bool,
         pub config_from: ConfigReference,
         pub config_only: bool,
-        pub containers: BTreeMap<String, EndpointResource>,
+        /// Left out of lists since API 1.52.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub containers: Option<BTreeMap<String, EndpointResource>>,
         pub options: BTreeMap<String, String>,
         pub labels: BTreeMap<String, String>,
     }

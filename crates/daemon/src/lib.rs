@@ -1,1 +1,20 @@
 //! berthd: the Docker Engine API over HTTP, on top of the engine.
+//!
+//! `listen` gives connections, `serve` turns them into requests, `router` sends each to its
+//! handler, and `convert` is the only place that knows both Docker's JSON and the engine's nouns.
+
+mod app;
+mod config;
+mod convert;
+mod error;
+mod handlers;
+mod listen;
+mod logging;
+mod pidfile;
+mod request;
+mod response;
+mod router;
+mod run;
+mod serve;
+
+pub use run::run;

@@ -1,0 +1,158 @@
+//! Settings: values that mean something.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use engine::config::{CgroupDriver, DEFAULT_DATA_ROOT, DEFAULT_EXEC_ROOT};
+use tracing_subscriber::filter::LevelFilter;
+
+use super::given::Given;
+use super::parse;
+use crate::listen::Address;
+
+/// Everything that the daemon is told.
+pub(crate) struct Settings {
+    /// Where to listen.
+    pub(crate) hosts: Vec<Address>,
+    /// Group of unix sockets; `None` is `docker` where there is one.
+    pub(crate) group: Option<String>,
+    /// File with the daemon's process id.
+    pub(crate) pidfile: PathBuf,
+    /// What is logged.
+    pub(crate) level: LevelFilter,
+    /// No colour in the log.
+    pub(crate) raw_logs: bool,
+    /// What the engine is opened with.
+    pub(crate) engine: engine::Config,
+}
+
+/// Gives values their meaning.
+pub(super) fn build(given: &Given) -> Result<Settings> {
+    let engine = engine(given)?;
+    let socket = engine.exec_root.join("berth.sock");
+    let mut hosts =
+        given.list("hosts").iter().map(|host| Address::parse(host)).collect::<Result<Vec<_>>>()?;
+    if hosts.is_empty() {
+        hosts.push(Address::Unix(socket));
+    }
+    if let Some(format) = given.text("log-format").filter(|format| !matches!(*format, "" | "text")) {
+        bail!("log-format {format:?} is not supported yet by this version of Berth: use \"text\"");
+    }
+    Ok(Settings {
+        hosts,
+        group: given.text("group").map(str::to_owned),
+        pidfile: given.text("pidfile").map_or_else(|| engine.exec_root.join("berthd.pid"), PathBuf::from),
+        level: level(given)?,
+        raw_logs: given.flag("raw-logs").unwrap_or(false),
+        engine,
+    })
+}
+
+fn level(given: &Given) -> Result<LevelFilter> {
+    let level = match given.text("log-level").unwrap_or("info") {
+        "trace" => LevelFilter::TRACE,
+        "debug" => LevelFilter::DEBUG,
+        "" | "info" => LevelFilter::INFO,
+        "warn" => LevelFilter::WARN,
+        "error" | "fatal" | "panic" => LevelFilter::ERROR,
+        other => bail!("invalid logging level: {other}"),
+    };
+    Ok(if given.flag("debug") == Some(true) { level.max(LevelFilter::DEBUG) } else { level })
+}
+
+fn engine(given: &Given) -> Result<engine::Config> {
+    let data_root = absolute(given, "data-root", DEFAULT_DATA_ROOT)?;
+    let exec_root = absolute(given, "exec-root", DEFAULT_EXEC_ROOT)?;
+    let mut config = engine::Config::new(data_root, exec_root);
+    let text = |key: &str| given.text(key).unwrap_or_default().to_owned();
+    config.init_path = given.text("init-path").filter(|path| !path.is_empty()).map(PathBuf::from);
+    config.runtimes = parse::runtimes(given)?;
+    if let Some(runtime) = given.text("default-runtime").filter(|name| !name.is_empty()) {
+        runtime.clone_into(&mut config.default_runtime);
+    }
+    if let Some(driver) = given.text("log-driver").filter(|driver| !driver.is_empty()) {
+        driver.clone_into(&mut config.log.driver);
+    }
+    config.log.options = given.map("log-opts");
+    config.default_ulimits = parse::ulimits(given)?;
+    config.cgroup_parent = text("cgroup-parent");
+    config.cgroup_driver = cgroup_driver(given)?;
+    config.default_cgroupns_mode = one_of(given, "default-cgroupns-mode", &["", "private", "host"])?;
+    config.default_ipc_mode = one_of(given, "default-ipc-mode", &["", "private", "shareable"])?;
+    config.default_shm_size = match given.text("default-shm-size").unwrap_or_default() {
+        "" => 0,
+        text => parse::bytes(text).with_context(|| format!("invalid default-shm-size {text:?}"))?,
+    };
+    config.storage_driver = text("storage-driver");
+    config.storage_opts = given.list("storage-opts");
+    config.dns.servers = given.list("dns");
+    config.dns.options = given.list("dns-opts");
+    config.dns.search = given.list("dns-search");
+    config.dns.host_gateway_ip = text("host-gateway-ip");
+    config.init = given.flag("init").unwrap_or(false);
+    config.bridge = bridge(given)?;
+    config.no_new_privileges = given.flag("no-new-privileges").unwrap_or(false);
+    config.seccomp_profile = text("seccomp-profile");
+    config.labels = labels(given)?;
+    config.shutdown_timeout = given.int("shutdown-timeout").unwrap_or(config.shutdown_timeout);
+    config.debug = level(given)? >= LevelFilter::DEBUG;
+    Ok(config)
+}
+
+fn absolute(given: &Given, key: &str, default: &str) -> Result<PathBuf> {
+    let path = given.text(key).filter(|path| !path.is_empty()).unwrap_or(default);
+    std::path::absolute(path).with_context(|| format!("invalid {key} {path:?}"))
+}
+
+fn one_of(given: &Given, key: &str, words: &[&str]) -> Result<String> {
+    let word = given.text(key).unwrap_or_default();
+    if !words.contains(&word) {
+        bail!("invalid {key} {word:?}: must be one of {}", words[1..].join(", "));
+    }
+    Ok(word.to_owned())
+}
+
+fn cgroup_driver(given: &Given) -> Result<CgroupDriver> {
+    let mut driver = CgroupDriver::default();
+    for option in given.list("exec-opts") {
+        driver = match option.split_once('=') {
+            Some(("native.cgroupdriver", "cgroupfs")) => CgroupDriver::Cgroupfs,
+            Some(("native.cgroupdriver", "systemd")) => CgroupDriver::Systemd,
+            Some(("native.cgroupdriver", other)) => {
+                bail!("invalid native.cgroupdriver {other:?}: must be cgroupfs or systemd")
+            }
+            _ => bail!("unknown exec-opt {option:?}"),
+        };
+    }
+    Ok(driver)
+}
+
+fn labels(given: &Given) -> Result<Vec<String>> {
+    let labels = given.list("labels");
+    match labels.iter().find(|label| !label.contains('=')) {
+        Some(label) => bail!("invalid label {label:?}: must be NAME=VALUE"),
+        None => Ok(labels),
+    }
+}
+
+fn bridge(given: &Given) -> Result<engine::config::BridgeConfig> {
+    let mut bridge = engine::config::BridgeConfig::default();
+    let text = |key: &str| given.text(key).unwrap_or_default().to_owned();
+    bridge.name = text("bridge");
+    bridge.bip = text("bip");
+    if !bridge.name.is_empty() && !bridge.bip.is_empty() {
+        bail!("conflicting options: --bridge and --bip are mutually exclusive");
+    }
+    bridge.fixed_cidr = text("fixed-cidr");
+    bridge.default_gateway = text("default-gateway");
+    let mtu = given.int("mtu").unwrap_or(0);
+    bridge.mtu = u32::try_from(mtu).with_context(|| format!("invalid mtu {mtu}"))?;
+    bridge.icc = given.flag("icc").unwrap_or(bridge.icc);
+    bridge.default_host_ip = text("ip");
+    bridge.firewall = given.flag("iptables").unwrap_or(bridge.firewall);
+    bridge.ip_forward = given.flag("ip-forward").unwrap_or(bridge.ip_forward);
+    bridge.masquerade = given.flag("ip-masq").unwrap_or(bridge.masquerade);
+    bridge.ipv6 = given.flag("ipv6").unwrap_or(bridge.ipv6);
+    bridge.address_pools = parse::address_pools(given)?;
+    Ok(bridge)
+}

@@ -1,0 +1,152 @@
+//! Every flag of dockerd that we know, with its key in `daemon.json`.
+
+/// What kind of value an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A word.
+    Text,
+    /// Yes or no; `--flag` alone means yes.
+    Flag,
+    /// An integer.
+    Int,
+    /// Words; the flag may be given several times.
+    List,
+    /// `name=value` words; an object of strings in the file.
+    Map,
+    /// A list of `name=value` words as a flag, a structure of its own in the file.
+    Structure,
+}
+
+/// Whether an option does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It does.
+    Works,
+    /// It is refused, unless its value asks for nothing.
+    Later,
+}
+
+/// One option.
+#[derive(Debug)]
+pub(super) struct Opt {
+    /// The flag, without dashes; empty when only the file has it.
+    pub(super) flag: &'static str,
+    /// One-letter form.
+    pub(super) short: Option<char>,
+    /// The key in the file; empty when only flags have it.
+    pub(super) key: &'static str,
+    pub(super) kind: Kind,
+    pub(super) state: State,
+    pub(super) help: &'static str,
+}
+
+macro_rules! options {
+    ($( $flag:literal $(/ $short:literal)? => $key:literal $kind:ident $state:ident $help:literal; )*) => {
+        /// The table.
+        pub(super) static OPTIONS: &[Opt] = &[$(
+            Opt {
+                flag: $flag,
+                short: options!(@short $($short)?),
+                key: $key,
+                kind: Kind::$kind,
+                state: State::$state,
+                help: $help,
+            },
+        )*];
+    };
+    (@short) => { None };
+    (@short $short:literal) => { Some($short) };
+}
+
+options! {
+    "host"/'H' => "hosts" List Works "Address to listen on: unix://PATH, tcp://HOST:PORT or fd://";
+    "data-root" => "data-root" Text Works "Directory of images, containers and volumes";
+    "exec-root" => "exec-root" Text Works "Directory of state that ends with the machine";
+    "pidfile"/'p' => "pidfile" Text Works "File that holds the daemon's process id";
+    "debug"/'D' => "debug" Flag Works "Log at debug level";
+    "log-level"/'l' => "log-level" Text Works "debug, info, warn, error or fatal";
+    "log-format" => "log-format" Text Works "Form of the log: text";
+    "raw-logs" => "raw-logs" Flag Works "No colour in the log";
+    "group"/'G' => "group" Text Works "Group of the unix socket";
+    "label" => "labels" List Works "Label of this daemon, NAME=VALUE";
+    "shutdown-timeout" => "shutdown-timeout" Int Works "Seconds that requests get to finish at shutdown";
+    "live-restore" => "live-restore" Flag Works "Containers outlive the daemon (always on)";
+
+    "tls" => "tls" Flag Later "Serve TCP over TLS";
+    "tlsverify" => "tlsverify" Flag Later "Serve TCP over TLS, and verify clients";
+    "tlscacert" => "tlscacert" Text Later "Certificates that clients' are signed by";
+    "tlscert" => "tlscert" Text Later "The daemon's certificate";
+    "tlskey" => "tlskey" Text Later "The daemon's key";
+
+    "add-runtime" => "runtimes" Structure Works "OCI runtime, NAME=PATH";
+    "default-runtime" => "default-runtime" Text Works "Runtime of containers that name none";
+    "init" => "init" Flag Works "Every container gets an init";
+    "init-path" => "init-path" Text Works "The init's program";
+    "cgroup-parent" => "cgroup-parent" Text Works "Cgroup above all containers";
+    "exec-opt" => "exec-opts" List Works "native.cgroupdriver=cgroupfs or systemd";
+    "default-cgroupns-mode" => "default-cgroupns-mode" Text Works "private or host";
+    "default-ipc-mode" => "default-ipc-mode" Text Works "private or shareable";
+    "default-shm-size" => "default-shm-size" Text Works "Size of /dev/shm";
+    "default-ulimit" => "default-ulimits" Structure Works "NAME=SOFT[:HARD]";
+    "no-new-privileges" => "no-new-privileges" Flag Works "Containers gain no privileges by exec";
+    "seccomp-profile" => "seccomp-profile" Text Works "Seccomp profile file, or unconfined";
+    "selinux-enabled" => "selinux-enabled" Flag Later "Label containers for SELinux";
+    "userns-remap" => "userns-remap" Text Later "User whose subordinate ids containers run with";
+    "oom-score-adjust" => "oom-score-adjust" Int Later "The daemon's own oom_score_adj";
+    "cpu-rt-period" => "cpu-rt-period" Int Later "CPU real-time period of the parent cgroup";
+    "cpu-rt-runtime" => "cpu-rt-runtime" Int Later "CPU real-time runtime of the parent cgroup";
+
+    "storage-driver"/'s' => "storage-driver" Text Works "overlay2 or vfs";
+    "storage-opt" => "storage-opts" List Works "Storage option, NAME=VALUE";
+    "log-driver" => "log-driver" Text Works "Log driver of containers that name none";
+    "log-opt" => "log-opts" Map Works "Its options, NAME=VALUE";
+
+    "bridge"/'b' => "bridge" Text Works "Bridge of the default network, or none";
+    "bip" => "bip" Text Works "Address and prefix of the bridge";
+    "fixed-cidr" => "fixed-cidr" Text Works "Addresses of the default network";
+    "fixed-cidr-v6" => "fixed-cidr-v6" Text Later "IPv6 addresses of the default network";
+    "default-gateway" => "default-gateway" Text Works "Gateway of the default network";
+    "default-gateway-v6" => "default-gateway-v6" Text Later "IPv6 gateway of the default network";
+    "default-address-pool" => "default-address-pools" Structure Works "base=CIDR,size=PREFIX";
+    "default-network-opt" => "default-network-opts" Structure Later "Options of new networks";
+    "dns" => "dns" List Works "Name server";
+    "dns-opt" => "dns-opts" List Works "Resolver option";
+    "dns-search" => "dns-search" List Works "Search domain";
+    "host-gateway-ip" => "host-gateway-ip" Text Works "What host-gateway means in --add-host";
+    "mtu" => "mtu" Int Works "MTU of containers' networks";
+    "icc" => "icc" Flag Works "Containers may talk to each other";
+    "ip" => "ip" Text Works "Host address of published ports";
+    "ip-forward" => "ip-forward" Flag Works "Turn packet forwarding on";
+    "ip-masq" => "ip-masq" Flag Works "Masquerade packets that leave the bridge";
+    "iptables" => "iptables" Flag Works "Make firewall rules";
+    "ip6tables" => "ip6tables" Flag Later "Make IPv6 firewall rules";
+    "ipv6" => "ipv6" Flag Works "IPv6 on the default network";
+    "userland-proxy" => "userland-proxy" Flag Later "Forward published ports in user space";
+    "userland-proxy-path" => "userland-proxy-path" Text Later "Program that does so";
+
+    "registry-mirror" => "registry-mirrors" List Later "Mirror of Docker Hub";
+    "insecure-registry" => "insecure-registries" List Later "Registry that needs no TLS";
+    "max-concurrent-downloads" => "max-concurrent-downloads" Int Later "Layers pulled at once";
+    "max-concurrent-uploads" => "max-concurrent-uploads" Int Later "Layers pushed at once";
+    "max-download-attempts" => "max-download-attempts" Int Later "Tries for each layer";
+    "allow-nondistributable-artifacts" => "allow-nondistributable-artifacts" List Later "Registries that foreign layers are pushed to";
+    "http-proxy" => "http-proxy" Text Later "Proxy for registries";
+    "https-proxy" => "https-proxy" Text Later "Proxy for registries";
+    "no-proxy" => "no-proxy" Text Later "Hosts that need no proxy";
+
+    "authorization-plugin" => "authorization-plugins" List Later "Plugin that judges requests";
+    "containerd" => "containerd" Text Later "Socket of a containerd";
+    "experimental" => "experimental" Flag Later "Experimental features";
+    "metrics-addr" => "metrics-addr" Text Later "Address that metrics are served on";
+    "node-generic-resource" => "node-generic-resources" List Later "Resource of a swarm node";
+    "swarm-default-advertise-addr" => "swarm-default-advertise-addr" Text Later "Address of a swarm node";
+    "" => "builder" Structure Later "Settings of the builder";
+    "" => "features" Structure Later "Switches of single features";
+    "" => "proxies" Structure Later "Proxies for registries";
+    "" => "cdi-spec-dirs" Structure Later "Directories of CDI specifications";
+}
+
+/// The option of a key in the file.
+pub(super) fn by_key(key: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.key == key)
+}

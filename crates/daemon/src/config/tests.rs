@@ -1,0 +1,98 @@
+use super::*;
+use crate::listen::Address;
+
+fn settings(words: &[&str], file: &str) -> Result<Settings, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("daemon.json");
+    std::fs::write(&path, file).unwrap();
+    let args = ["berthd", "--config-file", path.to_str().unwrap()].into_iter().chain(words.iter().copied());
+    let asked = read(args.map(OsString::from)).map_err(|error| format!("{error:#}"))?;
+    let Asked::Serve(source) = asked else { panic!("nothing to serve") };
+    source.settings().map_err(|error| format!("{error:#}"))
+}
+
+fn refused(words: &[&str], file: &str) -> String {
+    settings(words, file).err().unwrap()
+}
+
+#[test]
+fn flags_and_file_reach_the_engine() {
+    let file = r#"{"log-driver": "none", "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 1, "Hard": 2}},
+        "runtimes": {"crun": {"path": "/usr/bin/crun", "runtimeArgs": ["--debug"]}}, "debug": true,
+        "default-address-pools": [{"base": "10.0.0.0/8", "size": 24}], "features": {}}"#;
+    let words = ["-H", "unix:///a/b.sock", "--label=a=b", "--bip", "10.1.0.1/16", "--icc=false", "--init"];
+    let settings = settings(&words, file).unwrap();
+    assert_eq!(settings.hosts, [Address::Unix("/a/b.sock".into())]);
+    let engine = settings.engine;
+    assert_eq!(engine.log.driver, "none");
+    assert_eq!(engine.default_ulimits[0].hard, 2);
+    assert_eq!(engine.runtimes["crun"].args, ["--debug"]);
+    assert_eq!(engine.bridge.address_pools, [("10.0.0.0/8".to_owned(), 24)]);
+    assert_eq!(engine.bridge.bip, "10.1.0.1/16");
+    assert_eq!((engine.bridge.icc, engine.init, engine.debug), (false, true, true));
+    assert_eq!(engine.labels, ["a=b"]);
+}
+
+#[test]
+fn structures_as_flags() {
+    let words = ["--add-runtime", "x=/x", "--default-ulimit", "nofile=3:4", "--default-address-pool"];
+    let settings = settings(&[&words[..], &["base=10.0.0.0/8,size=20"]].concat(), "").unwrap();
+    assert_eq!(settings.engine.runtimes["x"].path, "/x");
+    assert_eq!(settings.engine.default_ulimits[0].soft, 3);
+    assert_eq!(settings.engine.bridge.address_pools[0].1, 20);
+}
+
+#[test]
+fn what_is_unknown_is_named() {
+    assert!(refused(&["--colour"], "").contains("--colour"));
+    let error = refused(&[], r#"{"colour": 1, "debug": true, "shape": 2}"#);
+    assert!(error.ends_with("directives don't match any configuration option: colour, shape"), "{error}");
+    assert!(refused(&[], "{").contains("daemon.json"));
+    assert!(refused(&[], "[]").contains("no JSON object"));
+}
+
+#[test]
+fn what_stands_twice_is_refused() {
+    let error = refused(&["--debug"], r#"{"debug": false}"#);
+    assert!(error.contains("debug: (from flag: true, from file: false)"), "{error}");
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_unless_it_asks_for_nothing() {
+    assert_eq!(refused(&["--tlsverify"], ""), "--tlsverify is not supported yet by this version of Berth");
+    assert!(
+        refused(&[], r#"{"registry-mirrors": ["x"]}"#).contains("\"registry-mirrors\" is not supported yet")
+    );
+    assert!(settings(&["--tls=false"], r#"{"registry-mirrors": [], "experimental": false}"#).is_ok());
+}
+
+#[test]
+fn wrong_values_are_named() {
+    assert!(refused(&["--mtu", "many"], "").contains("--mtu"));
+    assert!(refused(&["--icc=maybe"], "").contains("--icc"));
+    assert!(refused(&["--log-level", "loud"], "").contains("invalid logging level: loud"));
+    assert!(refused(&["--label", "a"], "").contains("\"a\""));
+    assert!(refused(&["-H", "ftp://x"], "").contains("ftp://x"));
+    assert!(refused(&["--exec-opt", "native.cgroupdriver=x"], "").contains("cgroupdriver"));
+    assert!(refused(&[], r#"{"mtu": "1500"}"#).contains("directive \"mtu\""));
+    assert!(refused(&["--bridge", "b", "--bip", "10.0.0.1/8"], "").contains("mutually exclusive"));
+}
+
+#[test]
+fn sizes() {
+    assert_eq!(parse::bytes("64M"), Some(64 << 20));
+    assert_eq!(parse::bytes("1g"), Some(1 << 30));
+    assert_eq!(parse::bytes("2KiB"), Some(2048));
+    assert_eq!(parse::bytes("12"), Some(12));
+    assert_eq!(parse::bytes("much"), None);
+    assert_eq!(parse::bytes("9999999999999999999"), None);
+}
+
+#[test]
+fn keys_and_flags_are_unique() {
+    let mut keys: Vec<_> = table::OPTIONS.iter().map(|option| option.key).collect();
+    let count = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), count);
+}

@@ -1,0 +1,133 @@
+//! Images, and the progress of work on them.
+
+use api::Version;
+use api::image as wire;
+use api::progress::{self, Message};
+use engine::image::{HistoryEntry, Image, Progress, Removed};
+
+use super::{config, count, legacy, size, time};
+
+/// A line of the list.
+pub(crate) fn image_summary(image: &Image, version: Version) -> wire::Summary {
+    let mut summary = wire::Summary {
+        containers: count(image.containers),
+        created: image.created.map_or(0, |time| time.as_second()),
+        id: image.id.clone(),
+        labels: image.config.labels.clone(),
+        parent_id: image.parent.clone(),
+        repo_digests: image.repo_digests.clone(),
+        repo_tags: image.repo_tags.clone(),
+        shared_size: -1,
+        size: size(image.size),
+        ..wire::Summary::default()
+    };
+    legacy::image_summary(&mut summary, version);
+    summary
+}
+
+/// Everything about an image.
+pub(crate) fn image_inspect(image: &Image, version: Version) -> wire::InspectResponse {
+    let mut answer = wire::InspectResponse {
+        id: image.id.clone(),
+        repo_tags: image.repo_tags.clone(),
+        repo_digests: image.repo_digests.clone(),
+        parent: Some(image.parent.clone()),
+        comment: image.comment.clone(),
+        created: image.created.map(|time| time::rfc3339(Some(time))).unwrap_or_default(),
+        author: image.author.clone(),
+        config: serde_json::to_value(config::to_wire(&image.config)).unwrap_or_default(),
+        architecture: image.architecture.clone(),
+        variant: image.variant.clone(),
+        os: image.os.clone(),
+        os_version: image.os_version.clone(),
+        size: size(image.size),
+        graph_driver: Some(wire::DriverData { name: image.storage_driver.clone(), data: None }),
+        root_fs: wire::RootFs { kind: "layers".to_owned(), layers: image.layers.clone() },
+        metadata: wire::Metadata { last_tag_time: time::rfc3339(image.last_tagged) },
+        ..wire::InspectResponse::default()
+    };
+    legacy::image_inspect(&mut answer, version);
+    answer
+}
+
+/// One step of an image's making.
+pub(crate) fn history(entry: HistoryEntry) -> wire::HistoryItem {
+    wire::HistoryItem {
+        id: entry.id,
+        created: entry.created.map_or(0, |time| time.as_second()),
+        created_by: entry.created_by,
+        tags: entry.tags,
+        size: size(entry.size),
+        comment: entry.comment,
+    }
+}
+
+/// What a removal did.
+pub(crate) fn removed(removed: Removed) -> wire::DeleteItem {
+    match removed {
+        Removed::Untagged(untagged) => wire::DeleteItem { untagged, ..wire::DeleteItem::default() },
+        Removed::Deleted(deleted) => wire::DeleteItem { deleted, ..wire::DeleteItem::default() },
+    }
+}
+
+/// A step of a load: sentences are text for the person who waits.
+pub(crate) fn load_progress(step: Progress) -> Message {
+    match step {
+        Progress::Message(text) => Message::stream(text + "\n"),
+        layer @ Progress::Layer { .. } => layer_progress(layer),
+    }
+}
+
+/// A step of an import: the last sentence is the image's id.
+pub(crate) fn import_progress(step: Progress) -> Message {
+    match step {
+        Progress::Message(text) => Message::status(text),
+        layer @ Progress::Layer { .. } => layer_progress(layer),
+    }
+}
+
+fn layer_progress(step: Progress) -> Message {
+    let Progress::Layer { id, status, current, total } = step else { return Message::default() };
+    let detail =
+        progress::Progress { current: size(current), total: size(total), ..progress::Progress::default() };
+    Message { id, status, progress_detail: Some(detail), ..Message::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::container::ContainerConfig;
+
+    fn image() -> Image {
+        Image {
+            id: "sha256:00".into(),
+            repo_tags: vec!["a:b".into()],
+            repo_digests: Vec::new(),
+            parent: String::new(),
+            comment: String::new(),
+            created: None,
+            author: String::new(),
+            config: ContainerConfig { cmd: Some(vec!["sh".into()]), ..ContainerConfig::default() },
+            architecture: "amd64".into(),
+            variant: String::new(),
+            os: "linux".into(),
+            os_version: String::new(),
+            size: 7,
+            layers: Vec::new(),
+            storage_driver: "overlay2".into(),
+            last_tagged: None,
+            containers: 0,
+        }
+    }
+
+    #[test]
+    fn versions_of_an_image() {
+        let old = image_inspect(&image(), Version::minor(43));
+        assert_eq!((old.virtual_size, old.container.as_deref()), (Some(7), Some("")));
+        assert!(old.config.get("Tty").is_some());
+        let new = image_inspect(&image(), Version::minor(55));
+        assert_eq!((new.virtual_size, new.container, new.parent), (None, None, None));
+        assert_eq!(new.config, serde_json::json!({"Cmd": ["sh"]}));
+        assert!(image_inspect(&image(), Version::minor(51)).config.get("Env").is_some());
+    }
+}

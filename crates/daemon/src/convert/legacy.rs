@@ -1,0 +1,210 @@
+//! What differs between API versions, in one place: requests of old clients are brought to the newest form
+//! before they are read, and the newest answers to the form of the client's version before they are sent.
+
+use api::container::{CreateRequest, InspectResponse, Summary};
+use api::events::EventMessage;
+use api::image;
+use api::network::EndpointSettings;
+use api::system::Info;
+use api::{Version, Words};
+use serde_json::Value;
+
+use crate::error::{ApiError, Result};
+
+fn before(version: Version, minor: u16) -> bool {
+    version < Version::minor(minor)
+}
+
+/// Defaults and fields of `POST /containers/create` that came later than the client.
+pub(super) fn create(request: &mut CreateRequest, version: Version) -> Result<()> {
+    let host = &mut request.host_config;
+    if before(version, 40) {
+        if host.ipc_mode.is_empty() {
+            "shareable".clone_into(&mut host.ipc_mode);
+        }
+        host.resources.pids_limit = host.resources.pids_limit.filter(|limit| *limit > 0);
+    }
+    if before(version, 41) && host.cgroupns_mode.is_empty() {
+        "host".clone_into(&mut host.cgroupns_mode);
+    }
+    if before(version, 42) {
+        host.console_size = [0; 2];
+    } else {
+        host.resources.kernel_memory = 0;
+    }
+    if before(version, 43) {
+        host.annotations.clear();
+    }
+    if before(version, 44) {
+        if let Some(check) = &mut request.config.healthcheck {
+            check.start_interval = 0;
+        }
+        let bind_options = host.mounts.iter_mut().filter_map(|mount| mount.bind_options.as_mut());
+        bind_options.for_each(|options| options.read_only_non_recursive = true);
+        let endpoints = &request.networking_config.endpoints_config;
+        if endpoints.len() > 1 {
+            let names: Vec<_> = endpoints.keys().map(String::as_str).collect();
+            let names = names.join(", ");
+            return Err(ApiError::bad_request(format!(
+                "Container cannot be connected to network endpoints: {names}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// `GET /containers/{id}/json`
+pub(super) fn inspect(answer: &mut InspectResponse, version: Version) {
+    if before(version, 52) {
+        flat_network(answer);
+    }
+    if before(version, 48) {
+        answer.image_manifest_descriptor = None;
+    }
+    if before(version, 46) {
+        answer.config.mac_address =
+            answer.network_settings.mac_address.clone().filter(|_| before(version, 44)).unwrap_or_default();
+    }
+    if before(version, 43) {
+        answer.host_config.annotations.clear();
+    }
+}
+
+/// Before 1.52 the default network's end stood beside the list of networks, too.
+fn flat_network(answer: &mut InspectResponse) {
+    let network = &mut answer.network_settings;
+    let end = match answer.host_config.network_mode.as_str() {
+        "default" | "bridge" => network.networks.get("bridge").cloned(),
+        _ => None,
+    };
+    let EndpointSettings {
+        endpoint_id,
+        gateway,
+        global_ipv6_address,
+        global_ipv6_prefix_len,
+        ip_address,
+        ip_prefix_len,
+        ipv6_gateway,
+        mac_address,
+        ..
+    } = end.unwrap_or_default();
+    network.bridge = Some(String::new());
+    network.hairpin_mode = Some(false);
+    network.link_local_ipv6_address = Some(String::new());
+    network.link_local_ipv6_prefix_len = Some(0);
+    network.endpoint_id = Some(endpoint_id);
+    network.gateway = Some(gateway);
+    network.global_ipv6_address = Some(global_ipv6_address);
+    network.global_ipv6_prefix_len = Some(global_ipv6_prefix_len);
+    network.ip_address = Some(ip_address);
+    network.ip_prefix_len = Some(ip_prefix_len);
+    network.ipv6_gateway = Some(ipv6_gateway);
+    network.mac_address = Some(mac_address);
+}
+
+/// `GET /containers/json`
+pub(super) fn summary(answer: &mut Summary, version: Version) {
+    if before(version, 52) {
+        answer.health = None;
+    }
+    if before(version, 48) {
+        answer.image_manifest_descriptor = None;
+    }
+    if before(version, 46) {
+        answer.host_config.annotations.clear();
+    }
+}
+
+/// Fields of a container that an image's `Config` showed until 1.49.
+const CONTAINER_ONLY: [&str; 12] = [
+    "AttachStderr",
+    "AttachStdin",
+    "AttachStdout",
+    "Domainname",
+    "Hostname",
+    "Image",
+    "MacAddress",
+    "NetworkDisabled",
+    "OpenStdin",
+    "StdinOnce",
+    "StopTimeout",
+    "Tty",
+];
+
+/// `GET /images/{name}/json`
+pub(super) fn image_inspect(answer: &mut image::InspectResponse, version: Version) {
+    if before(version, 44) {
+        answer.virtual_size = Some(answer.size);
+    }
+    if before(version, 45) {
+        answer.container = Some(String::new());
+        answer.container_config =
+            Some(api::container::Config { cmd: Words(None), ..api::container::Config::default() });
+    }
+    if before(version, 52) {
+        answer.docker_version.get_or_insert_default();
+        answer.parent.get_or_insert_default();
+    } else {
+        answer.parent = answer.parent.take().filter(|parent| !parent.is_empty());
+    }
+    let Value::Object(config) = &mut answer.config else { return };
+    if !before(version, 50) {
+        CONTAINER_ONLY.iter().for_each(|name| drop(config.remove(*name)));
+    }
+    if !before(version, 52) {
+        config.retain(|_, value| !is_empty(value));
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(set) => !set,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Number(_) => false,
+    }
+}
+
+/// `GET /images/json`
+pub(super) fn image_summary(answer: &mut image::Summary, version: Version) {
+    if before(version, 44) {
+        answer.virtual_size = Some(answer.size);
+    }
+}
+
+/// `GET /events`
+pub(super) fn event(answer: &mut EventMessage, version: Version) {
+    if !before(version, 52) {
+        return;
+    }
+    answer.status = match answer.kind.as_str() {
+        "container" | "image" => answer.action.clone(),
+        _ => String::new(),
+    };
+    if !answer.status.is_empty() {
+        answer.id.clone_from(&answer.actor.id);
+    }
+    if answer.kind == "container" {
+        answer.from = answer.actor.attributes.get("image").cloned().unwrap_or_default();
+    }
+}
+
+/// `GET /info`
+pub(super) fn info(answer: &mut Info, version: Version) {
+    if before(version, 50) {
+        answer.bridge_nf_iptables = Some(false);
+        answer.bridge_nf_ip6tables = Some(false);
+    }
+    if before(version, 49) {
+        for commit in [&mut answer.containerd_commit, &mut answer.runc_commit, &mut answer.init_commit] {
+            commit.expected = Some(commit.id.clone());
+        }
+    }
+}
+
+/// Which forms of `GET /system/df` a version gets: (until 1.52, since 1.52).
+pub(super) fn disk_usage(version: Version) -> (bool, bool) {
+    (before(version, 53), !before(version, 52))
+}

@@ -1,0 +1,54 @@
+//! Between Docker's JSON and the engine's nouns: pure, one file a theme.
+
+mod config;
+mod create;
+mod event;
+mod host_config;
+mod image;
+mod inspect;
+mod legacy;
+mod mount;
+mod network;
+mod resources;
+mod status;
+mod summary;
+mod system;
+mod time;
+mod volume;
+
+pub(crate) use create::{console_size, create, update};
+pub(crate) use event::event;
+pub(crate) use image::{history, import_progress, load_progress, removed};
+pub(crate) use image::{image_inspect, image_summary};
+pub(crate) use inspect::{inspect, waited};
+pub(crate) use network::{network, network_passes};
+pub(crate) use summary::summary;
+pub(crate) use system::{DfWanted, disk_usage, info, version};
+pub(crate) use time::{moment, nanos};
+pub(crate) use volume::volume;
+
+/// Filters as the engine takes them.
+pub(crate) fn filters(filters: &api::Filters) -> engine::filters::Filters {
+    let mut out = engine::filters::Filters::default();
+    for (name, values) in filters.iter() {
+        for value in values {
+            out.add(name, value);
+        }
+    }
+    out
+}
+
+/// A count on the wire.
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Bytes on the wire.
+fn size(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// The sum of some sizes.
+fn total(sizes: impl Iterator<Item = u64>) -> i64 {
+    size(sizes.fold(0, u64::saturating_add))
+}

@@ -1,0 +1,132 @@
+//! Networks and ends in them.
+
+use std::net::IpAddr;
+
+use api::Version;
+use api::network as wire;
+use engine::container as model;
+use engine::filters::Filters;
+use engine::network::NetworkInfo;
+
+use super::{host_config, time};
+
+/// What a client asks of networks. A name without wishes is a network to join.
+pub(super) fn from_wire(config: wire::NetworkingConfig) -> model::NetworkingConfig {
+    let endpoints = config
+        .endpoints_config
+        .into_iter()
+        .map(|(name, endpoint)| (name, endpoint_from_wire(endpoint.unwrap_or_default())))
+        .collect();
+    model::NetworkingConfig { endpoints }
+}
+
+fn endpoint_from_wire(endpoint: wire::EndpointSettings) -> model::EndpointConfig {
+    let ipam = endpoint.ipam_config.unwrap_or_default();
+    model::EndpointConfig {
+        ipv4_address: ipam.ipv4_address,
+        ipv6_address: ipam.ipv6_address,
+        link_local_ips: ipam.link_local_ips,
+        links: endpoint.links,
+        aliases: endpoint.aliases,
+        mac_address: endpoint.mac_address,
+        driver_opts: endpoint.driver_opts,
+        gw_priority: endpoint.gw_priority,
+    }
+}
+
+/// A container's networks.
+pub(super) fn settings(network: &model::NetworkSettings) -> api::container::NetworkSettings {
+    api::container::NetworkSettings {
+        sandbox_id: network.sandbox_id.clone(),
+        sandbox_key: network.sandbox_key.clone(),
+        ports: host_config::port_map(&network.ports),
+        networks: network.networks.iter().map(|(name, end)| (name.clone(), endpoint(end))).collect(),
+        ..api::container::NetworkSettings::default()
+    }
+}
+
+/// A container's end in one network.
+pub(super) fn endpoint(end: &model::Endpoint) -> wire::EndpointSettings {
+    let config = &end.config;
+    let ipam = wire::EndpointIpamConfig {
+        ipv4_address: config.ipv4_address.clone(),
+        ipv6_address: config.ipv6_address.clone(),
+        link_local_ips: config.link_local_ips.clone(),
+    };
+    wire::EndpointSettings {
+        ipam_config: Some(ipam).filter(|ipam| *ipam != wire::EndpointIpamConfig::default()),
+        links: config.links.clone(),
+        aliases: config.aliases.clone(),
+        mac_address: end.mac.clone(),
+        driver_opts: config.driver_opts.clone(),
+        gw_priority: config.gw_priority,
+        network_id: end.network_id.clone(),
+        endpoint_id: end.endpoint_id.clone(),
+        gateway: address(end.gateway),
+        ip_address: address(end.ip),
+        ip_prefix_len: i64::from(end.prefix),
+        ipv6_gateway: address(end.ipv6_gateway),
+        global_ipv6_address: address(end.ipv6),
+        global_ipv6_prefix_len: i64::from(end.ipv6_prefix),
+        dns_names: end.dns_names.clone(),
+    }
+}
+
+fn address(address: Option<IpAddr>) -> String {
+    address.map(|address| address.to_string()).unwrap_or_default()
+}
+
+/// A network; only inspect shows its containers (and the list, to clients before 1.28).
+pub(crate) fn network(network: NetworkInfo, inspect: bool, version: Version) -> wire::Network {
+    let containers = network.containers.into_iter().map(|(id, end)| {
+        let resource = wire::EndpointResource {
+            name: end.name,
+            endpoint_id: end.endpoint_id,
+            mac_address: end.mac,
+            ipv4_address: end.ipv4,
+            ipv6_address: end.ipv6,
+        };
+        (id, resource)
+    });
+    let subnets = network.subnets.into_iter().map(|(subnet, gateway)| wire::IpamConfig {
+        subnet,
+        gateway,
+        ..wire::IpamConfig::default()
+    });
+    wire::Network {
+        name: network.name,
+        id: network.id,
+        created: time::rfc3339(Some(network.created)),
+        scope: "local".to_owned(),
+        enable_ipv4: true,
+        enable_ipv6: network.ipv6,
+        ipam: wire::Ipam { driver: "default".to_owned(), config: subnets.collect(), ..wire::Ipam::default() },
+        internal: network.internal,
+        containers: match (inspect || version < Version::minor(28), version >= Version::minor(52)) {
+            (true, _) => Some(containers.collect()),
+            (false, false) => Some(Default::default()),
+            (false, true) => None,
+        },
+        options: network.options,
+        labels: network.labels,
+        driver: network.driver,
+        ..wire::Network::default()
+    }
+}
+
+/// Whether a network is wanted. All of ours are local and predefined by name or made by a person.
+pub(crate) fn network_passes(network: &NetworkInfo, filters: &Filters) -> bool {
+    let kind = if is_predefined(&network.name) { "builtin" } else { "custom" };
+    let dangling = network.containers.is_empty() && kind == "custom";
+    filters.any("name", |wanted| network.name.contains(wanted))
+        && filters.any("id", |wanted| network.id.starts_with(wanted))
+        && filters.exact("driver", &network.driver)
+        && filters.exact("scope", "local")
+        && filters.exact("type", kind)
+        && filters.any("dangling", |wanted| matches!(wanted, "1" | "true") == dangling)
+        && filters.labels("label", &network.labels)
+}
+
+fn is_predefined(name: &str) -> bool {
+    matches!(name, "bridge" | "host" | "none")
+}

@@ -1,0 +1,90 @@
+//! Images as archives: load, import, save. All of it is streamed.
+
+use api::progress::Message;
+use engine::Stream;
+use engine::image::{ImportOptions, Progress};
+use futures_util::{StreamExt as _, stream};
+use hyper::StatusCode;
+use tokio_util::io::ReaderStream;
+
+use crate::convert;
+use crate::error::{ApiError, Result};
+use crate::request::{Asked, RequestBody};
+use crate::response::{self, Response};
+
+/// Bytes of an archive that are sent at once.
+const STEP: usize = 64 << 10;
+
+/// `POST /images/load`
+pub(crate) async fn load(asked: Asked, body: RequestBody) -> Result<Response> {
+    let quiet = asked.query.flag_or("quiet", true);
+    let progress = asked.engine().image_load(body.reader(), quiet).await?;
+    messages(progress, convert::load_progress).await
+}
+
+/// `POST /images/create`: import (`fromSrc`), or pull (`fromImage`).
+pub(crate) async fn create(asked: Asked, body: RequestBody) -> Result<Response> {
+    let query = &asked.query;
+    if let Some(image) = query.text("fromImage") {
+        return Err(no_pull(image, query.get("tag").unwrap_or_default()));
+    }
+    match query.get("fromSrc").unwrap_or_default() {
+        "-" => {}
+        "" => return Err(ApiError::bad_request("neither fromImage nor fromSrc is given")),
+        url => {
+            return Err(ApiError::not_implemented(format!(
+                "importing from a URL ({url}) is not supported by this version of Berth: fetch the archive, and \
+                 import it from standard input (fromSrc=-)"
+            )));
+        }
+    }
+    let options = ImportOptions {
+        repository: query.get("repo").unwrap_or_default().to_owned(),
+        tag: query.get("tag").unwrap_or_default().to_owned(),
+        message: query.get("message").unwrap_or_default().to_owned(),
+        changes: query.all("changes").map(str::to_owned).collect(),
+        platform: query.get("platform").unwrap_or_default().to_owned(),
+    };
+    let progress = asked.engine().image_import(body.reader(), options).await?;
+    messages(progress, convert::import_progress).await
+}
+
+/// Docker's status for a registry that can't be reached, and the way out.
+fn no_pull(image: &str, tag: &str) -> ApiError {
+    let separator = match tag {
+        "" => "",
+        digest if digest.contains(':') => "@",
+        _ => ":",
+    };
+    ApiError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        format!(
+            "cannot pull {image}{separator}{tag}: pulling from a registry is not supported by this version of \
+             Berth; load the image from an archive (docker load)"
+        ),
+    )
+}
+
+/// `GET /images/{name}/get` and `GET /images/get`
+pub(crate) async fn save(asked: Asked) -> Result<Response> {
+    let names: Vec<_> = match asked.param.as_str() {
+        // Several in one parameter is how older clients wrote it.
+        "" => asked.query.all("names").flat_map(|names| names.split(',')).map(str::to_owned).collect(),
+        name => vec![name.to_owned()],
+    };
+    if names.iter().all(String::is_empty) {
+        return Err(ApiError::bad_request("no image is named to save"));
+    }
+    let archive = asked.engine().image_save(names).await?;
+    Ok(response::stream(response::TAR, ReaderStream::with_capacity(archive, STEP)))
+}
+
+/// A failure before the first message has a status; a later one is the last message.
+async fn messages(mut progress: Stream<Progress>, convert: fn(Progress) -> Message) -> Result<Response> {
+    let first = progress.next().await.transpose()?;
+    let rest = progress.map(move |step| match step {
+        Ok(step) => convert(step),
+        Err(error) => Message::error(error.to_string()),
+    });
+    Ok(response::lines(stream::iter(first.map(convert)).chain(rest)))
+}

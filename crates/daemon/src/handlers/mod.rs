@@ -1,0 +1,13 @@
+//! One file a noun: what is asked, put to the engine, and its answer put on the wire.
+
+pub(crate) mod absent;
+pub(crate) mod container;
+pub(crate) mod events;
+pub(crate) mod exec;
+pub(crate) mod image;
+pub(crate) mod image_archive;
+pub(crate) mod logs;
+pub(crate) mod network;
+pub(crate) mod streams;
+pub(crate) mod system;
+pub(crate) mod volume;

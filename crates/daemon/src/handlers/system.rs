@@ -1,0 +1,51 @@
+//! The daemon itself.
+
+use api::auth::AuthConfig;
+use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue, PRAGMA};
+
+use crate::convert;
+use crate::error::{ApiError, Result};
+use crate::request::{Asked, RequestBody};
+use crate::response::{self, Response};
+
+/// `GET` and `HEAD /_ping`: hyper leaves the body of a HEAD out.
+pub(crate) fn ping(_asked: &Asked) -> Result<Response> {
+    let mut response =
+        response::bytes(StatusCode::OK, HeaderValue::from_static("text/plain; charset=utf-8"), "OK");
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(HeaderName::from_static("builder-version"), HeaderValue::from_static("1"));
+    headers.insert(HeaderName::from_static("swarm"), HeaderValue::from_static("inactive"));
+    Ok(response)
+}
+
+/// `GET /version`
+pub(crate) fn version(asked: &Asked) -> Result<Response> {
+    Ok(response::ok(&convert::version(asked.engine().version())))
+}
+
+/// `GET /info`
+pub(crate) async fn info(asked: Asked) -> Result<Response> {
+    let mut info = asked.engine().info().await?;
+    let reloaded = asked.app.reloaded();
+    (info.labels, info.debug) = (reloaded.labels, reloaded.debug);
+    Ok(response::ok(&convert::info(info, asked.version)))
+}
+
+/// `GET /system/df`
+pub(crate) async fn disk_usage(asked: Asked) -> Result<Response> {
+    let wanted = convert::DfWanted::parse(&asked.query, asked.version)?;
+    let usage = asked.engine().disk_usage().await?;
+    Ok(response::ok(&convert::disk_usage(usage, wanted, asked.version)))
+}
+
+/// `POST /auth`: registries come with pulling.
+pub(crate) async fn auth(asked: Asked, body: RequestBody) -> Result<Response> {
+    let auth: AuthConfig = asked.json(&body.collect().await?, false)?;
+    let registry = if auth.serveraddress.is_empty() { "docker.io" } else { &auth.serveraddress };
+    Err(ApiError::not_implemented(format!(
+        "cannot log in to {registry}: speaking to registries is not supported by this version of Berth"
+    )))
+}

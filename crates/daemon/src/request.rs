@@ -1,0 +1,142 @@
+//! What a handler is given.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use api::{Filters, Query, Version};
+use bytes::Bytes;
+use engine::Engine;
+use futures_util::TryStreamExt as _;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::HeaderMap;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::header::CONTENT_TYPE;
+use serde::de::DeserializeOwned;
+
+use crate::app::App;
+use crate::error::{ApiError, Result};
+
+/// Longest JSON body that is read, in bytes.
+pub(crate) const MAX_JSON: usize = 8 << 20;
+
+/// A request without its body.
+pub(crate) struct Asked {
+    /// The daemon's state.
+    pub(crate) app: Arc<App>,
+    /// The version whose rules hold.
+    pub(crate) version: Version,
+    /// The path's `{id}` or `{name}`.
+    pub(crate) param: String,
+    /// Parameters.
+    pub(crate) query: Query,
+    /// Headers.
+    pub(crate) headers: HeaderMap,
+}
+
+impl Asked {
+    /// All verbs.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.app.engine
+    }
+
+    /// Whether the client speaks at least `1.minor`.
+    pub(crate) fn since(&self, minor: u16) -> bool {
+        self.version >= Version::minor(minor)
+    }
+
+    /// The `filters` parameter.
+    pub(crate) fn filters(&self) -> Result<Filters> {
+        Ok(Filters::parse(self.query.get("filters").unwrap_or_default())?)
+    }
+
+    /// An integer parameter.
+    pub(crate) fn int(&self, name: &str) -> Result<Option<i64>> {
+        self.query.int(name).map_err(ApiError::bad_request)
+    }
+
+    /// A JSON body of `bytes`. An empty one is an error unless `optional`.
+    pub(crate) fn json<T: DeserializeOwned + Default>(&self, bytes: &[u8], optional: bool) -> Result<T> {
+        if bytes.is_empty() {
+            return if optional {
+                Ok(T::default())
+            } else {
+                Err(ApiError::bad_request("invalid JSON: got EOF while reading request body"))
+            };
+        }
+        self.expect_json()?;
+        serde_json::from_slice(bytes).map_err(|error| ApiError::bad_request(format!("invalid JSON: {error}")))
+    }
+
+    fn expect_json(&self) -> Result<()> {
+        let content_type =
+            self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = content_type.split(';').next().unwrap_or_default().trim();
+        if kind.eq_ignore_ascii_case("application/json") {
+            return Ok(());
+        }
+        Err(ApiError::bad_request(format!(
+            "unsupported Content-Type header ({content_type}): must be 'application/json'"
+        )))
+    }
+}
+
+/// A request's body, which says when it was read to its end.
+pub(crate) struct RequestBody {
+    incoming: Incoming,
+    read: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+impl RequestBody {
+    /// Calls `read` when the body has been read to its end.
+    pub(crate) fn new(incoming: Incoming, read: impl FnOnce() + Send + Sync + 'static) -> Self {
+        let mut body = Self { incoming, read: Some(Box::new(read)) };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    fn finish(&mut self) {
+        if let Some(read) = self.read.take() {
+            read();
+        }
+    }
+
+    /// The whole body, at most [`MAX_JSON`] bytes.
+    pub(crate) async fn collect(self) -> Result<Bytes> {
+        let collected = Limited::new(self, MAX_JSON).collect().await;
+        Ok(collected
+            .map_err(|error| ApiError::bad_request(format!("cannot read the request body: {error}")))?
+            .to_bytes())
+    }
+
+    /// The body as it comes.
+    pub(crate) fn reader(self) -> engine::Reader {
+        Box::new(tokio_util::io::StreamReader::new(self.into_data_stream().map_err(std::io::Error::other)))
+    }
+}
+
+impl hyper::body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) || self.incoming.is_end_stream() {
+            self.finish();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,114 @@
+//! From a request to its handler. Rows and versions are the API's (`api::routes`).
+
+use std::sync::Arc;
+use std::sync::LazyLock;
+
+use api::{Action, Method, Query, Version, routes, version};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::app::App;
+use crate::error::{ApiError, Result};
+use crate::handlers::{
+    absent, container, events, exec, image, image_archive, logs, network, streams, system, volume,
+};
+use crate::request::{Asked, RequestBody};
+use crate::response::Response;
+
+/// Headers of every answer, by which clients know whom they speak to.
+pub(crate) static COMMON_HEADERS: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
+    [
+        ("Api-Version", version::MAX.to_string()),
+        ("Docker-Experimental", "false".to_owned()),
+        ("Ostype", "linux".to_owned()),
+        ("Server", concat!("Berth/", env!("CARGO_PKG_VERSION"), " (linux)").to_owned()),
+    ]
+});
+
+/// Answers an ordinary request, whatever it is.
+pub(crate) async fn handle(
+    app: Arc<App>,
+    method: &hyper::Method,
+    uri: &hyper::Uri,
+    headers: HeaderMap,
+    body: RequestBody,
+) -> Response {
+    let answered = match find(app, method.as_str(), uri.path(), uri.query(), headers) {
+        Ok((action, asked)) => dispatch(action, asked, body).await,
+        Err(error) => Err(error),
+    };
+    let mut response = answered.unwrap_or_else(|error| {
+        if error.status().is_server_error() {
+            tracing::error!("{method} {}: {error}", uri.path());
+        } else {
+            tracing::debug!("{method} {}: {} {error}", uri.path(), error.status());
+        }
+        error.into_response()
+    });
+    for (name, value) in COMMON_HEADERS.iter() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// Judges the version and finds the row.
+pub(crate) fn find(
+    app: Arc<App>,
+    method: &str,
+    path: &str,
+    query: Option<&str>,
+    headers: HeaderMap,
+) -> Result<(Action, Asked)> {
+    let (version, path) = Version::split(path);
+    let version = version.map_or(Ok(version::MAX), Version::negotiate)?;
+    let method = Method::parse(method).ok_or_else(ApiError::page_not_found)?;
+    let found = routes::find(method, path, version).ok_or_else(ApiError::page_not_found)?;
+    let query = Query::parse(query.unwrap_or_default());
+    Ok((found.action, Asked { app, version, param: found.param, query, headers }))
+}
+
+async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Response> {
+    match action {
+        Action::ContainerList => container::list(asked).await,
+        Action::ContainerCreate => container::create(asked, body).await,
+        Action::ContainerInspect => container::inspect(asked).await,
+        Action::ContainerTop => container::top(asked).await,
+        Action::ContainerLogs => logs::logs(asked).await,
+        Action::ContainerResize => container::resize(asked).await,
+        Action::ContainerStart => container::start(asked).await,
+        Action::ContainerStop => container::stop(asked).await,
+        Action::ContainerRestart => container::restart(asked).await,
+        Action::ContainerKill => container::kill(asked).await,
+        Action::ContainerUpdate => container::update(asked, body).await,
+        Action::ContainerRename => container::rename(asked).await,
+        Action::ContainerPause => container::pause(asked).await,
+        Action::ContainerUnpause => container::unpause(asked).await,
+        Action::ContainerWait => container::wait(asked).await,
+        Action::ContainerDelete => container::remove(asked).await,
+        Action::ContainerAttach | Action::ContainerAttachWebsocket | Action::ExecStart => {
+            streams::needs_connection()
+        }
+        Action::ContainerExec => exec::create(asked, body).await,
+        Action::ExecResize => exec::resize(asked).await,
+        Action::ExecInspect => exec::inspect(asked).await,
+        Action::ImageList => image::list(asked).await,
+        Action::ImageInspect => image::inspect(asked).await,
+        Action::ImageHistory => image::history(asked).await,
+        Action::ImageTag => image::tag(asked).await,
+        Action::ImageDelete => image::remove(asked).await,
+        Action::ImageCreate => image_archive::create(asked, body).await,
+        Action::ImageLoad => image_archive::load(asked, body).await,
+        Action::ImageGet | Action::ImageGetAll => image_archive::save(asked).await,
+        Action::NetworkList => network::list(asked).await,
+        Action::NetworkInspect => network::inspect(asked).await,
+        Action::VolumeList => volume::list(asked).await,
+        Action::SystemPing | Action::SystemPingHead => system::ping(&asked),
+        Action::SystemVersion => system::version(&asked),
+        Action::SystemInfo => system::info(asked).await,
+        Action::SystemDataUsage => system::disk_usage(asked).await,
+        Action::SystemEvents => events::events(asked).await,
+        Action::SystemAuth => system::auth(asked, body).await,
+        other => Err(absent::answer(other)),
+    }
+}

@@ -1,0 +1,149 @@
+//! The daemon's life: settings, sockets, engine, requests, and a quiet end.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use engine::Engine;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::config::{self, Asked, Settings, Source};
+use crate::listen::{self, Listener};
+use crate::logging::Logging;
+use crate::pidfile::Pidfile;
+
+/// Threads that run requests; what blocks has threads of its own.
+const WORKERS: usize = 2;
+/// Threads for what blocks, at most.
+const MAX_BLOCKING: usize = 64;
+/// How long a thread for what blocks stays without work.
+const BLOCKING_IDLE: Duration = Duration::from_secs(2);
+
+/// Runs berthd with these words.
+///
+/// # Errors
+/// Settings are wrong, or the daemon can't start.
+pub fn run(args: impl Iterator<Item = OsString>) -> Result<()> {
+    let source = match config::read(args)? {
+        Asked::Print(text) => return Ok(std::io::stdout().write_all(text.as_bytes())?),
+        Asked::Serve(source) => *source,
+    };
+    let settings = source.settings()?;
+    if source.validate {
+        return Ok(std::io::stdout().write_all(b"configuration OK\n")?);
+    }
+    let logging = Logging::start(settings.level, settings.raw_logs);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(MAX_BLOCKING)
+        .thread_keep_alive(BLOCKING_IDLE)
+        .thread_name("berthd")
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(daemon(&source, settings, &logging));
+    // What is left are connections that watch something: their clients see the end of the stream.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Result<()> {
+    let _pidfile = Pidfile::write(&settings.pidfile)?;
+    let mut listeners = Vec::new();
+    for host in &settings.hosts {
+        listeners.extend(listen::open(host, settings.group.as_deref())?);
+    }
+    let patience = Duration::from_secs(u64::try_from(settings.engine.shutdown_timeout).unwrap_or(u64::MAX));
+    let mut signals = Signals::new()?;
+    let engine = Engine::open(settings.engine).await.context("cannot open the engine")?;
+    let app = Arc::new(App::new(engine));
+    let mut serving = serve(&app, listeners);
+    ready(source)?;
+    tracing::info!("serving the Docker Engine API on {}", names(&settings.hosts));
+    loop {
+        match signals.next().await {
+            Signal::End(name) => {
+                tracing::info!("{name}: shutting down; containers run on");
+                break;
+            }
+            Signal::Reload => reload(source, &app, logging),
+        }
+    }
+    // Dropping the listeners removes their sockets: no client may think that someone still listens.
+    serving.shutdown().await;
+    tokio::select! {
+        () = app.idle() => {}
+        _ = signals.next() => tracing::warn!("another signal: not waiting for requests to finish"),
+        () = tokio::time::sleep(patience) => tracing::warn!("requests did not finish within {patience:?}"),
+    }
+    Ok(())
+}
+
+fn serve(app: &Arc<App>, listeners: Vec<Listener>) -> JoinSet<()> {
+    let slots = listen::slots();
+    let mut serving = JoinSet::new();
+    for listener in listeners {
+        serving.spawn(listener.serve(Arc::clone(app), Arc::clone(&slots)));
+    }
+    serving
+}
+
+fn ready(source: &Source) -> Result<()> {
+    if let Some(number) = source.ready_fd {
+        let written = listen::inherited(number).and_then(|fd| Ok(std::fs::File::from(fd).write_all(b"1")?));
+        written.context("cannot say on --ready-fd that the daemon is ready")?;
+    }
+    if let Err(error) = listen::notify_ready() {
+        tracing::warn!("cannot tell systemd that the daemon is ready: {error}");
+    }
+    Ok(())
+}
+
+/// Takes over what can change while the daemon runs; a file with a mistake changes nothing.
+fn reload(source: &Source, app: &App, logging: &Logging) {
+    match source.settings() {
+        Ok(settings) => {
+            logging.set_level(settings.level);
+            app.reload(settings.engine.labels, settings.engine.debug);
+            tracing::info!("configuration reloaded: log level {}", settings.level);
+        }
+        Err(error) => tracing::error!("configuration not reloaded: {error:#}"),
+    }
+}
+
+fn names(hosts: &[listen::Address]) -> String {
+    hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What signals ask for.
+enum Signal {
+    End(&'static str),
+    Reload,
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::End("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::End("SIGINT"),
+            _ = self.hangup.recv() => Signal::Reload,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! One connection, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
+
+use super::sniff::{Signs, Sniff};
+use super::{MAX_HEAD, MAX_HEADERS, Transport, hijack};
+use crate::app::App;
+use crate::error::ApiError;
+use crate::request::RequestBody;
+use crate::response::{Response, Watched};
+use crate::router;
+
+/// Serves a connection until either side ends it.
+pub(crate) async fn connection(app: Arc<App>, io: Box<dyn Transport>) {
+    let signs = Arc::new(Signs::default());
+    let sniff = Sniff::new(io, Arc::clone(&signs));
+    let service = service_fn(|request| serve(Arc::clone(&app), Arc::clone(&signs), request));
+    let served = http1::Builder::new()
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(2 * MAX_HEAD)
+        .serve_connection(TokioIo::new(sniff), service)
+        .without_shutdown()
+        .await;
+    match served {
+        Ok(parts) => {
+            let (mut io, held) = parts.io.into_inner().into_parts();
+            if signs.hijacked() {
+                hijack::serve(app, io, held).await;
+            } else {
+                // The peer may be gone already: there is nobody to tell.
+                let _ = io.shutdown().await;
+            }
+        }
+        Err(error) => tracing::debug!("connection ended: {error}"),
+    }
+}
+
+async fn serve(
+    app: Arc<App>,
+    signs: Arc<Signs>,
+    request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Watched<impl FnOnce() + Unpin>>, Infallible> {
+    let (parts, incoming) = request.into_parts();
+    if !incoming.is_end_stream() {
+        signs.body_begins();
+    }
+    let read = Arc::clone(&signs);
+    let body = RequestBody::new(incoming, move || read.body_ends());
+    let busy = app.busy();
+    let response = guarded(router::handle(app, &parts.method, &parts.uri, parts.headers, body)).await;
+    drop(busy);
+    let (parts, body) = response.into_parts();
+    Ok(hyper::Response::from_parts(parts, Watched::new(body, move || signs.answered())))
+}
+
+/// A panic in a handler is a fault of ours: the client hears of it, and the daemon goes on.
+async fn guarded(handler: impl Future<Output = Response>) -> Response {
+    match AssertUnwindSafe(handler).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            let reason = panic_text(panic.as_ref());
+            tracing::error!("handler panicked: {reason}");
+            ApiError::new(
+                hyper::StatusCode::INTERNAL_SERVER_ERROR,
+                format!("internal error: {reason}; this is a bug in Berth"),
+            )
+            .into_response()
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("panic without a message")
+}
