@@ -2,11 +2,21 @@
 //!
 //! Everything blocks; an async caller uses a blocking thread. What lies where is drawn in `layout.rs`.
 
+mod codec;
+mod disk;
 mod error;
 mod image;
+mod import;
+mod in_flight;
+mod layer;
 mod layout;
+mod limits;
+mod load;
+mod save;
 mod snapshot;
+mod state;
 mod store;
+mod tarball;
 
 pub use error::{Error, ErrorKind, Result};
 pub use image::{

@@ -1,8 +1,15 @@
 //! Images: what is known of them, and the verbs on them.
 
+mod list;
+mod names;
+mod remove;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use names::select;
 use oci::{Digest, Image, Reference};
 
 /// One image as a listing shows it.

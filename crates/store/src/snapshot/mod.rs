@@ -1,44 +1,36 @@
 //! Snapshots: a container's root file system on top of an image's layers.
 
+mod copy;
+mod driver;
+mod overlay;
+mod tree;
+mod vfs;
+
 use std::collections::HashSet;
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use oci::Digest;
 
+use crate::error::Context;
 use crate::image::GraphDriver;
+use crate::layer::Meta;
+use crate::layout::{self, DIR_MODE};
+use crate::state::{EMPTY_CHAIN, State, chain_name, prune};
+use crate::store::Inner;
+use crate::tarball::Time;
 use crate::{Error, Result, Store};
 
-/// Which driver to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DriverChoice {
-    /// Overlay where it works, else plain copies.
-    #[default]
-    Auto,
-    /// Overlay or nothing.
-    Overlay,
-    /// Plain copies.
-    Vfs,
-}
+pub(crate) use copy::xattrs_of;
+pub(crate) use driver::{choose_driver, image_graph_driver};
+pub use driver::{Driver, DriverChoice};
 
-/// The driver in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Driver {
-    /// The kernel's overlay file system.
-    Overlay,
-    /// Plain copies.
-    Vfs,
-}
-
-impl Driver {
-    /// Docker's name for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Overlay => "overlay2",
-            Self::Vfs => "vfs",
-        }
-    }
-}
+/// What the root directory is when no layer's tar says it.
+const ROOT: Meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: Time { seconds: 0, nanos: 0 } };
 
 /// What happened to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +66,23 @@ pub struct Swept {
 pub struct Snapshot {
     store: Store,
     container: String,
+    driver: Driver,
+    /// `diff` directories of the layers, topmost first.
+    lowers: Arc<Vec<PathBuf>>,
 }
 
 impl Snapshot {
     /// The container it belongs to.
     pub fn container(&self) -> &str {
         &self.container
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.store.inner().layout.snapshot(&self.container)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir().join(name)
     }
 
     /// Makes a detached mount of the whole root file system: it is in no mount namespace, and the kernel
@@ -89,7 +92,13 @@ impl Snapshot {
     /// # Errors
     /// The driver's refusal.
     pub fn mount(&self) -> Result<OwnedFd> {
-        Err(Error::NoSuchSnapshot(self.container.clone()))
+        match self.driver {
+            Driver::Overlay => {
+                let (upper, work) = (self.at(layout::snapshot::UPPER), self.at(layout::snapshot::WORK));
+                overlay::mount(&self.lowers, &upper, &work)
+            }
+            Driver::Vfs => vfs::mount(&self.at(layout::snapshot::ROOT)),
+        }
     }
 
     /// Bytes of the files that the container wrote (Docker's `SizeRw`).
@@ -97,7 +106,10 @@ impl Snapshot {
     /// # Errors
     /// When the tree can't be read.
     pub fn upper_size(&self) -> Result<u64> {
-        Err(Error::NoSuchSnapshot(self.container.clone()))
+        match self.driver {
+            Driver::Overlay => tree::size(&self.at(layout::snapshot::UPPER)),
+            Driver::Vfs => vfs::changed_size(&self.at(layout::snapshot::ROOT), &self.lowers),
+        }
     }
 
     /// What the container changed, sorted by path.
@@ -105,12 +117,15 @@ impl Snapshot {
     /// # Errors
     /// When the tree can't be read.
     pub fn changes(&self) -> Result<Vec<Change>> {
-        Err(Error::NoSuchSnapshot(self.container.clone()))
+        match self.driver {
+            Driver::Overlay => overlay::changes(&self.at(layout::snapshot::UPPER), &self.lowers),
+            Driver::Vfs => vfs::changes(&self.at(layout::snapshot::ROOT), &self.lowers),
+        }
     }
 
     /// The directories, for `inspect`.
     pub fn graph_driver(&self) -> GraphDriver {
-        GraphDriver { name: self.store.driver().name(), data: Default::default() }
+        driver::snapshot_graph_driver(self.driver, &self.dir(), &self.lowers)
     }
 }
 
@@ -120,8 +135,28 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchImage`]; [`Error::SnapshotExists`]; the driver's refusal.
     pub fn create_snapshot(&self, container: &str, image: &Digest) -> Result<Snapshot> {
-        let _ = container;
-        Err(Error::NoSuchImage(image.to_string()))
+        check_name(container)?;
+        let inner = self.inner();
+        let mut state = inner.lock();
+        let entry = state.images.get(image).ok_or_else(|| Error::NoSuchImage(image.to_string()))?;
+        let chain = chain_name(entry.image.diff_ids());
+        if state.snapshots.contains_key(container) {
+            return Err(Error::SnapshotExists(container.into()));
+        }
+        // From here on the layers stay, whatever becomes of the image.
+        state.snapshots.insert(container.into(), chain.clone());
+        let (lowers, root) = stack(inner, &state, &chain);
+        drop(state);
+        let snapshot =
+            Snapshot { store: self.clone(), container: container.into(), driver: inner.driver, lowers };
+        match snapshot.make(&chain, root) {
+            Ok(()) => Ok(snapshot),
+            Err(error) => {
+                // The first failure is the one to tell.
+                let _ = self.remove_snapshot(container);
+                Err(error)
+            }
+        }
     }
 
     /// The root file system of a container.
@@ -129,7 +164,16 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchSnapshot`].
     pub fn snapshot(&self, container: &str) -> Result<Snapshot> {
-        Err(Error::NoSuchSnapshot(container.into()))
+        let inner = self.inner();
+        let state = inner.lock();
+        let missing = || Error::NoSuchSnapshot(container.into());
+        let chain = state.snapshots.get(container).ok_or_else(missing)?;
+        let (lowers, _) = stack(inner, &state, chain);
+        drop(state);
+        // What was made by another driver stays usable.
+        let is_copy = inner.layout.snapshot(container).join(layout::snapshot::ROOT).exists();
+        let driver = if is_copy { Driver::Vfs } else { Driver::Overlay };
+        Ok(Snapshot { store: self.clone(), container: container.into(), driver, lowers })
     }
 
     /// Removes the root file system of a container. When it returns, the directory is out of sight and its
@@ -139,7 +183,14 @@ impl Store {
     /// # Errors
     /// When the directory can't be renamed.
     pub fn remove_snapshot(&self, container: &str) -> Result<()> {
-        Err(Error::NoSuchSnapshot(container.into()))
+        let inner = self.inner();
+        let mut state = inner.lock();
+        if !state.snapshots.contains_key(container) {
+            return Ok(());
+        }
+        inner.trash.discard(&inner.layout.snapshot(container))?;
+        state.snapshots.remove(container);
+        prune(&mut state, &inner.layout, &inner.trash).map(drop)
     }
 
     /// Removes the root file systems of containers that are not in `live`, and layers that nothing refers to.
@@ -147,7 +198,81 @@ impl Store {
     /// # Errors
     /// The first failure, after all was tried.
     pub fn sweep(&self, live: &HashSet<String>) -> Result<Swept> {
-        let _ = live;
-        Ok(Swept::default())
+        let inner = self.inner();
+        let dead: Vec<String> =
+            inner.lock().snapshots.keys().filter(|container| !live.contains(*container)).cloned().collect();
+        let mut swept = Swept::default();
+        let mut done = Ok(());
+        for container in dead {
+            let removed = self.remove_snapshot(&container);
+            if removed.is_ok() {
+                swept.snapshots.push(container);
+            }
+            done = done.and(removed);
+        }
+        done?;
+        swept.layers = prune(&mut inner.lock(), &inner.layout, &inner.trash)?.len();
+        Ok(swept)
     }
+}
+
+impl Snapshot {
+    fn make(&self, chain: &str, root: Meta) -> Result<()> {
+        let dir = self.dir();
+        let make = |path: &PathBuf, mode| DirBuilder::new().mode(mode).create(path).at("make", path);
+        make(&dir, DIR_MODE)?;
+        // A link's text is durable with the directory that it is in; a file would have to be synced.
+        let base = self.at(layout::snapshot::BASE);
+        symlink(chain, &base).at("make", &base)?;
+        match self.driver {
+            Driver::Overlay => {
+                let upper = self.at(layout::snapshot::UPPER);
+                make(&upper, DIR_MODE)?;
+                make(&self.at(layout::snapshot::WORK), DIR_MODE)?;
+                set_root(&upper, root)
+            }
+            Driver::Vfs => {
+                let path = self.at(layout::snapshot::ROOT);
+                make(&path, DIR_MODE)?;
+                vfs::fill(&path, &self.lowers)?;
+                set_root(&path, root)
+            }
+        }
+    }
+}
+
+fn set_root(path: &PathBuf, root: Meta) -> Result<()> {
+    let dir = fs::File::open(path).at("open", path)?;
+    root.apply(&dir, &[], b"/")
+}
+
+/// The `diff` directories of a stack, topmost first, as far down as anything shows through; and what its root
+/// directory is.
+fn stack(inner: &Inner, state: &State, chain: &str) -> (Arc<Vec<PathBuf>>, Meta) {
+    let keys = state.chains.get(chain).cloned().unwrap_or_default();
+    let mut lowers = Vec::with_capacity(keys.len());
+    let mut root = None;
+    for key in keys.iter().rev() {
+        lowers.push(inner.layout.layer(key).join(layout::layer::DIFF));
+        let Some(layer) = state.layers.get(key) else { continue };
+        root = root.or(layer.record.root);
+        if layer.record.opaque_root {
+            break;
+        }
+    }
+    if lowers.is_empty() {
+        debug_assert!(chain == EMPTY_CHAIN || !keys.is_empty());
+        lowers.push(inner.layout.empty());
+    }
+    (Arc::new(lowers), root.unwrap_or(ROOT))
+}
+
+/// A container's id becomes a file name.
+fn check_name(container: &str) -> Result<()> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let first = container.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if first && container.len() <= 128 && container.bytes().all(fits) {
+        return Ok(());
+    }
+    Err(Error::io(format!("container id {container:?}"), io::Error::from(io::ErrorKind::InvalidInput)))
 }

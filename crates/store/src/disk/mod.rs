@@ -1,0 +1,7 @@
+//! Files that survive a crash whole or not at all, and directories on their way in and out.
+
+mod dirs;
+mod durable;
+
+pub(crate) use dirs::{TmpDir, Trash};
+pub(crate) use durable::{Umask, encode, read_json, sync_dir, sync_file_system, write_durable, write_plain};

@@ -1,0 +1,43 @@
+//! Layers: a tar unpacked into overlayfs's form, and what gives the exact tar back.
+
+mod assemble;
+mod content;
+mod implied;
+mod meta;
+mod recipe;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod unpack;
+
+use oci::Digest;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use assemble::assemble;
+pub(crate) use implied::{meta, settle};
+pub(crate) use meta::{Meta, is_reserved};
+pub(crate) use unpack::{Unpacked, unpack};
+
+/// The xattr by which overlayfs hides what lies below a directory.
+pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";
+
+/// What is known of a layer beside its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LayerRecord {
+    /// Digest of the tar.
+    pub(crate) diff_id: Digest,
+    /// Bytes of the tar.
+    pub(crate) tar_size: u64,
+    /// Bytes of the files' contents: what Docker calls the layer's size.
+    pub(crate) size: u64,
+    /// The tar omits parent directories, so that this unpacked form belongs to one chain only.
+    pub(crate) implied: bool,
+    /// What the tar says of the root directory.
+    pub(crate) root: Option<Meta>,
+    /// The root directory hides everything below (overlayfs doesn't look for that by itself).
+    #[serde(default)]
+    pub(crate) opaque_root: bool,
+    /// Digests of blobs that unpack to this tar.
+    #[serde(default)]
+    pub(crate) blobs: Vec<Digest>,
+}

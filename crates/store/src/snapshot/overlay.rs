@@ -1,0 +1,150 @@
+//! The kernel's overlay file system.
+//!
+//! The mount is made through the kernel's mount API and never attached on the host. Directories are named to the
+//! kernel as `/proc/self/fd/N`: short whatever the data root is called, and a container that reads its mount
+//! table learns nothing of the host's paths.
+//!
+//! Options, and why: `index=off`, a layer is shared by many overlays, whose origins an index would compare;
+//! `metacopy=off` and `redirect_dir=nofollow`, an upper directory must be complete in itself, so that listing
+//! and committing changes needs no knowledge of redirects, and nothing that an archive smuggled into a layer is
+//! followed. Not `userxattr`: the daemon is root, and a container can't write `trusted` attributes. Not
+//! `volatile`: after a crash of the host it would make every stopped container unusable.
+
+use std::ffi::CString;
+use std::fs::{self, DirBuilder};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags, UnmountFlags};
+
+use super::{Change, tree};
+use crate::disk::TmpDir;
+use crate::error::Context;
+use crate::layout::{DIR_MODE, Layout};
+use crate::{Error, Result};
+
+const NAME: &str = "overlay2";
+/// The longest value that `fsconfig(2)` takes, with its end.
+const MAX_VALUE: usize = 256;
+/// The longest options that `mount(2)` takes: a page, with its end.
+const MAX_OPTIONS: usize = 4096;
+const FIXED: [(&str, &str); 3] = [("index", "off"), ("metacopy", "off"), ("redirect_dir", "nofollow")];
+
+fn refused(what: &str, error: Errno) -> Error {
+    match error {
+        Errno::NOSPC | Errno::DQUOT => Error::NoSpace(what.into()),
+        error => Error::Driver { driver: NAME, reason: format!("{what}: {error}") },
+    }
+}
+
+/// Open directories, and how the kernel finds them.
+struct Directories {
+    fds: Vec<OwnedFd>,
+}
+
+impl Directories {
+    fn open<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<Self> {
+        let open = |path: &Path| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::openat(CWD, path, flags, Mode::empty()).at("open", path)
+        };
+        Ok(Self { fds: paths.into_iter().map(open).collect::<Result<_>>()? })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.fds.iter().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())).collect()
+    }
+}
+
+/// A detached mount of `lowers` (topmost first) with `upper` on top.
+pub(super) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
+    let lowers = Directories::open(lowers.iter().map(PathBuf::as_path))?;
+    let own = Directories::open([upper, work])?;
+    match configure(&lowers.names(), &own.names()) {
+        // Before 6.7 the kernel has no `lowerdir+`, and a value has no room for many directories.
+        Err(Refusal::NoLowerPlus) => legacy(&lowers.names(), &own.names()),
+        Err(Refusal::Other(error)) => Err(error),
+        Ok(fd) => Ok(fd),
+    }
+}
+
+enum Refusal {
+    NoLowerPlus,
+    Other(Error),
+}
+
+fn configure(lowers: &[String], own: &[String]) -> Result<OwnedFd, Refusal> {
+    let fail = |what: &str, error| Refusal::Other(refused(what, error));
+    let fs = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| fail("fsopen", e))?;
+    let set = |key: &str, value: &str| rustix::mount::fsconfig_set_string(&fs, key, value);
+    for (position, lower) in lowers.iter().enumerate() {
+        match set("lowerdir+", lower) {
+            Err(Errno::INVAL) if position == 0 => {
+                let all = lowers.join(":");
+                if all.len() >= MAX_VALUE {
+                    return Err(Refusal::NoLowerPlus);
+                }
+                set("lowerdir", &all).map_err(|error| fail("set lowerdir", error))?;
+                break;
+            }
+            set => set.map_err(|error| fail("set lowerdir+", error))?,
+        }
+    }
+    for (key, value) in ["upperdir", "workdir"].iter().zip(own) {
+        set(key, value).map_err(|error| fail(&format!("set {key}"), error))?;
+    }
+    for (key, value) in FIXED {
+        match set(key, value) {
+            // A kernel that doesn't know it hasn't got it.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(error) => return Err(fail(&format!("set {key}"), error)),
+        }
+    }
+    rustix::mount::fsconfig_create(&fs).map_err(|error| fail("make the overlay", error))?;
+    rustix::mount::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        .map_err(|error| fail("fsmount", error))
+}
+
+/// `mount(2)` needs a place to mount on: a thread makes one in a mount namespace of its own, takes a detached
+/// copy and leaves the rest to the kernel.
+fn legacy(lowers: &[String], own: &[String]) -> Result<OwnedFd> {
+    let fixed: String = FIXED.iter().map(|(key, value)| format!(",{key}={value}")).collect();
+    let options = format!("lowerdir={},upperdir={},workdir={}{fixed}", lowers.join(":"), own[0], own[1]);
+    if options.len() >= MAX_OPTIONS {
+        return Err(Error::Driver { driver: NAME, reason: "too many layers for this kernel".into() });
+    }
+    let options = CString::new(options).map_err(|_nul| refused("options", Errno::INVAL))?;
+    let work = move || -> std::io::Result<OwnedFd> {
+        sys::process::unshare(sys::process::Namespaces::MOUNT)?;
+        let private = rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", private)?;
+        rustix::mount::mount("overlay", "/proc", "overlay", MountFlags::empty(), &*options)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let copy = rustix::mount::open_tree(CWD, "/proc", flags)?;
+        rustix::mount::unmount("/proc", UnmountFlags::DETACH)?;
+        Ok(copy)
+    };
+    let joined = std::thread::scope(|scope| scope.spawn(work).join());
+    let failed = |_panic| Err(std::io::Error::from(Errno::INVAL));
+    joined.unwrap_or_else(failed).map_err(|error| Error::Driver { driver: NAME, reason: format!("mount: {error}") })
+}
+
+/// Mounts an overlay and removes a lower file through it.
+pub(super) fn probe(layout: &Layout) -> Result<()> {
+    let dir = TmpDir::new(layout)?;
+    let at = |name: &str| dir.path().join(name);
+    for name in ["lower", "upper", "work"] {
+        DirBuilder::new().mode(DIR_MODE).create(at(name)).at("make", &at(name))?;
+    }
+    fs::write(at("lower/file"), b"").at("write", &at("lower/file"))?;
+    let root = mount(&[at("lower")], &at("upper"), &at("work"))?;
+    rustix::fs::unlinkat(&root, "file", AtFlags::empty()).map_err(|error| refused("remove a file", error))
+}
+
+/// What an upper directory changes: everything in it, against what lies below.
+pub(super) fn changes(upper: &Path, lowers: &[PathBuf]) -> Result<Vec<Change>> {
+    Ok(tree::compare(upper, lowers, false)?.into_iter().map(|difference| difference.change).collect())
+}
