@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::error::Context;
 use crate::Result;
+use crate::error::Context;
 
 /// How bytes are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -71,7 +71,8 @@ impl Store {
         for saved in images {
             let manifest = encode(&manifest(saved))?;
             let digest = Digest::sha256(&manifest);
-            let descriptor = Descriptor::new(media_type::DOCKER_MANIFEST, digest.clone(), manifest.len() as u64);
+            let descriptor =
+                Descriptor::new(media_type::DOCKER_MANIFEST, digest.clone(), manifest.len() as u64);
             index.extend(named(&descriptor, &saved.names));
             items.push(item(saved));
             blobs.insert(digest.hex().into(), Blob::Bytes(manifest));
@@ -99,7 +100,12 @@ impl Store {
         tar.finish().context(write).map(drop)
     }
 
-    fn write_blob(&self, tar: &mut TarWriter<&mut (dyn Write + Send)>, name: &str, blob: &Blob) -> Result<()> {
+    fn write_blob(
+        &self,
+        tar: &mut TarWriter<&mut (dyn Write + Send)>,
+        name: &str,
+        blob: &Blob,
+    ) -> Result<()> {
         match blob {
             Blob::Bytes(bytes) => tar.file(name, BLOB_MODE, bytes).context("write the archive"),
             Blob::Layer(key, record) => {
@@ -217,7 +223,8 @@ fn named(descriptor: &Descriptor, names: &[Reference]) -> Vec<Descriptor> {
 
 fn item(saved: &Saved) -> Item {
     let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
-    let tags: Vec<String> = saved.names.iter().filter(|n| n.tag().is_some()).map(Reference::familiar).collect();
+    let tags: Vec<String> =
+        saved.names.iter().filter(|n| n.tag().is_some()).map(Reference::familiar).collect();
     Item {
         config: blob(saved.image.id()),
         repo_tags: Some(tags).filter(|tags| !tags.is_empty()),

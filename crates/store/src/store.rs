@@ -90,7 +90,8 @@ impl Store {
 
 fn lock(layout: &Layout) -> Result<File> {
     let path = layout.lock();
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path).at("open", &path)?;
+    let file =
+        fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path).at("open", &path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(Errno::WOULDBLOCK) => Err(Error::Locked(layout.dir().display().to_string())),

@@ -14,7 +14,8 @@ use crate::{Error, Result};
 /// A name that nobody else has.
 pub(crate) fn random_name() -> Result<String> {
     let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Error::io("get random bytes", io::Error::other(error.to_string())))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::io("get random bytes", io::Error::other(error.to_string())))?;
     Ok(hex::encode(bytes))
 }
 

@@ -15,12 +15,8 @@ use crate::{Error, Result};
 
 /// Writes a file that is new; its data is durable only after [`sync_file_system`].
 pub(crate) fn write_plain(path: &Path, bytes: &[u8]) -> Result<File> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .at("create", path)?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).at("create", path)?;
     file.write_all(bytes).at("write", path)?;
     Ok(file)
 }

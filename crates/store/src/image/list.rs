@@ -36,7 +36,8 @@ impl Store {
     /// All images, newest first.
     pub fn images(&self) -> Vec<ImageSummary> {
         let state = self.inner().lock();
-        let mut images: Vec<ImageSummary> = state.images.values().map(|entry| summary(&state, entry)).collect();
+        let mut images: Vec<ImageSummary> =
+            state.images.values().map(|entry| summary(&state, entry)).collect();
         images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
         images
     }

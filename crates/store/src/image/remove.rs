@@ -43,9 +43,10 @@ impl Removal<'_> {
         let uses = (self.uses)(meant.id());
         let mut state = self.inner.lock();
         // Another call may have been faster while the lock was free.
-        let meant = find(&state, name).map_err(|_gone| Error::NoSuchImage(name.into())).and_then(|again| {
-            if again.id() == meant.id() { Ok(again) } else { Err(Error::NoSuchImage(name.into())) }
-        })?;
+        let meant =
+            find(&state, name).map_err(|_gone| Error::NoSuchImage(name.into())).and_then(|again| {
+                if again.id() == meant.id() { Ok(again) } else { Err(Error::NoSuchImage(name.into())) }
+            })?;
         let names = state.names_of(meant.id());
         let mut by_last_name = false;
         match &meant {
@@ -187,7 +188,8 @@ fn refuse_named(id: &Digest, names: &[Reference], force: bool) -> Result<()> {
 }
 
 fn refuse_parent(state: &State, id: &Digest) -> Result<()> {
-    let made_from = |entry: &crate::state::ImageEntry| entry.image.config().parent.as_deref() == Some(id.as_str());
+    let made_from =
+        |entry: &crate::state::ImageEntry| entry.image.config().parent.as_deref() == Some(id.as_str());
     if state.images.values().any(made_from) {
         return Err(Error::Conflict(format!(
             "unable to delete {} (cannot be forced) - image has dependent child images",

@@ -94,7 +94,13 @@ impl Read for At<'_> {
     }
 }
 
-fn copy(input: &mut dyn Read, length: u64, buffer: &mut [u8], output: &mut dyn Write, place: &Place) -> Result<()> {
+fn copy(
+    input: &mut dyn Read,
+    length: u64,
+    buffer: &mut [u8],
+    output: &mut dyn Write,
+    place: &Place,
+) -> Result<()> {
     let mut left = length;
     while left > 0 {
         let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));

@@ -7,9 +7,9 @@ use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::error::Context;
 use crate::tarball::{Entry, Time, show};
-use crate::Result;
 
 /// Owner, mode and time of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -65,7 +65,8 @@ fn host_path(fd: &OwnedFd) -> Result<Vec<u8>> {
     Ok(rustix::fs::readlinkat(CWD, &link, Vec::new()).context("find the path of a directory")?.into_bytes())
 }
 
-const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+const DIRECTORY: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 pub(super) fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
@@ -146,12 +147,11 @@ impl Tree {
             Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
                 let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
                 let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let fd = rustix::fs::openat2(&self.root.fd, &path[..], flags, Mode::empty(), resolve).map_err(
-                    |error| Error::Entry {
+                let fd = rustix::fs::openat2(&self.root.fd, &path[..], flags, Mode::empty(), resolve)
+                    .map_err(|error| Error::Entry {
                         name: show(&path),
                         reason: format!("a symbolic link that leads to no directory is in the way ({error})"),
-                    },
-                )?;
+                    })?;
                 let host = host_path(&fd)?;
                 let inside = host.strip_prefix(self.host_path.as_slice()).unwrap_or_default();
                 let path = inside.strip_prefix(b"/").unwrap_or(inside).to_vec();

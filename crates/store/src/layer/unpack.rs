@@ -6,10 +6,10 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::content;
 use super::meta::{Meta, is_reserved};
 use super::recipe::RecipeWriter;
 use super::tree::{DirectoryMeta, Parent, Tree, is_whiteout};
-use super::content;
 use crate::disk::Umask;
 use crate::error::Context;
 use crate::layout;
@@ -111,7 +111,10 @@ impl Unpacker {
 
     fn root(&mut self, entry: Entry) -> Result<()> {
         if entry.kind != Kind::Directory {
-            return Err(Error::Entry { name: show(&entry.name), reason: "the root must be a directory".into() });
+            return Err(Error::Entry {
+                name: show(&entry.name),
+                reason: "the root must be a directory".into(),
+            });
         }
         self.name_directory(Vec::new(), entry)
     }
@@ -146,7 +149,13 @@ impl Unpacker {
         Ok(())
     }
 
-    fn file<R: BufRead>(&mut self, stream: &mut Stream<R>, up: &Parent, name: &[u8], entry: &Entry) -> Result<()> {
+    fn file<R: BufRead>(
+        &mut self,
+        stream: &mut Stream<R>,
+        up: &Parent,
+        name: &[u8],
+        entry: &Entry,
+    ) -> Result<()> {
         let mode = entry.mode;
         // One call less for most files: no owner, mode or attribute is left to set.
         let plain = mode & (self.umask.0 | 0o7000) == 0
@@ -190,7 +199,9 @@ impl Unpacker {
         // Whatever it is, it must already be there: looking for it makes no directory.
         let from = self.tree.existing(target_up)?.ok_or_else(|| refuse("a hard link to nothing".into()))?;
         match self.tree.stat(&from, target_name)? {
-            None => return Err(refuse(format!("a hard link to {:?}, which is not in this layer", show(&target)))),
+            None => {
+                return Err(refuse(format!("a hard link to {:?}, which is not in this layer", show(&target))));
+            }
             Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
                 return Err(refuse("a hard link to a directory".into()));
             }
@@ -245,7 +256,10 @@ impl Unpacker {
         }
         let hidden = &name[WHITEOUT.len()..];
         if matches!(hidden, b"" | b"." | b"..") {
-            return Err(Error::Entry { name: show(name), reason: "removes a directory that can't be removed".into() });
+            return Err(Error::Entry {
+                name: show(name),
+                reason: "removes a directory that can't be removed".into(),
+            });
         }
         let up = self.tree.parent(up)?;
         match self.tree.stat(&up, hidden)? {

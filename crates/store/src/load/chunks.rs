@@ -33,8 +33,7 @@ pub(crate) struct ChunkReader {
 pub(crate) fn chunks() -> (ChunkWriter, ChunkReader) {
     let (sender, receiver) = sync_channel(DEPTH);
     let (give_back, used) = channel();
-    let reader =
-        ChunkReader { receiver, used: give_back, chunk: Vec::new(), filled: 0, at: 0, ended: false };
+    let reader = ChunkReader { receiver, used: give_back, chunk: Vec::new(), filled: 0, at: 0, ended: false };
     (ChunkWriter { sender, used }, reader)
 }
 

@@ -43,10 +43,7 @@ pub(crate) fn commit_images(
     }
     for NewImage { image, .. } in images {
         let record = ImageRecord { last_tagged: now() };
-        state
-            .images
-            .entry(image.id().clone())
-            .or_insert_with(|| ImageEntry { image: image.clone(), record });
+        state.images.entry(image.id().clone()).or_insert_with(|| ImageEntry { image: image.clone(), record });
     }
     Ok(())
 }

@@ -18,8 +18,8 @@ struct Item {
 }
 
 pub(super) fn images(contents: &Contents, manifest: &[u8]) -> Result<Vec<Wanted>> {
-    let items: Vec<Item> =
-        serde_json::from_slice(manifest).map_err(|error| Error::Archive(format!("manifest.json: {error}")))?;
+    let items: Vec<Item> = serde_json::from_slice(manifest)
+        .map_err(|error| Error::Archive(format!("manifest.json: {error}")))?;
     items.into_iter().map(|item| image(contents, item)).collect()
 }
 

@@ -30,7 +30,10 @@ pub(crate) struct Job {
     result: JoinHandle<Result<Fresh>>,
 }
 
-fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<JoinHandle<Result<T>>> {
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<JoinHandle<Result<T>>> {
     Builder::new().name(name.into()).spawn(work).context("start a thread")
 }
 
@@ -93,7 +96,9 @@ fn inflate(compression: Compression, input: ChunkReader, output: ChunkWriter) ->
             Ok(())
         }
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::Truncated("layer".into())),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Error::Archive(format!("layer: {error}"))),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(Error::Archive(format!("layer: {error}")))
+        }
         Err(error) => Err(Error::io("read layer", error)),
     }
 }
@@ -111,7 +116,8 @@ fn unpack(input: ChunkReader, dir: TmpDir, limits: Limits, umask: Umask, hash: b
 
 /// Unpacks a tar from a reader in this thread, and says its digest.
 pub(crate) fn unpack_here(input: impl Read, dir: TmpDir, limits: Limits, umask: Umask) -> Result<Fresh> {
-    let mut input = Hashing { input: BufReader::with_capacity(super::chunks::CHUNK, input), sum: Sha256::new() };
+    let mut input =
+        Hashing { input: BufReader::with_capacity(super::chunks::CHUNK, input), sum: Sha256::new() };
     let unpacked = layer::unpack(&mut input, dir.path(), limits, umask)?;
     let diff_id = Digest::from_sha256(input.sum.finalize().into());
     Ok(Fresh { dir, unpacked, diff_id: Some(diff_id) })

@@ -8,9 +8,9 @@ mod docker;
 mod job;
 mod oci_layout;
 mod publish;
-mod wanted;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 use std::io::Read;
 
@@ -28,7 +28,11 @@ impl Store {
     ///
     /// # Errors
     /// What is wrong with the archive; [`crate::Error::NoSpace`]. Nothing stays behind.
-    pub fn load(&self, input: &mut (dyn Read + Send), progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Loaded>> {
+    pub fn load(
+        &self,
+        input: &mut (dyn Read + Send),
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Vec<Loaded>> {
         let inner = self.inner();
         let mut publisher = Publisher::new(inner);
         let contents = archive::read(inner, input, &mut publisher, progress)?;
@@ -37,6 +41,9 @@ impl Store {
         commit_images(inner, &images, progress)?;
         // The leases end here: the images hold the layers from now on.
         drop(publisher);
-        Ok(images.into_iter().map(|image| Loaded { id: image.image.id().clone(), refs: image.names }).collect())
+        Ok(images
+            .into_iter()
+            .map(|image| Loaded { id: image.image.id().clone(), refs: image.names })
+            .collect())
     }
 }

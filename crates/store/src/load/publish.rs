@@ -148,8 +148,11 @@ impl<'a> Publisher<'a> {
 
     /// Layers that depend on nothing below go to their place at once, made durable together.
     fn publish_plain(&mut self, fresh: &mut FreshLayers) -> Result<()> {
-        let plain: Vec<Digest> =
-            fresh.iter().filter(|(_, (layer, _))| layer.unpacked.implied.is_empty()).map(|(id, _)| id.clone()).collect();
+        let plain: Vec<Digest> = fresh
+            .iter()
+            .filter(|(_, (layer, _))| layer.unpacked.implied.is_empty())
+            .map(|(id, _)| id.clone())
+            .collect();
         let mut ready = Vec::new();
         for diff_id in plain {
             if let Some((layer, blobs)) = fresh.remove(&diff_id) {
@@ -188,7 +191,11 @@ impl<'a> Publisher<'a> {
     }
 
     /// Waits for those who unpack the same blobs; unpacks what they failed to.
-    fn unspool(&mut self, spooled: HashMap<Digest, (TmpDir, PathBuf, Digest)>, fresh: &mut FreshLayers) -> Result<()> {
+    fn unspool(
+        &mut self,
+        spooled: HashMap<Digest, (TmpDir, PathBuf, Digest)>,
+        fresh: &mut FreshLayers,
+    ) -> Result<()> {
         for (diff_id, (_dir, path, blob)) in spooled {
             self.inner.in_flight.wait(&blob);
             let mut state = self.inner.lock();
@@ -202,7 +209,11 @@ impl<'a> Publisher<'a> {
                 Some(actual) if *actual == diff_id => {}
                 actual => {
                     let actual = actual.clone().unwrap_or(blob);
-                    return Err(Error::DigestMismatch { what: "wrong diffID".into(), expected: diff_id, actual });
+                    return Err(Error::DigestMismatch {
+                        what: "wrong diffID".into(),
+                        expected: diff_id,
+                        actual,
+                    });
                 }
             }
             fresh.insert(diff_id, (Box::new(layer), vec![blob]));

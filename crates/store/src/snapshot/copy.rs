@@ -8,10 +8,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::tree::{is_directory, is_opaque, is_whiteout, kind, names, open_directory, stat};
+use crate::Result;
 use crate::error::Context;
 use crate::layer::{Meta, is_reserved, meta};
 use crate::tarball::show;
-use crate::Result;
 
 /// The extended attributes of an open file.
 pub(crate) fn xattrs_of(fd: impl AsFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
@@ -29,7 +29,9 @@ fn xattrs_at(dir: &OwnedFd, name: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     path.extend_from_slice(name);
     read_xattrs(
         |list: &mut Vec<u8>| rustix::fs::llistxattr(&path[..], rustix::buffer::spare_capacity(list)),
-        |key, value: &mut Vec<u8>| rustix::fs::lgetxattr(&path[..], key, rustix::buffer::spare_capacity(value)),
+        |key, value: &mut Vec<u8>| {
+            rustix::fs::lgetxattr(&path[..], key, rustix::buffer::spare_capacity(value))
+        },
     )
 }
 
@@ -93,7 +95,14 @@ impl<'a> Overlay<'a> {
         Ok(())
     }
 
-    fn subdirectory(&mut self, from: &OwnedFd, to: &OwnedFd, name: &[u8], stat: &Stat, path: &[u8]) -> Result<()> {
+    fn subdirectory(
+        &mut self,
+        from: &OwnedFd,
+        to: &OwnedFd,
+        name: &[u8],
+        stat: &Stat,
+        path: &[u8],
+    ) -> Result<()> {
         let from = open_directory(from, name)?;
         let there = super::tree::stat(to, name)?;
         let merge = there.as_ref().is_some_and(is_directory) && !is_opaque(&from);

@@ -26,8 +26,8 @@ use crate::tarball::Time;
 use crate::{Error, Result, Store};
 
 pub(crate) use copy::xattrs_of;
-pub(crate) use driver::{choose_driver, image_graph_driver};
 pub use driver::{Driver, DriverChoice};
+pub(crate) use driver::{choose_driver, image_graph_driver};
 
 /// What the root directory is when no layer's tar says it.
 const ROOT: Meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: Time { seconds: 0, nanos: 0 } };

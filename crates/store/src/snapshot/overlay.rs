@@ -119,7 +119,8 @@ fn legacy(lowers: &[String], own: &[String]) -> Result<OwnedFd> {
     let options = CString::new(options).map_err(|_nul| refused("options", Errno::INVAL))?;
     let work = move || -> std::io::Result<OwnedFd> {
         sys::process::unshare(sys::process::Namespaces::MOUNT)?;
-        let private = rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+        let private =
+            rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
         rustix::mount::mount_change("/", private)?;
         rustix::mount::mount("overlay", "/proc", "overlay", MountFlags::empty(), &*options)?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -129,7 +130,9 @@ fn legacy(lowers: &[String], own: &[String]) -> Result<OwnedFd> {
     };
     let joined = std::thread::scope(|scope| scope.spawn(work).join());
     let failed = |_panic| Err(std::io::Error::from(Errno::INVAL));
-    joined.unwrap_or_else(failed).map_err(|error| Error::Driver { driver: NAME, reason: format!("mount: {error}") })
+    joined
+        .unwrap_or_else(failed)
+        .map_err(|error| Error::Driver { driver: NAME, reason: format!("mount: {error}") })
 }
 
 /// Mounts an overlay and removes a lower file through it.

@@ -157,7 +157,14 @@ impl Comparison {
         self.found.push(Difference { change: Change { path, kind }, stat });
     }
 
-    fn directory(&mut self, dir: &OwnedFd, lowers: &Lowers, path: &Path, opaque: bool, depth: usize) -> Result<()> {
+    fn directory(
+        &mut self,
+        dir: &OwnedFd,
+        lowers: &Lowers,
+        path: &Path,
+        opaque: bool,
+        depth: usize,
+    ) -> Result<()> {
         if depth > MAX_DEPTH {
             return Err(Error::Limit { what: "depth of directories".into(), limit: MAX_DEPTH as u64 });
         }
@@ -171,7 +178,14 @@ impl Comparison {
         here.iter().try_for_each(|name| self.entry(dir, name, lowers, path, depth))
     }
 
-    fn entry(&mut self, dir: &OwnedFd, name: &[u8], lowers: &Lowers, path: &Path, depth: usize) -> Result<()> {
+    fn entry(
+        &mut self,
+        dir: &OwnedFd,
+        name: &[u8],
+        lowers: &Lowers,
+        path: &Path,
+        depth: usize,
+    ) -> Result<()> {
         let Some(stat) = stat(dir, name)? else { return Ok(()) };
         let path = join(path, name);
         let below = lowers.look(name)?;
@@ -226,7 +240,10 @@ pub(super) fn size_of(differences: &[Difference]) -> u64 {
     let mut seen = HashSet::new();
     let regular = |stat: &&Stat| kind(stat) == FileType::RegularFile;
     let files = differences.iter().filter_map(|difference| difference.stat.as_ref()).filter(regular);
-    files.filter(|stat| seen.insert((stat.st_dev, stat.st_ino))).map(|stat| stat.st_size.cast_unsigned()).sum()
+    files
+        .filter(|stat| seen.insert((stat.st_dev, stat.st_ino)))
+        .map(|stat| stat.st_size.cast_unsigned())
+        .sum()
 }
 
 /// Bytes of the regular files below a directory, each once.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::mount::OpenTreeFlags;
 
+use super::Change;
 use super::copy::Overlay;
 use super::tree::{self, open_path};
-use super::Change;
 use crate::{Error, Result};
 
 /// Fills the empty directory `root` with what the layers (topmost first) show together.
@@ -23,8 +23,10 @@ pub(super) fn fill(root: &Path, lowers: &[PathBuf]) -> Result<()> {
 /// A detached mount of the directory.
 pub(super) fn mount(root: &Path) -> Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    rustix::mount::open_tree(CWD, root, flags)
-        .map_err(|error| Error::Driver { driver: "vfs", reason: format!("mount {}: {error}", root.display()) })
+    rustix::mount::open_tree(CWD, root, flags).map_err(|error| Error::Driver {
+        driver: "vfs",
+        reason: format!("mount {}: {error}", root.display()),
+    })
 }
 
 pub(super) fn changes(root: &Path, lowers: &[PathBuf]) -> Result<Vec<Change>> {

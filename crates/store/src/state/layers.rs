@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use oci::Digest;
 
 use super::State;
+use crate::Result;
 use crate::disk::Trash;
 use crate::layout::Layout;
 use crate::store::Inner;
-use crate::Result;
 
 impl State {
     /// A layer with this diffID that can lie at `position` (0 = lowest) of the stack whose name up to there is
@@ -32,7 +32,8 @@ impl State {
 
     /// Any layer that this blob unpacks to.
     pub(crate) fn layer_of_blob(&self, blob: &Digest) -> Option<String> {
-        let made_of = |record: &crate::layer::LayerRecord| record.diff_id == *blob || record.blobs.contains(blob);
+        let made_of =
+            |record: &crate::layer::LayerRecord| record.diff_id == *blob || record.blobs.contains(blob);
         self.any_layer(blob).or_else(|| {
             self.layers.iter().find(|(_, layer)| made_of(&layer.record)).map(|(key, _)| key.clone())
         })

@@ -122,7 +122,8 @@ fn read_image(layout: &Layout, path: &Path, hex: &str, state: &State) -> Result<
     let id = Digest::from_sha256_hex(hex).map_err(|error| damaged(error.to_string()))?;
     let record: ImageRecord = read_json(path)?;
     let blob = layout.blob(&id);
-    let image = Image::parse(fs::read(&blob).at("read", &blob)?).map_err(|error| damaged(error.to_string()))?;
+    let image =
+        Image::parse(fs::read(&blob).at("read", &blob)?).map_err(|error| damaged(error.to_string()))?;
     if *image.id() != id {
         return Err(damaged(format!("its config has digest {}", image.id())));
     }

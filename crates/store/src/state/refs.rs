@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use oci::{Digest, Reference};
 
 use super::State;
+use crate::Result;
 use crate::disk::{encode, write_durable};
 use crate::layout::Layout;
-use crate::Result;
 
 impl State {
     /// Replaces all names at once: on disk first, then here.

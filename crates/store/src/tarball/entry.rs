@@ -114,7 +114,9 @@ impl Entry {
             mode: number(header.mode().map(u64::from), "malformed mode")? as u32 & 0o7777,
             uid: id("uid", header.uid())?,
             gid: id("gid", header.gid())?,
-            mtime: pax.time("mtime")?.map_or_else(|| mtime(header).ok_or_else(|| refuse("malformed time")), Ok)?,
+            mtime: pax
+                .time("mtime")?
+                .map_or_else(|| mtime(header).ok_or_else(|| refuse("malformed time")), Ok)?,
             major: device(header.device_major(), MAX_MAJOR)?,
             minor: device(header.device_minor(), MAX_MINOR)?,
             size: payload,

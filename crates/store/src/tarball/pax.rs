@@ -20,7 +20,8 @@ impl Pax {
     /// Reads the payload of an extended header into `self`.
     pub(crate) fn extend(&mut self, mut payload: &[u8]) -> Result<()> {
         while !payload.is_empty() {
-            let (key, value, rest) = record(payload).ok_or_else(|| Error::Archive("malformed PAX record".into()))?;
+            let (key, value, rest) =
+                record(payload).ok_or_else(|| Error::Archive("malformed PAX record".into()))?;
             payload = rest;
             match key {
                 b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => self.sparse_pairs.push(number(key, value)?),
@@ -58,7 +59,8 @@ impl Pax {
 
     /// Extended attributes, by name.
     pub(crate) fn xattrs(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let named = |(key, value): (&Vec<u8>, &Vec<u8>)| Some((key.strip_prefix(XATTR)?.to_vec(), value.clone()));
+        let named =
+            |(key, value): (&Vec<u8>, &Vec<u8>)| Some((key.strip_prefix(XATTR)?.to_vec(), value.clone()));
         self.records.iter().filter_map(named).filter(|(name, _)| !name.is_empty()).collect()
     }
 }

@@ -84,7 +84,8 @@ pub(super) enum PaxSparse {
 }
 
 pub(super) fn pax(records: &Pax, limit: usize) -> Result<PaxSparse> {
-    if records.number("GNU.sparse.major")? == Some(1) && records.number("GNU.sparse.minor")?.unwrap_or(0) == 0 {
+    if records.number("GNU.sparse.major")? == Some(1) && records.number("GNU.sparse.minor")?.unwrap_or(0) == 0
+    {
         let size = records.number("GNU.sparse.realsize")?.ok_or_else(malformed)?;
         return Ok(PaxSparse::InPayload(size));
     }

@@ -111,7 +111,10 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
             (entry.size, entry.sparse) = (size, Some(map));
         }
         if entry.payload > self.limits.layer_bytes {
-            return Err(Error::Limit { what: format!("size of {}", self.what), limit: self.limits.layer_bytes });
+            return Err(Error::Limit {
+                what: format!("size of {}", self.what),
+                limit: self.limits.layer_bytes,
+            });
         }
         self.remaining = entry.payload;
         self.padding = padding(entry.payload);
@@ -213,7 +216,9 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
     }
 
     fn extension(&mut self, header: &Header) -> Result<Vec<u8>> {
-        let size = header.entry_size().map_err(|_error| Error::Archive("malformed size of an extended header".into()))?;
+        let size = header
+            .entry_size()
+            .map_err(|_error| Error::Archive("malformed size of an extended header".into()))?;
         if size > self.limits.extension_bytes {
             let limit = self.limits.extension_bytes;
             return Err(Error::Limit { what: "size of an extended header".into(), limit });
@@ -228,7 +233,10 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
     fn count_entry(&mut self) -> Result<()> {
         self.entries += 1;
         if self.entries > self.limits.entries {
-            return Err(Error::Limit { what: format!("number of entries of {}", self.what), limit: self.limits.entries });
+            return Err(Error::Limit {
+                what: format!("number of entries of {}", self.what),
+                limit: self.limits.entries,
+            });
         }
         Ok(())
     }
@@ -244,7 +252,9 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
         self.read += buffer.len() as u64;
         match self.input.read_exact(buffer) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::Truncated(self.what.clone())),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(Error::Truncated(self.what.clone()))
+            }
             Err(error) => Err(read_error(&self.what, error)),
         }
     }
@@ -254,7 +264,9 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
 fn read_error(what: &str, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Error::Truncated(what.into()),
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Error::Archive(format!("{what}: {error}")),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            Error::Archive(format!("{what}: {error}"))
+        }
         _ => Error::io(format!("read {what}"), error),
     }
 }

@@ -6,6 +6,9 @@ use tar::{EntryType, Header};
 
 use super::{BLOCK, padding};
 
+/// Where the check sum lies in a header.
+const CHECK_SUM: std::ops::Range<usize> = 148..156;
+
 /// Writes entries with owner 0:0 and time 0, then the end.
 pub(crate) struct TarWriter<W> {
     output: W,
@@ -59,7 +62,12 @@ impl<W: Write> TarWriter<W> {
         header.set_gid(0);
         header.set_mtime(0);
         header.set_size(size);
+        header.set_device_major(0)?;
+        header.set_device_minor(0)?;
         header.set_cksum();
+        // Six digits, NUL and space: the form that Go (and so Docker) writes, which makes saved archives equal.
+        let sum = header.cksum()?;
+        header.as_mut_bytes()[CHECK_SUM].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         self.output.write_all(header.as_bytes())
     }
 }
