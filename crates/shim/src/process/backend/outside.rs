@@ -51,7 +51,8 @@ impl Outside {
         state_dir: &File,
     ) -> Result<Created, ErrorReply> {
         // by name: the descriptor's own mount lies in the host's namespace, the root will be mounted in ours
-        let real = std::fs::read_link(sys::fd::proc_path(state_dir)).map_err(io_failed("find the state directory"))?;
+        let real = std::fs::read_link(sys::fd::proc_path(state_dir))
+            .map_err(io_failed("find the state directory"))?;
         let bundle = real.join("bundle");
         write_bundle(&bundle, &request.spec, rootfs, netns).map_err(io_failed("make the bundle"))?;
         let io =
@@ -82,7 +83,14 @@ impl Outside {
     ) -> Result<(Pid, Ends), ErrorReply> {
         let process = own_path(state_dir.as_fd(), "process.json");
         let pid_file = own_path(state_dir.as_fd(), "exec.pid");
-        let json = serde_json::to_vec(&request.process).map_err(|e| failed("exec", e))?;
+        let mut with_size = request.process.clone();
+        if let Some((rows, columns)) = request.console_size {
+            // the process runs before its terminal comes to us
+            let size =
+                oci_spec::runtime::BoxBuilder::default().height(u64::from(rows)).width(u64::from(columns));
+            with_size.set_console_size(size.build().ok());
+        }
+        let json = serde_json::to_vec(&with_size).map_err(|e| failed("exec", e))?;
         std::fs::write(&process, json).map_err(io_failed("write process.json"))?;
         let io = Io::new(
             wants_terminal(Some(&request.process)),
