@@ -1,16 +1,19 @@
 //! Starting a shim, and finding one again.
 
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Stdio;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use shim::protocol::SOCKET;
-use tokio::process::Command;
+use sys::process::Child;
+use sys::spawn::Command;
+use tokio::io::unix::AsyncFd;
 
 use super::ShimError;
 
@@ -42,17 +45,37 @@ pub(super) fn spawn(options: &SpawnOptions<'_>) -> Result<UnixStream, ShimError>
     let (near, far) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(io::Error::from)
         .map_err(ShimError::system("socketpair"))?;
-    let mut child = Command::new(options.program)
-        .arg(options.state_dir)
-        .arg(options.id)
-        .stdin(Stdio::from(far))
-        .stdout(Stdio::null())
-        .stderr(stderr)
-        .spawn()
+    let child = start(options, far.as_fd(), &stderr)
+        .map_err(io::Error::from)
         .map_err(path_error("start", options.program))?;
-    tokio::spawn(async move { child.wait().await });
+    let ended = AsyncFd::new(child.pidfd).map_err(ShimError::system("watch the shim"))?;
+    tokio::spawn(async move {
+        if ended.readable().await.is_ok() {
+            // how it ended is seen by its connection's end, and in the container's exit record
+            let _ = sys::process::try_wait(ended.get_ref());
+        }
+    });
     Ok(near.into())
 }
+
+fn start(options: &SpawnOptions<'_>, socket: BorrowedFd<'_>, stderr: &File) -> sys::Result<Child> {
+    let null = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut command = Command::new(options.program, "berth-shim")?;
+    command.arg(options.state_dir)?.arg(options.id)?;
+    for name in PASSED_ON {
+        if let Some(value) = std::env::var_os(name) {
+            let mut assignment = OsString::from(name);
+            assignment.push("=");
+            assignment.push(value);
+            command.env(assignment)?;
+        }
+    }
+    command.map(socket, 0).map(null.as_fd(), 1).map(stderr.as_fd(), 2).new_session();
+    command.spawn()
+}
+
+/// What outside runtimes want to know of the daemon's environment.
+const PASSED_ON: [&str; 5] = ["PATH", "HOME", "XDG_RUNTIME_DIR", "DBUS_SYSTEM_BUS_ADDRESS", "LANG"];
 
 /// Where a shim's last words go, should it panic.
 fn stderr_file(state_dir: &Path) -> io::Result<File> {

@@ -2,9 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+
+use sys::Pid;
+use sys::process::Child;
+use sys::spawn::Command;
 
 use super::compress::COMPRESS_VERB;
 use super::error::LogError;
@@ -107,12 +111,12 @@ impl RotatingFile {
     }
 
     /// A child has ended: forget it if it was ours.
-    pub(super) fn child_ended(&mut self, pid: u32) {
-        self.compressing.take_if(|child| child.id() == pid);
+    pub(super) fn child_ended(&mut self, pid: Pid) {
+        self.compressing.take_if(|child| child.pid == pid);
     }
 
     fn wait_for_compression(&mut self) {
-        if let Some(mut child) = self.compressing.take() {
+        if let Some(child) = self.compressing.take() {
             // it fails when the event loop has reaped it already: then it has ended as well
             let _ = child.wait();
         }
@@ -133,11 +137,11 @@ fn rename(from: &Path, to: &Path) -> bool {
 
 /// Compress in a process of its own, since the shim has no threads and its container's output can't wait.
 fn start_compression(path: &Path) -> io::Result<Child> {
-    Command::new("/proc/self/exe")
-        .arg(COMPRESS_VERB)
-        .arg(path)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let mut call = Command::new("/proc/self/exe", "berth-shim")?;
+    call.arg(COMPRESS_VERB)?.arg(path)?;
+    for target in 0..3 {
+        call.map(null.as_fd(), target);
+    }
+    Ok(call.spawn()?)
 }

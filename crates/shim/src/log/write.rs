@@ -86,7 +86,7 @@ impl LogWriter {
     }
 
     /// A child process has been reaped.
-    pub fn child_ended(&mut self, pid: u32) {
+    pub fn child_ended(&mut self, pid: sys::Pid) {
         if let Some(sink) = &mut self.sink {
             sink.file.child_ended(pid);
         }

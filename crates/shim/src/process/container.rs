@@ -26,6 +26,7 @@ pub(super) struct Container {
     pub(super) oom_killed: bool,
     pub(super) netns: Option<OwnedFd>,
     data_dir: File,
+    state_dir: File,
     /// Processes may outlive the first one: it has no process namespace of its own.
     shared_pids: bool,
     pub(super) paused: bool,
@@ -74,6 +75,7 @@ impl Container {
             oom_killed: false,
             netns,
             data_dir,
+            state_dir: state_dir.try_clone().map_err(|e| failed("create", e))?,
             shared_pids: !backend::has_own_pids(&request.spec),
             paused: false,
             started_at: None,
@@ -86,7 +88,7 @@ impl Container {
     pub(super) fn start(&mut self) -> Result<Timestamp, ErrorReply> {
         let invalid = || ErrorReply::new(ErrorKind::InvalidState, "start: the container was started before");
         let pending = self.pending.take().ok_or_else(invalid)?;
-        self.backend.start(&self.id, pending)?;
+        self.backend.start(&self.id, pending, &self.state_dir)?;
         let now = Timestamp::now();
         self.started_at = Some(now);
         Ok(now)
@@ -98,16 +100,15 @@ impl Container {
         init: Pid,
         request: &ExecRequest,
         created: &CreateRequest,
-        state_dir: &File,
     ) -> Result<Made, ErrorReply> {
-        let (pid, ends) = self.backend.exec(init, request, created, self.cgroup.as_ref(), state_dir)?;
+        let (pid, ends) = self.backend.exec(init, request, created, self.cgroup.as_ref(), &self.state_dir)?;
         Ok(Made { pid, ends })
     }
 
     /// Signal the first process, or all.
     pub(super) fn kill(&self, init: Pid, signal: Signal, all: bool) -> Result<(), ErrorReply> {
         if let Some(outside) = self.backend.outside() {
-            return outside.kill(&self.id, signal.number(), all);
+            return outside.kill(&self.id, signal.number(), all, &self.state_dir);
         }
         match (&self.cgroup, all) {
             (Some(cgroup), true) if signal == Signal::KILL => cgroup.kill().map_err(|e| failed("kill", e)),
@@ -134,7 +135,7 @@ impl Container {
             ));
         }
         if let Some(outside) = self.backend.outside() {
-            outside.set_paused(&self.id, paused)?;
+            outside.set_paused(&self.id, paused, &self.state_dir)?;
         } else {
             let cgroup = self.cgroup(verb)?;
             if paused { cgroup.freeze() } else { cgroup.thaw() }.map_err(|e| failed(verb, e))?;
@@ -143,9 +144,9 @@ impl Container {
         Ok(())
     }
 
-    pub(super) fn update(&self, resources: &LinuxResources, state_dir: &File) -> Result<(), ErrorReply> {
+    pub(super) fn update(&self, resources: &LinuxResources) -> Result<(), ErrorReply> {
         if let Some(outside) = self.backend.outside() {
-            return outside.update(&self.id, resources, state_dir);
+            return outside.update(&self.id, resources, &self.state_dir);
         }
         backend::apply(self.cgroup("update")?, resources)
     }
@@ -192,7 +193,7 @@ impl Container {
         self.pending = None;
         self.oom = None;
         if let Some(outside) = self.backend.outside() {
-            outside.delete(&self.id);
+            outside.delete(&self.id, &self.state_dir);
         }
         match self.cgroup.take() {
             Some(cgroup) => remove_cgroup(&cgroup),

@@ -18,7 +18,7 @@ impl Server {
 
     fn ended(&mut self, pid: Pid, exit: Exit) {
         let Some(at) = self.sessions.iter().position(|session| session.pid == Some(pid)) else {
-            self.log.child_ended(pid.as_raw_nonzero().get().cast_unsigned());
+            self.log.child_ended(pid);
             return;
         };
         if at == 0 {

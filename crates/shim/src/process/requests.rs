@@ -79,7 +79,7 @@ impl Server {
             Request::Pause => self.started()?.set_paused(true).map(|()| Reply::Done),
             Request::Resume => self.started()?.set_paused(false).map(|()| Reply::Done),
             Request::Update(resources) => match &self.container {
-                Some(container) => container.update(&resources, &self.state_dir).map(|()| Reply::Done),
+                Some(container) => container.update(&resources).map(|()| Reply::Done),
                 None => Err(invalid_state("update: the container was not created")),
             },
             Request::Ps => self.started()?.pids().map(Reply::Pids),
@@ -180,7 +180,7 @@ impl Server {
             None => None,
         };
         let Some(container) = &self.container else { return Err(invalid_state("exec: no container")) };
-        let made = container.exec(init, request, &created, &self.state_dir)?;
+        let made = container.exec(init, request, &created)?;
         let pid = made.pid;
         session.begin(&self.poller, pid, made.ends).map_err(|e| failed("watch the streams", e))?;
         self.sessions.push(session);

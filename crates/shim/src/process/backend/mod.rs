@@ -63,9 +63,9 @@ impl Backend {
         }
     }
 
-    pub(super) fn start(&self, id: &str, pending: Pending) -> Result<(), ErrorReply> {
+    pub(super) fn start(&self, id: &str, pending: Pending, state_dir: &File) -> Result<(), ErrorReply> {
         match (self, pending) {
-            (Self::Outside(outside), _) => outside.start(id),
+            (Self::Outside(outside), _) => outside.start(id, state_dir),
             (Self::BuiltIn, Pending::BuiltIn(created)) => created.start().map(drop).map_err(runtime_error),
             (Self::BuiltIn, Pending::Outside) => Err(ErrorReply::new(ErrorKind::Failed, "start: not ours")),
         }

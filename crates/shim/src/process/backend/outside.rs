@@ -3,17 +3,18 @@
 //! The shim waits for each call: a container has nothing to do meanwhile, and calls take tens of
 //! milliseconds. The processes that a runtime leaves behind become the shim's children (it is their subreaper).
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use oci_spec::runtime::{LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources, Spec};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use sys::Pid;
 use sys::cgroup::Cgroup;
-use sys::process::Namespaces;
+use sys::process::{Exit, Namespaces};
+use sys::spawn::Command;
 
 use super::{Created, Pending, io_failed, place, wants_terminal};
 use crate::process::container::failed;
@@ -34,7 +35,7 @@ pub(in crate::process) struct Outside {
 
 /// The streams of a call: a console socket, or pipes.
 enum Io {
-    Console { listener: OwnedFd, path: String },
+    Console { listener: OwnedFd, path: String, null: File },
     Pipes(Streams),
 }
 
@@ -58,11 +59,11 @@ impl Outside {
         let io =
             Io::new(wants_terminal(request.spec.process().as_ref()), request.open_stdin, true, state_dir)?;
         let pid_file = own_path(state_dir.as_fd(), "init.pid");
-        let mut call = self.call(state_dir);
-        call.arg("create").arg("--bundle").arg(&bundle).arg("--pid-file").arg(&pid_file);
-        io.add_to(&mut call)?;
-        call.arg(&request.id);
-        run(call, "create", state_dir)?;
+        let mut words: Vec<&OsStr> =
+            vec!["--bundle".as_ref(), bundle.as_ref(), "--pid-file".as_ref(), pid_file.as_ref()];
+        words.extend(io.words());
+        words.push(request.id.as_ref());
+        self.call("create", &words, Some(io.theirs()), state_dir)?;
         let pid = read_pid(&pid_file)?;
         let ends = io.into_ends(request.console_size)?;
         let cgroup = request.cgroup.as_ref().map(place).transpose()?;
@@ -71,8 +72,8 @@ impl Outside {
         Ok(Created { pid, ends, cgroup, pending: Pending::Outside })
     }
 
-    pub(super) fn start(&self, id: &str) -> Result<(), ErrorReply> {
-        self.verb(&["start", id])
+    pub(super) fn start(&self, id: &str, state_dir: &File) -> Result<(), ErrorReply> {
+        self.call("start", &[id.as_ref()], None, state_dir)
     }
 
     pub(super) fn exec(
@@ -98,24 +99,33 @@ impl Outside {
             request.attach.is_some(),
             state_dir,
         )?;
-        let mut call = self.call(state_dir);
-        call.args(["exec", "--detach", "--process"]).arg(&process).arg("--pid-file").arg(&pid_file);
-        io.add_to(&mut call)?;
-        call.arg(id);
-        run(call, "exec", state_dir)?;
+        let mut words: Vec<&OsStr> =
+            ["--detach", "--process", &process, "--pid-file", &pid_file].map(OsStr::new).into();
+        words.extend(io.words());
+        words.push(id.as_ref());
+        self.call("exec", &words, Some(io.theirs()), state_dir)?;
         Ok((read_pid(&pid_file)?, io.into_ends(request.console_size)?))
     }
 
-    pub(in crate::process) fn set_paused(&self, id: &str, paused: bool) -> Result<(), ErrorReply> {
-        self.verb(&[if paused { "pause" } else { "resume" }, id])
+    pub(in crate::process) fn set_paused(
+        &self,
+        id: &str,
+        paused: bool,
+        state_dir: &File,
+    ) -> Result<(), ErrorReply> {
+        self.call(if paused { "pause" } else { "resume" }, &[id.as_ref()], None, state_dir)
     }
 
-    pub(in crate::process) fn kill(&self, id: &str, signal: i32, all: bool) -> Result<(), ErrorReply> {
+    pub(in crate::process) fn kill(
+        &self,
+        id: &str,
+        signal: i32,
+        all: bool,
+        state_dir: &File,
+    ) -> Result<(), ErrorReply> {
         let signal = signal.to_string();
-        match all {
-            true => self.verb(&["kill", "--all", id, &signal]),
-            false => self.verb(&["kill", id, &signal]),
-        }
+        let words: [&OsStr; 3] = ["--all".as_ref(), id.as_ref(), signal.as_ref()];
+        self.call("kill", &words[usize::from(!all)..], None, state_dir)
     }
 
     pub(in crate::process) fn update(
@@ -127,53 +137,72 @@ impl Outside {
         let path = own_path(state_dir.as_fd(), "resources.json");
         let json = serde_json::to_vec(resources).map_err(|e| failed("update", e))?;
         std::fs::write(&path, json).map_err(io_failed("write resources.json"))?;
-        self.verb(&["update", "--resources", &path, id])
+        self.call("update", &["--resources".as_ref(), path.as_ref(), id.as_ref()], None, state_dir)
     }
 
     /// Remove the runtime's own record of the container; a failure leaves a file behind, no process.
-    pub(in crate::process) fn delete(&self, id: &str) {
-        let _ = self.verb(&["delete", "--force", id]);
+    pub(in crate::process) fn delete(&self, id: &str, state_dir: &File) {
+        let _ = self.call("delete", &["--force".as_ref(), id.as_ref()], None, state_dir);
     }
 
-    fn verb(&self, words: &[&str]) -> Result<(), ErrorReply> {
-        let mut call = self.plain_call();
-        call.args(words);
-        let output = call.stdin(Stdio::null()).output().map_err(io_failed("run the runtime"))?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(refused(words[0], &String::from_utf8_lossy(&output.stderr))),
+    /// Call the runtime and wait. Its standard error may be the container's, so that its errors go to a file.
+    fn call(
+        &self,
+        verb: &str,
+        words: &[&OsStr],
+        streams: Option<[BorrowedFd<'_>; 3]>,
+        state_dir: &File,
+    ) -> Result<(), ErrorReply> {
+        let log = own_path(state_dir.as_fd(), "runtime.log");
+        // what an earlier call wrote is not about this one
+        let _ = std::fs::remove_file(&log);
+        let exit = self.spawn(verb, words, streams, &log).map_err(io_failed("run the runtime"))?;
+        if exit == Exit::Code(0) {
+            return Ok(());
         }
+        let text = sys::file::read_bounded(&log, MAX_LOG).unwrap_or_default();
+        Err(refused(verb, &String::from_utf8_lossy(&text)))
     }
 
-    fn plain_call(&self) -> Command {
-        let mut call = Command::new(&self.program);
-        call.args(&self.args).arg("--root").arg(&self.root);
-        call
-    }
-
-    /// A call whose standard error is the container's, so that errors go to a file.
-    fn call(&self, state_dir: &File) -> Command {
-        let mut call = self.plain_call();
-        call.arg("--log").arg(own_path(state_dir.as_fd(), "runtime.log")).args(["--log-format", "json"]);
-        call
+    fn spawn(
+        &self,
+        verb: &str,
+        words: &[&OsStr],
+        streams: Option<[BorrowedFd<'_>; 3]>,
+        log: &str,
+    ) -> io::Result<Exit> {
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        let mut call = Command::new(&self.program, &self.program)?;
+        for assignment in std::env::vars_os() {
+            let mut text = assignment.0;
+            text.push("=");
+            text.push(assignment.1);
+            call.env(text)?;
+        }
+        for arg in &self.args {
+            call.arg(arg)?;
+        }
+        call.arg("--root")?
+            .arg(&self.root)?
+            .arg("--log")?
+            .arg(log)?
+            .arg("--log-format")?
+            .arg("json")?
+            .arg(verb)?;
+        for word in words {
+            call.arg(word)?;
+        }
+        let streams = streams.unwrap_or_else(|| [null.as_fd(); 3]);
+        for (target, fd) in (0..).zip(streams) {
+            call.map(fd, target);
+        }
+        Ok(call.spawn()?.wait()?)
     }
 }
 
 /// A path that another process can use for a file in a directory of ours.
 fn own_path(dir: BorrowedFd<'_>, name: &str) -> String {
     format!("/proc/{}/fd/{}/{name}", std::process::id(), dir.as_raw_fd())
-}
-
-fn run(mut call: Command, verb: &str, state_dir: &File) -> Result<(), ErrorReply> {
-    let log = own_path(state_dir.as_fd(), "runtime.log");
-    // what an earlier call wrote is not about this one
-    let _ = std::fs::remove_file(&log);
-    let status = call.status().map_err(io_failed("run the runtime"))?;
-    if status.success() {
-        return Ok(());
-    }
-    let text = sys::file::read_bounded(&log, MAX_LOG).unwrap_or_default();
-    Err(refused(verb, &String::from_utf8_lossy(&text)))
 }
 
 /// What a runtime said, as an error: the message of its last line of log.
@@ -257,29 +286,30 @@ impl Io {
         let listener = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         rustix::net::bind(&listener, &SocketAddrUnix::new(&path)?)?;
         rustix::net::listen(&listener, 1)?;
-        Ok(Self::Console { listener, path })
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        Ok(Self::Console { listener, path, null })
     }
 
-    fn add_to(&self, call: &mut Command) -> Result<(), ErrorReply> {
+    /// What the command line says about them.
+    fn words(&self) -> Vec<&OsStr> {
         match self {
-            Self::Console { path, .. } => {
-                call.arg("--console-socket").arg(path);
-                call.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            }
-            Self::Pipes(streams) => {
-                let [stdin, stdout, stderr] = streams.theirs();
-                let copy =
-                    |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(io_failed("duplicate a pipe"));
-                call.stdin(copy(stdin)?).stdout(copy(stdout)?).stderr(copy(stderr)?);
-            }
+            Self::Console { path, .. } => vec!["--console-socket".as_ref(), path.as_ref()],
+            Self::Pipes(_) => Vec::new(),
         }
-        Ok(())
+    }
+
+    /// The runtime's own standard descriptors, which without a terminal become the process's.
+    fn theirs(&self) -> [BorrowedFd<'_>; 3] {
+        match self {
+            Self::Console { null, .. } => [null.as_fd(); 3],
+            Self::Pipes(streams) => streams.theirs(),
+        }
     }
 
     fn into_ends(self, size: Option<(u16, u16)>) -> Result<Ends, ErrorReply> {
         match self {
             Self::Pipes(streams) => Ok(streams.into_ours()),
-            Self::Console { listener, path } => {
+            Self::Console { listener, path, .. } => {
                 let console = receive_console(&listener).map_err(io_failed("receive the terminal"))?;
                 // it has served its purpose
                 let _ = std::fs::remove_file(path);
