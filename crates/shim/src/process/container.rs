@@ -148,7 +148,7 @@ impl Container {
         if let Some(outside) = self.backend.outside() {
             return outside.update(&self.id, resources, &self.state_dir);
         }
-        backend::apply(self.cgroup("update")?, resources)
+        backend::update(self.cgroup("update")?, resources)
     }
 
     /// All processes, as the host numbers them.

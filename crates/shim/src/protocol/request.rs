@@ -94,7 +94,7 @@ pub struct CreateRequest {
     /// The container's directory, where `exit.json` is written.
     pub data_dir: PathBuf,
     /// A compiled seccomp filter, one `u64` an instruction as in `struct sock_filter`
-    /// (`code | jt << 16 | jf << 24 | k << 32`); without it the shim compiles `spec.linux.seccomp`.
+    /// (`code | jt << 16 | jf << 24 | k << 32`), installed without flags; without it the shim compiles `spec.linux.seccomp`.
     #[serde(default)]
     pub seccomp: Option<Vec<u64>>,
     /// First size of the terminal: rows, columns.

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use runtime::resources::Purpose;
 use runtime::{CgroupEntry, CreateOptions, ExecOptions, Filter, Stdio, Target};
 use sys::Pid;
 use sys::cgroup::Cgroup;
@@ -14,7 +15,7 @@ use super::{Created, Pending, io_failed, limits, place, runtime_error, wants_ter
 use crate::process::container::failed;
 use crate::process::session::Ends;
 use crate::process::stdio::Streams;
-use crate::protocol::{CreateRequest, ErrorReply, ExecRequest};
+use crate::protocol::{CreateRequest, ErrorKind, ErrorReply, ExecRequest};
 
 pub(super) fn create(
     request: &CreateRequest,
@@ -38,7 +39,7 @@ fn make_cgroup(request: &CreateRequest) -> Result<Option<Cgroup>, ErrorReply> {
     let (path, driver) = place(wanted)?;
     let cgroup = Cgroup::create(&path, &driver).map_err(|e| failed("create the cgroup", e))?;
     let resources = request.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
-    if let Some(Err(e)) = resources.map(|resources| limits::apply(&cgroup, resources)) {
+    if let Some(Err(e)) = resources.map(|resources| limits::apply(&cgroup, resources, Purpose::Create)) {
         // the first error counts
         let _ = cgroup.remove();
         return Err(e);
@@ -53,14 +54,14 @@ fn create_in(
     cgroup: Option<&Cgroup>,
 ) -> Result<(runtime::Created, Ends), ErrorReply> {
     let attach = attach_fds(cgroup)?;
-    let program = compiled(request);
+    let filter = compiled(request)?;
     let streams = streams(request.spec.process().as_ref(), request.open_stdin, true)?;
     let mut options = CreateOptions::new(&request.id, &request.spec, Path::new("/"));
     options.rootfs = rootfs.as_ref().map(AsFd::as_fd);
     options.netns = netns;
     options.stdio = stdio(streams.as_ref(), request.console_size);
     options.cgroup = entry(cgroup, &attach);
-    options.seccomp = program.as_deref().map(|program| Filter { program, flags: 0 });
+    options.seccomp = filter.as_ref().map(Compiled::as_filter);
     options.parent_death_signal = Some(Signal::KILL);
     let mut created = runtime::create(&options).map_err(runtime_error)?;
     let ends = ends(streams, created.console.take())?;
@@ -75,7 +76,7 @@ pub(super) fn exec(
 ) -> Result<(Pid, Ends), ErrorReply> {
     let pidfd = sys::process::pidfd_open(init).map_err(|e| failed("exec", e))?;
     let attach = attach_fds(cgroup)?;
-    let program = compiled(created);
+    let filter = compiled(created)?;
     let streams = streams(Some(&request.process), request.open_stdin, request.attach.is_some())?;
     let execed = runtime::exec(&ExecOptions {
         target: Target { pidfd: pidfd.as_fd(), pid: init },
@@ -83,7 +84,7 @@ pub(super) fn exec(
         process: &request.process,
         stdio: stdio(streams.as_ref(), request.console_size),
         cgroup: entry(cgroup, &attach),
-        seccomp: program.as_deref().map(|program| Filter { program, flags: 0 }),
+        seccomp: filter.as_ref().map(Compiled::as_filter),
         parent_death_signal: Some(Signal::KILL),
         preserve_fds: 0,
     })
@@ -126,13 +127,36 @@ fn ends(streams: Option<Streams>, console: Option<OwnedFd>) -> Result<Ends, Erro
     }
 }
 
-/// The filter that came ready.
-fn compiled(request: &CreateRequest) -> Option<Vec<SockFilter>> {
-    let instruction = |word: &u64| SockFilter {
-        code: *word as u16,
-        jt: (word >> 16) as u8,
-        jf: (word >> 24) as u8,
-        k: (word >> 32) as u32,
-    };
-    Some(request.seccomp.as_ref()?.iter().map(instruction).collect())
+/// A filter with its installation's flags.
+struct Compiled {
+    program: Vec<SockFilter>,
+    flags: u64,
+}
+
+impl Compiled {
+    fn as_filter(&self) -> Filter<'_> {
+        Filter { program: &self.program, flags: self.flags }
+    }
+}
+
+/// The filter that came ready, or the specification's policy made into one.
+fn compiled(request: &CreateRequest) -> Result<Option<Compiled>, ErrorReply> {
+    if let Some(words) = &request.seccomp {
+        let program = words.iter().map(instruction).collect();
+        return Ok(Some(Compiled { program, flags: 0 }));
+    }
+    let policy = request.spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+    let Some(policy) = policy else { return Ok(None) };
+    let compiled =
+        runtime::seccomp::compile(policy).map_err(|e| ErrorReply::new(ErrorKind::Invalid, e.to_string()))?;
+    if compiled.listener.is_some() {
+        let message = "seccomp: listenerPath is not supported here; use an outside runtime";
+        return Err(ErrorReply::new(ErrorKind::Unsupported, message));
+    }
+    Ok(Some(Compiled { program: compiled.program, flags: compiled.flags }))
+}
+
+fn instruction(word: &u64) -> SockFilter {
+    let (low, k) = (*word as u32, (*word >> 32) as u32);
+    SockFilter { code: low as u16, jt: (low >> 16) as u8, jf: (low >> 24) as u8, k }
 }

@@ -17,7 +17,7 @@ use crate::protocol::{
     CgroupDriver, CgroupRequest, CreateRequest, ErrorKind, ErrorReply, ExecRequest, RuntimeRequest,
 };
 
-pub(super) use limits::apply;
+pub(super) use limits::update;
 use outside::Outside;
 
 /// The maker of processes.
