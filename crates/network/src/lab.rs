@@ -47,23 +47,8 @@ pub(crate) fn on_host(test: impl FnOnce(&Lab) + Send) {
 
 impl Lab {
     fn new() -> Self {
-        let mut outside = Namespace::new().expect("outside");
         let mut host = Socket::open(Protocol::Route).expect("socket");
-        let mut batch = Batch::default();
-        route::push_veth(
-            &mut batch,
-            &Veth {
-                host_name: "up0",
-                bridge: 0,
-                netns: outside.fd.as_fd(),
-                name: "eth0",
-                mac: MacAddr::from_ipv4(OUTSIDE),
-                mtu: 1400,
-            },
-        );
-        host.request(&mut batch).expect("link to the outside");
-        assign(&mut host, "up0", HOST);
-        assign(&mut outside.route, "eth0", OUTSIDE);
+        let outside = neighbour(&mut host, "up0", HOST, OUTSIDE);
         let mut batch = Batch::default();
         let index = route::by_name(&mut host, "up0").expect("asked").expect("up0").index;
         route::default_route(&mut batch, index, OUTSIDE);
@@ -81,14 +66,38 @@ impl Lab {
 
     /// Gives the neighbour a route to everything through the host.
     pub(crate) fn outside_routes_through_host(&self) {
-        within(&self.outside.fd, || {
-            let mut socket = Socket::open(Protocol::Route).expect("socket");
-            let index = route::by_name(&mut socket, "eth0").expect("asked").expect("eth0").index;
-            let mut batch = Batch::default();
-            route::default_route(&mut batch, index, HOST);
-            socket.request(&mut batch).expect("route");
-        });
+        routes_through(&self.outside.fd, HOST);
     }
+}
+
+/// A further neighbour, on a link of its own to the host's interface `name`.
+pub(crate) fn neighbour(host: &mut Socket, name: &str, host_ip: Ipv4Addr, ip: Ipv4Addr) -> Namespace {
+    let mut namespace = Namespace::new().expect("neighbour");
+    let mut batch = Batch::default();
+    let pair = Veth {
+        host_name: name,
+        bridge: 0,
+        netns: namespace.fd.as_fd(),
+        name: "eth0",
+        mac: MacAddr::from_ipv4(ip),
+        mtu: 1400,
+    };
+    route::push_veth(&mut batch, &pair);
+    host.request(&mut batch).expect("link to the outside");
+    assign(host, name, host_ip);
+    assign(&mut namespace.route, "eth0", ip);
+    namespace
+}
+
+/// Gives a namespace a default route.
+pub(crate) fn routes_through(netns: &impl AsFd, gateway: Ipv4Addr) {
+    within(netns, || {
+        let mut socket = Socket::open(Protocol::Route).expect("socket");
+        let index = route::by_name(&mut socket, "eth0").expect("asked").expect("eth0").index;
+        let mut batch = Batch::default();
+        route::default_route(&mut batch, index, gateway);
+        socket.request(&mut batch).expect("route");
+    });
 }
 
 fn assign(socket: &mut Socket, name: &str, ip: Ipv4Addr) {

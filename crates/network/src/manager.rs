@@ -18,7 +18,8 @@ use crate::ipam::Leases;
 use crate::netlink::{Protocol, Socket};
 use crate::netns::Pool;
 use crate::ports::Ports;
-use crate::record::Record;
+use crate::record::{Forwarding, Record};
+use crate::route;
 use crate::sysctl;
 
 pub use recover::SweepReport;
@@ -135,27 +136,44 @@ impl Network {
 
     fn set_up(&self, record: &mut Record) -> Result<Up> {
         let config = &self.config.bridge;
+        let known = record.clone();
         let bridge =
             bridge::ensure(&mut self.host(), config, &self.config.address_pools, record.bridge_address)?;
         let address = bridge.address;
+        record.bridge_address = Some(address);
+        let forward = self.config.ip_forward && !sysctl::forwarding();
+        if forward {
+            record.forwarding = Some(Forwarding { boot_id: sysctl::boot_id(), uplinks: self.uplinks()? });
+        }
+        // Whatever we are about to change is written down first.
+        if *record != known {
+            record.write(&self.config.data_dir)?;
+        }
         if self.config.firewall {
-            self.firewall().apply(&[plan::Bridge {
+            let rules = plan::Bridge {
                 name: config.name.clone(),
                 subnet: address.trunc(),
                 icc: config.icc,
                 masquerade: config.ip_masq,
-            }])?;
+            };
+            let ours = record.forwarding.as_ref().filter(|f| f.boot_id == sysctl::boot_id());
+            self.firewall().apply(&[rules], ours.map_or(&[], |f| f.uplinks.as_slice()))?;
         }
-        if self.config.ip_forward {
+        // Last, when the rules that keep it within bounds are there.
+        if forward {
             sysctl::enable_forwarding()?;
-        }
-        if record.bridge_address != Some(address) {
-            record.bridge_address = Some(address);
-            record.write(&self.config.data_dir)?;
         }
         let reserved = [address.addr(), bridge.gateway];
         let leases = Leases::new("bridge", address, config.fixed_cidr, &reserved);
         Ok(Up { bridge, leases })
+    }
+
+    /// The host's interfaces that lead elsewhere: neither loopback nor a bridge nor its port.
+    fn uplinks(&self) -> Result<Vec<String>> {
+        let links = route::dump(&mut self.host())?;
+        let elsewhere =
+            |l: &route::Link| l.name != "lo" && l.kind.as_deref() != Some("bridge") && l.master.is_none();
+        Ok(links.into_iter().filter(elsewhere).map(|l| l.name).collect())
     }
 
     fn remove(&self, state: &mut State) -> Result<()> {
@@ -163,8 +181,33 @@ impl Network {
         state.bridge = None;
         state.loopback_routed = false;
         let link = bridge::remove(&mut self.host(), &self.config.bridge);
+        // Before the rules go that keep it within bounds.
+        let forwarding = self.end_forwarding(&mut state.record);
         let table = if self.config.firewall { self.firewall().remove() } else { Ok(()) };
-        link.and(table)
+        link.and(forwarding).and(table)
+    }
+
+    /// Switches forwarding off, if we have switched it on and nobody can have come to rely on it
+    /// since: every interface was there before.
+    fn end_forwarding(&self, record: &mut Record) -> Result<()> {
+        let Some(ours) = record.forwarding.as_ref().filter(|f| f.boot_id == sysctl::boot_id()) else {
+            return Ok(());
+        };
+        let uplinks = ours.uplinks.clone();
+        let newcomer = || -> Result<bool> {
+            let links = route::dump(&mut self.host())?;
+            Ok(links.iter().any(|l| l.name != "lo" && !uplinks.contains(&l.name)))
+        };
+        if newcomer()? {
+            return Ok(());
+        }
+        sysctl::disable_forwarding()?;
+        // Another daemon may have made its bridge, and found forwarding on, in between.
+        if newcomer()? {
+            return sysctl::enable_forwarding();
+        }
+        record.forwarding = None;
+        record.write(&self.config.data_dir)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -30,6 +30,18 @@ pub(crate) struct Record {
     pub(crate) none: Identity,
     /// The bridge's address and prefix, once it has one.
     pub(crate) bridge_address: Option<Ipv4Net>,
+    /// Set when this machine forwards packets since it runs because we told it to.
+    #[serde(default)]
+    pub(crate) forwarding: Option<Forwarding>,
+}
+
+/// Forwarding that we turned on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Forwarding {
+    /// The boot it was in: after another one, the switch is the administrator's again.
+    pub(crate) boot_id: String,
+    /// The interfaces there were then, between which nothing is to be forwarded still.
+    pub(crate) uplinks: Vec<String>,
 }
 
 /// What a network is known by.
@@ -74,6 +86,7 @@ impl Record {
             host: Identity::new()?,
             none: Identity::new()?,
             bridge_address: None,
+            forwarding: None,
         };
         record.write(data_dir)?;
         Ok(record)

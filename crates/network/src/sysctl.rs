@@ -6,16 +6,28 @@ use std::io::ErrorKind;
 use crate::error::{Error, Result};
 use crate::netns::errno;
 
-/// Switches on IPv4 forwarding, if it is off; whether it was off.
-pub(crate) fn enable_forwarding() -> Result<bool> {
-    let path = "/proc/sys/net/ipv4/ip_forward";
-    let present = std::fs::read(path).unwrap_or_default();
-    if present.first() == Some(&b'1') {
-        return Ok(false);
-    }
-    // Written only when needed: writing resets the settings of every interface to a router's.
-    set(path, "1")?;
-    Ok(true)
+/// The switch for IPv4 forwarding.
+const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+
+/// Whether IPv4 packets are forwarded.
+pub(crate) fn forwarding() -> bool {
+    std::fs::read(FORWARDING).is_ok_and(|value| value.first() == Some(&b'1'))
+}
+
+/// Switches on IPv4 forwarding. To be called only when it is off, as it resets the settings of
+/// every interface to a router's.
+pub(crate) fn enable_forwarding() -> Result<()> {
+    set(FORWARDING, "1")
+}
+
+/// Switches it off again.
+pub(crate) fn disable_forwarding() -> Result<()> {
+    set(FORWARDING, "0")
+}
+
+/// What tells this boot of the machine from others; empty where the kernel doesn't say.
+pub(crate) fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 /// Lets the host's own packets from 127.0.0.0/8 leave through `interface`.

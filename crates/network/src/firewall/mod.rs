@@ -15,6 +15,9 @@ pub(crate) use nft::{Foreign, Published};
 /// Elements that go into one message; an attribute holds 64 KiB at most.
 const ELEMENTS_PER_MESSAGE: usize = 200;
 
+/// Interfaces in the guard against forwarding at most: one message holds no more than some 2,000.
+const MAX_UPLINKS: usize = 1024;
+
 /// Our table in the kernel.
 #[derive(Debug)]
 pub(crate) struct Firewall {
@@ -28,11 +31,13 @@ impl Firewall {
         Self { socket: None, table }
     }
 
-    /// Makes the table say what `bridges` need. Published ports stay. Idempotent.
-    pub(crate) fn apply(&mut self, bridges: &[Bridge]) -> Result<()> {
+    /// Makes the table say what `bridges` need, and keep `uplinks` from reaching each other.
+    /// Published ports stay. Idempotent.
+    pub(crate) fn apply(&mut self, bridges: &[Bridge], uplinks: &[String]) -> Result<()> {
         let mut transaction = Transaction::new(&self.table);
         transaction.table();
         transaction.maps();
+        transaction.uplinks(uplinks.get(..MAX_UPLINKS).unwrap_or(uplinks));
         let chains = plan::chains(bridges);
         for chain in &chains {
             transaction.chain(chain.at);

@@ -14,6 +14,9 @@ pub(crate) const PUBLISHED_HERE: &str = "published";
 /// Map of ports published on every host address: protocol, port → container, port.
 pub(crate) const PUBLISHED_EVERYWHERE: &str = "published_everywhere";
 
+/// Set of the host's interfaces between which nothing was forwarded before we came.
+pub(crate) const UPLINKS: &str = "uplinks";
+
 /// A bridge network, as far as the firewall cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bridge {
@@ -69,6 +72,10 @@ pub(crate) enum Match {
     Out(String),
     /// It goes out through another interface.
     NotOut(String),
+    /// It came in through an interface of the set [`UPLINKS`].
+    InUplink,
+    /// It goes out through an interface of that set.
+    OutUplink,
     /// Its source lies in this subnet.
     Source(Ipv4Net),
     /// Its destination lies in this subnet.
@@ -100,13 +107,21 @@ pub(crate) enum Action {
 pub(crate) fn chains(bridges: &[Bridge]) -> Vec<Chain> {
     let chain =
         |at, rules: fn(&Bridge) -> Vec<Rule>| Chain { at, rules: bridges.iter().flat_map(rules).collect() };
+    let mut forwarding = chain(Place::Forward, forward);
+    forwarding.rules.push(guard());
     vec![
         chain(Place::Raw, raw),
         Chain { at: Place::Prerouting, rules: prerouting() },
         Chain { at: Place::Output, rules: translate() },
-        chain(Place::Forward, forward),
+        forwarding,
         chain(Place::Postrouting, postrouting),
     ]
+}
+
+/// Forwarding is a switch for the whole machine. Where we had to turn it on, the machine must not
+/// become a router for its neighbours by that.
+fn guard() -> Rule {
+    rule([Match::InUplink, Match::OutUplink], Action::Drop)
 }
 
 /// The host's own connections to 127.0.0.1 reach published ports because the bridge routes that

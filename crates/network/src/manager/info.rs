@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Network, State};
 use crate::model::{IpamPool, NetworkInfo};
 use crate::record::Identity;
+use crate::sysctl;
 
 impl Network {
     /// The networks: `bridge`, `host` and `none`.
@@ -35,7 +36,7 @@ impl Network {
                 )
             })
             .collect();
-        if !self.config.ip_forward && !sysctl_forwarding() {
+        if !self.config.ip_forward && !sysctl::forwarding() {
             warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
         }
         warnings
@@ -76,8 +77,4 @@ fn fixed(identity: &Identity, name: &str, driver: &'static str) -> NetworkInfo {
         options: BTreeMap::new(),
         pools: Vec::new(),
     }
-}
-
-fn sysctl_forwarding() -> bool {
-    std::fs::read("/proc/sys/net/ipv4/ip_forward").is_ok_and(|value| value.first() == Some(&b'1'))
 }

@@ -210,6 +210,33 @@ fn neighbours_reach_published_ports_and_nothing_else() {
 }
 
 #[test]
+fn the_machine_does_not_become_a_router_for_its_neighbours() {
+    let (host_ip, ip) = (Ipv4Addr::new(203, 0, 113, 1), Ipv4Addr::new(203, 0, 113, 2));
+    let forwards = |before: &str| {
+        let mut seen = None;
+        on_host(|lab: &Lab| {
+            std::fs::write("/proc/sys/net/ipv4/ip_forward", before).expect("written");
+            let mut host = Socket::open(Protocol::Route).expect("socket");
+            let other = lab::neighbour(&mut host, "up1", host_ip, ip);
+            lab::routes_through(&other.fd, host_ip);
+            lab.outside_routes_through_host();
+            // A second daemon's start finds forwarding on, and knows that it was off.
+            lab.network().host_gateway().expect("up");
+            let network = lab.network();
+            let a = network.attach_bridge(&request('a')).expect("a");
+            let services = vec![serve(&other.fd, 80)];
+            assert!(call(&a.netns, ip, 80).is_some(), "containers reach every neighbour");
+            seen = call(&lab.outside.fd, ip, 80);
+            nothing_left(&network, vec![a], services);
+            assert_eq!(sysctl::forwarding(), before == "1", "as it was");
+        });
+        seen
+    };
+    assert_eq!(forwards("0"), None);
+    assert_eq!(forwards("1"), Some(OUTSIDE.to_string()), "a router stays one");
+}
+
+#[test]
 fn ports_published_on_loopback_stay_on_the_host() {
     on_host(|lab: &Lab| {
         let network = lab.network();

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::{DATA_VALUE, LIST_ELEM, data};
-use crate::firewall::plan::{Action, Match, PUBLISHED_EVERYWHERE, PUBLISHED_HERE, Rule};
+use crate::firewall::plan::{Action, Match, PUBLISHED_EVERYWHERE, PUBLISHED_HERE, Rule, UPLINKS};
 use crate::netlink::Message;
 
 /// `NFTA_RULE_TABLE`.
@@ -96,6 +96,8 @@ fn matching(m: &mut Message<'_>, each: &Match) {
         Match::In(name) => interface(m, meta::IIFNAME, Compare::Equal, name),
         Match::Out(name) => interface(m, meta::OIFNAME, Compare::Equal, name),
         Match::NotOut(name) => interface(m, meta::OIFNAME, Compare::NotEqual, name),
+        Match::InUplink => uplink(m, meta::IIFNAME),
+        Match::OutUplink => uplink(m, meta::OIFNAME),
         Match::Source(net) => subnet(m, SOURCE, *net),
         Match::Destination(net) => subnet(m, DESTINATION, *net),
         Match::ToHost => {
@@ -140,11 +142,23 @@ fn translate(m: &mut Message<'_>, map: &str) {
 }
 
 fn interface(m: &mut Message<'_>, key: u32, how: Compare, name: &str) {
+    load_meta(m, key, REG);
+    compare(m, how, &padded(name));
+}
+
+/// An interface's name as registers hold it.
+pub(super) fn padded(name: &str) -> [u8; NAME_LEN] {
     let mut padded = [0; NAME_LEN];
     let len = name.len().min(NAME_LEN - 1);
     padded[..len].copy_from_slice(&name.as_bytes()[..len]);
+    padded
+}
+
+fn uplink(m: &mut Message<'_>, key: u32) {
     load_meta(m, key, REG);
-    compare(m, how, &padded);
+    expression(m, "lookup", |m| {
+        m.text(1, UPLINKS).be32(2, REG);
+    });
 }
 
 fn subnet(m: &mut Message<'_>, offset: u32, net: Ipv4Net) {

@@ -3,7 +3,7 @@
 mod dump;
 mod expr;
 
-use super::plan::{Element, PUBLISHED_EVERYWHERE, PUBLISHED_HERE, Place, Rule};
+use super::plan::{Element, PUBLISHED_EVERYWHERE, PUBLISHED_HERE, Place, Rule, UPLINKS};
 use crate::error::Result;
 use crate::netlink::{Batch, Message, Socket, flag};
 
@@ -81,6 +81,7 @@ mod datatype {
     pub(super) const IPV4: u32 = 7;
     pub(super) const PROTOCOL: u32 = 12;
     pub(super) const PORT: u32 = 13;
+    pub(super) const INTERFACE: u32 = 41;
 }
 
 /// `struct nfgenmsg`: family, version, resource.
@@ -134,6 +135,27 @@ impl Transaction {
                     .be32(set::ID, u32::try_from(id).unwrap_or(0) + 1);
             });
         }
+    }
+
+    /// The set of uplinks, which becomes this one.
+    pub(super) fn uplinks(&mut self, names: &[String]) {
+        self.push("creating nftables set", kind::NEWSET, flag::CREATE, |m, table| {
+            m.text(set::TABLE, table)
+                .text(set::NAME, UPLINKS)
+                .be32(set::FLAGS, 0)
+                .be32(set::KEY_TYPE, datatype::INTERFACE)
+                .be32(set::KEY_LEN, 16)
+                .be32(set::ID, 3);
+        });
+        self.push("emptying nftables set", kind::DELSETELEM, 0, |m, table| {
+            m.text(element::LIST_TABLE, table).text(element::LIST_SET, UPLINKS);
+        });
+        if names.is_empty() {
+            return;
+        }
+        self.push("filling nftables set", kind::NEWSETELEM, flag::CREATE, |m, table| {
+            list(m, table, UPLINKS, names, |m, name| data(m, element::KEY, &expr::padded(name)));
+        });
     }
 
     /// A chain, without rules; it may exist.
@@ -203,13 +225,7 @@ fn frame(m: &mut Message<'_>) {
     m.raw(&[0, 0, high, low]);
 }
 
-fn list(
-    m: &mut Message<'_>,
-    table: &str,
-    map: &str,
-    elements: &[Element],
-    fill: impl Fn(&mut Message<'_>, &Element),
-) {
+fn list<T>(m: &mut Message<'_>, table: &str, map: &str, elements: &[T], fill: impl Fn(&mut Message<'_>, &T)) {
     m.text(element::LIST_TABLE, table).text(element::LIST_SET, map).nested(element::LIST_ELEMENTS, |m| {
         for e in elements {
             m.nested(LIST_ELEM, |m| fill(m, e));

@@ -23,6 +23,8 @@ fn packet(input: &str, output: &str, seen: bool, published: bool) -> impl Fn(&Ma
         Match::Published => published,
         Match::Source(_) => input == "berth0",
         Match::Destination(_) | Match::ToHost => false,
+        Match::InUplink => input == "eth0",
+        Match::OutUplink => output == "eth0" || output == "eth2",
     }
 }
 
@@ -37,6 +39,8 @@ fn only_answers_and_published_ports_get_into_a_bridge() {
     assert_eq!(verdict(forward, packet("berth0", "eth0", false, false)), None);
     // Whatever else the machine forwards is none of our business.
     assert_eq!(verdict(forward, packet("eth0", "eth1", false, false)), None);
+    // Unless we have turned forwarding on: then what was not forwarded still isn't.
+    assert_eq!(verdict(forward, packet("eth0", "eth2", false, false)), Some(Action::Drop));
 }
 
 #[test]
