@@ -41,9 +41,10 @@ fn bare(host: &mut Socket, bridge: &Bridge, round: u32) -> (Namespace, [Duration
     (namespace, [made, paired - made, start.elapsed() - paired])
 }
 
-fn median(mut all: Vec<Duration>) -> u128 {
+/// Least and median, in microseconds.
+fn least_and_median(mut all: Vec<Duration>) -> [u128; 2] {
     all.sort_unstable();
-    all[all.len() / 2].as_micros()
+    [all[0].as_micros(), all[all.len() / 2].as_micros()]
 }
 
 #[test]
@@ -71,13 +72,13 @@ fn attach_cost_is_within_twice_the_bare_calls() {
             parts[4].push(start.elapsed());
             drop(attachment);
         }
-        let [made, paired, addressed, attached, detached] = parts.map(median);
-        println!(
-            "bare: namespace {made} + veth {paired} + addresses {addressed} = {} µs",
-            made + paired + addressed
-        );
-        println!("attach_bridge {attached} µs, detach {detached} µs (medians of {ROUNDS})");
-        assert!(attached <= 2 * (made + paired + addressed));
+        let [made, paired, addressed, attached, detached] = parts.map(least_and_median);
+        let bare = [0, 1].map(|n| made[n] + paired[n] + addressed[n]);
+        println!("microseconds, least and median of {ROUNDS}:");
+        println!("bare: namespace {made:?} + veth {paired:?} + addresses {addressed:?} = {bare:?}");
+        println!("attach_bridge {attached:?}, detach {detached:?}");
+        // The least, as everything else on the machine adds to the others.
+        assert!(attached[0] <= 2 * bare[0]);
         network.teardown().expect("teardown");
     });
 }
