@@ -68,7 +68,8 @@ pub(super) const SINCE_LINUX_4_8: &str = "process_vm_readv process_vm_writev ptr
 /// Calls of one kind of processor.
 pub(super) const X86_64: &str = "arch_prctl modify_ldt";
 /// Calls of one kind of processor, with its 32-bit ABI's.
-pub(super) const AARCH64: &str = "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2";
+pub(super) const AARCH64: &str =
+    "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2";
 
 /// Allowed to whoever has the capability.
 pub(super) const BY_CAPABILITY: [(&str, &str); 14] = [
@@ -104,9 +105,8 @@ pub(super) const CLONE_NAMESPACES: u64 = 0x7e02_0000;
 pub(super) const FAMILIES_BELOW: u64 = 12;
 /// and these. Left out: those that reach past the container's own network (`AF_VSOCK` 40, to the hypervisor), the kernel's
 /// cryptography (`AF_ALG` 38), and families that are gone or seldom audited.
-pub(super) const FAMILIES: [u64; 25] = [
-    13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 39, 41, 42, 43, 44, 45,
-];
+pub(super) const FAMILIES: [u64; 25] =
+    [13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 39, 41, 42, 43, 44, 45];
 
 /// Execution domains that may be chosen: Linux and its 32-bit form, each with or without `UNAME26`; all bits only ask.
 pub(super) const PERSONALITIES: [u64; 5] = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
