@@ -1,0 +1,9 @@
+//! Is a description possible? Pure: no file is touched. What can't be had and may be left out becomes a warning.
+
+mod limits;
+mod network;
+mod settings;
+
+pub(crate) use limits::{check_host_numbers, check_limits, Host};
+pub(crate) use network::check_network;
+pub(crate) use settings::check_settings;
