@@ -1,7 +1,34 @@
 //! Containers: what they are (`model`), what can be done (`verb`), and how a description becomes a process (`spec`).
 
+mod change;
+mod check;
+mod files;
+mod host;
+mod logging;
+pub(crate) mod merge;
+pub mod mode;
 mod model;
-pub mod verb;
+mod policy;
+mod ports;
+pub(crate) mod record;
+pub(crate) mod registry;
+mod rootfs;
+pub(crate) mod security;
+mod signal;
+mod spec;
+pub(crate) mod start;
+pub(crate) mod task;
+mod verb;
+
+pub(crate) use check::Host;
+pub(crate) use host::facts;
+pub(crate) use logging::DRIVERS as LOG_DRIVERS;
+pub(crate) use spec::{FileMount, limits};
+pub(crate) use verb::Execs;
 
 pub use model::*;
-pub use verb::*;
+pub use verb::{
+    AttachOptions, Attached, Chunk, CreateRequest, Created, Exec, ExecConfig, ExecStart, ExecStarted, ListOptions,
+    Listed, LogEntry, Logs, LogsOptions, RemoveOptions, Size, Source, StopOptions, Tail, Top, Update, WaitCondition,
+    WaitResult, Waiter,
+};

@@ -223,6 +223,12 @@ pub(crate) fn ranges(text: &str) -> Option<Vec<(u32, u32)>> {
         .collect()
 }
 
+/// How many numbers a list like `0-3,5` names; `None` when it is none.
+pub(crate) fn count(list: &str) -> Option<usize> {
+    let ranges = ranges(list).filter(|ranges| !ranges.is_empty())?;
+    Some(ranges.iter().map(|(low, high)| (high - low + 1) as usize).sum())
+}
+
 fn blkio(wanted: &mut Resources, host: &Host, warnings: &mut Vec<String>) -> Result<()> {
     let in_range = |weight: u16| weight == 0 || (10..=1000).contains(&weight);
     if !in_range(wanted.blkio_weight) || wanted.blkio_weight_device.iter().any(|device| !in_range(device.weight)) {

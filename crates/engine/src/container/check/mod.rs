@@ -4,6 +4,6 @@ mod limits;
 mod network;
 mod settings;
 
-pub(crate) use limits::{check_host_numbers, check_limits, Host};
+pub(crate) use limits::{Host, check_limits, count};
 pub(crate) use network::check_network;
 pub(crate) use settings::check_settings;

@@ -1,0 +1,110 @@
+//! A container's record on disk.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::container::Container;
+use crate::error::{Error, Result};
+use crate::layout::{EXIT, Layout, RECORD};
+
+/// Format of the record. A reader refuses a newer one, and will migrate older ones.
+const VERSION: u32 = 1;
+/// Longest record, bytes.
+const MOST_BYTES: usize = 16 << 20;
+
+#[derive(Serialize)]
+struct Written<'a> {
+    version: u32,
+    container: &'a Container,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    version: u32,
+    container: Container,
+}
+
+/// How sure a write is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Survives a power cut.
+    Disk,
+    /// Survives the daemon: enough for states that end with the machine anyway.
+    Memory,
+}
+
+/// Makes a container's directory.
+///
+/// # Errors
+/// It exists, or the disk is full.
+pub(crate) fn make_directory(layout: &Layout, id: &str) -> Result<()> {
+    let path = layout.container(id);
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&path)
+        .map_err(|error| Error::because(format!("create directory {}", path.display()), error))
+}
+
+/// Writes the record, whole or not at all.
+///
+/// # Errors
+/// The disk is full or fails.
+pub(crate) fn write(layout: &Layout, container: &Container, durability: Durability) -> Result<()> {
+    let path = layout.container(&container.id);
+    let failed = |error| Error::because(format!("write record of container {}", container.short_id()), error);
+    let bytes = serde_json::to_vec(&Written { version: VERSION, container })
+        .map_err(|error| Error::because("encode container record", error))?;
+    let directory = sys::file::open_directory(&path).map_err(failed)?;
+    match durability {
+        Durability::Disk => sys::file::write_durable(directory, RECORD, &bytes, 0o600).map_err(failed),
+        Durability::Memory => sys::file::write_atomic(directory, RECORD, &bytes, 0o600).map_err(failed),
+    }
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// There is none, or it is not one of ours.
+pub(crate) fn read(directory: &Path) -> Result<Container> {
+    let path = directory.join(RECORD);
+    let what = || format!("read record {}", path.display());
+    let bytes = sys::file::read_bounded(&path, MOST_BYTES).map_err(|error| Error::because(what(), error))?;
+    let read: Read = serde_json::from_slice(&bytes).map_err(|error| Error::because(what(), error))?;
+    if read.version > VERSION {
+        return Err(Error::system(format!(
+            "{}: format {} is newer than this berthd knows ({VERSION})",
+            what(),
+            read.version
+        )));
+    }
+    Ok(read.container)
+}
+
+/// Reads what the shim wrote about the end of the last run, if it did.
+pub(crate) fn read_exit(layout: &Layout, id: &str) -> Option<shim::protocol::ExitRecord> {
+    let bytes = sys::file::read_bounded(layout.container(id).join(EXIT), MOST_BYTES).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Forgets the end of the last run.
+pub(crate) fn forget_exit(layout: &Layout, id: &str) {
+    // most containers have none
+    let _ = std::fs::remove_file(layout.container(id).join(EXIT));
+}
+
+/// Removes a container's directory. One that is gone is fine.
+///
+/// # Errors
+/// The disk fails.
+pub(crate) fn remove_directory(layout: &Layout, id: &str) -> Result<()> {
+    let path = layout.container(id);
+    match std::fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::because(format!("remove {}", path.display()), error))
+        }
+        _ => Ok(()),
+    }
+}

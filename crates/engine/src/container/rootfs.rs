@@ -1,0 +1,94 @@
+//! Questions to a root file system before a process runs in it: who is the user, is the working directory there.
+//! All paths are resolved beneath a descriptor; files are read bounded.
+
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, OwnedFd};
+
+use sys::path::Root;
+
+use super::spec::Identity;
+use crate::error::{Error, Result};
+
+/// Resolves `user[:group]` and additional groups in a root.
+///
+/// # Errors
+/// Docker's `unable to find user x: no matching entries in passwd file`.
+pub(crate) fn identity(root: &Root, user: &str, groups: &[String]) -> Result<Identity> {
+    if user.is_empty() && groups.is_empty() {
+        return root_identity(root);
+    }
+    let (passwd, group) = (read(root, "/etc/passwd")?, read(root, "/etc/group")?);
+    let found = sys::users::resolve(user, &passwd, &group).map_err(|error| Error::system(error.to_string()))?;
+    let mut all = vec![found.gid];
+    let more = sys::users::resolve_groups(groups, &group).map_err(|error| Error::system(error.to_string()))?;
+    for gid in found.groups.into_iter().chain(more) {
+        if !all.contains(&gid) {
+            all.push(gid);
+        }
+    }
+    Ok(Identity { uid: found.uid, gid: found.gid, groups: all, home: found.home })
+}
+
+fn root_identity(root: &Root) -> Result<Identity> {
+    let (passwd, group) = (read(root, "/etc/passwd")?, read(root, "/etc/group")?);
+    // a damaged file is no reason not to be root
+    let found = sys::users::resolve("", &passwd, &group).ok();
+    let (mut all, home) = match found {
+        Some(found) => (found.groups, found.home),
+        None => (Vec::new(), "/root".to_owned()),
+    };
+    if !all.contains(&0) {
+        all.insert(0, 0);
+    }
+    Ok(Identity { uid: 0, gid: 0, groups: all, home })
+}
+
+fn read(root: &Root, path: &str) -> Result<Vec<u8>> {
+    match root.read_bounded(path, sys::users::MAX_FILE) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(error) => Err(Error::because(format!("read {path} of the container"), error)),
+    }
+}
+
+/// Makes the working directory if it is missing.
+///
+/// # Errors
+/// Something else is in its place.
+pub(crate) fn working_directory(root: &Root, path: &str) -> Result<()> {
+    if path.is_empty() || path == "/" {
+        return Ok(());
+    }
+    match root.stat(path) {
+        Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() => return Ok(()),
+        Ok(_) => {
+            return Err(Error::bad_parameter(format!("Cannot mkdir: {path} is not a directory")));
+        }
+        Err(sys::Errno::NOENT) => {}
+        // magic links and the like are the runtime's to refuse, with its own words
+        Err(_) => return Ok(()),
+    }
+    let made = root.mkdir_all(path, 0o755).map_err(|error| Error::because(format!("mkdir {path}"), error))?;
+    drop(made);
+    Ok(())
+}
+
+/// A root for questions, beside the mount itself.
+///
+/// # Errors
+/// Out of descriptors.
+pub(crate) fn root_of(mount: &OwnedFd) -> Result<Root> {
+    let fd = mount
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|error| Error::because("duplicate the root's descriptor", error))?;
+    Ok(Root::in_root(fd))
+}
+
+/// The root of a running process.
+///
+/// # Errors
+/// It is gone.
+pub(crate) fn root_of_process(pid: u32) -> Result<Root> {
+    Root::open_in_root(format!("/proc/{pid}/root")).map_err(|error| Error::because("open the container's root", error))
+}

@@ -1,0 +1,130 @@
+//! The network's half of a start: a namespace, addresses, and the files that tell them. And what is shared with
+//! other containers.
+
+use std::fs::{DirBuilder, File};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+
+use sys::mount::{Attr, FsContext};
+
+use super::super::files::{self, Contents};
+use super::super::mode::{IpcMode, NamespaceMode, NetworkMode};
+use super::super::spec::{Joins, Modes};
+use crate::container::{Container, NetworkSettings};
+use crate::engine::Inner;
+use crate::error::{Error, Result};
+
+/// What a start needs of the network.
+pub(crate) struct Connected {
+    /// `None` = the host's.
+    pub(crate) netns: Option<OwnedFd>,
+    pub(crate) settings: NetworkSettings,
+    /// Shared memory on the host that others may join.
+    pub(crate) shm: Option<PathBuf>,
+}
+
+/// Namespaces of other containers that this one joins, by their first processes.
+///
+/// # Errors
+/// Such a container does not exist, does not run, or does not share.
+pub(crate) fn joins(engine: &Inner, container: &Container, modes: &Modes) -> Result<Joins> {
+    let mut joins = Joins::default();
+    if let NamespaceMode::Container(name) = &modes.pid {
+        joins.pid = Some(format!("/proc/{}/ns/pid", running(engine, container, name, "PID")?.0).into());
+    }
+    match &modes.ipc {
+        IpcMode::Container(name) => {
+            let (pid, other) = running(engine, container, name, "IPC")?;
+            let mode = super::modes(engine, &other)?.ipc;
+            joins.shm = Some(match mode {
+                IpcMode::Host => "/dev/shm".into(),
+                IpcMode::Shareable => engine.layout.shm(&other.id),
+                _ => {
+                    return Err(Error::bad_parameter(format!(
+                        "cannot join IPC of container {name}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+                    )));
+                }
+            });
+            joins.ipc = Some(format!("/proc/{pid}/ns/ipc").into());
+        }
+        IpcMode::Host => joins.shm = Some("/dev/shm".into()),
+        _ => {}
+    }
+    Ok(joins)
+}
+
+/// Another container's first process.
+fn running(engine: &Inner, own: &Container, name: &str, what: &str) -> Result<(u32, std::sync::Arc<Container>)> {
+    let other = engine.containers.find(name)?.snapshot();
+    if other.id == own.id {
+        return Err(Error::bad_parameter(format!("cannot join own {what} namespace")));
+    }
+    match (other.state.pid(), other.state.is_restarting()) {
+        (_, true) => Err(Error::conflict(format!(
+            "Container {} is restarting, wait until the container is running",
+            other.id
+        ))),
+        (0, _) => Err(Error::conflict(format!("cannot join {what} namespace of a non running container: {}", other.id))),
+        (pid, _) => Ok((pid, other)),
+    }
+}
+
+/// Makes the network, and writes the files that tell it. Blocks.
+///
+/// # Errors
+/// The network's; the disk is full.
+pub(crate) fn connect(engine: &Inner, container: &Container, modes: &Modes) -> Result<Connected> {
+    let shm = if super::shares_memory(&modes.ipc) { Some(share_memory(engine, container)?) } else { None };
+    if let NetworkMode::Container(name) = &modes.network {
+        let (pid, _) = running(engine, container, name, "network")?;
+        let namespace = File::open(format!("/proc/{pid}/ns/net"))
+            .map_err(|error| Error::because(format!("join the network of container {name}"), error))?;
+        let settings = NetworkSettings { ports: container.network.ports.clone(), ..NetworkSettings::default() };
+        return Ok(Connected { netns: Some(namespace.into()), settings, shm });
+    }
+    let attached = crate::network::attach(engine, container, &modes.network)?;
+    let gateway = crate::network::host_gateway(engine, container)?;
+    files::write(
+        &engine.layout,
+        &Contents {
+            container,
+            hostname: &container.config.hostname,
+            addresses: &attached.addresses,
+            gateway,
+            dns: engine.network.dns_defaults(),
+        },
+        &modes.network,
+    )?;
+    Ok(Connected { netns: attached.netns, settings: attached.settings, shm })
+}
+
+/// A tmpfs on the host: the one thing that must be visible there, since others bind it.
+fn share_memory(engine: &Inner, container: &Container) -> Result<PathBuf> {
+    let path = engine.layout.shm(&container.id);
+    let failed = |error: std::io::Error| Error::because(format!("share memory at {}", path.display()), error);
+    forget_shm(engine, &container.id);
+    DirBuilder::new().mode(0o700).recursive(true).create(&path).map_err(failed)?;
+    let size = super::shm_size(engine, container).to_string();
+    let mount = FsContext::open("tmpfs")
+        .and_then(|context| {
+            context.set("size", &size)?;
+            context.set("mode", "1777")?;
+            context.create()?;
+            context.mount(Attr(Attr::NOSUID.0 | Attr::NODEV.0 | Attr::NOEXEC.0))
+        })
+        .map_err(|errno| failed(errno.into()))?;
+    let target = File::open(&path).map_err(failed)?;
+    sys::mount::attach(mount.as_fd(), target.as_fd()).map_err(|errno| failed(errno.into()))?;
+    Ok(path)
+}
+
+/// Takes a container's shared memory away; none is fine.
+pub(crate) fn forget_shm(engine: &Inner, id: &str) {
+    let path = engine.layout.shm(id);
+    if path.exists() {
+        // not mounted is as good
+        let _ = sys::mount::detach(&path);
+        let _ = std::fs::remove_dir(&path);
+    }
+}

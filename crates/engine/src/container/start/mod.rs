@@ -1,0 +1,186 @@
+//! A start is one pipeline: the shim comes up, while one thread makes the network and another the root; then one
+//! create-and-start. Whatever fails, everything is undone.
+
+mod connect;
+mod prepare;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use oci_spec::runtime::Spec;
+use shim::protocol::{CgroupDriver, CgroupRequest, CreateRequest, LogRequest, RuntimeRequest};
+
+use super::mode::{self, IpcMode};
+use super::spec::{self, Inputs, Joins, Modes};
+use super::task::blocking;
+use crate::config::BUILT_IN_RUNTIME;
+use crate::container::{Container, NetworkSettings};
+use crate::engine::Inner;
+use crate::error::{Error, Result};
+use crate::shim::{CreateFds, ShimHandle};
+
+pub(crate) use connect::forget_shm;
+pub(crate) use prepare::exec_identity;
+
+/// A start that failed.
+pub(crate) struct Failed {
+    /// Docker's exit code for it.
+    pub(crate) code: i32,
+    pub(crate) error: Error,
+}
+
+/// A start that worked.
+pub(crate) struct Started {
+    pub(crate) pid: u32,
+    pub(crate) at: Timestamp,
+    pub(crate) network: NetworkSettings,
+}
+
+/// The modes of a container.
+///
+/// # Errors
+/// A mode is no mode.
+pub(crate) fn modes(engine: &Inner, container: &Container) -> Result<Modes> {
+    let (host, config) = (&container.host, &engine.config);
+    Ok(Modes {
+        network: mode::NetworkMode::parse(&host.network_mode)?,
+        pid: mode::parse_pid(&host.pid_mode)?,
+        ipc: mode::parse_ipc(&host.ipc_mode, &config.default_ipc_mode)?,
+        uts: mode::parse_host_only("UTS", &host.uts_mode)?,
+        cgroup: mode::parse_cgroupns(&host.cgroupns_mode, &config.default_cgroupns_mode, engine.host.cgroup_v2)?,
+    })
+}
+
+/// Starts a container in its shim.
+///
+/// # Errors
+/// Any step's; nothing of it stays but the shim, which is the caller's.
+pub(crate) async fn run(engine: &Arc<Inner>, container: &Container, shim: &ShimHandle) -> Result<Started, Failed> {
+    let modes = modes(engine, container)?;
+    let joins = connect::joins(engine, container, &modes)?;
+    let connecting = {
+        let (engine, container, modes) = (Arc::clone(engine), container.clone(), modes.clone());
+        blocking(move || connect::connect(&engine, &container, &modes))
+    };
+    let preparing = {
+        let (engine, container) = (Arc::clone(engine), container.clone());
+        blocking(move || prepare::prepare(&engine, &container))
+    };
+    let (connected, prepared) = tokio::join!(connecting, preparing);
+    let result = match (connected, prepared) {
+        (Ok(connected), Ok(prepared)) => {
+            create(engine, container, shim, (modes.clone(), joins), connected, prepared).await
+        }
+        (Err(error), _) | (_, Err(error)) => Err(error.into()),
+    };
+    if result.is_err() {
+        let (engine, id) = (Arc::clone(engine), container.id.clone());
+        let undone = blocking(move || crate::network::detach(&engine, &id)).await;
+        if let Err(error) = undone {
+            tracing::warn!(container = %container.id, %error, "the network of a failed start was not given back");
+        }
+    }
+    result
+}
+
+async fn create(
+    engine: &Arc<Inner>,
+    container: &Container,
+    shim: &ShimHandle,
+    (modes, joins): (Modes, Joins),
+    connected: connect::Connected,
+    prepared: prepare::Prepared,
+) -> Result<Started, Failed> {
+    let joins = Joins { shm: joins.shm.or(connected.shm), ..joins };
+    let spec = specification(engine, container, &modes, &joins, &prepared)?;
+    let request = request(engine, container, spec)?;
+    let fds = CreateFds { rootfs: Some(prepared.rootfs), netns: connected.netns };
+    let (created, started) = shim.run(request, fds).await?;
+    Ok(Started {
+        pid: u32::try_from(created.pid).unwrap_or_default(),
+        at: started.at,
+        network: connected.settings,
+    })
+}
+
+fn specification(
+    engine: &Inner,
+    container: &Container,
+    modes: &Modes,
+    joins: &Joins,
+    prepared: &prepare::Prepared,
+) -> Result<Spec> {
+    let host = &container.host;
+    let security = engine.security(host)?;
+    let capabilities = spec::capabilities(host.privileged, &host.cap_add, &host.cap_drop)?;
+    let init = host.init.unwrap_or(engine.config.init);
+    let init_program = if init { Some(engine.init_program()?) } else { None };
+    spec::build(&Inputs {
+        container,
+        modes,
+        user: &prepared.user,
+        joins,
+        devices: &prepared.devices,
+        block_devices: &prepared.block_devices,
+        files: &prepared.files,
+        default_ulimits: &engine.config.default_ulimits,
+        cgroup: &engine.cgroup_path(container),
+        cgroup_v2: engine.host.cgroup_v2,
+        seccomp: super::security::filter(&security.seccomp, &capabilities)?,
+        security: &security,
+        shm_size: shm_size(engine, container),
+        hostname: &container.config.hostname,
+        init: init_program.as_deref(),
+    })
+}
+
+/// Bytes of `/dev/shm`.
+pub(crate) fn shm_size(engine: &Inner, container: &Container) -> i64 {
+    const DEFAULT: i64 = 64 << 20;
+    [container.host.shm_size, engine.config.default_shm_size].into_iter().find(|size| *size > 0).unwrap_or(DEFAULT)
+}
+
+fn request(engine: &Inner, container: &Container, spec: Spec) -> Result<CreateRequest> {
+    let config = &container.config;
+    let [rows, columns] = container.host.console_size.map(|size| u16::try_from(size).unwrap_or(u16::MAX));
+    Ok(CreateRequest {
+        id: container.id.clone(),
+        spec,
+        rootfs_fd: true,
+        netns_fd: false,
+        open_stdin: config.open_stdin,
+        stdin_once: config.stdin_once,
+        log: log(engine, container)?,
+        cgroup: Some(CgroupRequest { path: engine.cgroup_path(container).into(), driver: driver(engine) }),
+        runtime: runtime(engine, container)?,
+        data_dir: engine.layout.container(&container.id),
+        seccomp: None,
+        console_size: (config.tty && (rows, columns) != (0, 0)).then_some((rows, columns)),
+    })
+}
+
+fn driver(engine: &Inner) -> CgroupDriver {
+    match engine.config.cgroup_driver {
+        crate::config::CgroupDriver::Cgroupfs => CgroupDriver::Cgroupfs,
+        crate::config::CgroupDriver::Systemd => CgroupDriver::Systemd,
+    }
+}
+
+fn log(engine: &Inner, container: &Container) -> Result<LogRequest> {
+    super::logging::request(&container.host.log_config, container, engine.layout.log(&container.id))
+}
+
+fn runtime(engine: &Inner, container: &Container) -> Result<RuntimeRequest> {
+    let name = &container.host.runtime;
+    let runtime = engine.runtime(name)?;
+    if runtime.path.is_empty() {
+        return Ok(RuntimeRequest::BuiltIn);
+    }
+    let root = engine.layout.runtimes().join(if name.is_empty() { BUILT_IN_RUNTIME } else { name });
+    Ok(RuntimeRequest::Outside { path: runtime.path.into(), args: runtime.args, root })
+}
+
+/// Whether `/dev/shm` of this container may be joined by others.
+pub(crate) fn shares_memory(mode: &IpcMode) -> bool {
+    *mode == IpcMode::Shareable
+}

@@ -1,0 +1,63 @@
+//! The root's half of a start: mount it, ask it who the user is, collect what is bound into it.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use super::super::spec::{FileMount, HostDevice, Identity};
+use super::super::{files, host, rootfs};
+use crate::container::Container;
+use crate::engine::Inner;
+use crate::error::{Error, Result};
+
+/// What a start needs of the root.
+pub(crate) struct Prepared {
+    pub(crate) rootfs: OwnedFd,
+    pub(crate) user: Identity,
+    pub(crate) files: Vec<FileMount>,
+    pub(crate) devices: Vec<HostDevice>,
+    pub(crate) block_devices: BTreeMap<String, (i64, i64)>,
+}
+
+/// Mounts the root and asks it. Blocks.
+///
+/// # Errors
+/// The mount fails; the user is unknown; a device or bind source is missing.
+pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<Prepared> {
+    let (config, resources) = (&container.config, &container.host.resources);
+    super::super::record::forget_exit(&engine.layout, &container.id);
+    let mount = engine
+        .store
+        .snapshot(&container.id)
+        .and_then(|snapshot| snapshot.mount())
+        .map_err(|error| Error::because("mount the root file system", error))?;
+    let root = rootfs::root_of(&mount)?;
+    let user = rootfs::identity(&root, &config.user, &container.host.group_add)?;
+    rootfs::working_directory(&root, &config.working_dir)?;
+    drop(root);
+    let mut binds = crate::volume::binds(engine, container)?;
+    let own = files::mounts(
+        container.hostname_path.clone(),
+        container.hosts_path.clone(),
+        container.resolv_conf_path.clone(),
+        false,
+    );
+    let covered = |file: &FileMount| binds.iter().any(|bind: &FileMount| bind.destination == file.destination);
+    let own: Vec<_> = own.into_iter().filter(|file| !covered(file)).collect();
+    binds.extend(own);
+    Ok(Prepared {
+        rootfs: mount,
+        user,
+        files: binds,
+        devices: host::devices(&resources.devices, container.host.privileged)?,
+        block_devices: host::block_devices(resources)?,
+    })
+}
+
+/// Who an exec session's process is, asked of the running container's root. Blocks.
+///
+/// # Errors
+/// The user is unknown, or the container has ended.
+pub(crate) fn exec_identity(pid: u32, user: &str, groups: &[String]) -> Result<Identity> {
+    let root = rootfs::root_of_process(pid)?;
+    rootfs::identity(&root, user, groups)
+}

@@ -1,0 +1,182 @@
+//! Requests of verbs.
+
+use super::super::record::Durability;
+use super::super::verb::{Update, WaitCondition, WaitResult};
+use super::{Reply, Request, Task};
+use crate::container::{State, Status};
+use crate::error::{Error, Result};
+use crate::shim::{ShimError, ShimHandle};
+
+/// SIGKILL, signal(7).
+const SIGKILL: i32 = 9;
+
+impl Task {
+    pub(super) async fn on_request(&mut self, request: Request) {
+        match request {
+            Request::Start(reply) => {
+                let result = self.start_by_hand().await;
+                send(reply, result);
+            }
+            Request::Signal { signal, stop, reply } => {
+                let result = self.signal(signal, stop).await;
+                send(reply, result);
+            }
+            Request::Pause(reply) => send(reply, self.pause().await),
+            Request::Unpause(reply) => send(reply, self.unpause().await),
+            Request::Wait { condition, waiter, reply } => {
+                self.wait(condition, waiter);
+                send(reply, Ok(()));
+            }
+            Request::Remove { options, reply } => self.on_remove(options, reply).await,
+            Request::Rename { name, reply } => send(reply, self.rename(name).await),
+            Request::Update { update, reply } => send(reply, self.update(*update).await),
+            Request::Shim(reply) => {
+                let result = self.shim_for_attach();
+                send(reply, result);
+            }
+            Request::Probed { generation, probe } => self.on_probe(generation, probe).await,
+        }
+    }
+
+    fn wait(&mut self, condition: WaitCondition, waiter: tokio::sync::oneshot::Sender<WaitResult>) {
+        if condition == WaitCondition::NotRunning && !self.container.state.is_running() {
+            // whoever waited may have gone
+            let _ = waiter.send(self.result());
+            return;
+        }
+        self.waiters.push((condition, waiter));
+    }
+
+    fn running_shim(&self) -> Result<ShimHandle> {
+        match (&self.shim, self.container.state.running()) {
+            (Some(shim), Some(_)) => Ok(shim.clone()),
+            _ => Err(Error::not_running(&self.container.id)),
+        }
+    }
+
+    async fn signal(&mut self, signal: i32, stop: bool) -> Result<()> {
+        if stop && !self.container.stopped_by_hand {
+            self.container.stopped_by_hand = true;
+            self.publish();
+        }
+        if stop && let State::Restarting(exit) = &self.container.state {
+            self.container.state = State::Exited(exit.clone());
+            self.restart_at = None;
+            self.commit_fact(Durability::Disk).await;
+            self.answer(|what| what == WaitCondition::NotRunning);
+            return Ok(());
+        }
+        let shim = self.running_shim()?;
+        match shim.kill(signal, false).await {
+            Ok(()) | Err(ShimError::Gone) => {}
+            Err(error) => {
+                return Err(shim_error(format!("Cannot kill container: {}", self.container.id), error));
+            }
+        }
+        self.tell("kill", &[("signal", signal.to_string())]);
+        // a frozen process takes its signal only when it thaws
+        if self.container.state.is_paused() && (stop || signal == SIGKILL) {
+            self.unpause().await?;
+        }
+        Ok(())
+    }
+
+    async fn pause(&mut self) -> Result<()> {
+        let id = self.container.id.clone();
+        match self.container.state.status() {
+            Status::Paused => return Err(Error::conflict(format!("container {id} is already paused"))),
+            Status::Restarting => {
+                return Err(Error::conflict(format!(
+                    "Container {id} is restarting, wait until the container is running"
+                )));
+            }
+            _ => {}
+        }
+        let shim = self.running_shim()?;
+        shim.pause().await.map_err(|error| shim_error(format!("cannot pause container {id}"), error))?;
+        if let State::Running(run) = &self.container.state {
+            self.container.state = State::Paused(run.clone());
+        }
+        self.commit_fact(Durability::Memory).await;
+        self.tell("pause", &[]);
+        Ok(())
+    }
+
+    pub(super) async fn unpause(&mut self) -> Result<()> {
+        let id = self.container.id.clone();
+        if !self.container.state.is_paused() {
+            return Err(Error::conflict(format!("Container {id} is not paused")));
+        }
+        let shim = self.running_shim()?;
+        shim.resume().await.map_err(|error| shim_error(format!("cannot resume container {id}"), error))?;
+        if let State::Paused(run) = &self.container.state {
+            self.container.state = State::Running(run.clone());
+        }
+        self.commit_fact(Durability::Memory).await;
+        self.tell("unpause", &[]);
+        Ok(())
+    }
+
+    async fn rename(&mut self, name: String) -> Result<()> {
+        let old = std::mem::replace(&mut self.container.name, name.clone());
+        if let Err(error) = self.commit(Durability::Disk).await {
+            self.container.name = old;
+            return Err(error);
+        }
+        self.engine.containers.release(&old, &self.container.id);
+        self.tell("rename", &[("oldName", format!("/{old}"))]);
+        Ok(())
+    }
+
+    async fn update(&mut self, update: Update) -> Result<Vec<String>> {
+        let id = self.container.short_id().to_owned();
+        if matches!(self.container.state.status(), Status::Removing | Status::Dead) {
+            return Err(Error::conflict(format!(
+                "Cannot update container {id}: Container is marked for removal and cannot be \"update\"."
+            )));
+        }
+        let mut host = (*self.container.host).clone();
+        let warnings = super::super::change::apply(&mut host, update, &self.engine.host)?;
+        if self.container.state.running().is_some() {
+            let limits = self.engine.limits(&host.resources)?;
+            let shim = self.running_shim()?;
+            let what = || format!("Cannot update container {id}");
+            shim.update(limits).await.map_err(|error| shim_error(what(), error))?;
+        }
+        self.container.host = std::sync::Arc::new(host);
+        self.commit(Durability::Disk).await?;
+        self.tell("update", &[]);
+        Ok(warnings)
+    }
+
+    fn shim_for_attach(&mut self) -> Result<ShimHandle> {
+        match self.container.state.status() {
+            Status::Removing | Status::Dead => {
+                return Err(Error::conflict(format!("container {} is marked for removal", self.container.id)));
+            }
+            _ => {}
+        }
+        self.ensure_shim().map_err(|failed| failed.error)
+    }
+}
+
+/// Answers; whoever asked may have gone.
+pub(super) fn send<T>(reply: Reply<T>, result: Result<T>) {
+    let _ = reply.send(result);
+}
+
+/// A shim's refusal as the engine's error.
+pub(crate) fn shim_error(what: String, error: ShimError) -> Error {
+    use shim::protocol::ErrorKind;
+    let sentence = format!("{what}: {error}");
+    match &error {
+        ShimError::Refused(reply) => match reply.kind {
+            ErrorKind::InvalidState => Error::conflict(sentence),
+            ErrorKind::NoSuchExec => Error::not_found(sentence),
+            ErrorKind::NotFound | ErrorKind::NotExecutable | ErrorKind::Invalid => Error::bad_parameter(sentence),
+            ErrorKind::Unsupported => Error::not_implemented(sentence),
+            ErrorKind::Failed => Error::system(sentence),
+        },
+        _ => Error::system(sentence),
+    }
+}

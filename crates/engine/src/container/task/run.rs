@@ -1,0 +1,149 @@
+//! Starting: by hand, by the restart policy, at the daemon's start.
+
+use jiff::Timestamp;
+use shim::protocol::ErrorReply;
+
+use super::super::record::Durability;
+use super::super::start;
+use super::Task;
+use crate::container::{Failure, Running, State, Status};
+use crate::error::{Error, Kind, Result};
+use crate::shim::{ShimError, ShimHandle, SpawnOptions};
+
+impl Task {
+    pub(super) async fn start_by_hand(&mut self) -> Result<()> {
+        match self.container.state.status() {
+            Status::Running => return Err(Error::not_modified("container is already running")),
+            Status::Paused => {
+                return Err(Error::conflict("cannot start a paused container, try unpause instead"));
+            }
+            Status::Removing | Status::Dead => {
+                return Err(Error::conflict("container is marked for removal and cannot be started"));
+            }
+            Status::Created | Status::Exited | Status::Restarting => {}
+        }
+        self.restart_at = None;
+        self.back_off.reset();
+        self.container.restart_count = 0;
+        self.container.stopped_by_hand = false;
+        let result = self.start().await;
+        if result.is_err() && self.container.host.auto_remove {
+            self.remove_now(super::RemoveOptions { volumes: true, ..Default::default() }).await?;
+        }
+        result
+    }
+
+    /// Starts it, or leaves everything undone and the failure in the state.
+    pub(super) async fn start(&mut self) -> Result<()> {
+        self.oom = false;
+        let shim = match self.ensure_shim() {
+            Ok(shim) => shim,
+            Err(error) => return self.failed(error).await,
+        };
+        match start::run(&self.engine, &self.container, &shim).await {
+            Ok(started) => {
+                self.container.state =
+                    State::Running(Running { pid: started.pid, started_at: started.at });
+                self.container.network = started.network;
+                self.container.health = super::health::initial(&self.container.config);
+                self.commit_fact(Durability::Memory).await;
+                self.tell("start", &[]);
+                self.start_probing();
+                Ok(())
+            }
+            Err(error) => {
+                self.drop_shim().await;
+                self.failed(error).await
+            }
+        }
+    }
+
+    /// Records a failed start.
+    async fn failed(&mut self, error: start::Failed) -> Result<()> {
+        let failure = Failure { code: error.code, error: error.error.to_string() };
+        self.container.state = match &self.container.state {
+            State::Created { .. } => State::Created { failure: Some(failure) },
+            other => {
+                let mut exit = other.exited().cloned().unwrap_or_default();
+                exit.code = failure.code;
+                exit.error = failure.error;
+                exit.finished_at = exit.finished_at.or_else(|| Some(Timestamp::now()));
+                State::Exited(exit)
+            }
+        };
+        self.commit_fact(Durability::Memory).await;
+        self.tell("die", &[("exitCode", error.code.to_string())]);
+        self.answer(|what| what != super::WaitCondition::Removed);
+        Err(error.error)
+    }
+
+    /// The shim, made now if there is none.
+    pub(super) fn ensure_shim(&mut self) -> Result<ShimHandle, start::Failed> {
+        if let Some(shim) = &self.shim {
+            return Ok(shim.clone());
+        }
+        let options = SpawnOptions {
+            program: &self.engine.config.shim,
+            id: &self.container.id,
+            state_dir: &self.engine.layout.shim(&self.container.id),
+        };
+        let (shim, events) = ShimHandle::spawn(&options).map_err(|error| start::Failed {
+            code: 128,
+            error: Error::because("failed to start shim", error),
+        })?;
+        self.shim = Some(shim.clone());
+        self.events = Some(events);
+        self.entry.set_shim(Some(shim.clone()));
+        Ok(shim)
+    }
+
+    /// Ends a shim whose container does not run (any more).
+    pub(super) async fn drop_shim(&mut self) {
+        self.entry.set_shim(None);
+        self.events = None;
+        if let Some(shim) = self.shim.take() {
+            if let Err(error) = shim.shutdown().await {
+                tracing::warn!(container = %self.container.id, %error, "the shim did not end");
+            }
+            remove_shim_directory(&self.engine.layout.shim(&self.container.id));
+        }
+    }
+
+    pub(super) async fn on_restart(&mut self) {
+        self.restart_at = None;
+        self.container.restart_count += 1;
+        // the failure is in the state, which is all that a policy can tell
+        if self.start().await.is_err() {
+            let delay = self.back_off.next();
+            self.consider_restart(delay).await;
+        }
+    }
+}
+
+/// What a shim leaves when it is gone.
+pub(crate) fn remove_shim_directory(path: &std::path::Path) {
+    if let Err(error) = std::fs::remove_dir_all(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "the shim's directory could not be removed");
+    }
+}
+
+impl From<ShimError> for start::Failed {
+    /// Docker's sentence and exit code for a start that the runtime refused.
+    fn from(error: ShimError) -> Self {
+        let code = match &error {
+            ShimError::Refused(reply) => ErrorReply::exit_code(reply),
+            _ => 128,
+        };
+        let sentence = format!("failed to create task for container: OCI runtime create failed: {error}");
+        let kind = if code == 128 { Kind::System } else { Kind::BadParameter };
+        Self { code, error: Error::system(sentence).of_kind(kind).with_source(error) }
+    }
+}
+
+impl From<Error> for start::Failed {
+    fn from(error: Error) -> Self {
+        Self { code: 128, error }
+    }
+}

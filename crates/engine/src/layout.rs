@@ -1,0 +1,117 @@
+//! Every path of the engine's own, drawn once. (`store`, `network` and `shim` draw theirs.)
+//!
+//! ```text
+//! <data>/engine-id                       this data root's own id
+//! <data>/containers/<id>/container.json  the record
+//! <data>/containers/<id>/exit.json       written by the shim
+//! <data>/containers/<id>/<id>-json.log   written by the shim
+//! <data>/containers/<id>/{hostname,hosts,resolv.conf}
+//! <data>/volumes/<name>/_data            a volume's files
+//! <data>/volumes/<name>/volume.json      its record
+//! <data>/store, <data>/network           of those crates
+//! <exec>/shim/<id>/                      a shim's socket
+//! <exec>/shm/<id>/                       /dev/shm that may be shared
+//! ```
+
+use std::path::{Path, PathBuf};
+
+/// The engine's tree.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    data: PathBuf,
+    exec: PathBuf,
+}
+
+/// The record's name in a container's directory.
+pub(crate) const RECORD: &str = "container.json";
+/// The exit record's name in a container's directory.
+pub(crate) const EXIT: &str = "exit.json";
+/// A volume's record.
+pub(crate) const VOLUME_RECORD: &str = "volume.json";
+
+impl Layout {
+    pub(crate) fn new(data: &Path, exec: &Path) -> Self {
+        Self { data: data.to_owned(), exec: exec.to_owned() }
+    }
+
+    pub(crate) fn engine_id(&self) -> PathBuf {
+        self.data.join("engine-id")
+    }
+
+    pub(crate) fn containers(&self) -> PathBuf {
+        self.data.join("containers")
+    }
+
+    pub(crate) fn container(&self, id: &str) -> PathBuf {
+        self.containers().join(id)
+    }
+
+    pub(crate) fn log(&self, id: &str) -> PathBuf {
+        self.container(id).join(format!("{id}-json.log"))
+    }
+
+    pub(crate) fn hostname(&self, id: &str) -> PathBuf {
+        self.container(id).join("hostname")
+    }
+
+    pub(crate) fn hosts(&self, id: &str) -> PathBuf {
+        self.container(id).join("hosts")
+    }
+
+    pub(crate) fn resolv_conf(&self, id: &str) -> PathBuf {
+        self.container(id).join("resolv.conf")
+    }
+
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.data.join("volumes")
+    }
+
+    pub(crate) fn volume(&self, name: &str) -> PathBuf {
+        self.volumes().join(name)
+    }
+
+    pub(crate) fn volume_data(&self, name: &str) -> PathBuf {
+        self.volume(name).join("_data")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.data.join("store")
+    }
+
+    pub(crate) fn network(&self) -> PathBuf {
+        self.data.join("network")
+    }
+
+    pub(crate) fn shims(&self) -> PathBuf {
+        self.exec.join("shim")
+    }
+
+    pub(crate) fn shim(&self, id: &str) -> PathBuf {
+        self.shims().join(id)
+    }
+
+    pub(crate) fn runtimes(&self) -> PathBuf {
+        self.exec.join("runtime")
+    }
+
+    pub(crate) fn shms(&self) -> PathBuf {
+        self.exec.join("shm")
+    }
+
+    pub(crate) fn shm(&self, id: &str) -> PathBuf {
+        self.shms().join(id)
+    }
+
+    /// Directories that exist as long as the engine runs, all 0700.
+    pub(crate) fn roots(&self) -> [PathBuf; 7] {
+        [
+            self.data.clone(),
+            self.exec.clone(),
+            self.containers(),
+            self.volumes(),
+            self.shims(),
+            self.shms(),
+            self.runtimes(),
+        ]
+    }
+}
