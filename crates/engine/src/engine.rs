@@ -1,10 +1,22 @@
 //! The engine itself: one cheap handle for all verbs.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::Config;
-use crate::error::Result;
+use store::{DriverChoice, ImageSummary};
+use tokio::sync::watch;
+
+use crate::config::{BUILT_IN_RUNTIME, CgroupDriver, Config, Runtime};
+use crate::container::mode::NetworkMode;
+use crate::container::registry::Registry;
+use crate::container::security::{Options, Seccomp};
+use crate::container::task::blocking;
+use crate::container::{Container, Execs, Host, HostConfig, Resources};
+use crate::error::{Error, Result};
 use crate::events::Bus;
+use crate::layout::Layout;
 
 /// A handle to the engine; clones share it.
 #[derive(Clone)]
@@ -13,7 +25,16 @@ pub struct Engine(pub(crate) Arc<Inner>);
 /// What all verbs share.
 pub(crate) struct Inner {
     pub(crate) config: Config,
+    pub(crate) layout: Layout,
+    pub(crate) id: String,
+    pub(crate) host: Host,
+    pub(crate) store: store::Store,
+    pub(crate) network: ::network::Network,
     pub(crate) events: Bus,
+    pub(crate) containers: Registry,
+    pub(crate) execs: Execs,
+    seccomp: Seccomp,
+    pub(crate) closing: watch::Sender<bool>,
 }
 
 impl Engine {
@@ -22,12 +43,171 @@ impl Engine {
     /// # Errors
     /// The roots can't be used, or another engine uses them.
     pub async fn open(config: Config) -> Result<Self> {
-        Ok(Self(Arc::new(Inner { config, events: Bus::default() })))
+        let inner = Arc::new(blocking(move || Inner::open(config)).await?);
+        crate::recovery::recover(&inner).await?;
+        Ok(Self(inner))
+    }
+
+    /// Lets go of everything; containers run on in their shims.
+    pub async fn close(&self) {
+        self.0.closing.send_replace(true);
+        self.0.containers.clear();
     }
 
     /// The settings it was opened with.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+}
+
+impl Inner {
+    fn open(config: Config) -> Result<Self> {
+        let layout = Layout::new(&config.data_root, &config.exec_root);
+        for path in layout.roots() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(|error| Error::because(format!("create directory {}", path.display()), error))?;
+        }
+        let driver = match config.storage_driver.as_str() {
+            "" => DriverChoice::Auto,
+            "overlay" | "overlay2" | "overlayfs" => DriverChoice::Overlay,
+            "vfs" => DriverChoice::Vfs,
+            other => {
+                return Err(Error::bad_parameter(format!("driver not supported: {other}")));
+            }
+        };
+        let store = store::Store::open(&layout.store(), driver)
+            .map_err(|error| Error::because("open the image store", error))?;
+        let network = ::network::Network::open(crate::network::open_config(&config, layout.network())?)
+            .map_err(|error| Error::because("open the network", error))?;
+        Ok(Self {
+            id: engine_id(&layout)?,
+            host: crate::container::facts(),
+            seccomp: seccomp(&config)?,
+            store,
+            network,
+            events: Bus::default(),
+            containers: Registry::default(),
+            execs: Execs::default(),
+            closing: watch::Sender::new(false),
+            layout,
+            config,
+        })
+    }
+
+    /// Path of a container's cgroup beneath the hierarchies' mounts; `slice:prefix:name` for systemd.
+    pub(crate) fn cgroup_path(&self, container: &Container) -> String {
+        let asked = &container.host.resources.cgroup_parent;
+        let parent = if asked.is_empty() { self.config.cgroup_parent() } else { asked.clone() };
+        match self.config.cgroup_driver {
+            CgroupDriver::Cgroupfs => format!("/{}/{}", parent.trim_matches('/'), container.id),
+            CgroupDriver::Systemd => {
+                let slice = if parent.ends_with(".slice") { parent.trim_matches('/').to_owned() } else { "system.slice".to_owned() };
+                let prefix = if self.config.tag.is_empty() { "berth".to_owned() } else { format!("berth-{}", self.config.tag) };
+                format!("{slice}:{prefix}:{}", container.id)
+            }
+        }
+    }
+
+    /// A container's security options.
+    ///
+    /// # Errors
+    /// One of them is wrong.
+    pub(crate) fn security(&self, host: &HostConfig) -> Result<Options> {
+        Options::parse(host, self.config.no_new_privileges, &self.seccomp)
+    }
+
+    /// A runtime by name; empty = the default.
+    ///
+    /// # Errors
+    /// No such runtime.
+    pub(crate) fn runtime(&self, name: &str) -> Result<Runtime> {
+        let name = if name.is_empty() { &self.config.default_runtime } else { name };
+        if let Some(runtime) = self.config.runtimes.get(name) {
+            return Ok(runtime.clone());
+        }
+        match name {
+            BUILT_IN_RUNTIME | "runc" | "io.containerd.runc.v2" => Ok(Runtime::default()),
+            _ => Err(Error::bad_parameter(format!("unknown or invalid runtime name: {name}"))),
+        }
+    }
+
+    /// The init that `--init` puts inside.
+    ///
+    /// # Errors
+    /// There is none on this machine.
+    pub(crate) fn init_program(&self) -> Result<PathBuf> {
+        let beside = self.config.shim.with_file_name("berth-init");
+        let candidates = self.config.init_path.clone().into_iter().chain([beside, "/usr/libexec/docker/docker-init".into(), "/usr/bin/docker-init".into(), "/usr/bin/tini-static".into()]);
+        candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+            Error::bad_parameter("--init needs an init program: none was found (set init-path in daemon.json)")
+        })
+    }
+
+    /// An image by what a person calls it.
+    ///
+    /// # Errors
+    /// Docker's `No such image: name:tag`.
+    pub(crate) fn find_image(&self, name: &str) -> Result<ImageSummary> {
+        if name.is_empty() {
+            return Err(Error::bad_parameter("config cannot be empty in order to create a container"));
+        }
+        let id = self.store.resolve(name).map_err(|error| crate::image::named(name, error))?;
+        Ok(self.store.image(&id)?)
+    }
+
+    /// Whether a network exists.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(crate) fn knows(&self, mode: &NetworkMode) -> Result<()> {
+        match mode {
+            NetworkMode::Custom(name) => Err(Error::not_found(format!("network {name} not found"))),
+            NetworkMode::Container(name) => self.containers.find(name).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Limits for a running container.
+    ///
+    /// # Errors
+    /// A device is missing.
+    pub(crate) fn limits(&self, resources: &Resources) -> Result<oci_spec::runtime::LinuxResources> {
+        let devices = crate::container::host::block_devices(resources)?;
+        crate::container::limits(resources, &devices)
+    }
+}
+
+/// The stable id of this data root, made at the first opening.
+fn engine_id(layout: &Layout) -> Result<String> {
+    const MOST: usize = 128;
+    let path = layout.engine_id();
+    if let Ok(bytes) = sys::file::read_bounded(&path, MOST)
+        && let Ok(text) = String::from_utf8(bytes)
+        && text.trim().len() == 36
+    {
+        return Ok(text.trim().to_owned());
+    }
+    let random = crate::id::random()?;
+    let id = format!("{}-{}-{}-{}-{}", &random[..8], &random[8..12], &random[12..16], &random[16..20], &random[20..32]);
+    std::fs::write(&path, &id).map_err(|error| Error::because(format!("write {}", path.display()), error))?;
+    Ok(id)
+}
+
+/// The daemon's default filter.
+fn seccomp(config: &Config) -> Result<Seccomp> {
+    const MOST: usize = 4 << 20;
+    match config.seccomp_profile.as_str() {
+        "" | "builtin" => Ok(Seccomp::Default),
+        "unconfined" => Ok(Seccomp::Unconfined),
+        path => {
+            let bytes = sys::file::read_bounded(path, MOST)
+                .map_err(|error| Error::because(format!("opening seccomp profile ({path}) failed"), error))?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Ok(Seccomp::Profile(text))
+        }
     }
 }

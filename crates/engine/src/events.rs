@@ -2,7 +2,7 @@
 
 mod bus;
 
-pub(crate) use bus::Bus;
+pub(crate) use bus::{Bus, moment};
 
 use std::collections::BTreeMap;
 

@@ -12,6 +12,9 @@ pub mod system;
 pub mod volume;
 
 mod engine;
+mod id;
+mod layout;
+mod recovery;
 
 pub use config::Config;
 pub use engine::Engine;

@@ -3,7 +3,7 @@
 mod change;
 mod check;
 mod files;
-mod host;
+pub(crate) mod host;
 mod logging;
 pub(crate) mod merge;
 pub mod mode;
@@ -21,6 +21,8 @@ pub(crate) mod task;
 mod verb;
 
 pub(crate) use check::Host;
+pub(crate) use policy::starts_with_daemon as restarts_with_daemon;
+pub(crate) use ports::parse as parse_port;
 pub(crate) use host::facts;
 pub(crate) use logging::DRIVERS as LOG_DRIVERS;
 pub(crate) use spec::{FileMount, limits};

@@ -79,7 +79,7 @@ impl Bus {
 }
 
 /// Completes at `until`, or never.
-async fn moment(until: Option<Timestamp>) {
+pub(crate) async fn moment(until: Option<Timestamp>) {
     match until {
         Some(until) => {
             let left = until.duration_since(Timestamp::now());

@@ -1,8 +1,12 @@
 //! Images as Docker sees them, over crate `store`.
 
+mod archive;
+mod change;
+mod convert;
 mod model;
 mod verb;
 
+pub(crate) use convert::{named, parse_id};
 pub use model::*;
 
 /// Go's name of the host's architecture, as images and Docker's answers use it.

@@ -1,16 +1,54 @@
 //! What can be done with images.
 
-use super::{HistoryEntry, Image, ImageListOptions, ImportOptions, Progress, Removed};
+use std::sync::Arc;
+
+use store::{ImageSummary, ImageUse};
+
+use super::{HistoryEntry, Image, ImageListOptions, Removed, convert};
+use crate::container::task::blocking;
 use crate::error::{Error, Result};
-use crate::{Engine, Reader, Stream};
+use crate::filters::Filters;
+use crate::Engine;
+
+/// Filters that list knows.
+const FILTERS: [&str; 7] = ["before", "dangling", "label", "reference", "since", "until", "id"];
 
 impl Engine {
     /// Lists images, newest first.
     ///
     /// # Errors
     /// A filter is unknown or wrong.
-    pub async fn image_list(&self, _options: ImageListOptions) -> Result<Vec<Image>> {
-        Ok(Vec::new())
+    pub async fn image_list(&self, options: ImageListOptions) -> Result<Vec<Image>> {
+        let filters = &options.filters;
+        filters.only(&FILTERS)?;
+        let dangling = filters.flag("dangling")?;
+        let older = self.moment(filters, "before")?;
+        let newer = self.moment(filters, "since")?;
+        let containers = self.0.containers.all();
+        let driver = self.0.store.driver().name();
+        let wanted = |image: &ImageSummary| {
+            let unnamed = image.tags.is_empty() && image.digests.is_empty();
+            let labels = image.image.config().config.labels.clone().unwrap_or_default();
+            dangling.is_none_or(|dangling| dangling == image.tags.is_empty())
+                && (options.all || dangling.is_some() || !unnamed || image.image.config().parent.is_none())
+                && older.is_none_or(|moment| image.created < moment)
+                && newer.is_none_or(|moment| image.created > moment)
+                && filters.labels("label", &labels)
+                && filters.any("reference", |pattern| names(image).iter().any(|name| matches(pattern, name)))
+        };
+        let images = self.0.store.images();
+        let listed = images.iter().filter(|image| wanted(image)).map(|summary| {
+            let mut image = convert::image(summary, driver);
+            image.containers = containers.iter().filter(|entry| entry.snapshot().image_id == image.id).count();
+            image
+        });
+        Ok(listed.collect())
+    }
+
+    /// When the image of a `before` or `since` filter was made, seconds.
+    fn moment(&self, filters: &Filters, name: &str) -> Result<Option<i64>> {
+        let Some(value) = filters.get(name).next() else { return Ok(None) };
+        Ok(Some(self.0.find_image(value)?.created))
     }
 
     /// An image by reference, id or unambiguous id prefix.
@@ -18,7 +56,8 @@ impl Engine {
     /// # Errors
     /// No such image; the prefix fits several.
     pub async fn image_inspect(&self, name: &str) -> Result<Image> {
-        Err(Error::no_such_image(name))
+        let summary = self.0.find_image(name)?;
+        Ok(convert::image(&summary, self.0.store.driver().name()))
     }
 
     /// An image's steps, newest first.
@@ -26,46 +65,97 @@ impl Engine {
     /// # Errors
     /// No such image.
     pub async fn image_history(&self, name: &str) -> Result<Vec<HistoryEntry>> {
-        Err(Error::no_such_image(name))
+        let id = self.0.find_image(name)?.id;
+        Ok(self.0.store.history(&id)?.into_iter().map(convert::history).collect())
     }
 
     /// Puts another tag on an image.
     ///
     /// # Errors
     /// No such image; the reference is malformed.
-    pub async fn image_tag(&self, name: &str, _repository: &str, _tag: &str) -> Result<()> {
-        Err(Error::no_such_image(name))
+    pub async fn image_tag(&self, name: &str, repository: &str, tag: &str) -> Result<()> {
+        let wrong = |error: oci::ReferenceError| Error::bad_parameter(error.to_string());
+        let reference = oci::Reference::parse(repository).map_err(wrong)?;
+        if reference.digest().is_some() {
+            return Err(Error::bad_parameter("refusing to create a tag with a digest reference"));
+        }
+        let reference =
+            if tag.is_empty() { reference.with_default_tag() } else { reference.with_tag(tag).map_err(wrong)? };
+        let id = self.0.find_image(name)?.id;
+        let (engine, target) = (Arc::clone(&self.0), reference.clone());
+        let id = blocking(move || {
+            engine.store.tag(&id, &target)?;
+            Ok(id)
+        })
+        .await?;
+        self.image_event("tag", id.as_str(), &reference.familiar());
+        Ok(())
     }
 
     /// Removes a tag, and the image with its last one.
     ///
     /// # Errors
     /// No such image; a container uses it; several tags and `force` is off.
-    pub async fn image_remove(&self, name: &str, _force: bool, _no_prune: bool) -> Result<Vec<Removed>> {
-        Err(Error::no_such_image(name))
+    pub async fn image_remove(&self, name: &str, force: bool, no_prune: bool) -> Result<Vec<Removed>> {
+        let id = self.0.find_image(name)?.id;
+        let (engine, name) = (Arc::clone(&self.0), name.to_owned());
+        let removed = blocking(move || {
+            let uses = |image: &oci::Digest| uses(&engine, image);
+            let options = store::RemoveOptions { force, prune: !no_prune };
+            Ok(engine.store.remove(&name, options, &uses)?)
+        })
+        .await?;
+        let removed: Vec<_> = removed.into_iter().map(convert::removed).collect();
+        for one in &removed {
+            match one {
+                Removed::Untagged(_) => self.image_event("untag", id.as_str(), id.as_str()),
+                Removed::Deleted(gone) if gone == id.as_str() => self.image_event("delete", gone, gone),
+                Removed::Deleted(_) => {}
+            }
+        }
+        Ok(removed)
     }
+}
 
-    /// Loads an archive of images (`docker save` or OCI layout, compressed or not).
-    ///
-    /// # Errors
-    /// In the stream: the archive is malformed, truncated, or lies about a digest.
-    pub async fn image_load(&self, _archive: Reader, _quiet: bool) -> Result<Stream<Progress>> {
-        Err(Error::unavailable("load"))
+/// Containers that stand on an image.
+fn uses(engine: &crate::engine::Inner, image: &oci::Digest) -> Vec<ImageUse> {
+    let containers = engine.containers.all();
+    let users = containers.iter().map(|entry| entry.snapshot()).filter(|one| one.image_id == image.as_str());
+    users.map(|one| ImageUse { container: one.id.clone(), running: one.state.is_running() }).collect()
+}
+
+fn names(image: &ImageSummary) -> Vec<(String, String)> {
+    let refs = image.tags.iter().chain(&image.digests);
+    refs.map(|reference| (reference.familiar(), reference.familiar_name())).collect()
+}
+
+/// `alpine`, `alpine:3.*`, `*/alpine`: with or without the tag, `*` and `?` within one part.
+fn matches(pattern: &str, (whole, name): &(String, String)) -> bool {
+    glob(pattern.as_bytes(), whole.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
+}
+
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => {
+            let stop = text.iter().position(|letter| *letter == b'/').unwrap_or(text.len());
+            (0..=stop).any(|skip| glob(rest, &text[skip..]))
+        }
+        (Some((b'?', rest)), Some((letter, more))) => *letter != b'/' && glob(rest, more),
+        (Some((wanted, rest)), Some((letter, more))) => wanted == letter && glob(rest, more),
+        _ => false,
     }
+}
 
-    /// Makes an image of one layer out of a root file system's tar. The last message is the image's id.
-    ///
-    /// # Errors
-    /// The archive is malformed; a change is not understood; the reference is malformed.
-    pub async fn image_import(&self, _archive: Reader, _options: ImportOptions) -> Result<Stream<Progress>> {
-        Err(Error::unavailable("import"))
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// An archive of these images (`docker save`).
-    ///
-    /// # Errors
-    /// No such image.
-    pub async fn image_save(&self, _names: Vec<String>) -> Result<Reader> {
-        Err(Error::unavailable("save"))
+    #[test]
+    fn references_match_by_pattern() {
+        let name = ("alpine:3.20".to_owned(), "alpine".to_owned());
+        assert!(matches("alpine", &name) && matches("alpine:3.*", &name) && matches("al?ine", &name));
+        assert!(!matches("busybox", &name) && !matches("alpine:2*", &name));
+        assert!(!glob(b"*", b"a/b") && glob(b"*/b", b"a/b"));
     }
 }

@@ -1,5 +1,15 @@
 //! Volumes of the `local` driver.
 
+mod bind;
+mod copy;
+mod plan;
+mod store;
+
+pub(crate) use bind::binds;
+pub(crate) use plan::plan;
+pub(crate) use copy::prepare;
+pub(crate) use store::{ensure, leave};
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -24,9 +34,9 @@ pub struct Volume {
 }
 
 impl crate::Engine {
-    /// All volumes.
+    /// All volumes. Reads their records.
     #[must_use]
     pub fn volume_list(&self) -> Vec<Volume> {
-        Vec::new()
+        store::list(&self.0.layout)
     }
 }

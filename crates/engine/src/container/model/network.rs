@@ -49,6 +49,8 @@ pub struct NetworkSettings {
     pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
     /// Network name → endpoint.
     pub networks: BTreeMap<String, Endpoint>,
+    /// What crate `network` needs to take the endpoint over after a restart of the daemon.
+    pub(crate) kernel: Option<serde_json::Value>,
 }
 
 /// A container's place on one network.

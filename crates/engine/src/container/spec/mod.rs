@@ -19,9 +19,9 @@ use crate::container::{Container, Ulimit};
 use crate::error::{Error, Result};
 
 pub(crate) use capabilities::for_container as capabilities;
-pub(crate) use devices::HostDevice;
+pub(crate) use devices::{HostDevice, parse_rule};
 pub(crate) use mounts::FileMount;
-pub(crate) use process::{environment, rlimit_type, Identity};
+pub(crate) use process::{ExecProcess, Identity, exec, rlimit_type};
 pub(crate) use resources::limits;
 
 /// Facts that the specification is built from.

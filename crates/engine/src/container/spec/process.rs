@@ -5,7 +5,7 @@ use oci_spec::runtime::{
 };
 
 use super::{Inputs, built, capabilities};
-use crate::container::{ContainerConfig, Ulimit};
+use crate::container::{Container, ContainerConfig, ExecConfig, Ulimit};
 use crate::error::{Error, Result};
 
 /// `PATH` of a container whose image says none.
@@ -53,6 +53,50 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Process> {
         let size = BoxBuilder::default().height(u64::from(height)).width(u64::from(width)).build();
         process.set_console_size(Some(built(size)?));
     }
+    process.set_oom_score_adj(i32::try_from(host.oom_score_adj).ok().filter(|adj| *adj != 0));
+    Ok(process)
+}
+
+/// What an exec session's process is made from.
+pub(crate) struct ExecProcess<'a> {
+    pub(crate) container: &'a Container,
+    pub(crate) config: &'a ExecConfig,
+    pub(crate) user: &'a Identity,
+    pub(crate) no_new_privileges: bool,
+    pub(crate) default_ulimits: &'a [Ulimit],
+}
+
+/// An exec session's process: the container's rights, environment and limits, unless the session says otherwise.
+///
+/// # Errors
+/// As for the container itself.
+pub(crate) fn exec(inputs: &ExecProcess<'_>) -> Result<Process> {
+    let (container, wanted) = (inputs.container, inputs.config);
+    let (config, host) = (&container.config, &container.host);
+    let mut env = environment(config, &config.hostname, &inputs.user.home);
+    let own_home = config.env.iter().any(|var| var.starts_with("HOME="));
+    if wanted.tty && !env.iter().any(|var| var.starts_with("TERM=")) {
+        env.push("TERM=xterm".to_owned());
+    }
+    if !own_home {
+        env.retain(|var| !var.starts_with("HOME="));
+        env.push(format!("HOME={}", if inputs.user.home.is_empty() { "/" } else { &inputs.user.home }));
+    }
+    replace_or_append(&mut env, &wanted.env);
+    let names = super::capabilities(host.privileged || wanted.privileged, &host.cap_add, &host.cap_drop)?;
+    let cwd = [&wanted.working_dir, &config.working_dir].into_iter().find(|path| !path.is_empty());
+    let mut process = built(
+        ProcessBuilder::default()
+            .terminal(wanted.tty)
+            .args(wanted.cmd.clone())
+            .env(env)
+            .cwd(cwd.map_or("/", String::as_str))
+            .user(user(inputs.user)?)
+            .capabilities(capabilities::sets(&names, inputs.user.uid == 0)?)
+            .rlimits(rlimits(&host.resources.ulimits, inputs.default_ulimits)?)
+            .no_new_privileges(inputs.no_new_privileges)
+            .build(),
+    )?;
     process.set_oom_score_adj(i32::try_from(host.oom_score_adj).ok().filter(|adj| *adj != 0));
     Ok(process)
 }

@@ -167,7 +167,7 @@ fn driver(engine: &Inner) -> CgroupDriver {
 }
 
 fn log(engine: &Inner, container: &Container) -> Result<LogRequest> {
-    super::logging::request(&container.host.log_config, container, engine.layout.log(&container.id))
+    super::logging::request(container, engine.layout.log(&container.id))
 }
 
 fn runtime(engine: &Inner, container: &Container) -> Result<RuntimeRequest> {

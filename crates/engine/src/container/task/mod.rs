@@ -6,6 +6,10 @@ mod removal;
 mod requests;
 mod run;
 
+pub(crate) use end::lost;
+pub(crate) use requests::shim_error;
+pub(crate) use run::remove_shim_directory;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -28,12 +28,196 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
+/// Attempts at a made-up name before one is given a number.
+const NAME_ATTEMPTS: u32 = 6;
+
 impl Engine {
     /// Makes a container.
     ///
     /// # Errors
     /// No such image; name taken; a setting is wrong or can't be had.
     pub async fn container_create(&self, request: CreateRequest) -> Result<Created> {
-        Err(Error::no_such_image(&request.config.image))
+        let id = crate::id::random()?;
+        let name = self.reserve_name(request.name.as_deref(), &id)?;
+        let engine = Arc::clone(&self.0);
+        let made = {
+            let (id, name) = (id.clone(), name.clone());
+            blocking(move || make(&engine, id, name, request)).await
+        };
+        match made {
+            Ok((container, warnings)) => {
+                let event = event(&container, "create", &[]);
+                Task::spawn(&self.0, container, None);
+                self.0.events.publish(event);
+                Ok(Created { id, warnings })
+            }
+            Err(error) => {
+                self.0.containers.release(&name, &id);
+                Err(error)
+            }
+        }
     }
+
+    fn reserve_name(&self, asked: Option<&str>, id: &str) -> Result<String> {
+        if let Some(asked) = asked.filter(|name| !name.is_empty()) {
+            let name = crate::id::container_name(asked)?.to_owned();
+            self.0.containers.reserve(&name, id)?;
+            return Ok(name);
+        }
+        for attempt in 0..NAME_ATTEMPTS {
+            let name = crate::id::made_up(attempt)?;
+            if self.0.containers.reserve(&name, id).is_ok() {
+                return Ok(name);
+            }
+        }
+        let name = id[..12].to_owned();
+        self.0.containers.reserve(&name, id)?;
+        Ok(name)
+    }
+}
+
+/// Makes the container on disk, or leaves nothing. Blocks.
+fn make(engine: &Arc<Inner>, id: String, name: String, request: CreateRequest) -> Result<(Container, Vec<String>)> {
+    let (container, warnings) = settle(engine, id, name, request)?;
+    let image = parse_id(&container.image_id).ok_or_else(|| Error::no_such_image(&container.config.image))?;
+    record::make_directory(&engine.layout, &container.id)?;
+    let made = engine.store.create_snapshot(&container.id, &image).map_err(Error::from).and_then(|_snapshot| {
+        crate::volume::prepare(engine, &container)?;
+        let durability = if container.host.auto_remove { Durability::Memory } else { Durability::Disk };
+        record::write(&engine.layout, &container, durability)
+    });
+    if let Err(error) = made {
+        undo(engine, &container);
+        return Err(error);
+    }
+    Ok((container, warnings))
+}
+
+/// Takes a half-made container away; what fails here is swept at the next start.
+fn undo(engine: &Inner, container: &Container) {
+    let removed = engine.store.remove_snapshot(&container.id);
+    if let Err(error) = removed {
+        tracing::warn!(container = %container.id, %error, "a half-made root file system stays until the next start");
+    }
+    if let Err(error) = record::remove_directory(&engine.layout, &container.id) {
+        tracing::warn!(container = %container.id, %error, "a half-made container stays until the next start");
+    }
+    crate::volume::leave(engine, container, true);
+}
+
+/// Checks a request, and completes it with the image's and the daemon's defaults.
+fn settle(engine: &Inner, id: String, name: String, request: CreateRequest) -> Result<(Container, Vec<String>)> {
+    let CreateRequest { platform, mut config, mut host, networking, .. } = request;
+    let image = engine.find_image(&config.image)?;
+    fits(&image, &platform, &config.image)?;
+    merge::with_image(&mut config, merge::from_image(&image.image.config().config));
+    let (path, args) = merge::command(&config).ok_or_else(|| Error::bad_parameter("no command specified"))?;
+    check_settings(&config, &host)?;
+    let mut warnings = check_limits(&mut host.resources, &engine.host, false)?;
+    let mode = check_network(&config, &host, &networking)?;
+    engine.knows(&mode)?;
+    complete(engine, &mut host, &mode, &mut warnings)?;
+    if config.hostname.is_empty() {
+        config.hostname = hostname(engine, &id, &host, &mode)?;
+    }
+    let mounts = crate::volume::plan(engine, &config, &host)?;
+    let network = crate::network::initial(&mode, &config, &networking);
+    let log_path = (host.log_config.driver == "json-file").then(|| engine.layout.log(&id));
+    let container = Container {
+        created: Timestamp::now(),
+        image_id: image.id.as_str().to_owned(),
+        os: "linux".to_owned(),
+        path,
+        args,
+        state: State::Created { failure: None },
+        restart_count: 0,
+        stopped_by_hand: false,
+        network,
+        mounts,
+        storage_driver: engine.store.driver().name().to_owned(),
+        health: None,
+        log_path,
+        hostname_path: engine.layout.hostname(&id),
+        hosts_path: engine.layout.hosts(&id),
+        resolv_conf_path: engine.layout.resolv_conf(&id),
+        exec_ids: Vec::new(),
+        config: Arc::new(config),
+        host: Arc::new(host),
+        networking: Arc::new(networking),
+        id,
+        name,
+    };
+    verify(engine, &container)?;
+    Ok((container, warnings))
+}
+
+/// The image must be for this machine, and what was asked for.
+fn fits(image: &store::ImageSummary, platform: &str, name: &str) -> Result<()> {
+    if platform.is_empty() {
+        return Ok(());
+    }
+    let wanted = oci::Platform::parse(platform).map_err(Error::bad_parameter)?;
+    let have = image.image.platform();
+    if have.os == wanted.os && have.architecture == wanted.architecture {
+        return Ok(());
+    }
+    Err(Error::not_found(format!(
+        "image with reference {name} was found but does not provide the specified platform ({platform})"
+    )))
+}
+
+/// The daemon's defaults, where the request says nothing.
+fn complete(engine: &Inner, host: &mut HostConfig, mode: &NetworkMode, warnings: &mut Vec<String>) -> Result<()> {
+    if matches!(host.network_mode.as_str(), "" | "default") {
+        "bridge".clone_into(&mut host.network_mode);
+    }
+    host.log_config = logging::complete(&host.log_config, &engine.config.log)?;
+    if host.shm_size == 0 && !host.ipc_mode.starts_with("container:") && host.ipc_mode != "host" {
+        host.shm_size = if engine.config.default_shm_size > 0 { engine.config.default_shm_size } else { 64 << 20 };
+    }
+    if host.ipc_mode.is_empty() {
+        let default = &engine.config.default_ipc_mode;
+        host.ipc_mode = if default.is_empty() { "private".to_owned() } else { default.clone() };
+    }
+    if host.cgroupns_mode.is_empty() {
+        let private = mode::parse_cgroupns("", &engine.config.default_cgroupns_mode, engine.host.cgroup_v2)?;
+        let word = if private == NamespaceMode::Private && !host.privileged { "private" } else { "host" };
+        word.clone_into(&mut host.cgroupns_mode);
+    }
+    if host.runtime.is_empty() {
+        host.runtime.clone_from(&engine.config.default_runtime);
+    }
+    engine.runtime(&host.runtime)?;
+    if *mode == NetworkMode::Host && (!host.port_bindings.is_empty() || host.publish_all_ports) {
+        warnings.push("Published ports are discarded when using host network mode".to_owned());
+    }
+    Ok(())
+}
+
+/// The host's name where the namespace is the host's, another container's where it is that, else the short id.
+fn hostname(engine: &Inner, id: &str, host: &HostConfig, mode: &NetworkMode) -> Result<String> {
+    if let NetworkMode::Container(name) = mode {
+        return Ok(engine.containers.find(name)?.snapshot().config.hostname.clone());
+    }
+    if host.uts_mode == "host" || *mode == NetworkMode::Host {
+        return Ok(rustix::system::uname().nodename().to_string_lossy().into_owned());
+    }
+    Ok(id[..12].to_owned())
+}
+
+/// What would only fail at the start otherwise: options that can be judged now.
+fn verify(engine: &Inner, container: &Container) -> Result<()> {
+    let host = &container.host;
+    let security = engine.security(host)?;
+    let capabilities = spec::capabilities(host.privileged, &host.cap_add, &host.cap_drop)?;
+    crate::container::security::filter(&security.seccomp, &capabilities)?;
+    for rule in &host.resources.device_cgroup_rules {
+        spec::parse_rule(rule)?;
+    }
+    crate::container::host::block_devices(&host.resources)?;
+    crate::network::ports(container)?;
+    if host.init.unwrap_or(engine.config.init) {
+        engine.init_program()?;
+    }
+    Ok(())
 }

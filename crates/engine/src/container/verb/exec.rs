@@ -1,8 +1,19 @@
 //! `exec`: more processes in a running container.
 
-use super::attach::Attached;
-use crate::Engine;
+use std::sync::Arc;
+
+use oci_spec::runtime::{BoxBuilder, Process};
+use shim::protocol::{AttachRequest, ExecRequest};
+
+use super::attach::{self, Attached};
+use super::sessions::Session;
+use crate::container::spec::{self, ExecProcess};
+use crate::container::start::exec_identity;
+use crate::container::task::{blocking, event, shim_error};
+use crate::container::Container;
 use crate::error::{Error, Result};
+use crate::shim::{ShimHandle, stream_pair};
+use crate::Engine;
 
 /// What is to be run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -72,16 +83,108 @@ impl Engine {
     ///
     /// # Errors
     /// No such container; it does not run, or is paused; no command.
-    pub async fn exec_create(&self, container: &str, _config: ExecConfig) -> Result<String> {
-        Err(Error::no_such_container(container))
+    pub async fn exec_create(&self, container: &str, config: ExecConfig) -> Result<String> {
+        let container = self.0.containers.find(container)?.snapshot();
+        runs(&container)?;
+        if config.cmd.first().is_none_or(String::is_empty) {
+            return Err(Error::bad_parameter("No exec command specified"));
+        }
+        attach::detach_keys(config.detach_keys.as_deref())?;
+        let id = crate::id::random()?;
+        let command = config.cmd.join(" ");
+        self.0.execs.add(Session::new(id.clone(), container.id.clone(), config))?;
+        let attribute = ("execID", id.clone());
+        self.0.events.publish(event(&container, &format!("exec_create: {command}"), &[attribute]));
+        Ok(id)
     }
 
     /// Starts a session, once.
     ///
     /// # Errors
     /// No such session; already started; the program can't be run.
-    pub async fn exec_start(&self, id: &str, _options: ExecStart) -> Result<ExecStarted> {
-        Err(Error::no_such_exec(id))
+    pub async fn exec_start(&self, id: &str, options: ExecStart) -> Result<ExecStarted> {
+        let session = self.0.execs.find(id)?;
+        let entry = self.0.containers.find(&session.container_id)?;
+        let container = entry.snapshot();
+        runs(&container)?;
+        let shim = entry.shim().ok_or_else(|| Error::not_running(&container.id))?;
+        session.begin()?;
+        let result = self.exec_run(&session, &container, &shim, &options).await;
+        if let Err(error) = &result {
+            session.failed(match error.to_string() {
+                text if text.contains("executable file not found") || text.contains("no such file") => 127,
+                _ => 126,
+            });
+        }
+        let started = result?;
+        let command = session.config.cmd.join(" ");
+        let attribute = ("execID", session.id.clone());
+        self.0.events.publish(event(&container, &format!("exec_start: {command}"), &[attribute]));
+        Ok(started)
+    }
+
+    async fn exec_run(
+        &self,
+        session: &Arc<Session>,
+        container: &Arc<Container>,
+        shim: &ShimHandle,
+        options: &ExecStart,
+    ) -> Result<ExecStarted> {
+        let config = &session.config;
+        let process = self.exec_process(container, config, options).await?;
+        let attached = !options.detach && (config.attach_stdin || config.attach_stdout || config.attach_stderr);
+        let (near, far) = if attached {
+            let (near, far) = stream_pair().map_err(|error| Error::because("make a stream", error))?;
+            (Some(near), Some(far))
+        } else {
+            (None, None)
+        };
+        let request = ExecRequest {
+            exec_id: session.id.clone(),
+            process,
+            open_stdin: config.attach_stdin && !options.detach,
+            attach: attached.then(|| AttachRequest {
+                exec_id: Some(session.id.clone()),
+                stdin: config.attach_stdin,
+                stdout: config.attach_stdout,
+                stderr: config.attach_stderr,
+                detach_keys: attach::detach_keys(config.detach_keys.as_deref()).unwrap_or_default(),
+            }),
+            console_size: size(options.console_size.or(config.console_size)),
+        };
+        let what = || "OCI runtime exec failed".to_owned();
+        let created = shim.exec(request, far).await.map_err(|error| shim_error(what(), error))?;
+        session.runs(u32::try_from(created.pid).unwrap_or_default());
+        Ok(match near {
+            Some(near) => ExecStarted::Attached(attach::connected(near, config.tty, config.attach_stdin, None)),
+            None => ExecStarted::Detached,
+        })
+    }
+
+    async fn exec_process(
+        &self,
+        container: &Arc<Container>,
+        config: &ExecConfig,
+        options: &ExecStart,
+    ) -> Result<Process> {
+        let user = if config.user.is_empty() { container.config.user.clone() } else { config.user.clone() };
+        // an explicit user comes without the container's additional groups, as Docker does it
+        let groups = container.host.group_add.clone();
+        let pid = container.state.pid();
+        let user = blocking(move || exec_identity(pid, &user, &groups)).await?;
+        let security = self.0.security(&container.host)?;
+        let mut process = spec::exec(&ExecProcess {
+            container,
+            config,
+            user: &user,
+            no_new_privileges: security.no_new_privileges,
+            default_ulimits: &self.0.config.default_ulimits,
+        })?;
+        if let Some((rows, columns)) = size(options.console_size.or(config.console_size)) {
+            let size = BoxBuilder::default().height(u64::from(rows)).width(u64::from(columns)).build();
+            process.set_console_size(Some(spec::built(size)?));
+        }
+        Ok(process)
     }
 
     /// A session's state.
@@ -89,14 +192,61 @@ impl Engine {
     /// # Errors
     /// No such session.
     pub fn exec_inspect(&self, id: &str) -> Result<Exec> {
-        Err(Error::no_such_exec(id))
+        Ok(self.0.execs.find(id)?.describe())
     }
 
     /// Sets the size of a session's terminal.
     ///
     /// # Errors
     /// No such session; it does not run.
-    pub async fn exec_resize(&self, id: &str, _height: u16, _width: u16) -> Result<()> {
-        Err(Error::no_such_exec(id))
+    pub async fn exec_resize(&self, id: &str, height: u16, width: u16) -> Result<()> {
+        let session = self.0.execs.find(id)?;
+        if !session.describe().running {
+            return Err(Error::conflict(format!("exec process {id} is not running")));
+        }
+        let shim = self.exec_shim(&session)?;
+        let what = || format!("resize exec {id}");
+        shim.resize(Some(&session.id), height, width).await.map_err(|error| shim_error(what(), error))
     }
+
+    /// Waits for a session's end; its exit code, if it is known.
+    pub(crate) async fn exec_wait(&self, id: &str) -> Option<i32> {
+        self.0.execs.find(id).ok()?.wait().await
+    }
+
+    /// Sends a signal to a session's process; one that has ended is fine.
+    pub(crate) async fn exec_kill(&self, id: &str, signal: i32) {
+        let Ok(session) = self.0.execs.find(id) else { return };
+        if let Ok(shim) = self.exec_shim(&session) {
+            // it may have ended just now
+            let _ = shim.kill_exec(&session.id, signal).await;
+        }
+    }
+
+    fn exec_shim(&self, session: &Session) -> Result<ShimHandle> {
+        let entry = self.0.containers.find(&session.container_id)?;
+        entry.shim().ok_or_else(|| Error::not_running(&session.container_id))
+    }
+}
+
+fn size(size: Option<[u32; 2]>) -> Option<(u16, u16)> {
+    let [rows, columns] = size.filter(|size| *size != [0, 0])?;
+    Some((u16::try_from(rows).unwrap_or(u16::MAX), u16::try_from(columns).unwrap_or(u16::MAX)))
+}
+
+/// Sessions need a container that runs and is not frozen.
+fn runs(container: &Container) -> Result<()> {
+    if container.state.is_paused() {
+        return Err(Error::conflict(format!("Container {} is paused, unpause the container before exec", container.id)));
+    }
+    if container.state.is_restarting() {
+        return Err(Error::conflict(format!(
+            "Container {} is restarting, wait until the container is running",
+            container.id
+        )));
+    }
+    if container.state.running().is_none() {
+        return Err(Error::not_running(&container.id));
+    }
+    Ok(())
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::list::Size;
 use crate::Engine;
 use crate::container::Container;
-use crate::error::{Error, Result};
+use crate::container::task::blocking;
+use crate::error::Result;
 
 impl Engine {
     /// A container's present snapshot. Touches no disk.
@@ -13,7 +14,7 @@ impl Engine {
     /// # Errors
     /// No such container; the prefix fits several.
     pub fn container_inspect(&self, name: &str) -> Result<Arc<Container>> {
-        Err(Error::no_such_container(name))
+        Ok(self.0.containers.find(name)?.snapshot())
     }
 
     /// Bytes that a container has written, and of its whole root. Walks its files.
@@ -21,6 +22,14 @@ impl Engine {
     /// # Errors
     /// No such container; its files can't be read.
     pub async fn container_size(&self, name: &str) -> Result<Size> {
-        Err(Error::no_such_container(name))
+        let container = self.0.containers.find(name)?.snapshot();
+        let engine = Arc::clone(&self.0);
+        blocking(move || {
+            let snapshot = engine.store.snapshot(&container.id)?;
+            let rw = snapshot.upper_size()?;
+            let image = crate::image::parse_id(&container.image_id).and_then(|id| engine.store.image(&id).ok());
+            Ok(Size { rw, root_fs: rw + image.map_or(0, |image| image.size) })
+        })
+        .await
     }
 }

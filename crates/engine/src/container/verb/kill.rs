@@ -1,6 +1,9 @@
 //! `kill`: one signal to the first process.
 
 use crate::Engine;
+use super::wait::WaitCondition;
+use crate::container::task::Request;
+use crate::container::{Container, signal};
 use crate::error::{Error, Result};
 
 impl Engine {
@@ -8,7 +11,43 @@ impl Engine {
     ///
     /// # Errors
     /// No such container; it does not run; no such signal.
-    pub async fn container_kill(&self, name: &str, _signal: Option<&str>) -> Result<()> {
-        Err(Error::no_such_container(name))
+    pub async fn container_kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
+        let number = match signal.filter(|signal| !signal.is_empty()) {
+            Some(signal) => signal::parse(signal)?,
+            None => SIGKILL,
+        };
+        let entry = self.0.containers.find(name)?;
+        let container = entry.snapshot();
+        if container.state.running().is_none() {
+            return Err(Error::conflict(format!(
+                "cannot kill container: {name}: container {} is not running",
+                container.id
+            )));
+        }
+        let stop = number == SIGKILL || number == stop_signal(&container)?;
+        let waiter = if number == SIGKILL { Some(self.register(&entry, WaitCondition::NotRunning).await?) } else { None };
+        entry.ask(|reply| Request::Signal { signal: number, stop, reply }).await?;
+        if let Some(waiter) = waiter {
+            // a process in an uninterruptible wait dies later
+            let _ = tokio::time::timeout(PATIENCE, waiter.done()).await;
+        }
+        Ok(())
+    }
+}
+
+/// How long `kill` waits for the end that SIGKILL brings.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+/// SIGKILL and SIGTERM, signal(7).
+pub(super) const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
+
+/// The signal that asks a container to end.
+///
+/// # Errors
+/// The image names no signal.
+pub(super) fn stop_signal(container: &Container) -> Result<i32> {
+    match container.config.stop_signal.as_str() {
+        "" => Ok(SIGTERM),
+        name => signal::parse(name),
     }
 }

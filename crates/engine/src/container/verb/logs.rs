@@ -1,11 +1,20 @@
 //! `logs`: what a container has written, and goes on writing.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
+use shim::log::{ReadOptions, Stopper};
+use shim::protocol::LogRequest;
+use tokio::sync::mpsc;
 
 use super::attach::Source;
+use super::wait::WaitCondition;
+use crate::container::logging;
+use crate::container::registry::Entry;
 use crate::error::{Error, Result};
 use crate::{Engine, Stream};
 
@@ -57,12 +66,109 @@ pub struct Logs {
     pub entries: Stream<LogEntry>,
 }
 
+/// Entries that may wait for a slow reader.
+const BACKLOG: usize = 64;
+
 impl Engine {
     /// Reads a log.
     ///
     /// # Errors
     /// No such container; neither stream is wanted; its log driver can't be read.
-    pub async fn container_logs(&self, name: &str, _options: LogsOptions) -> Result<Logs> {
-        Err(Error::no_such_container(name))
+    pub async fn container_logs(&self, name: &str, options: LogsOptions) -> Result<Logs> {
+        if !options.stdout && !options.stderr {
+            return Err(Error::bad_parameter("You must choose at least one stream"));
+        }
+        let entry = self.0.containers.find(name)?;
+        let container = entry.snapshot();
+        let log = logging::request(&container, self.0.layout.log(&container.id))?;
+        if log.driver == "none" {
+            return Err(Error::not_implemented("configured logging driver does not support reading"));
+        }
+        let follow = options.follow && container.state.is_running();
+        let stopper = Arc::new(Stopper::new().map_err(|error| Error::because("follow log", error))?);
+        let wanted = ReadOptions {
+            since: options.since,
+            until: options.until,
+            tail: match options.tail {
+                Tail::All => None,
+                Tail::Lines(count) => Some(count),
+            },
+            follow,
+        };
+        if follow {
+            self.finish_with(&entry, &stopper, options.until).await?;
+        }
+        let (sender, receiver) = mpsc::channel(BACKLOG);
+        let reading = Reading { log, wanted, stopper: Arc::clone(&stopper), sender };
+        let wants = move |source| match source {
+            Source::Stdout => options.stdout,
+            Source::Stderr => options.stderr,
+        };
+        // a thread of its own: a follower blocks as long as the container runs
+        std::thread::Builder::new()
+            .name("logs".to_owned())
+            .spawn(move || reading.run(wants))
+            .map_err(|error| Error::because("start reader", error))?;
+        let guard = Abort(stopper);
+        let entries = futures_util::stream::unfold((receiver, guard), |(mut receiver, guard)| async move {
+            receiver.recv().await.map(|entry| (entry, (receiver, guard)))
+        });
+        Ok(Logs { tty: container.config.tty, entries: entries.boxed() })
+    }
+
+    /// A follower ends with the container's run, or at `until`.
+    async fn finish_with(&self, entry: &Entry, stopper: &Arc<Stopper>, until: Option<Timestamp>) -> Result<()> {
+        let waiter = self.register(entry, WaitCondition::NotRunning).await?;
+        let stopper = Arc::downgrade(stopper);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = waiter.done() => {}
+                () = crate::events::moment(until) => {}
+            }
+            if let Some(stopper) = stopper.upgrade() {
+                stopper.finish();
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Ends the reader when nobody listens any more.
+struct Abort(Arc<Stopper>);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+struct Reading {
+    log: LogRequest,
+    wanted: ReadOptions,
+    stopper: Arc<Stopper>,
+    sender: mpsc::Sender<Result<LogEntry>>,
+}
+
+impl Reading {
+    fn run(self, wants: impl Fn(Source) -> bool) {
+        let mut give = |entry: shim::log::Entry| {
+            let source = match entry.stream {
+                shim::log::Stream::Stdout => Source::Stdout,
+                shim::log::Stream::Stderr => Source::Stderr,
+            };
+            if !wants(source) {
+                return ControlFlow::Continue(());
+            }
+            let entry = LogEntry { source, time: entry.time, data: entry.line.into(), attributes: entry.attrs };
+            match self.sender.blocking_send(Ok(entry)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        };
+        let result = shim::log::read(&self.log, &self.wanted, Some(&self.stopper), &mut give);
+        if let Err(error) = result {
+            // nobody may listen any more
+            let _ = self.sender.blocking_send(Err(Error::because("read log", error)));
+        }
     }
 }

@@ -11,6 +11,7 @@ mod pause;
 mod remove;
 mod rename;
 mod resize;
+mod sessions;
 mod start;
 mod stop;
 mod top;
@@ -26,4 +27,6 @@ pub use remove::RemoveOptions;
 pub use stop::StopOptions;
 pub use top::Top;
 pub use update::Update;
+pub(crate) use sessions::Execs;
+
 pub use wait::{WaitCondition, WaitResult, Waiter};

@@ -1,7 +1,8 @@
 //! `pause` and `unpause`: the freezer.
 
 use crate::Engine;
-use crate::error::{Error, Result};
+use crate::container::task::Request;
+use crate::error::Result;
 
 impl Engine {
     /// Freezes all its processes.
@@ -9,7 +10,7 @@ impl Engine {
     /// # Errors
     /// No such container; it does not run; it is paused already.
     pub async fn container_pause(&self, name: &str) -> Result<()> {
-        Err(Error::no_such_container(name))
+        self.0.containers.find(name)?.ask(Request::Pause).await
     }
 
     /// Thaws them.
@@ -17,6 +18,6 @@ impl Engine {
     /// # Errors
     /// No such container; it is not paused.
     pub async fn container_unpause(&self, name: &str) -> Result<()> {
-        Err(Error::no_such_container(name))
+        self.0.containers.find(name)?.ask(Request::Unpause).await
     }
 }

@@ -1,7 +1,8 @@
 //! `remove`: a container and all that is its own.
 
 use crate::Engine;
-use crate::error::{Error, Result};
+use crate::container::task::Request;
+use crate::error::Result;
 
 /// How far a removal goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,7 +20,7 @@ impl Engine {
     ///
     /// # Errors
     /// No such container; it runs and `force` is off; a removal is under way.
-    pub async fn container_remove(&self, name: &str, _options: RemoveOptions) -> Result<()> {
-        Err(Error::no_such_container(name))
+    pub async fn container_remove(&self, name: &str, options: RemoveOptions) -> Result<()> {
+        self.0.containers.find(name)?.ask(|reply| Request::Remove { options, reply }).await
     }
 }

@@ -1,6 +1,7 @@
 //! `rename`.
 
 use crate::Engine;
+use crate::container::task::Request;
 use crate::error::{Error, Result};
 
 impl Engine {
@@ -8,7 +9,20 @@ impl Engine {
     ///
     /// # Errors
     /// No such container; the name is taken, bad, or its own.
-    pub async fn container_rename(&self, name: &str, _new_name: &str) -> Result<()> {
-        Err(Error::no_such_container(name))
+    pub async fn container_rename(&self, name: &str, new_name: &str) -> Result<()> {
+        if name.is_empty() || new_name.is_empty() {
+            return Err(Error::bad_parameter("Neither old nor new names may be empty"));
+        }
+        let entry = self.0.containers.find(name)?;
+        let new = crate::id::container_name(new_name)?.to_owned();
+        if entry.snapshot().name == new {
+            return Err(Error::bad_parameter("Renaming a container with the same name as its current name"));
+        }
+        self.0.containers.reserve(&new, &entry.id)?;
+        let result = entry.ask(|reply| Request::Rename { name: new.clone(), reply }).await;
+        if result.is_err() {
+            self.0.containers.release(&new, &entry.id);
+        }
+        result
     }
 }

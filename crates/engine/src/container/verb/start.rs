@@ -1,7 +1,8 @@
 //! `start`: a made container becomes processes.
 
 use crate::Engine;
-use crate::error::{Error, Result};
+use crate::container::task::Request;
+use crate::error::Result;
 
 impl Engine {
     /// Starts a container.
@@ -9,6 +10,6 @@ impl Engine {
     /// # Errors
     /// No such container; it runs already ([`crate::Kind::NotModified`]); the start failed, and left nothing.
     pub async fn container_start(&self, name: &str) -> Result<()> {
-        Err(Error::no_such_container(name))
+        self.0.containers.find(name)?.ask(Request::Start).await
     }
 }

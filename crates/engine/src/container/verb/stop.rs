@@ -1,7 +1,15 @@
 //! `stop` and `restart`: a signal, patience, then SIGKILL.
 
 use crate::Engine;
-use crate::error::{Error, Result};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+
+use super::kill::{SIGKILL, stop_signal};
+use super::wait::WaitCondition;
+use crate::container::signal;
+use crate::container::task::{Request, event};
+use crate::error::{Error, Kind, Result};
 
 /// How a container is stopped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,15 +25,70 @@ impl Engine {
     ///
     /// # Errors
     /// No such container; it does not run ([`crate::Kind::NotModified`]); no such signal.
-    pub async fn container_stop(&self, name: &str, _options: StopOptions) -> Result<()> {
-        Err(Error::no_such_container(name))
+    pub async fn container_stop(&self, name: &str, options: StopOptions) -> Result<()> {
+        let entry = self.0.containers.find(name)?;
+        let container = entry.snapshot();
+        if !container.state.is_running() {
+            return Err(Error::not_modified("container already stopped"));
+        }
+        let signal = match options.signal.as_deref().filter(|signal| !signal.is_empty()) {
+            Some(signal) => signal::parse(signal)?,
+            None => stop_signal(&container)?,
+        };
+        let patience = options.timeout.or(container.config.stop_timeout).unwrap_or(PATIENCE);
+        let mut waiter = self.register(&entry, WaitCondition::NotRunning).await?.done().boxed();
+        let ended = match entry.ask(|reply| Request::Signal { signal, stop: true, reply }).await {
+            // it has ended meanwhile, or is gone
+            Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => true,
+            other => {
+                other?;
+                match u64::try_from(patience) {
+                    Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), &mut waiter).await.is_ok(),
+                    Err(_) => {
+                        (&mut waiter).await;
+                        true
+                    }
+                }
+            }
+        };
+        if !ended {
+            let killed = entry.ask(|reply| Request::Signal { signal: SIGKILL, stop: true, reply }).await;
+            if killed.is_ok() && tokio::time::timeout(LAST_PATIENCE, &mut waiter).await.is_err() {
+                return Err(Error::system(format!(
+                    "cannot stop container: {name}: tried to kill container, but did not receive an exit event"
+                )));
+            }
+        }
+        self.0.events.publish(event(&entry.snapshot(), "stop", &[]));
+        Ok(())
     }
 
     /// Stops a container if it runs, and starts it.
     ///
     /// # Errors
     /// As stop and start, except that it need not run.
-    pub async fn container_restart(&self, name: &str, _options: StopOptions) -> Result<()> {
-        Err(Error::no_such_container(name))
+    pub async fn container_restart(&self, name: &str, options: StopOptions) -> Result<()> {
+        let entry = self.0.containers.find(name)?;
+        if entry.snapshot().host.auto_remove && entry.snapshot().state.is_running() {
+            return Err(Error::conflict(format!(
+                "container {} is removed when it ends (--rm): it can't be restarted",
+                entry.id
+            )));
+        }
+        match self.container_stop(&entry.id, options).await {
+            Err(error) if error.kind() != Kind::NotModified => return Err(error),
+            _ => {}
+        }
+        match entry.ask(Request::Start).await {
+            Err(error) if error.kind() != Kind::NotModified => return Err(error),
+            _ => {}
+        }
+        self.0.events.publish(event(&entry.snapshot(), "restart", &[]));
+        Ok(())
     }
 }
+
+/// Seconds between the signal and SIGKILL by default.
+const PATIENCE: i64 = 10;
+/// How long the end that SIGKILL brings is waited for.
+const LAST_PATIENCE: Duration = Duration::from_secs(10);

@@ -2,7 +2,8 @@
 
 use crate::Engine;
 use crate::container::{Resources, RestartPolicy};
-use crate::error::{Error, Result};
+use crate::container::task::Request;
+use crate::error::Result;
 
 /// What changes; unset fields stay.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,7 +19,8 @@ impl Engine {
     ///
     /// # Errors
     /// No such container; a limit is wrong or the kernel refuses it.
-    pub async fn container_update(&self, name: &str, _update: Update) -> Result<Vec<String>> {
-        Err(Error::no_such_container(name))
+    pub async fn container_update(&self, name: &str, update: Update) -> Result<Vec<String>> {
+        let update = Box::new(update);
+        self.0.containers.find(name)?.ask(|reply| Request::Update { update, reply }).await
     }
 }

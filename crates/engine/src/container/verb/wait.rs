@@ -1,7 +1,11 @@
 //! `wait`: how a container ended.
 
 use crate::Engine;
-use crate::error::{Error, Result};
+use tokio::sync::oneshot;
+
+use crate::container::registry::Entry;
+use crate::container::task::Request;
+use crate::error::Result;
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,13 +30,16 @@ pub struct WaitResult {
 
 /// A registered wait: whatever happens from now on is seen.
 pub struct Waiter {
-    pub(crate) receiver: tokio::sync::oneshot::Receiver<WaitResult>,
+    pub(crate) receiver: oneshot::Receiver<WaitResult>,
 }
 
 impl Waiter {
     /// Waits.
     pub async fn done(self) -> WaitResult {
-        self.receiver.await.unwrap_or_default()
+        self.receiver.await.unwrap_or_else(|_closed| WaitResult {
+            code: -1,
+            error: Some("the daemon is shutting down".to_owned()),
+        })
     }
 }
 
@@ -41,7 +48,14 @@ impl Engine {
     ///
     /// # Errors
     /// No such container.
-    pub async fn container_wait(&self, name: &str, _condition: WaitCondition) -> Result<Waiter> {
-        Err(Error::no_such_container(name))
+    pub async fn container_wait(&self, name: &str, condition: WaitCondition) -> Result<Waiter> {
+        let entry = self.0.containers.find(name)?;
+        self.register(&entry, condition).await
+    }
+
+    pub(super) async fn register(&self, entry: &Entry, condition: WaitCondition) -> Result<Waiter> {
+        let (waiter, receiver) = oneshot::channel();
+        entry.ask(|reply| Request::Wait { condition, waiter, reply }).await?;
+        Ok(Waiter { receiver })
     }
 }

@@ -1,0 +1,182 @@
+//! Exec sessions, in memory: they end with the container.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::exec::{Exec, ExecConfig};
+use crate::error::{Error, Result};
+
+/// Ended sessions that are remembered for inspect, for each container.
+const MOST_ENDED: usize = 64;
+/// Sessions of one container that may be prepared or run.
+const MOST_LIVE: usize = 4096;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Prepared,
+    Starting,
+    Running(u32),
+    Ended(u32, i32),
+}
+
+/// One session.
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) container_id: String,
+    pub(crate) config: ExecConfig,
+    stage: watch::Sender<Stage>,
+}
+
+impl Session {
+    pub(crate) fn new(id: String, container_id: String, config: ExecConfig) -> Self {
+        Self { id, container_id, config, stage: watch::Sender::new(Stage::Prepared) }
+    }
+
+    /// From now on nobody else may start it.
+    ///
+    /// # Errors
+    /// It was started before.
+    pub(crate) fn begin(&self) -> Result<()> {
+        let mut first = false;
+        self.stage.send_if_modified(|stage| {
+            first = *stage == Stage::Prepared;
+            if first {
+                *stage = Stage::Starting;
+            }
+            first
+        });
+        if first {
+            return Ok(());
+        }
+        Err(match *self.stage.borrow() {
+            Stage::Ended(..) => Error::conflict(format!("exec instance {} has already exited", self.id)),
+            _ => Error::conflict(format!("exec instance {} is already running", self.id)),
+        })
+    }
+
+    /// It runs. A session that ended before this was heard stays ended.
+    pub(crate) fn runs(&self, pid: u32) {
+        self.stage.send_modify(|stage| match *stage {
+            Stage::Ended(_, code) => *stage = Stage::Ended(pid, code),
+            _ => *stage = Stage::Running(pid),
+        });
+    }
+
+    /// It could not be started.
+    pub(crate) fn failed(&self, code: i32) {
+        self.stage.send_replace(Stage::Ended(0, code));
+    }
+
+    fn ended(&self, code: i32) {
+        self.stage.send_modify(|stage| {
+            let pid = match *stage {
+                Stage::Running(pid) | Stage::Ended(pid, _) => pid,
+                Stage::Prepared | Stage::Starting => 0,
+            };
+            *stage = Stage::Ended(pid, code);
+        });
+    }
+
+    fn is_ended(&self) -> bool {
+        matches!(*self.stage.borrow(), Stage::Ended(..))
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn wait(&self) -> Option<i32> {
+        let mut receiver = self.stage.subscribe();
+        let stage = receiver.wait_for(|stage| matches!(stage, Stage::Ended(..))).await.ok()?;
+        match *stage {
+            Stage::Ended(_, code) => Some(code),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn describe(&self) -> Exec {
+        let (running, pid, exit_code) = match *self.stage.borrow() {
+            Stage::Prepared | Stage::Starting => (false, 0, None),
+            Stage::Running(pid) => (true, pid, None),
+            Stage::Ended(pid, code) => (false, pid, Some(code)),
+        };
+        Exec {
+            id: self.id.clone(),
+            container_id: self.container_id.clone(),
+            config: self.config.clone(),
+            running,
+            exit_code,
+            pid,
+        }
+    }
+}
+
+/// All sessions.
+#[derive(Default)]
+pub(crate) struct Execs(Mutex<HashMap<String, Vec<Arc<Session>>>>);
+
+impl Execs {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Arc<Session>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a session; the oldest ended ones of its container are forgotten.
+    ///
+    /// # Errors
+    /// The container has too many.
+    pub(crate) fn add(&self, session: Session) -> Result<()> {
+        let mut all = self.lock();
+        let sessions = all.entry(session.container_id.clone()).or_default();
+        let ended = sessions.iter().filter(|session| session.is_ended()).count();
+        if sessions.len() - ended >= MOST_LIVE {
+            return Err(Error::conflict(format!("container has {MOST_LIVE} exec sessions already")));
+        }
+        let mut surplus = ended.saturating_sub(MOST_ENDED);
+        sessions.retain(|session| {
+            let drop = surplus > 0 && session.is_ended();
+            surplus -= usize::from(drop);
+            !drop
+        });
+        sessions.push(Arc::new(session));
+        Ok(())
+    }
+
+    /// A session by id or unambiguous beginning.
+    ///
+    /// # Errors
+    /// None.
+    pub(crate) fn find(&self, id: &str) -> Result<Arc<Session>> {
+        let all = self.lock();
+        let mut fitting = all.values().flatten().filter(|session| !id.is_empty() && session.id.starts_with(id));
+        match (fitting.next(), fitting.next()) {
+            (Some(session), None) => Ok(Arc::clone(session)),
+            _ => Err(Error::no_such_exec(id)),
+        }
+    }
+
+    /// Ids of a container's sessions that have not ended.
+    pub(crate) fn of(&self, container: &str) -> Vec<String> {
+        let all = self.lock();
+        let live = all.get(container).into_iter().flatten().filter(|session| !session.is_ended());
+        live.map(|session| session.id.clone()).collect()
+    }
+
+    /// A session's process has ended; says whether it is known.
+    pub(crate) fn ended(&self, id: &str, code: i32) -> bool {
+        let session = self.lock().values().flatten().find(|session| session.id == id).cloned();
+        session.inspect(|session| session.ended(code)).is_some()
+    }
+
+    /// A container has ended, and with it all of its sessions.
+    pub(crate) fn container_ended(&self, container: &str) {
+        for session in self.lock().get(container).into_iter().flatten() {
+            if !session.is_ended() {
+                session.ended(137);
+            }
+        }
+    }
+
+    /// A container is gone.
+    pub(crate) fn forget(&self, container: &str) {
+        self.lock().remove(container);
+    }
+}

@@ -1,0 +1,179 @@
+//! Archives in and out: blocking readers and writers of the store joined to async streams.
+
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use store::Store;
+use tokio::io::AsyncRead;
+use tokio::sync::mpsc;
+use tokio_util::io::SyncIoBridge;
+
+use super::{ImportOptions, Progress};
+use crate::error::{Error, Result};
+use crate::events::EventKind;
+use crate::{Engine, Reader, Stream};
+
+/// News that may wait for a slow client.
+const BACKLOG: usize = 64;
+/// Bytes of an archive that may wait for a slow client.
+const PIPE: usize = 1 << 20;
+
+type News = mpsc::Sender<Result<Progress>>;
+
+fn stream(receiver: mpsc::Receiver<Result<Progress>>) -> Stream<Progress> {
+    futures_util::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|news| (news, receiver))
+    })
+    .boxed()
+}
+
+impl Engine {
+    /// Loads an archive of images (`docker save` or OCI layout, compressed or not).
+    ///
+    /// # Errors
+    /// In the stream: the archive is malformed, truncated, or lies about a digest.
+    pub async fn image_load(&self, archive: Reader, quiet: bool) -> Result<Stream<Progress>> {
+        let (sender, receiver) = mpsc::channel(BACKLOG);
+        let engine = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let bridge = SyncIoBridge::new(archive);
+            if let Err(error) = engine.load(bridge, quiet, &sender) {
+                // the client may have gone
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        Ok(stream(receiver))
+    }
+
+    fn load(&self, mut archive: SyncIoBridge<Reader>, quiet: bool, news: &News) -> Result<()> {
+        let tell = |progress| {
+            // a slow or absent client must not hold the load up
+            let _ = news.try_send(Ok(progress));
+        };
+        let loaded = self.0.store.load(&mut archive, &|progress| match progress {
+            store::Progress::Layer { id, current, total } if !quiet => {
+                tell(Progress::Layer { id, status: "Loading layer".to_owned(), current, total });
+            }
+            store::Progress::Layer { .. } => {}
+            store::Progress::Renamed { name, old } => tell(Progress::Message(format!(
+                "The image {} already exists, renaming the old one with ID {old} to empty string",
+                name.familiar()
+            ))),
+        })?;
+        // the rest of the archive's padding, so that the client may finish sending
+        let _ = std::io::copy(&mut archive.by_ref().take(1 << 20), &mut std::io::sink());
+        for image in loaded {
+            for name in &image.refs {
+                self.image_event("load", image.id.as_str(), &name.familiar());
+                let _ = news.blocking_send(Ok(Progress::Message(format!("Loaded image: {}", name.familiar()))));
+            }
+            if image.refs.is_empty() {
+                self.image_event("load", image.id.as_str(), image.id.as_str());
+                let _ = news.blocking_send(Ok(Progress::Message(format!("Loaded image ID: {}", image.id))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an image of one layer out of a root file system's tar. The last message is the image's id.
+    ///
+    /// # Errors
+    /// The archive is malformed; a change is not understood; the reference is malformed.
+    pub async fn image_import(&self, archive: Reader, options: ImportOptions) -> Result<Stream<Progress>> {
+        let wanted = import_options(&options)?;
+        let (sender, receiver) = mpsc::channel(BACKLOG);
+        let engine = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let name = wanted.name.as_ref().map(oci::Reference::familiar);
+            let result = engine.0.store.import(&mut SyncIoBridge::new(archive), wanted).map_err(Error::from);
+            let news = result.map(|id| {
+                engine.image_event("import", id.as_str(), name.as_deref().unwrap_or_default());
+                Progress::Message(id.as_str().to_owned())
+            });
+            // the client may have gone
+            let _ = sender.blocking_send(news);
+        });
+        Ok(stream(receiver))
+    }
+
+    /// An archive of these images (`docker save`).
+    ///
+    /// # Errors
+    /// No such image.
+    pub async fn image_save(&self, names: Vec<String>) -> Result<Reader> {
+        for name in &names {
+            self.0.store.resolve(name).map_err(|error| super::named(name, error))?;
+        }
+        let (near, far) = tokio::io::duplex(PIPE);
+        let store = self.0.store.clone();
+        let failure = Arc::new(std::sync::Mutex::new(None));
+        let told = Arc::clone(&failure);
+        tokio::task::spawn_blocking(move || {
+            let mut output = SyncIoBridge::new(far);
+            if let Err(error) = save(&store, &names, &mut output) {
+                *told.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error.to_string());
+            }
+        });
+        Ok(Box::new(Saved { near, failure }))
+    }
+
+    pub(super) fn image_event(&self, action: &str, id: &str, name: &str) {
+        self.0.events.publish(crate::events::Event {
+            kind: EventKind::Image,
+            action: action.to_owned(),
+            id: id.to_owned(),
+            attributes: [("name".to_owned(), name.to_owned())].into(),
+            time: jiff::Timestamp::now(),
+        });
+    }
+}
+
+fn save(store: &Store, names: &[String], output: &mut (impl std::io::Write + Send)) -> Result<()> {
+    store.save(names, output)?;
+    output.flush().map_err(|error| Error::because("write archive", error))
+}
+
+/// The reading end of a save: an archive that broke off ends in a failure, never as if it were whole.
+struct Saved {
+    near: tokio::io::DuplexStream,
+    failure: Arc<std::sync::Mutex<Option<String>>>,
+}
+
+impl AsyncRead for Saved {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = std::pin::Pin::new(&mut self.near).poll_read(context, buffer);
+        if matches!(result, std::task::Poll::Ready(Ok(()))) && buffer.filled().len() == before && buffer.capacity() > 0 {
+            let mut failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if let Some(error) = failure.take() {
+                return std::task::Poll::Ready(Err(std::io::Error::other(error)));
+            }
+        }
+        result
+    }
+}
+
+fn import_options(options: &ImportOptions) -> Result<store::ImportOptions> {
+    let reference = |error: oci::ReferenceError| Error::bad_parameter(error.to_string());
+    let name = if options.repository.is_empty() {
+        None
+    } else {
+        let name = oci::Reference::parse(&options.repository).map_err(reference)?;
+        Some(if options.tag.is_empty() { name.with_default_tag() } else { name.with_tag(&options.tag).map_err(reference)? })
+    };
+    let platform = if options.platform.is_empty() {
+        None
+    } else {
+        Some(oci::Platform::parse(&options.platform).map_err(Error::bad_parameter)?)
+    };
+    let mut config = oci::image::RunConfig::default();
+    for change in &options.changes {
+        super::change::apply(&mut config, change)?;
+    }
+    Ok(store::ImportOptions { name, config, message: options.message.clone(), platform })
+}
