@@ -2,6 +2,10 @@
 
 use crate::error::{Error, Result};
 
+fn fill(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|error| Error::system(format!("read randomness: {error}")))
+}
+
 /// A new id: 64 hex digits, of which the first 12 are not all decimal (they'd make a bad host name).
 ///
 /// # Errors
@@ -9,7 +13,7 @@ use crate::error::{Error, Result};
 pub(crate) fn random() -> Result<String> {
     let mut bytes = [0_u8; 32];
     loop {
-        getrandom::fill(&mut bytes).map_err(|error| Error::because("read randomness", error))?;
+        fill(&mut bytes)?;
         let id = hex::encode(bytes);
         if id[..12].bytes().any(|digit| digit.is_ascii_alphabetic()) {
             return Ok(id);
@@ -59,7 +63,7 @@ const RIGHT: [&str; 40] = [
 /// The kernel has no randomness.
 pub(crate) fn made_up(attempt: u32) -> Result<String> {
     let mut bytes = [0_u8; 4];
-    getrandom::fill(&mut bytes).map_err(|error| Error::because("read randomness", error))?;
+    fill(&mut bytes)?;
     let pick = |list: &[&'static str; 40], byte: u8| list[usize::from(byte) % list.len()];
     let (left, right) = (pick(&LEFT, bytes[0]), pick(&RIGHT, bytes[1]));
     Ok(match attempt {

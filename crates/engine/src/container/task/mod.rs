@@ -103,7 +103,7 @@ impl Task {
         while !self.removed {
             tokio::select! {
                 biased;
-                _ = closing.wait_for(|closing| *closing) => return,
+                () = closed(&mut closing) => return,
                 event = next_event(&mut self.events) => self.on_event(event).await,
                 request = requests.recv() => match request {
                     Some(request) => self.on_request(request).await,
@@ -183,6 +183,12 @@ async fn next_event(events: &mut Option<Events>) -> ShimEvent {
         Some(events) => events.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// The engine lets go.
+async fn closed(closing: &mut tokio::sync::watch::Receiver<bool>) {
+    // a dropped sender is a closed engine, too
+    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 async fn at(moment: Option<Instant>) {

@@ -1,8 +1,18 @@
 //! `create`: a description becomes a container that can be started.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
 use crate::Engine;
-use crate::container::{ContainerConfig, HostConfig, NetworkingConfig};
+use crate::container::check::{check_limits, check_network, check_settings};
+use crate::container::mode::{self, NamespaceMode, NetworkMode};
+use crate::container::record::{self, Durability};
+use crate::container::task::{Task, blocking, event};
+use crate::container::{Container, ContainerConfig, HostConfig, NetworkingConfig, State, logging, merge, spec};
+use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::image::parse_id;
 
 /// What is to be made.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,11 @@
 //! `top`: a container's processes, as `ps` would print them, read from `/proc` by ourselves.
 
+mod columns;
+mod options;
+mod process;
+
 use crate::Engine;
+use crate::container::task::{blocking, shim_error};
 use crate::error::{Error, Result};
 
 /// A table of processes.
@@ -17,7 +22,28 @@ impl Engine {
     ///
     /// # Errors
     /// No such container; it does not run; an option of `ps` that is not known.
-    pub async fn container_top(&self, name: &str, _ps_args: &str) -> Result<Top> {
-        Err(Error::no_such_container(name))
+    pub async fn container_top(&self, name: &str, ps_args: &str) -> Result<Top> {
+        let columns = options::columns(ps_args)?;
+        let entry = self.0.containers.find(name)?;
+        let container = entry.snapshot();
+        if container.state.is_restarting() {
+            return Err(Error::conflict(format!(
+                "Container {} is restarting, wait until the container is running",
+                container.id
+            )));
+        }
+        let shim = match (container.state.running(), entry.shim()) {
+            (Some(_), Some(shim)) => shim,
+            _ => return Err(Error::not_running(&container.id)),
+        };
+        let what = || format!("list processes of container {}", container.id);
+        let pids = shim.ps().await.map_err(|error| shim_error(what(), error))?;
+        blocking(move || {
+            let system = process::System::read();
+            let processes = pids.iter().filter_map(|pid| process::Process::read(*pid));
+            let rows = processes.map(|process| columns.iter().map(|column| column.value(&process, &system)).collect());
+            Ok(Top { titles: columns.iter().map(|column| column.title().to_owned()).collect(), processes: rows.collect() })
+        })
+        .await
     }
 }

@@ -1,0 +1,152 @@
+//! Columns of `ps`.
+
+use super::process::{Process, System};
+
+/// A column and its title.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) kind: Kind,
+    pub(super) title: String,
+}
+
+/// What a column shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    User,
+    Uid,
+    Group,
+    Gid,
+    Pid,
+    Ppid,
+    Pgid,
+    Sid,
+    Cpu,
+    CpuPercent,
+    MemoryPercent,
+    Virtual,
+    Resident,
+    Terminal,
+    State,
+    LongState,
+    Start,
+    Time,
+    Elapsed,
+    Nice,
+    Priority,
+    Threads,
+    Name,
+    Command,
+}
+
+/// Names that `-o` knows, with their titles.
+const NAMES: [(&str, &str, Kind); 40] = [
+    ("user", "USER", Kind::User),
+    ("euser", "EUSER", Kind::User),
+    ("uname", "USER", Kind::User),
+    ("uid", "UID", Kind::Uid),
+    ("euid", "EUID", Kind::Uid),
+    ("group", "GROUP", Kind::Group),
+    ("egroup", "EGROUP", Kind::Group),
+    ("gid", "GID", Kind::Gid),
+    ("egid", "EGID", Kind::Gid),
+    ("pid", "PID", Kind::Pid),
+    ("tgid", "TGID", Kind::Pid),
+    ("ppid", "PPID", Kind::Ppid),
+    ("pgid", "PGID", Kind::Pgid),
+    ("pgrp", "PGRP", Kind::Pgid),
+    ("sid", "SID", Kind::Sid),
+    ("sess", "SESS", Kind::Sid),
+    ("c", "C", Kind::Cpu),
+    ("%cpu", "%CPU", Kind::CpuPercent),
+    ("pcpu", "%CPU", Kind::CpuPercent),
+    ("%mem", "%MEM", Kind::MemoryPercent),
+    ("pmem", "%MEM", Kind::MemoryPercent),
+    ("vsz", "VSZ", Kind::Virtual),
+    ("vsize", "VSZ", Kind::Virtual),
+    ("rss", "RSS", Kind::Resident),
+    ("rssize", "RSS", Kind::Resident),
+    ("tty", "TT", Kind::Terminal),
+    ("tname", "TTY", Kind::Terminal),
+    ("s", "S", Kind::State),
+    ("state", "S", Kind::State),
+    ("stat", "STAT", Kind::LongState),
+    ("stime", "STIME", Kind::Start),
+    ("start", "STARTED", Kind::Start),
+    ("time", "TIME", Kind::Time),
+    ("etime", "ELAPSED", Kind::Elapsed),
+    ("ni", "NI", Kind::Nice),
+    ("pri", "PRI", Kind::Priority),
+    ("nlwp", "NLWP", Kind::Threads),
+    ("comm", "COMMAND", Kind::Name),
+    ("cmd", "CMD", Kind::Command),
+    ("args", "COMMAND", Kind::Command),
+];
+
+impl Column {
+    /// A column by `-o`'s name for it.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let name = if name == "command" { "args" } else { name };
+        let (_, title, kind) = NAMES.iter().find(|(known, ..)| *known == name)?;
+        Some(Self { kind: *kind, title: (*title).to_owned() })
+    }
+
+    pub(super) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Its text for a process.
+    pub(super) fn value(&self, process: &Process, system: &System) -> String {
+        match self.kind {
+            Kind::User => system.user(process.uid),
+            Kind::Uid => process.uid.to_string(),
+            Kind::Group | Kind::Gid => process.gid.to_string(),
+            Kind::Pid => process.pid.to_string(),
+            Kind::Ppid => process.field(4).to_string(),
+            Kind::Pgid => process.field(5).to_string(),
+            Kind::Sid => process.field(6).to_string(),
+            Kind::Cpu => format!("{:.0}", process.cpu_percent(system).min(99.0).floor()),
+            Kind::CpuPercent => format!("{:.1}", process.cpu_percent(system)),
+            Kind::MemoryPercent => {
+                let total = (system.memory / 1024).max(1);
+                format!("{:.1}", process.resident_kib(system) as f64 * 100.0 / total as f64)
+            }
+            Kind::Virtual => process.virtual_kib().to_string(),
+            Kind::Resident => process.resident_kib(system).to_string(),
+            Kind::Terminal => process.terminal(),
+            Kind::State => process.state.clone(),
+            Kind::LongState => process.long_state(),
+            Kind::Start => start(process, system),
+            Kind::Time => time(process.cpu_seconds(system)),
+            Kind::Elapsed => elapsed(process.age(system)),
+            Kind::Nice => process.field(19).to_string(),
+            Kind::Priority => (39 - process.field(18)).to_string(),
+            Kind::Threads => process.field(20).to_string(),
+            Kind::Name => process.command.clone(),
+            Kind::Command => process.arguments.clone(),
+        }
+    }
+}
+
+/// `HH:MM` of today, else `MonDD`, in UTC as the daemon has no time zone.
+fn start(process: &Process, system: &System) -> String {
+    let age = i64::try_from(process.age(system)).unwrap_or_default();
+    let Ok(moment) = jiff::Timestamp::from_second(system.now - age) else { return "?".to_owned() };
+    let moment = moment.to_zoned(jiff::tz::TimeZone::UTC);
+    if age < 24 * 60 * 60 { moment.strftime("%H:%M").to_string() } else { moment.strftime("%b%d").to_string() }
+}
+
+/// `HH:MM:SS`.
+fn time(seconds: u64) -> String {
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// `[[DD-]HH:]MM:SS`.
+fn elapsed(seconds: u64) -> String {
+    let (days, hours) = (seconds / 86400, seconds / 3600 % 24);
+    let rest = format!("{:02}:{:02}", seconds / 60 % 60, seconds % 60);
+    match (days, hours) {
+        (0, 0) => rest,
+        (0, hours) => format!("{hours:02}:{rest}"),
+        (days, hours) => format!("{days}-{hours:02}:{rest}"),
+    }
+}
