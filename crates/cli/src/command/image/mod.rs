@@ -1,0 +1,47 @@
+//! `berth image …`
+
+pub(crate) mod history;
+pub(crate) mod import;
+pub(crate) mod inspect;
+pub(crate) mod load;
+pub(crate) mod ls;
+pub(crate) mod planned;
+pub(crate) mod prune;
+pub(crate) mod pull;
+pub(crate) mod rm;
+pub(crate) mod save;
+pub(crate) mod tag;
+
+use super::Group;
+
+/// The noun.
+pub(crate) static GROUP: Group = Group {
+    name: "image",
+    about: "Manage images",
+    commands: &[
+        &planned::BUILD,
+        &history::COMMAND,
+        &import::COMMAND,
+        &inspect::COMMAND,
+        &load::COMMAND,
+        &ls::COMMAND,
+        &prune::COMMAND,
+        &pull::COMMAND,
+        &planned::PUSH,
+        &rm::COMMAND,
+        &save::COMMAND,
+        &tag::COMMAND,
+    ],
+};
+
+/// `os/arch[/variant]` as the API takes it: JSON; empty when nothing is asked for.
+pub(crate) fn platform_json(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    let mut parts = text.splitn(3, '/');
+    let mut part = || parts.next().unwrap_or("").to_owned();
+    let platform =
+        api::image::Platform { os: part(), architecture: part(), variant: part(), ..Default::default() };
+    serde_json::to_string(&platform).unwrap_or_default()
+}

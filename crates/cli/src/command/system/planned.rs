@@ -1,0 +1,74 @@
+//! Commands that wait for the daemon's side.
+
+use crate::command::{Command, Group};
+
+pub(crate) static LOGIN: Command =
+    Command::planned("login", "[OPTIONS] [SERVER]", "Log in to a registry");
+
+pub(crate) static LOGOUT: Command =
+    Command::planned("logout", "[SERVER]", "Log out from a registry");
+
+pub(crate) static BUILDER: Group = Group {
+    name: "builder",
+    about: "Manage builds",
+    commands: &[
+        &Command::planned("build", "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile"),
+        &Command::planned("prune", "[OPTIONS]", "Remove the build cache"),
+    ],
+};
+
+pub(crate) static CHECKPOINT: Group = Group {
+    name: "checkpoint",
+    about: "Manage checkpoints",
+    commands: &[
+        &Command::planned("create", "[OPTIONS] CONTAINER CHECKPOINT", "Checkpoint a running container"),
+        &Command::planned("ls", "[OPTIONS] CONTAINER", "List a container's checkpoints").aliases(&["list"]),
+        &Command::planned("rm", "[OPTIONS] CONTAINER CHECKPOINT", "Remove a checkpoint").aliases(&["remove"]),
+    ],
+};
+
+pub(crate) static CONTEXT: Group = Group {
+    name: "context",
+    about: "Manage contexts",
+    commands: &[
+        &Command::planned("create", "[OPTIONS] CONTEXT", "Create a context"),
+        &Command::planned("export", "CONTEXT [FILE|-]", "Write a context to an archive"),
+        &Command::planned("import", "CONTEXT FILE|-", "Read a context from an archive"),
+        &Command::planned("inspect", "[OPTIONS] [CONTEXT] [CONTEXT...]", "Show everything about contexts"),
+        &Command::planned("ls", "[OPTIONS]", "List contexts").aliases(&["list"]),
+        &Command::planned("rm", "CONTEXT [CONTEXT...]", "Remove contexts").aliases(&["remove"]),
+        &Command::planned("show", "", "Print the name of the current context"),
+        &Command::planned("update", "[OPTIONS] CONTEXT", "Change a context"),
+        &Command::planned("use", "CONTEXT", "Make a context the current one"),
+    ],
+};
+
+pub(crate) static MANIFEST: Group = Group {
+    name: "manifest",
+    about: "Manage manifests and lists of them",
+    commands: &[
+        &Command::planned("annotate", "[OPTIONS] MANIFEST_LIST MANIFEST", "Add platform data to a local manifest"),
+        &Command::planned("create", "MANIFEST_LIST MANIFEST [MANIFEST...]", "Create a local list of manifests"),
+        &Command::planned("inspect", "[OPTIONS] [MANIFEST_LIST] MANIFEST", "Show a manifest or a list of them"),
+        &Command::planned("push", "[OPTIONS] MANIFEST_LIST", "Push a list of manifests"),
+        &Command::planned("rm", "MANIFEST_LIST [MANIFEST_LIST...]", "Remove local lists of manifests"),
+    ],
+};
+
+pub(crate) static PLUGIN: Group = Group {
+    name: "plugin",
+    about: "Manage plugins",
+    commands: &[
+        &Command::planned("create", "[OPTIONS] PLUGIN PLUGIN-DATA-DIR", "Create a plugin"),
+        &Command::planned("disable", "[OPTIONS] PLUGIN", "Disable a plugin"),
+        &Command::planned("enable", "[OPTIONS] PLUGIN", "Enable a plugin"),
+        &Command::planned("inspect", "[OPTIONS] PLUGIN [PLUGIN...]", "Show everything about plugins"),
+        &Command::planned("install", "[OPTIONS] PLUGIN [KEY=VALUE...]", "Install a plugin"),
+        &Command::planned("ls", "[OPTIONS]", "List plugins").aliases(&["list"]),
+        &Command::planned("push", "[OPTIONS] PLUGIN[:TAG]", "Push a plugin to a registry"),
+        &Command::planned("rm", "[OPTIONS] PLUGIN [PLUGIN...]", "Remove plugins").aliases(&["remove"]),
+        &Command::planned("set", "PLUGIN KEY=VALUE [KEY=VALUE...]", "Change settings of a plugin"),
+        &Command::planned("upgrade", "[OPTIONS] PLUGIN [REMOTE]", "Upgrade a plugin"),
+    ],
+};
+

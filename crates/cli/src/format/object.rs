@@ -1,0 +1,66 @@
+//! `inspect`: whole objects, as JSON or by template.
+
+use super::json::Json;
+use super::template::{Data, Format};
+use crate::error::Result;
+use crate::out::Out;
+
+/// Prints the objects that were found.
+pub(crate) fn print(out: &Out, format: &str, objects: &[Json]) -> Result<()> {
+    match format {
+        "" => out.line(&Json::Array(objects.to_vec()).pretty()),
+        "json" => objects.iter().try_for_each(|object| out.line(&object.compact())),
+        template => {
+            let format = Format::parse(template)?;
+            for object in objects {
+                let object = with_optional(object);
+                let text = format.render(&Data::from_json(&object))?;
+                out.line(&text)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Members that the daemon leaves out when they are unset, and templates ask for all the same.
+const OPTIONAL: [(&[&str], &str, Json); 6] = [
+    (&["State"], "Health", Json::Null),
+    (&["Config"], "Healthcheck", Json::Null),
+    (&["Config"], "StopSignal", Json::String(String::new())),
+    (&["Config"], "StopTimeout", Json::Null),
+    (&["HostConfig"], "Init", Json::Null),
+    (&["HostConfig"], "Runtime", Json::String(String::new())),
+];
+
+fn with_optional(object: &Json) -> Json {
+    let mut object = object.clone();
+    for (path, name, value) in &OPTIONAL {
+        if object.at(path).is_some_and(|parent| parent.get(name).is_none()) {
+            if let Some(Json::Object(members)) = descend(&mut object, path) {
+                members.push(((*name).to_owned(), value.clone()));
+            }
+        }
+    }
+    object
+}
+
+fn descend<'a>(object: &'a mut Json, path: &[&str]) -> Option<&'a mut Json> {
+    let mut at = object;
+    for key in path {
+        let Json::Object(members) = at else { return None };
+        at = members.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)?;
+    }
+    Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unset_members_can_be_asked_for() {
+        let json: Json = serde_json::from_str(r#"{"State":{"Pid":1}}"#).unwrap();
+        assert_eq!(with_optional(&json).at(&["State", "Health"]), Some(&Json::Null));
+        assert_eq!(with_optional(&json).get("Config"), None);
+    }
+}

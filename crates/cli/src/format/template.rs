@@ -1,0 +1,321 @@
+//! Go templates with the functions that Docker adds, over what the daemon answered.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use gotmpl::{MissingKey, Template, TemplateError, Value};
+
+use super::json::Json;
+use crate::error::{Error, Result};
+
+/// JSON texts by the address of the template value made from them: the template engine sorts the
+/// members of an object, and `{{json .State}}` must not.
+type Texts = HashMap<usize, String>;
+
+/// A parsed template.
+pub(crate) struct Format {
+    template: Template,
+    source: String,
+    kind: &'static str,
+}
+
+/// Data for a template.
+pub(crate) struct Data {
+    value: Value,
+    texts: Texts,
+    labels: Option<Labels>,
+}
+
+type Labels = Arc<BTreeMap<String, String>>;
+
+impl Data {
+    /// From JSON whose order counts.
+    pub(crate) fn from_json(json: &Json) -> Self {
+        let mut texts = Texts::new();
+        let value = to_value(json, &mut texts);
+        Self { value, texts, labels: None }
+    }
+
+    /// From the fields of one row of a list, and its labels.
+    pub(crate) fn from_row(row: &[(&'static str, String)], labels: &BTreeMap<String, String>) -> Self {
+        let labels = (!labels.is_empty()).then(|| Arc::new(labels.clone()));
+        Self { value: row_value(row.iter().map(|(name, text)| (*name, text.as_str()))), texts: Texts::new(), labels }
+    }
+}
+
+fn row_value<'a>(fields: impl Iterator<Item = (&'static str, &'a str)>) -> Value {
+    let map: BTreeMap<Arc<str>, Value> =
+        fields.map(|(name, text)| (Arc::from(name), Value::String(text.into()))).collect();
+    Value::Map(Arc::new(map))
+}
+
+fn to_value(json: &Json, texts: &mut Texts) -> Value {
+    match json {
+        Json::Null => Value::Nil,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => number.as_i64().map_or_else(
+            || number.as_u64().map_or(Value::Float(number.as_f64().unwrap_or(0.0)), Value::Uint),
+            Value::Int,
+        ),
+        Json::String(text) => Value::String(text.as_str().into()),
+        Json::Array(items) => {
+            let list: Arc<[Value]> = items.iter().map(|item| to_value(item, texts)).collect();
+            if !list.is_empty() {
+                texts.insert(list.as_ptr().addr(), json.compact());
+            }
+            Value::List(list)
+        }
+        Json::Object(members) => {
+            let map: BTreeMap<Arc<str>, Value> = members
+                .iter()
+                .map(|(name, value)| (Arc::from(name.as_str()), to_value(value, texts)))
+                .collect();
+            let map = Arc::new(map);
+            texts.insert(Arc::as_ptr(&map).addr(), json.compact());
+            Value::Map(map)
+        }
+    }
+}
+
+impl Format {
+    /// Parses a template; `\t` and `\n` stand for what they mean. `{{.Label "key"}}`, a method in
+    /// Docker, becomes the function that it is here.
+    pub(crate) fn parse(source: &str) -> Result<Self> {
+        let source = source.replace("\\t", "\t").replace("\\n", "\n").replace(".Label ", "__label ");
+        let template = build(&source, &Data { value: Value::Nil, texts: Texts::new(), labels: None })?;
+        Ok(Self { template, source, kind: "" })
+    }
+
+    /// The same, speaking of fields of that Docker type in errors.
+    pub(crate) fn of_kind(mut self, kind: &'static str) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Fills the template in.
+    pub(crate) fn render(&self, data: &Data) -> Result<String> {
+        let needs_texts = !data.texts.is_empty() && self.source.contains("json");
+        let needs_labels = data.labels.is_some() && self.source.contains("__label ");
+        if needs_texts || needs_labels {
+            // Functions are bound when a template is parsed, and these two depend on the data.
+            return self.finish(build(&self.source, data)?.execute_to_string(&data.value));
+        }
+        self.finish(self.template.execute_to_string(&data.value))
+    }
+
+    /// Fills the template in with column headers: fields are their headers, functions pass on.
+    pub(crate) fn render_headers(&self, headers: &[(&'static str, &'static str)]) -> Result<String> {
+        let mut template = Template::new("").missing_key(MissingKey::ZeroValue);
+        for name in ["json", "split", "join", "title", "lower", "upper", "pad", "truncate"] {
+            template = template.func(name, |args: &[Value]| Ok(args.first().cloned().unwrap_or(Value::Nil)));
+        }
+        template = template.func("__label", |args| {
+            let key = text(args, 0);
+            let last = key.rsplit('.').next().unwrap_or("").replace(['-', '_'], " ");
+            Ok(Value::String(last.into()))
+        });
+        let template = template.parse(&self.source).map_err(|error| Error::said(error.to_string()))?;
+        self.finish(template.execute_to_string(&row_value(headers.iter().copied())))
+    }
+
+    fn finish(&self, result: std::result::Result<String, TemplateError>) -> Result<String> {
+        result.map_err(|error| {
+            Error::said(match &error {
+                TemplateError::MissingKey { key } => self.missing(key),
+                other => format!("template parsing error: template: :{}", place(other)),
+            })
+        })
+    }
+
+    /// Go's sentence for a field that isn't there.
+    fn missing(&self, key: &str) -> String {
+        let (line, column, chain) = locate(&self.source, key);
+        if !self.kind.is_empty() {
+            return format!(
+                "template: :{line}:{column}: executing \"\" at <{chain}>: can't evaluate field {key} in type {}",
+                self.kind
+            );
+        }
+        format!(
+            "template parsing error: template: :{line}:{column}: executing \"\" at <{chain}>: map has no entry for key \"{key}\""
+        )
+    }
+}
+
+/// Line, column and whole chain of the first use of field `key`, as Go counts them: the column of
+/// a chain is that of its second field.
+fn locate(source: &str, key: &str) -> (usize, usize, String) {
+    let is_chain = |c: char| c.is_alphanumeric() || "._$".contains(c);
+    let needle = format!(".{key}");
+    for (at, _) in source.match_indices(&needle) {
+        let end = at + needle.len();
+        if source[end..].starts_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let start = source[..at].rfind(|c| !is_chain(c)).map_or(0, |before| before + 1);
+        let stop = source[end..].find(|c| !is_chain(c)).map_or(source.len(), |after| end + after);
+        let chain = &source[start..stop];
+        let second = chain.get(1..).and_then(|rest| rest.find('.')).map_or(0, |dot| dot + 1);
+        let before = &source[..start + second];
+        let line = before.matches('\n').count() + 1;
+        let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1);
+        return (line, column, chain.to_owned());
+    }
+    (1, 0, format!(".{key}"))
+}
+
+/// `LINE:COLUMN: reason` without the engine's own prefix.
+fn place(error: &TemplateError) -> String {
+    let text = error.to_string();
+    text.strip_prefix("template: :").map_or(format!("1: {text}"), str::to_owned)
+}
+
+fn build(source: &str, data: &Data) -> Result<Template> {
+    functions(Template::new("").missing_key(MissingKey::Error), data)
+        .parse(source)
+        .map_err(|error| Error::said(format!("template parsing error: template: :{}", place(&error))))
+}
+
+fn functions(template: Template, data: &Data) -> Template {
+    let texts = Arc::new(data.texts.clone());
+    let labels = data.labels.clone().unwrap_or_default();
+    template
+        .func("__label", move |args| {
+            Ok(Value::String(labels.get(&text(args, 0)).map_or("", String::as_str).into()))
+        })
+        .func("json", move |args| {
+            let mut out = String::new();
+            if let Some(value) = args.first() {
+                write_json(&mut out, value, &texts);
+            }
+            Ok(Value::String(out.into()))
+        })
+        .func("split", |args| {
+            let (text, by) = (text(args, 0), text(args, 1));
+            let parts: Vec<Value> = if by.is_empty() {
+                text.chars().map(|c| Value::String(c.to_string().into())).collect()
+            } else {
+                text.split(by.as_str()).map(|part| Value::String(part.into())).collect()
+            };
+            Ok(Value::List(parts.into()))
+        })
+        .func("join", |args| {
+            let by = text(args, 1);
+            let parts: Vec<String> = match args.first() {
+                Some(Value::List(items)) => items.iter().map(ToString::to_string).collect(),
+                _ => Vec::new(),
+            };
+            Ok(Value::String(parts.join(&by).into()))
+        })
+        .func("title", |args| Ok(Value::String(title(&text(args, 0)).into())))
+        .func("lower", |args| Ok(Value::String(text(args, 0).to_lowercase().into())))
+        .func("upper", |args| Ok(Value::String(text(args, 0).to_uppercase().into())))
+        .func("pad", |args| {
+            let source = text(args, 0);
+            if source.is_empty() {
+                return Ok(Value::String(source.into()));
+            }
+            let (before, after) = (" ".repeat(count(args, 1)), " ".repeat(count(args, 2)));
+            Ok(Value::String(format!("{before}{source}{after}").into()))
+        })
+        .func("truncate", |args| {
+            let source = text(args, 0);
+            Ok(Value::String(source.chars().take(count(args, 1)).collect::<String>().into()))
+        })
+}
+
+/// The most spaces that `pad` adds on one side.
+const PAD_LIMIT: usize = 1 << 16;
+
+fn count(args: &[Value], index: usize) -> usize {
+    let number = args.get(index).and_then(Value::as_int).unwrap_or(0);
+    usize::try_from(number).unwrap_or(0).min(PAD_LIMIT)
+}
+
+fn text(args: &[Value], index: usize) -> String {
+    args.get(index).map(ToString::to_string).unwrap_or_default()
+}
+
+/// The first letter of every word in upper case.
+fn title(text: &str) -> String {
+    let mut after_letter = false;
+    text.chars()
+        .map(|c| {
+            let changed = if after_letter { c } else { c.to_uppercase().next().unwrap_or(c) };
+            after_letter = c.is_alphanumeric() || c == '_' || c == '\'';
+            changed
+        })
+        .collect()
+}
+
+fn write_json(out: &mut String, value: &Value, texts: &Texts) {
+    match value {
+        Value::Nil | Value::Function(_) => out.push_str("null"),
+        Value::String(text) => super::json::quote(out, text),
+        Value::List(items) => {
+            if let Some(known) = texts.get(&items.as_ptr().addr()).filter(|_| !items.is_empty()) {
+                return out.push_str(known);
+            }
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_json(out, item, texts);
+            }
+            out.push(']');
+        }
+        Value::Map(members) => {
+            if let Some(known) = texts.get(&Arc::as_ptr(members).addr()) {
+                return out.push_str(known);
+            }
+            out.push('{');
+            for (index, (name, member)) in members.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                super::json::quote(out, name);
+                out.push(':');
+                write_json(out, member, texts);
+            }
+            out.push('}');
+        }
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(template: &str, json: &str) -> String {
+        let json: Json = serde_json::from_str(json).unwrap();
+        match Format::parse(template).and_then(|format| format.render(&Data::from_json(&json))) {
+            Ok(text) => text,
+            Err(error) => format!("! {error}"),
+        }
+    }
+
+    const DATA: &str = r#"{"Name":"/x y","State":{"Pid":7,"Err":""},"L":["b","a"],"N":null}"#;
+
+    #[test]
+    fn json_keeps_the_daemons_order() {
+        assert_eq!(render("{{json .State}} {{json .L}} {{json .N}}", DATA), r#"{"Pid":7,"Err":""} ["b","a"] null"#);
+    }
+
+    #[test]
+    fn dockers_functions() {
+        assert_eq!(render("{{join .L \", \"}}|{{upper .Name}}|{{title .Name}}", DATA), "b, a|/X Y|/X Y");
+        assert_eq!(render("{{index (split .Name \" \") 1}}{{pad .Name 1 2}}{{truncate .Name 2}}", DATA), "y /x y  /x");
+        assert_eq!(render("{{.State.Pid}}\\t{{println .Name}}", DATA), "7\t/x y\n");
+    }
+
+    #[test]
+    fn a_missing_field_is_named_with_its_place() {
+        assert_eq!(
+            render("{{.State.Foo}}", DATA),
+            "! template parsing error: template: :1:8: executing \"\" at <.State.Foo>: map has no entry for key \"Foo\""
+        );
+        assert!(render("{{.Foo}}", DATA).contains(":1:2: executing \"\" at <.Foo>"));
+    }
+}
