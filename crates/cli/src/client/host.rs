@@ -128,7 +128,9 @@ mod tests {
         assert_eq!(Host::parse("unix:///a/b").unwrap(), Host::Unix("/a/b".into()));
         assert_eq!(Host::parse("tcp://h").unwrap().to_string(), "tcp://h:2375");
         assert_eq!(Host::parse("h:1").unwrap().to_string(), "tcp://h:1");
-        assert!(Host::parse("foo://").unwrap_err().to_string().contains("invalid bind address format: foo://"));
+        assert!(
+            Host::parse("foo://").unwrap_err().to_string().contains("invalid bind address format: foo://")
+        );
         assert!(Host::parse("ssh://h").unwrap_err().to_string().contains("ssh is not supported yet"));
     }
 

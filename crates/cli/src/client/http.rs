@@ -93,8 +93,6 @@ pub(crate) struct Head {
     close: bool,
     /// Media type of the body.
     pub(crate) content_type: String,
-    /// The daemon's name and version.
-    pub(crate) server: String,
 }
 
 /// Sends a request. `extra` are whole header lines.
@@ -169,7 +167,8 @@ pub(crate) fn receive(connection: &mut Connection) -> io::Result<Head> {
 
 fn receive_one(connection: &mut Connection) -> io::Result<Head> {
     let first = line(connection)?;
-    let status = first.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse().ok());
+    let status =
+        first.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse().ok());
     let mut head =
         Head { status: status.ok_or_else(|| invalid("the answer is no HTTP/1.1"))?, ..Head::default() };
     head.close = first.starts_with("HTTP/1.0");
@@ -187,7 +186,6 @@ fn receive_one(connection: &mut Connection) -> io::Result<Head> {
             "transfer-encoding" => head.chunked = value.eq_ignore_ascii_case("chunked"),
             "connection" => head.close |= value.eq_ignore_ascii_case("close"),
             "content-type" => head.content_type = value.to_owned(),
-            "server" => head.server = value.to_owned(),
             _ => {}
         }
     }
@@ -245,11 +243,6 @@ impl Incoming {
     pub(crate) fn into_idle(self) -> Option<Connection> {
         let done = matches!(self.left, Left::Done | Left::Length(0));
         (done && self.reusable).then_some(self.connection)
-    }
-
-    /// The connection with whatever was read ahead.
-    pub(crate) fn into_connection(self) -> Connection {
-        self.connection
     }
 
     /// Whether something is here that `poll` on the socket would not tell of.

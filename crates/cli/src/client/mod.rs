@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 
 pub(crate) use host::{Choice, Host};
 pub(crate) use http::{Body, Connection, Incoming, Stream};
-pub(crate) use request::{Pending, Request};
+pub(crate) use request::Request;
 
 use crate::error::{Error, Result, reason};
 
@@ -33,11 +33,6 @@ impl Client {
         let version = version.trim_start_matches('v');
         let prefix = if version.is_empty() { String::new() } else { format!("/v{version}") };
         Ok(Self { host: choice.resolve()?, prefix, as_docker, idle: RefCell::new(None) })
-    }
-
-    /// The daemon's address.
-    pub(crate) fn host(&self) -> &Host {
-        &self.host
     }
 
     /// The version that the environment asks for.
@@ -101,7 +96,8 @@ impl Client {
 
     fn send_on(&self, connection: &mut Connection, request: &mut Request<'_>) -> Result<()> {
         let target = format!("{}{}", self.prefix, request.target());
-        http::send(connection, request.method, &target, &request.headers, request.take_body())
+        let body = request.take_body();
+        http::send(connection, request.method, &target, &request.headers, body)
             .map_err(|error| self.broken(&error))
     }
 

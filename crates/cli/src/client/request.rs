@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use api::{Action, Query, Version};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Body, Client, Connection, Incoming, http};
@@ -53,12 +53,6 @@ impl<'a> Request<'a> {
     /// A parameter that is sent only when it is not empty.
     pub(crate) fn given(self, key: &str, value: &str) -> Self {
         if value.is_empty() { self } else { self.query(key, value) }
-    }
-
-    /// One header line.
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push(format!("{name}: {value}"));
-        self
     }
 
     /// A JSON body.

@@ -46,15 +46,18 @@ fn leaf(name: &'static str, command: &'static Command) -> clap::Command {
 }
 
 fn with_flags(command: clap::Command, flags: &[Flag]) -> clap::Command {
-    flags.iter().filter(|flag| !flag.hidden).fold(command.disable_help_flag(true).disable_version_flag(true), |command, flag| {
-        let action = if flag.is_switch() { clap::ArgAction::SetTrue } else { clap::ArgAction::Append };
-        let help = flag.usage.lines().next().unwrap_or("");
-        let mut arg = clap::Arg::new(flag.name).long(flag.name).help(help).action(action);
-        if let Some(letter) = flag.short {
-            arg = arg.short(letter);
-        }
-        command.arg(arg)
-    })
+    flags.iter().filter(|flag| !flag.hidden).fold(
+        command.disable_help_flag(true).disable_version_flag(true),
+        |command, flag| {
+            let action = if flag.is_switch() { clap::ArgAction::SetTrue } else { clap::ArgAction::Append };
+            let help = flag.usage.lines().next().unwrap_or("");
+            let mut arg = clap::Arg::new(flag.name).long(flag.name).help(help).action(action);
+            if let Some(letter) = flag.short {
+                arg = arg.short(letter);
+            }
+            command.arg(arg)
+        },
+    )
 }
 
 #[cfg(test)]

@@ -26,9 +26,12 @@ pub(crate) const GLOBAL: &[Flag] = &[
         .short('c'),
     Flag::bool("debug", "Say more about what is done").short('D'),
     Flag::list("host", "Address of the daemon").short('H'),
-    Flag::string("log-level", "Least severity of log lines (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")")
-        .short('l')
-        .default("info"),
+    Flag::string(
+        "log-level",
+        "Least severity of log lines (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")",
+    )
+    .short('l')
+    .default("info"),
     Flag::bool("tls", "Use TLS"),
     Flag::string("tlscacert", "Trust certificates signed by this CA only"),
     Flag::string("tlscert", "Certificate to show to the daemon"),
@@ -41,8 +44,8 @@ pub(crate) const GLOBAL: &[Flag] = &[
 /// program was called by.
 pub(crate) fn dispatch(program: &str, words: &[String], out: &Out) -> u8 {
     let root = Place { path: program.to_owned(), usage: format!("{program} [OPTIONS] COMMAND [ARG...]") };
-    let outcome = enter(&root, program, words, out)
-        .and_then(|()| out.flush().map_err(|error| (root.clone(), error)));
+    let outcome =
+        enter(&root, program, words, out).and_then(|()| out.flush().map_err(|error| (root.clone(), error)));
     let Err((place, error)) = outcome else { return 0 };
     drop(out.flush());
     if let Some(sentence) = error.sentence(&place.path, &place.usage) {

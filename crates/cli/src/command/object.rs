@@ -33,14 +33,18 @@ const TYPES: [(&str, Action); 4] = [
 fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let wanted = matches.get("type");
     if matches.has("type") && wanted.is_empty() {
-        return Err(Error::said("type is empty: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\""));
+        return Err(Error::said(
+            "type is empty: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\"",
+        ));
     }
     let types: Vec<_> = TYPES.iter().filter(|(name, _)| wanted.is_empty() || *name == wanted).collect();
     if types.is_empty() {
         if ["config", "node", "secret", "service", "task"].contains(&wanted) {
             return Err(super::absent::out_of_scope(wanted));
         }
-        return Err(Error::said(format!("unknown type: \"{wanted}\": must be one of \"container\", \"image\", \"network\", \"plugin\", \"volume\"")));
+        return Err(Error::said(format!(
+            "unknown type: \"{wanted}\": must be one of \"container\", \"image\", \"network\", \"plugin\", \"volume\""
+        )));
     }
     inspect_all(context, matches.get("format"), &matches.args, |client, name| {
         for (kind, action) in &types {

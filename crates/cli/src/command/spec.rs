@@ -40,7 +40,18 @@ impl Command {
         arity: Arity,
         run: fn(&Context<'_>, &Matches) -> Result<()>,
     ) -> Self {
-        Self { name, aliases: &[], paths: &[], about, usage, arity, interspersed: true, flags: &[], planned: false, run }
+        Self {
+            name,
+            aliases: &[],
+            paths: &[],
+            about,
+            usage,
+            arity,
+            interspersed: true,
+            flags: &[],
+            planned: false,
+            run,
+        }
     }
 
     /// A command that is known and not there yet.
@@ -200,8 +211,13 @@ mod tests {
 
     #[test]
     fn arity_speaks_like_docker() {
-        let given = |count: usize| Matches { args: vec![String::new(); count], ..Matches::default() };
-        let say = |arity: Arity, count| arity.check(&given(count), "berth x", "berth x").unwrap_err().to_string();
+        let given = |count: usize| {
+            let mut matches = Matches::default();
+            matches.args = vec![String::new(); count];
+            matches
+        };
+        let say =
+            |arity: Arity, count| arity.check(&given(count), "berth x", "berth x").unwrap_err().to_string();
         assert!(say(Arity::None, 1).starts_with("'berth x' accepts no arguments\n"));
         assert!(say(Arity::Exactly(1), 2).starts_with("'berth x' requires 1 argument\n"));
         assert!(say(Arity::AtLeast(2), 1).ends_with("See 'berth x --help' for more information"));

@@ -97,7 +97,10 @@ pub(crate) fn parse_bytes(text: &str) -> Result<i64, String> {
         "p" => 5,
         _ => return Err(format!("invalid suffix: '{suffix}'")),
     };
-    #[expect(clippy::cast_possible_truncation, reason = "a fraction of a byte is dropped, as Docker drops it")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a fraction of a byte is dropped, as Docker drops it"
+    )]
     Ok((value * 1024f64.powi(power)) as i64)
 }
 
@@ -171,7 +174,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
         total += number * unit;
         rest = &rest[end..];
     }
-    #[expect(clippy::cast_possible_truncation, reason = "fractions of a nanosecond are dropped; as casts saturate")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "fractions of a nanosecond are dropped; as casts saturate"
+    )]
     Ok(if negative { -total } else { total } as i64)
 }
 

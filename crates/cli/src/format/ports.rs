@@ -12,8 +12,11 @@ struct Run {
 
 impl Run {
     fn text(&self) -> String {
-        let numbers =
-            if self.first == self.last { self.first.to_string() } else { format!("{}-{}", self.first, self.last) };
+        let numbers = if self.first == self.last {
+            self.first.to_string()
+        } else {
+            format!("{}-{}", self.first, self.last)
+        };
         if self.ip.is_empty() {
             return format!("{numbers}/{}", self.kind);
         }

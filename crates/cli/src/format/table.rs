@@ -68,7 +68,10 @@ mod tests {
     fn columns_have_a_least_width_and_the_last_is_ragged() {
         let text = "ID\tNAME\n1\ta long name here\n";
         assert_eq!(align(text, LIST), "ID        NAME\n1         a long name here\n");
-        assert_eq!(align("a long first cell\tx\tz\nb\ty\tz", LIST), "a long first cell   x         z\nb                   y         z");
+        assert_eq!(
+            align("a long first cell\tx\tz\nb\ty\tz", LIST),
+            "a long first cell   x         z\nb                   y         z"
+        );
     }
 
     #[test]

@@ -39,7 +39,11 @@ impl Data {
     /// From the fields of one row of a list, and its labels.
     pub(crate) fn from_row(row: &[(&'static str, String)], labels: &BTreeMap<String, String>) -> Self {
         let labels = (!labels.is_empty()).then(|| Arc::new(labels.clone()));
-        Self { value: row_value(row.iter().map(|(name, text)| (*name, text.as_str()))), texts: Texts::new(), labels }
+        Self {
+            value: row_value(row.iter().map(|(name, text)| (*name, text.as_str()))),
+            texts: Texts::new(),
+            labels,
+        }
     }
 }
 
@@ -300,13 +304,19 @@ mod tests {
 
     #[test]
     fn json_keeps_the_daemons_order() {
-        assert_eq!(render("{{json .State}} {{json .L}} {{json .N}}", DATA), r#"{"Pid":7,"Err":""} ["b","a"] null"#);
+        assert_eq!(
+            render("{{json .State}} {{json .L}} {{json .N}}", DATA),
+            r#"{"Pid":7,"Err":""} ["b","a"] null"#
+        );
     }
 
     #[test]
     fn dockers_functions() {
         assert_eq!(render("{{join .L \", \"}}|{{upper .Name}}|{{title .Name}}", DATA), "b, a|/X Y|/X Y");
-        assert_eq!(render("{{index (split .Name \" \") 1}}{{pad .Name 1 2}}{{truncate .Name 2}}", DATA), "y /x y  /x");
+        assert_eq!(
+            render("{{index (split .Name \" \") 1}}{{pad .Name 1 2}}{{truncate .Name 2}}", DATA),
+            "y /x y  /x"
+        );
         assert_eq!(render("{{.State.Pid}}\\t{{println .Name}}", DATA), "7\t/x y\n");
     }
 

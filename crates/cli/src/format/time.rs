@@ -56,10 +56,7 @@ pub(crate) fn zone() -> TimeZone {
         }
         Err(_) => "/etc/localtime".to_owned(),
     };
-    std::fs::read(path)
-        .ok()
-        .and_then(|data| TimeZone::tzif("Local", &data).ok())
-        .unwrap_or(TimeZone::UTC)
+    std::fs::read(path).ok().and_then(|data| TimeZone::tzif("Local", &data).ok()).unwrap_or(TimeZone::UTC)
 }
 
 fn offset_text(offset: i32, colon: bool) -> String {
@@ -98,9 +95,8 @@ pub(crate) fn rfc3339_nano_local(nanos: i64) -> String {
 pub(crate) fn ansi_c(then: i64) -> String {
     let at = jiff::tz::Offset::UTC.to_datetime(Timestamp::from_second(then).unwrap_or_default());
     let day = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][usize::from(weekday(&at))];
-    let month = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ][usize::from(at.month().unsigned_abs() - 1).min(11)];
+    let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        [usize::from(at.month().unsigned_abs() - 1).min(11)];
     format!("{day} {month} {:2} {} {}", at.day(), clock(&at), at.year())
 }
 

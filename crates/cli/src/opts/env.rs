@@ -111,7 +111,9 @@ mod tests {
         assert_eq!(variables(&[file], &["A=2"]).unwrap(), ["A=1", &path, "B=x y", "A=2"]);
         assert_eq!(labels(&[file], &["l"]).unwrap()["B"], "x y");
         std::fs::write(file, "a b=1").unwrap();
-        assert!(variables(&[file], &[]).unwrap_err().to_string().contains("variable 'a b' contains whitespaces"));
+        assert!(
+            variables(&[file], &[]).unwrap_err().to_string().contains("variable 'a b' contains whitespaces")
+        );
         let absent = variables(&["/nonexistent"], &[]).unwrap_err().to_string();
         assert_eq!(absent, "open /nonexistent: no such file or directory");
     }

@@ -19,7 +19,10 @@ mod tests {
 
     #[test]
     fn keys_are_lower_case() {
-        assert_eq!(encode(&["Status=exited", "status=created"]), r#"{"status":{"created":true,"exited":true}}"#);
+        assert_eq!(
+            encode(&["Status=exited", "status=created"]),
+            r#"{"status":{"created":true,"exited":true}}"#
+        );
         assert_eq!(encode(&[]), "");
     }
 }

@@ -30,7 +30,11 @@ pub(crate) fn csv(line: &str) -> Result<Vec<String>, String> {
             c => field.push(c),
         }
     }
-    if quoted { Err("parse error on line 1: extraneous or missing \" in quoted-field".to_owned()) } else { Ok(fields) }
+    if quoted {
+        Err("parse error on line 1: extraneous or missing \" in quoted-field".to_owned())
+    } else {
+        Ok(fields)
+    }
 }
 
 #[cfg(test)]

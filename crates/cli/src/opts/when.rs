@@ -1,7 +1,7 @@
 //! Moments as flags name them: a date, seconds of the epoch, or a span before now.
 
-use jiff::civil::DateTime;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 
 use crate::flag::check;
 use crate::format::time::zone;

@@ -19,7 +19,9 @@ pub(crate) fn check_target(output: &str) -> Result<(), String> {
         return Err(format!("invalid output path: directory \"{dir}\" does not exist"));
     }
     match path.metadata() {
-        Ok(found) if found.is_dir() => Err(format!("invalid output path: \"{output}\" must be a regular file")),
+        Ok(found) if found.is_dir() => {
+            Err(format!("invalid output path: \"{output}\" must be a regular file"))
+        }
         Ok(found) if found.file_type().is_block_device() || found.file_type().is_socket() => {
             Err(format!("got a device: \"{output}\""))
         }

@@ -69,7 +69,9 @@ pub(crate) fn show(out: &Out, stream: impl Read, target: Target, quiet: bool) ->
 
 fn complaint(message: &Message) -> Option<String> {
     let detail = message.error_detail.as_ref().map(|detail| detail.message.clone());
-    detail.filter(|text| !text.is_empty()).or_else(|| (!message.error.is_empty()).then(|| message.error.clone()))
+    detail
+        .filter(|text| !text.is_empty())
+        .or_else(|| (!message.error.is_empty()).then(|| message.error.clone()))
 }
 
 /// The text of a message, and whether it is a step of a transfer.

@@ -54,12 +54,7 @@ impl Signals {
                 self.resize(client);
             } else if self.proxy {
                 // The container may have ended meanwhile: its end is what will be reported.
-                drop(
-                    client
-                        .call(Action::ContainerKill, &self.id)
-                        .query("signal", &signal.name())
-                        .done(),
-                );
+                drop(client.call(Action::ContainerKill, &self.id).query("signal", &signal.name()).done());
             } else {
                 return Err(Error::Exit(128 + u8::try_from(signal.number()).unwrap_or(0)));
             }
@@ -85,6 +80,6 @@ impl AsFd for Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         // Back to default actions; nothing can be done when that fails.
-        drop(sys::signal::block_only(&[]));
+        let _ = sys::signal::block_only(&[]);
     }
 }

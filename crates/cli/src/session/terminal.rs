@@ -19,7 +19,8 @@ impl Raw {
         if !stdin.is_terminal() {
             return Ok(None);
         }
-        let failed = |error: rustix::io::Errno| Error::Io { what: "set the terminal".into(), error: error.into() };
+        let failed =
+            |error: rustix::io::Errno| Error::Io { what: "set the terminal".into(), error: error.into() };
         let before = tcgetattr(&stdin).map_err(failed)?;
         let mut raw = before.clone();
         raw.make_raw();
@@ -31,7 +32,7 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         // There is nothing to do about a terminal that has gone away.
-        drop(tcsetattr(io::stdin(), OptionalActions::Now, &self.before));
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
     }
 }
 

@@ -27,8 +27,7 @@ pub(crate) static COMMAND: Command = Command::new(
 
 fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let client = context.client()?;
-    let container: InspectResponse =
-        client.call(Action::ContainerInspect, matches.arg(0)).fetch()?;
+    let container: InspectResponse = client.call(Action::ContainerInspect, matches.arg(0)).fetch()?;
     let state = &container.state;
     if !state.running {
         return Err(Error::said("cannot attach to a stopped container, start it first"));
@@ -48,8 +47,8 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let proxy = matches.bool("sig-proxy") && !config.tty;
     let signals = Signals::new(&container.id, proxy, config.tty.then_some(Action::ContainerResize))?;
     let wait = client.call(Action::ContainerWait, &container.id).open()?.1;
-    let mut session = attach(context, &container.id, &config, &typed)
-        .map_err(|error| Error::said(error.to_string()))?;
+    let mut session =
+        attach(context, &container.id, &config, &typed).map_err(|error| Error::said(error.to_string()))?;
     if config.attach_stdin {
         session = session.with_input(config.tty.then_some(keys));
     }

@@ -74,7 +74,9 @@ pub(super) fn create(context: &Context<'_>, matches: &Matches, request: &CreateR
     let created = match send() {
         Err(error) if policy == "missing" && is_absent_image(&error) => {
             if !matches.bool("quiet") {
-                context.out.error_line(&format!("Unable to find image '{}' locally", named(&request.config.image)));
+                context
+                    .out
+                    .error_line(&format!("Unable to find image '{}' locally", named(&request.config.image)));
             }
             fetch(context, &request.config.image, matches)?;
             send()?
@@ -118,7 +120,9 @@ impl IdFile {
         let opened = OpenOptions::new().write(true).create_new(true).open(path);
         let file = opened.map_err(|error| {
             Error::said(if error.kind() == std::io::ErrorKind::AlreadyExists {
-                format!("container ID file found, make sure the other container isn't running or delete {path}")
+                format!(
+                    "container ID file found, make sure the other container isn't running or delete {path}"
+                )
             } else {
                 format!("failed to create the container ID file: open {path}: {}", reason(&error))
             })

@@ -55,9 +55,8 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let client = context.client()?;
     let created: CreateResponse =
         client.call(Action::ContainerExec, matches.arg(0)).json(&request)?.fetch()?;
-    let start = client
-        .call(Action::ExecStart, &created.id)
-        .json(&StartRequest { detach, tty, console_size })?;
+    let start =
+        client.call(Action::ExecStart, &created.id).json(&StartRequest { detach, tty, console_size })?;
     if detach {
         return start.done().map_err(start_failed);
     }

@@ -19,8 +19,7 @@ pub(crate) static COMMAND: Command = Command::new(
         }
         archive::check_target(output)
             .map_err(|error| Error::said(format!("failed to export container: {error}")))?;
-        let (_, incoming) =
-            context.client()?.call(Action::ContainerExport, matches.arg(0)).open()?;
+        let (_, incoming) = context.client()?.call(Action::ContainerExport, matches.arg(0)).open()?;
         archive::write(incoming, output)
     },
 )

@@ -11,39 +11,34 @@ use crate::flag::{Flag, Matches};
 use crate::opts::when;
 use crate::session::demux::Sink;
 
-pub(crate) static COMMAND: Command = Command::new(
-    "logs",
-    "[OPTIONS] CONTAINER",
-    "Show what a container has printed",
-    Arity::Exactly(1),
-    run,
-)
-.paths(&["container logs", "logs"])
-.flags(&[&[
-    Flag::bool("details", "Show what the log driver was told to note beside"),
-    Flag::bool("follow", "Go on as the log grows").short('f'),
-    Flag::string(
-        "since",
-        "Only what is younger than this moment (such as \"2013-01-02T13:23:37Z\") or span (\"42m\")",
-    ),
-    Flag::string("tail", "Only this many lines of the end").short('n').default("all"),
-    Flag::bool("timestamps", "Show the time of each line").short('t'),
-    Flag::string(
-        "until",
-        "Only what is older than this moment (such as \"2013-01-02T13:23:37Z\") or span (\"42m\")",
-    ),
-]]);
+pub(crate) static COMMAND: Command =
+    Command::new("logs", "[OPTIONS] CONTAINER", "Show what a container has printed", Arity::Exactly(1), run)
+        .paths(&["container logs", "logs"])
+        .flags(&[&[
+            Flag::bool("details", "Show what the log driver was told to note beside"),
+            Flag::bool("follow", "Go on as the log grows").short('f'),
+            Flag::string(
+                "since",
+                "Only what is younger than this moment (such as \"2013-01-02T13:23:37Z\") or span (\"42m\")",
+            ),
+            Flag::string("tail", "Only this many lines of the end").short('n').default("all"),
+            Flag::bool("timestamps", "Show the time of each line").short('t'),
+            Flag::string(
+                "until",
+                "Only what is older than this moment (such as \"2013-01-02T13:23:37Z\") or span (\"42m\")",
+            ),
+        ]]);
 
 fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let moment = |name: &str| match matches.get(name) {
         "" => Ok(String::new()),
-        text => when::parse(text)
-            .map_err(|reason| Error::said(format!("invalid value for \"{name}\": {reason}"))),
+        text => {
+            when::parse(text).map_err(|reason| Error::said(format!("invalid value for \"{name}\": {reason}")))
+        }
     };
     let (since, until) = (moment("since")?, moment("until")?);
     let client = context.client()?;
-    let container: InspectResponse =
-        client.call(Action::ContainerInspect, matches.arg(0)).fetch()?;
+    let container: InspectResponse = client.call(Action::ContainerInspect, matches.arg(0)).fetch()?;
     let (_, mut incoming) = client
         .call(Action::ContainerLogs, &container.id)
         .query("stdout", "1")

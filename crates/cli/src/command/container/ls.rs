@@ -11,20 +11,19 @@ use crate::format::list::{self, Columns, Row, ellipsis, short_id};
 use crate::format::{ports, time, units};
 use crate::opts::filter;
 
-pub(crate) static COMMAND: Command =
-    Command::new("ls", "[OPTIONS]", "List containers", Arity::None, run)
-        .aliases(&["list", "ps"])
-        .paths(&["container ls", "container list", "container ps", "ps"])
-        .flags(&[&[
-            Flag::bool("all", "Show stopped containers too").short('a'),
-            Flag::filter().short('f'),
-            Flag::format(),
-            Flag::int("last", "Only the last ones created, in whatever state").short('n').default("-1"),
-            Flag::bool("latest", "Only the last one created, in whatever state").short('l'),
-            Flag::bool("no-trunc", "Don't shorten what is long"),
-            Flag::bool("quiet", "Only IDs").short('q'),
-            Flag::bool("size", "Show the sizes of the containers' files").short('s'),
-        ]]);
+pub(crate) static COMMAND: Command = Command::new("ls", "[OPTIONS]", "List containers", Arity::None, run)
+    .aliases(&["list", "ps"])
+    .paths(&["container ls", "container list", "container ps", "ps"])
+    .flags(&[&[
+        Flag::bool("all", "Show stopped containers too").short('a'),
+        Flag::filter().short('f'),
+        Flag::format(),
+        Flag::int("last", "Only the last ones created, in whatever state").short('n').default("-1"),
+        Flag::bool("latest", "Only the last one created, in whatever state").short('l'),
+        Flag::bool("no-trunc", "Don't shorten what is long"),
+        Flag::bool("quiet", "Only IDs").short('q'),
+        Flag::bool("size", "Show the sizes of the containers' files").short('s'),
+    ]]);
 
 const COLUMNS: Columns = Columns {
     headers: &[
@@ -188,7 +187,11 @@ mod tests {
     #[test]
     fn images() {
         let of = |image: &str, whole| {
-            let container = Summary { image: image.into(), image_id: "sha256:0123456789abcdef".into(), ..Summary::default() };
+            let container = Summary {
+                image: image.into(),
+                image_id: "sha256:0123456789abcdef".into(),
+                ..Summary::default()
+            };
             super::image(&container, whole)
         };
         assert_eq!(of("", false), "<no image>");

@@ -105,7 +105,8 @@ impl Attached<'_> {
     pub(super) fn run(&self, context: &Context<'_>) -> Result<()> {
         let client = context.client()?;
         let keys = Keys::parse(self.detach_keys).map_err(|text| at_fault(Error::Said(text)))?;
-        let signals = Signals::new(&self.id, self.sig_proxy, self.config.tty.then_some(Action::ContainerResize))?;
+        let signals =
+            Signals::new(&self.id, self.sig_proxy, self.config.tty.then_some(Action::ContainerResize))?;
         let mut session = attach(context, &self.id, self.config, self.detach_keys)?;
         if self.config.attach_stdin {
             session = session.with_input(self.config.tty.then_some(keys));

@@ -59,7 +59,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         }
         // The rhythm of the display; the daemon's readings are a second apart.
         let second = Timespec { tv_sec: 1, tv_nsec: 0 };
-        drop(rustix::event::poll(&mut [], Some(&second)));
+        let _ = rustix::event::poll(&mut [], Some(&second));
     }
 }
 
@@ -98,7 +98,8 @@ fn readings(client: &Client, matches: &Matches) -> Result<Vec<Row>> {
 fn row(name: &str, stats: &StatsResponse, whole: bool) -> Row {
     let memory = &stats.memory_stats;
     let cache = ["total_inactive_file", "inactive_file"].iter().find_map(|key| memory.stats.get(*key));
-    let used = memory.usage.saturating_sub(*cache.filter(|cache| **cache < memory.usage).unwrap_or(&0)) as f64;
+    let used =
+        memory.usage.saturating_sub(*cache.filter(|cache| **cache < memory.usage).unwrap_or(&0)) as f64;
     let share = if memory.limit == 0 { 0.0 } else { used / memory.limit as f64 * 100.0 };
     let received: u64 = stats.networks.values().map(|network| network.rx_bytes).sum();
     let sent: u64 = stats.networks.values().map(|network| network.tx_bytes).sum();
@@ -126,7 +127,11 @@ fn row(name: &str, stats: &StatsResponse, whole: bool) -> Row {
 fn block_io(stats: &StatsResponse) -> (u64, u64) {
     let entries = stats.blkio_stats.io_service_bytes_recursive.as_deref().unwrap_or_default();
     let sum = |letter: char| {
-        entries.iter().filter(|entry| entry.op.to_lowercase().starts_with(letter)).map(|entry| entry.value).sum()
+        entries
+            .iter()
+            .filter(|entry| entry.op.to_lowercase().starts_with(letter))
+            .map(|entry| entry.value)
+            .sum()
     };
     (sum('r'), sum('w'))
 }
@@ -136,7 +141,11 @@ fn cpu_share(stats: &StatsResponse) -> f64 {
     let (now, before) = (&stats.cpu_stats, &stats.precpu_stats);
     let own = now.cpu_usage.total_usage as f64 - before.cpu_usage.total_usage as f64;
     let whole = now.system_cpu_usage as f64 - before.system_cpu_usage as f64;
-    let count = if now.online_cpus == 0 { now.cpu_usage.percpu_usage.len() as f64 } else { f64::from(now.online_cpus) };
+    let count = if now.online_cpus == 0 {
+        now.cpu_usage.percpu_usage.len() as f64
+    } else {
+        f64::from(now.online_cpus)
+    };
     if whole > 0.0 && own > 0.0 { own / whole * count * 100.0 } else { 0.0 }
 }
 

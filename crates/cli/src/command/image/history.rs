@@ -16,7 +16,10 @@ pub(crate) static COMMAND: Command =
             Flag::format(),
             Flag::bool("human", "Sizes and times for people").short('H').default("true"),
             Flag::bool("no-trunc", "Don't shorten what is long"),
-            Flag::string("platform", "Choose this platform of an image that has several (such as \"linux/amd64\")"),
+            Flag::string(
+                "platform",
+                "Choose this platform of an image that has several (such as \"linux/amd64\")",
+            ),
             Flag::bool("quiet", "Only IDs").short('q'),
         ]]);
 

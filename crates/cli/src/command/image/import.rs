@@ -32,8 +32,8 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     } else if remote {
         Box::new(io::empty())
     } else {
-        let file = File::open(source)
-            .map_err(|error| Error::said(format!("open {source}: {}", reason(&error))))?;
+        let file =
+            File::open(source).map_err(|error| Error::said(format!("open {source}: {}", reason(&error))))?;
         Box::new(file)
     };
     let mut request = context

@@ -15,15 +15,18 @@ pub(crate) static COMMAND: Command =
         .paths(&["image load", "load"])
         .flags(&[&[
             Flag::string("input", "File to read from, instead of standard input").short('i'),
-            Flag::string("platform", "Only this platform of an image that has several (such as \"linux/amd64\")"),
+            Flag::string(
+                "platform",
+                "Only this platform of an image that has several (such as \"linux/amd64\")",
+            ),
             Flag::bool("quiet", "Show no progress").short('q'),
         ]]);
 
 fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let input = matches.get("input");
     let mut source: Box<dyn Read> = if !input.is_empty() {
-        let file = File::open(input)
-            .map_err(|error| Error::said(format!("open {input}: {}", reason(&error))))?;
+        let file =
+            File::open(input).map_err(|error| Error::said(format!("open {input}: {}", reason(&error))))?;
         Box::new(file)
     } else if io::stdin().is_terminal() {
         return Err(Error::said("requested load from stdin, but stdin is empty"));

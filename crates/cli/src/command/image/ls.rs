@@ -43,8 +43,7 @@ const COLUMNS: Columns = Columns {
     kind: "*formatter.imageContext",
 };
 
-const WITH_DIGEST: &str =
-    "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+const WITH_DIGEST: &str = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
 
 const NONE: &str = "<none>";
 
@@ -75,8 +74,10 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         .fetch()?;
     let whole = matches.bool("no-trunc");
     let wants_digest = digests || format.contains(".Digest");
-    let rows: Vec<Row> =
-        images.iter().flat_map(|image| rows(image, whole, wants_digest, quiet && !format.contains(".Tag"))).collect();
+    let rows: Vec<Row> = images
+        .iter()
+        .flat_map(|image| rows(image, whole, wants_digest, quiet && !format.contains(".Tag")))
+        .collect();
     let columns = Columns { default: if digests { WITH_DIGEST } else { COLUMNS.default }, ..COLUMNS };
     list::print(context.out, &format, &columns, &rows)
 }
@@ -162,7 +163,10 @@ mod tests {
             ..Summary::default()
         };
         let shown: Vec<_> = names(&image, true);
-        assert_eq!(shown, [name("a", "1", "sha256:x"), name("h:5000/b", "2", NONE), name("c", NONE, "sha256:y")]);
+        assert_eq!(
+            shown,
+            [name("a", "1", "sha256:x"), name("h:5000/b", "2", NONE), name("c", NONE, "sha256:y")]
+        );
         assert_eq!(names(&Summary::default(), false), [name(NONE, NONE, NONE)]);
     }
 }

@@ -10,12 +10,8 @@ use crate::format::units::human_size;
 use crate::opts::filter;
 use crate::session::confirm;
 
-pub(crate) static COMMAND: Command = Command::new(
-    "prune",
-    "[OPTIONS]",
-    "Remove images that nothing uses",
-    Arity::None,
-    |context, matches| {
+pub(crate) static COMMAND: Command =
+    Command::new("prune", "[OPTIONS]", "Remove images that nothing uses", Arity::None, |context, matches| {
         let all = matches.bool("all");
         let warning = if all {
             "WARNING! This will remove all images without at least one container associated to them."
@@ -36,13 +32,12 @@ pub(crate) static COMMAND: Command = Command::new(
         }
         let size = i64::try_from(pruned.space_reclaimed).unwrap_or(i64::MAX);
         context.out.line(&format!("Total reclaimed space: {}", human_size(size)))
-    },
-)
-.flags(&[&[
-    Flag::bool("all", "Remove all images without a container, not only those without a name").short('a'),
-    Flag::filter(),
-    Flag::bool("force", "Do not ask").short('f'),
-]]);
+    })
+    .flags(&[&[
+        Flag::bool("all", "Remove all images without a container, not only those without a name").short('a'),
+        Flag::filter(),
+        Flag::bool("force", "Do not ask").short('f'),
+    ]]);
 
 /// Here the words are in lower case.
 fn heads(lines: &str) -> String {

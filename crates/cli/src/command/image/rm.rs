@@ -42,7 +42,8 @@ pub(crate) static COMMAND: Command = Command::new(
 .flags(&[&[
     Flag::bool("force", "Remove it even if it has other names or stopped containers").short('f'),
     Flag::bool("no-prune", "Keep parents that have no name"),
-    Flag::list("platform", "Only this platform of an image that has several (such as \"linux/amd64\")").ty("strings"),
+    Flag::list("platform", "Only this platform of an image that has several (such as \"linux/amd64\")")
+        .ty("strings"),
 ]]);
 
 /// What was done, one line each.

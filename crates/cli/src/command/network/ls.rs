@@ -9,12 +9,8 @@ use crate::format::list::{self, Columns, Row, short_id};
 use crate::format::time;
 use crate::opts::filter;
 
-pub(crate) static COMMAND: Command = Command::new(
-    "ls",
-    "[OPTIONS]",
-    "List networks",
-    Arity::None,
-    |context, matches| {
+pub(crate) static COMMAND: Command =
+    Command::new("ls", "[OPTIONS]", "List networks", Arity::None, |context, matches| {
         let mut networks: Vec<Network> = context
             .client()?
             .call(Action::NetworkList, "")
@@ -28,16 +24,15 @@ pub(crate) static COMMAND: Command = Command::new(
             (format, _) => format,
         };
         list::print(context.out, format, &COLUMNS, &rows)
-    },
-)
-.aliases(&["list"])
-.paths(&["network ls", "network list"])
-.flags(&[&[
-    Flag::filter().short('f'),
-    Flag::format(),
-    Flag::bool("no-trunc", "Don't shorten what is long"),
-    Flag::bool("quiet", "Only IDs").short('q'),
-]]);
+    })
+    .aliases(&["list"])
+    .paths(&["network ls", "network list"])
+    .flags(&[&[
+        Flag::filter().short('f'),
+        Flag::format(),
+        Flag::bool("no-trunc", "Don't shorten what is long"),
+        Flag::bool("quiet", "Only IDs").short('q'),
+    ]]);
 
 const COLUMNS: Columns = Columns {
     headers: &[

@@ -13,7 +13,11 @@ pub(crate) static GROUP: Group = Group {
     commands: &[
         &Command::planned("connect", "[OPTIONS] NETWORK CONTAINER", "Connect a container to a network"),
         &Command::planned("create", "[OPTIONS] NETWORK", "Create a network"),
-        &Command::planned("disconnect", "[OPTIONS] NETWORK CONTAINER", "Disconnect a container from a network"),
+        &Command::planned(
+            "disconnect",
+            "[OPTIONS] NETWORK CONTAINER",
+            "Disconnect a container from a network",
+        ),
         &inspect::COMMAND,
         &ls::COMMAND,
         &Command::planned("prune", "[OPTIONS]", "Remove networks that nothing uses"),

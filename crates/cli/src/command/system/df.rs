@@ -39,7 +39,9 @@ struct Kind {
 
 fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     if matches.bool("verbose") {
-        return Err(Error::said("system df --verbose: not supported yet; 'ps -s' and 'images' show single sizes"));
+        return Err(Error::said(
+            "system df --verbose: not supported yet; 'ps -s' and 'images' show single sizes",
+        ));
     }
     let usage: DiskUsage = context.client()?.call(Action::SystemDataUsage, "").fetch()?;
     let images = usage.images.or_else(|| usage.image_usage.map(|usage| usage.items)).unwrap_or_default();
@@ -58,7 +60,11 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
             total: cache.len(),
             active: cache.iter().filter(|entry| entry.in_use).count(),
             size: cache_size,
-            reclaimable: cache.iter().filter(|entry| !entry.in_use && !entry.shared).map(|entry| entry.size).sum(),
+            reclaimable: cache
+                .iter()
+                .filter(|entry| !entry.in_use && !entry.shared)
+                .map(|entry| entry.size)
+                .sum(),
         },
     ];
     let rows: Vec<Row> = kinds.iter().map(row).collect();
@@ -121,6 +127,10 @@ fn of_volumes(volumes: &[volume::Volume]) -> Kind {
         total: volumes.len(),
         active: volumes.iter().filter(|volume| usage(volume).ref_count > 0).count(),
         size: volumes.iter().map(|volume| size(&volume)).sum(),
-        reclaimable: volumes.iter().filter(|volume| usage(volume).ref_count == 0).map(|volume| size(&volume)).sum(),
+        reclaimable: volumes
+            .iter()
+            .filter(|volume| usage(volume).ref_count == 0)
+            .map(|volume| size(&volume))
+            .sum(),
     }
 }

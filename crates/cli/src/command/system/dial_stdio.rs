@@ -11,13 +11,8 @@ use crate::command::{Arity, Command, Context};
 use crate::error::{Error, Result};
 use crate::flag::Matches;
 
-pub(crate) static COMMAND: Command = Command::new(
-    "dial-stdio",
-    "",
-    "Join standard input and output to the daemon's socket",
-    Arity::None,
-    run,
-);
+pub(crate) static COMMAND: Command =
+    Command::new("dial-stdio", "", "Join standard input and output to the daemon's socket", Arity::None, run);
 
 fn run(context: &Context<'_>, _: &Matches) -> Result<()> {
     let stream = context.client()?.dial_for_proxy()?;

@@ -34,7 +34,9 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     };
     let moment = |name: &str| match matches.get(name) {
         "" => Ok(String::new()),
-        text => when::parse(text).map_err(|reason| Error::said(format!("invalid value for \"{name}\": {reason}"))),
+        text => {
+            when::parse(text).map_err(|reason| Error::said(format!("invalid value for \"{name}\": {reason}")))
+        }
     };
     let (_, incoming) = context
         .client()?

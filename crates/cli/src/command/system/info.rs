@@ -32,7 +32,8 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         .map_err(|error| crate::error::Error::Transport(format!("the answer is not JSON: {error}")))?;
     if let Json::Object(members) = &mut info {
         let version = Json::String(env!("CARGO_PKG_VERSION").to_owned());
-        let context_name = Json::String(context.choice.context.clone().unwrap_or_else(|| "default".to_owned()));
+        let context_name =
+            Json::String(context.choice.context.clone().unwrap_or_else(|| "default".to_owned()));
         let client = vec![
             ("Debug".to_owned(), Json::Bool(false)),
             ("Version".to_owned(), version),

@@ -30,8 +30,14 @@ pub(super) fn server(info: &Info) -> String {
 fn row(text: &mut String, name: &str, value: impl std::fmt::Display) {
     let value = value.to_string();
     if !value.is_empty() {
-        drop(writeln!(text, " {name}: {value}"));
+        line(text, format_args!(" {name}: {value}"));
     }
+}
+
+fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
+    // Writing to a string can't fail.
+    let _ = text.write_fmt(words);
+    text.push('\n');
 }
 
 fn counts(text: &mut String, info: &Info) {
@@ -75,9 +81,9 @@ fn drivers(text: &mut String, info: &Info) {
 fn security(text: &mut String, option: &str) {
     for field in option.split(',') {
         match field.split_once('=') {
-            Some(("name", name)) => drop(writeln!(text, "  {name}")),
-            Some(("profile", profile)) => drop(writeln!(text, "   Profile: {profile}")),
-            _ => drop(writeln!(text, "  {field}")),
+            Some(("name", name)) => line(text, format_args!("  {name}")),
+            Some(("profile", profile)) => line(text, format_args!("   Profile: {profile}")),
+            _ => line(text, format_args!("  {field}")),
         }
     }
 }
@@ -108,7 +114,7 @@ fn settings(text: &mut String, info: &Info) {
     row(text, "No Proxy", &info.no_proxy);
     if !info.labels.is_empty() {
         text.push_str(" Labels:\n");
-        info.labels.iter().for_each(|label| drop(writeln!(text, "  {label}")));
+        info.labels.iter().for_each(|label| line(text, format_args!("  {label}")));
     }
     row(text, "Experimental", info.experimental_build);
     let indexes = &info.registry_config.index_configs;
@@ -117,18 +123,18 @@ fn settings(text: &mut String, info: &Info) {
         insecure.chain(info.registry_config.insecure_registry_cidrs.iter().map(String::as_str)).collect();
     if !insecure.is_empty() {
         text.push_str(" Insecure Registries:\n");
-        insecure.iter().for_each(|registry| drop(writeln!(text, "  {registry}")));
+        insecure.iter().for_each(|registry| line(text, format_args!("  {registry}")));
     }
     if !info.registry_config.mirrors.is_empty() {
         text.push_str(" Registry Mirrors:\n");
-        info.registry_config.mirrors.iter().for_each(|mirror| drop(writeln!(text, "  {mirror}")));
+        info.registry_config.mirrors.iter().for_each(|mirror| line(text, format_args!("  {mirror}")));
     }
     row(text, "Live Restore Enabled", info.live_restore_enabled);
     row(text, "Product License", &info.product_license);
     if !info.default_address_pools.is_empty() {
         text.push_str(" Default Address Pools:\n");
         for pool in &info.default_address_pools {
-            drop(writeln!(text, "   Base: {}, Size: {}", pool.base, pool.size));
+            line(text, format_args!("   Base: {}, Size: {}", pool.base, pool.size));
         }
     }
     text.push('\n');

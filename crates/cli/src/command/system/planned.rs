@@ -2,11 +2,9 @@
 
 use crate::command::{Command, Group};
 
-pub(crate) static LOGIN: Command =
-    Command::planned("login", "[OPTIONS] [SERVER]", "Log in to a registry");
+pub(crate) static LOGIN: Command = Command::planned("login", "[OPTIONS] [SERVER]", "Log in to a registry");
 
-pub(crate) static LOGOUT: Command =
-    Command::planned("logout", "[SERVER]", "Log out from a registry");
+pub(crate) static LOGOUT: Command = Command::planned("logout", "[SERVER]", "Log out from a registry");
 
 pub(crate) static BUILDER: Group = Group {
     name: "builder",
@@ -47,9 +45,21 @@ pub(crate) static MANIFEST: Group = Group {
     name: "manifest",
     about: "Manage manifests and lists of them",
     commands: &[
-        &Command::planned("annotate", "[OPTIONS] MANIFEST_LIST MANIFEST", "Add platform data to a local manifest"),
-        &Command::planned("create", "MANIFEST_LIST MANIFEST [MANIFEST...]", "Create a local list of manifests"),
-        &Command::planned("inspect", "[OPTIONS] [MANIFEST_LIST] MANIFEST", "Show a manifest or a list of them"),
+        &Command::planned(
+            "annotate",
+            "[OPTIONS] MANIFEST_LIST MANIFEST",
+            "Add platform data to a local manifest",
+        ),
+        &Command::planned(
+            "create",
+            "MANIFEST_LIST MANIFEST [MANIFEST...]",
+            "Create a local list of manifests",
+        ),
+        &Command::planned(
+            "inspect",
+            "[OPTIONS] [MANIFEST_LIST] MANIFEST",
+            "Show a manifest or a list of them",
+        ),
         &Command::planned("push", "[OPTIONS] MANIFEST_LIST", "Push a list of manifests"),
         &Command::planned("rm", "MANIFEST_LIST [MANIFEST_LIST...]", "Remove local lists of manifests"),
     ],
@@ -71,4 +81,3 @@ pub(crate) static PLUGIN: Group = Group {
         &Command::planned("upgrade", "[OPTIONS] PLUGIN [REMOTE]", "Upgrade a plugin"),
     ],
 };
-

@@ -29,9 +29,9 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let answer = context.client().and_then(|client| client.call(Action::SystemVersion, "").fetch::<Json>());
     let (server, failure) = match answer {
         Ok(server) => (server, None),
-        Err(error @ (Error::Unreachable { .. } | Error::Daemon { .. } | Error::Said(_) | Error::Transport(_))) => {
-            (Json::Null, Some(error))
-        }
+        Err(
+            error @ (Error::Unreachable { .. } | Error::Daemon { .. } | Error::Said(_) | Error::Transport(_)),
+        ) => (Json::Null, Some(error)),
         Err(error) => return Err(error),
     };
     let pinned = context.client()?.pinned_version().map(str::to_owned);
@@ -111,7 +111,8 @@ fn server_text(server: &Json) -> String {
         return text + " Engine:\n" + &block("  ", &engine(&|name| field(server, name).to_owned()));
     };
     for component in components {
-        let detail = |name: &str| component.at(&["Details", name]).and_then(Json::as_str).unwrap_or("").to_owned();
+        let detail =
+            |name: &str| component.at(&["Details", name]).and_then(Json::as_str).unwrap_or("").to_owned();
         text.push_str(&format!(" {}:\n", field(component, "Name")));
         let version = ("Version", field(component, "Version").to_owned());
         if field(component, "Name") == "Engine" {

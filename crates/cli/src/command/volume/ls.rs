@@ -9,12 +9,8 @@ use crate::flag::Flag;
 use crate::format::list::{self, Columns, Row};
 use crate::opts::filter;
 
-pub(crate) static COMMAND: Command = Command::new(
-    "ls",
-    "[OPTIONS]",
-    "List volumes",
-    Arity::None,
-    |context, matches| {
+pub(crate) static COMMAND: Command =
+    Command::new("ls", "[OPTIONS]", "List volumes", Arity::None, |context, matches| {
         if matches.bool("cluster") {
             return Err(Error::said("--cluster: Swarm is out of scope for Berth; use Kubernetes"));
         }
@@ -30,16 +26,15 @@ pub(crate) static COMMAND: Command = Command::new(
             (format, _) => format,
         };
         list::print(context.out, format, &COLUMNS, &rows)
-    },
-)
-.aliases(&["list"])
-.paths(&["volume ls", "volume list"])
-.flags(&[&[
-    Flag::bool("cluster", "Only volumes of a cluster"),
-    Flag::filter().short('f'),
-    Flag::format(),
-    Flag::bool("quiet", "Only names").short('q'),
-]]);
+    })
+    .aliases(&["list"])
+    .paths(&["volume ls", "volume list"])
+    .flags(&[&[
+        Flag::bool("cluster", "Only volumes of a cluster"),
+        Flag::filter().short('f'),
+        Flag::format(),
+        Flag::bool("quiet", "Only names").short('q'),
+    ]]);
 
 const COLUMNS: Columns = Columns {
     headers: &[

@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn health_checks() {
-        let health = plan(&["--health-cmd", "true", "--health-interval", "1m30s"]).unwrap().config.healthcheck;
+        let health =
+            plan(&["--health-cmd", "true", "--health-interval", "1m30s"]).unwrap().config.healthcheck;
         let health = health.unwrap();
         assert_eq!((health.test, health.interval), (vec!["CMD-SHELL".into(), "true".into()], 90_000_000_000));
         assert_eq!(plan(&["--no-healthcheck"]).unwrap().config.healthcheck.unwrap().test, ["NONE"]);

@@ -7,8 +7,10 @@ use crate::error::Result;
 use crate::flag::{Flag, Matches};
 use crate::opts::kv;
 
-pub(crate) const FLAGS: &[Flag] =
-    &[Flag::string("log-driver", "Driver of the container's log"), Flag::list("log-opt", "Options of that driver")];
+pub(crate) const FLAGS: &[Flag] = &[
+    Flag::string("log-driver", "Driver of the container's log"),
+    Flag::list("log-opt", "Options of that driver"),
+];
 
 pub(super) fn apply(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
     let (driver, options) = (matches.get("log-driver"), matches.all("log-opt"));
@@ -27,7 +29,8 @@ mod tests {
 
     #[test]
     fn log_options() {
-        let log = plan(&["--log-driver", "local", "--log-opt", "max-size=1m"]).unwrap().host_config.log_config;
+        let log =
+            plan(&["--log-driver", "local", "--log-opt", "max-size=1m"]).unwrap().host_config.log_config;
         assert_eq!((log.kind.as_str(), log.config["max-size"].as_str()), ("local", "1m"));
         assert!(plan(&["--log-driver", "none", "--log-opt", "a=b"]).is_err());
     }

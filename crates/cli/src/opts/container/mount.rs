@@ -13,8 +13,8 @@ pub(crate) fn parse(text: &str) -> Result<Mount, String> {
             Some((key, value)) => (key.to_lowercase(), Some(value)),
             None => (field.to_lowercase(), None),
         };
-        let is_switch =
-            ["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"].contains(&key.as_str());
+        let is_switch = ["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"]
+            .contains(&key.as_str());
         match value {
             None if !is_switch => return Err(format!("invalid field '{field}' must be a key=value pair")),
             _ => set(&mut mount, &key, value.unwrap_or("true"))?,
@@ -24,9 +24,7 @@ pub(crate) fn parse(text: &str) -> Result<Mount, String> {
 }
 
 fn set(mount: &mut Mount, key: &str, value: &str) -> Result<(), String> {
-    let switch = || {
-        check::parse_bool(value).map_err(|_reason| format!("invalid value for {key}: {value}"))
-    };
+    let switch = || check::parse_bool(value).map_err(|_reason| format!("invalid value for {key}: {value}"));
     let owned = value.to_owned();
     match key {
         "type" => mount.kind = value.to_lowercase(),
@@ -115,7 +113,9 @@ fn finish(mount: Mount) -> Result<Mount, String> {
     }
     let force = mount.bind_options.as_ref().is_some_and(|options| options.read_only_force_recursive);
     if force && !mount.read_only {
-        return Err("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction".to_owned());
+        return Err(
+            "option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction".to_owned()
+        );
     }
     Ok(mount)
 }
@@ -141,6 +141,9 @@ mod tests {
         assert_eq!(wrong("foo"), "invalid field 'foo' must be a key=value pair");
         assert_eq!(wrong("type=bind,x=y"), "unexpected key 'x' in 'x=y'");
         assert_eq!(wrong("type=bind,src=/a"), "target is required");
-        assert_eq!(wrong("type=tmpfs,dst=/a,bind-propagation=slave"), "cannot mix 'bind-*' options with mount type 'tmpfs'");
+        assert_eq!(
+            wrong("type=tmpfs,dst=/a,bind-propagation=slave"),
+            "cannot mix 'bind-*' options with mount type 'tmpfs'"
+        );
     }
 }

@@ -146,7 +146,9 @@ fn connect(request: &mut CreateRequest, networks: &[String], own: EndpointSettin
         let (name, settings) = endpoint(text)?;
         let special = ["none", "host"].contains(&name.as_str()) || name.starts_with("container:");
         if special && networks.len() > 1 {
-            return refuse(format!("conflicting options: cannot attach both user-defined and non-user-defined network-modes: {name}"));
+            return refuse(format!(
+                "conflicting options: cannot attach both user-defined and non-user-defined network-modes: {name}"
+            ));
         }
         let settings = if index == 0 { merge(settings, &own)? } else { settings };
         if special && !settings.aliases.is_empty() {
@@ -256,7 +258,8 @@ mod tests {
         assert!(plan(&["--dns", "foo"]).unwrap_err().ends_with("IP address is not correctly formatted: foo"));
         assert_eq!(plan(&["--mac-address", "foo"]).unwrap_err(), "foo is not a valid mac address");
         assert!(plan(&["--link", "::"]).unwrap_err().ends_with("bad format for links: ::"));
-        let hosts = plan(&["--add-host", "a=::1", "--add-host", "b:host-gateway"]).unwrap().host_config.extra_hosts;
+        let hosts =
+            plan(&["--add-host", "a=::1", "--add-host", "b:host-gateway"]).unwrap().host_config.extra_hosts;
         assert_eq!(hosts, ["a:::1", "b:host-gateway"]);
     }
 }

@@ -33,7 +33,9 @@ fn long(text: &str) -> Result<Vec<Published>, String> {
             "published" | "src" => value.clone_into(&mut published),
             "protocol" => value.clone_into(&mut protocol),
             "mode" if ["host", "ingress"].contains(&value) => {}
-            "mode" => return Err(format!("invalid publish mode value ({value}): must be one of ingress, host")),
+            "mode" => {
+                return Err(format!("invalid publish mode value ({value}): must be one of ingress, host"));
+            }
             other => return Err(format!("invalid field key: {other}")),
         }
     }
@@ -67,7 +69,9 @@ fn short(text: &str) -> Result<Vec<Published>, String> {
     if let Some(outer) = outer {
         // One port may be published on any of a range of the host's.
         if outer.1 - outer.0 != count && count != 0 {
-            return Err(format!("invalid ranges specified for container and host Ports: {container} and {host}"));
+            return Err(format!(
+                "invalid ranges specified for container and host Ports: {container} and {host}"
+            ));
         }
     }
     Ok((0..=count)
@@ -109,8 +113,8 @@ pub(crate) fn expose(text: &str) -> Result<Vec<String>, String> {
         return Err(format!("invalid port format for --expose: {text}"));
     }
     let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let (first, last) =
-        range(ports).map_err(|reason| format!("invalid range format for --expose: {text}, error: {reason}"))?;
+    let (first, last) = range(ports)
+        .map_err(|reason| format!("invalid range format for --expose: {text}, error: {reason}"))?;
     Ok((first..=last).map(|port| format!("{port}/{}", protocol.to_lowercase())).collect())
 }
 

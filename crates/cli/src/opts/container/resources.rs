@@ -1,6 +1,8 @@
 //! Limits: processors, memory, block devices, processes, devices.
 
-use api::container::{DeviceMapping, DeviceRequest, HostConfig, Resources, ThrottleDevice, Ulimit, WeightDevice};
+use api::container::{
+    DeviceMapping, DeviceRequest, HostConfig, Resources, ThrottleDevice, Ulimit, WeightDevice,
+};
 
 use super::refuse;
 use crate::error::Result;
@@ -9,7 +11,9 @@ use crate::opts::kv;
 
 pub(crate) const FLAGS: &[Flag] = &[
     BLKIO_WEIGHT,
-    Flag::list("blkio-weight-device", "Weight of block I/O on one device").shows("[]").check(|text| weight(text).map(drop)),
+    Flag::list("blkio-weight-device", "Weight of block I/O on one device")
+        .shows("[]")
+        .check(|text| weight(text).map(drop)),
     Flag::int("cpu-count", "Number of CPUs (Windows only)"),
     Flag::int("cpu-percent", "Percentage of CPUs (Windows only)"),
     CPU_PERIOD,
@@ -22,13 +26,25 @@ pub(crate) const FLAGS: &[Flag] = &[
     CPUSET_MEMS,
     Flag::list("device", "Give the container a device of the host"),
     Flag::list("device-cgroup-rule", "Add a rule to the devices it may use").check(device_rule),
-    Flag::list("device-read-bps", "Limit bytes read per second from a device").shows("[]").check(|text| bytes_rate(text).map(drop)),
-    Flag::list("device-read-iops", "Limit reads per second from a device").shows("[]").check(|text| count_rate(text).map(drop)),
-    Flag::list("device-write-bps", "Limit bytes written per second to a device").shows("[]").check(|text| bytes_rate(text).map(drop)),
-    Flag::list("device-write-iops", "Limit writes per second to a device").shows("[]").check(|text| count_rate(text).map(drop)),
-    Flag::list("gpus", "Give the container GPUs ('all' for all of them)").ty("gpu-request").check(|text| gpus(text).map(drop)),
+    Flag::list("device-read-bps", "Limit bytes read per second from a device")
+        .shows("[]")
+        .check(|text| bytes_rate(text).map(drop)),
+    Flag::list("device-read-iops", "Limit reads per second from a device")
+        .shows("[]")
+        .check(|text| count_rate(text).map(drop)),
+    Flag::list("device-write-bps", "Limit bytes written per second to a device")
+        .shows("[]")
+        .check(|text| bytes_rate(text).map(drop)),
+    Flag::list("device-write-iops", "Limit writes per second to a device")
+        .shows("[]")
+        .check(|text| count_rate(text).map(drop)),
+    Flag::list("gpus", "Give the container GPUs ('all' for all of them)")
+        .ty("gpu-request")
+        .check(|text| gpus(text).map(drop)),
     Flag::bytes("io-maxbandwidth", "Bandwidth of the system drive (Windows only)"),
-    Flag::int("io-maxiops", "I/O operations of the system drive (Windows only)").ty("uint").check(check::uint64),
+    Flag::int("io-maxiops", "I/O operations of the system drive (Windows only)")
+        .ty("uint")
+        .check(check::uint64),
     Flag::bytes("kernel-memory", "Limit of kernel memory").hidden(),
     MEMORY,
     MEMORY_RESERVATION,
@@ -38,15 +54,21 @@ pub(crate) const FLAGS: &[Flag] = &[
     Flag::int("oom-score-adj", "Preference of the OOM killer (-1000 to 1000)"),
     PIDS_LIMIT,
     Flag::bytes("shm-size", "Size of /dev/shm"),
-    Flag::list("ulimit", "Set a resource limit of processes").ty("ulimit").shows("[]").check(|text| ulimit(text).map(drop)),
+    Flag::list("ulimit", "Set a resource limit of processes")
+        .ty("ulimit")
+        .shows("[]")
+        .check(|text| ulimit(text).map(drop)),
 ];
 
-const BLKIO_WEIGHT: Flag =
-    Flag::int("blkio-weight", "Weight of block I/O, 10 to 1000, or 0 for none").ty("uint16").shows("0").check(check::uint16);
+const BLKIO_WEIGHT: Flag = Flag::int("blkio-weight", "Weight of block I/O, 10 to 1000, or 0 for none")
+    .ty("uint16")
+    .shows("0")
+    .check(check::uint16);
 const CPU_PERIOD: Flag = Flag::int("cpu-period", "Period of the CPU quota, in microseconds");
 const CPU_QUOTA: Flag = Flag::int("cpu-quota", "CPU time in each period, in microseconds");
 const CPU_RT_PERIOD: Flag = Flag::int("cpu-rt-period", "Period of real-time CPU time, in microseconds");
-const CPU_RT_RUNTIME: Flag = Flag::int("cpu-rt-runtime", "Real-time CPU time in each period, in microseconds");
+const CPU_RT_RUNTIME: Flag =
+    Flag::int("cpu-rt-runtime", "Real-time CPU time in each period, in microseconds");
 const CPU_SHARES: Flag = Flag::int("cpu-shares", "Weight of CPU time").short('c');
 const CPUS: Flag = Flag::string("cpus", "Number of CPUs").ty("decimal").check(check::cpus);
 const CPUSET_CPUS: Flag = Flag::string("cpuset-cpus", "CPUs to run on (0-3, 0,1)");
@@ -54,7 +76,8 @@ const CPUSET_MEMS: Flag = Flag::string("cpuset-mems", "Memory nodes to use (0-3,
 const MEMORY: Flag = Flag::bytes("memory", "Limit of memory").short('m');
 const MEMORY_RESERVATION: Flag = Flag::bytes("memory-reservation", "Soft limit of memory");
 const MEMORY_SWAP: Flag =
-    Flag::bytes("memory-swap", "Limit of memory and swap together; '-1' for no limit of swap").check(check::swap);
+    Flag::bytes("memory-swap", "Limit of memory and swap together; '-1' for no limit of swap")
+        .check(check::swap);
 const PIDS_LIMIT: Flag = Flag::int("pids-limit", "Limit of processes ('-1' for none)");
 
 /// Those that `update` has too.
@@ -132,9 +155,13 @@ pub(super) fn apply(matches: &Matches, limits: &mut Resources) -> Result<()> {
     limits.device_requests = matches.all("gpus").iter().filter_map(|text| gpus(text).ok()).collect();
     for text in matches.all("device") {
         match text.split_once('=') {
-            Some((kind, _)) if kind.contains('/') && !kind.starts_with('/') => limits
-                .device_requests
-                .push(DeviceRequest { driver: "cdi".into(), device_ids: vec![text.into()], ..Default::default() }),
+            Some((kind, _)) if kind.contains('/') && !kind.starts_with('/') => {
+                limits.device_requests.push(DeviceRequest {
+                    driver: "cdi".into(),
+                    device_ids: vec![text.into()],
+                    ..Default::default()
+                })
+            }
             _ => limits.devices.push(device(text)?),
         }
     }
@@ -144,8 +171,7 @@ pub(super) fn apply(matches: &Matches, limits: &mut Resources) -> Result<()> {
 /// What the API counts as the host's, not among the limits.
 pub(super) fn apply_host(matches: &Matches, host: &mut HostConfig) {
     host.oom_score_adj = matches.int("oom-score-adj").unwrap_or(0);
-    host.shm_size =
-        matches.given("shm-size").and_then(|text| check::parse_bytes(text).ok()).unwrap_or(0);
+    host.shm_size = matches.given("shm-size").and_then(|text| check::parse_bytes(text).ok()).unwrap_or(0);
 }
 
 /// `HOST[:CONTAINER][:rwm]`
@@ -228,20 +254,32 @@ fn count_rate(text: &str) -> Result<ThrottleDevice, String> {
 
 /// Limits that the kernel knows, as `setrlimit` calls them.
 const ULIMITS: [&str; 16] = [
-    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
-    "rtprio", "rttime", "sigpending", "stack",
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 /// `NAME=SOFT[:HARD]`, -1 for no limit.
 fn ulimit(text: &str) -> Result<Ulimit, String> {
-    let (name, values) =
-        text.split_once('=').ok_or_else(|| format!("invalid ulimit argument: {text}"))?;
+    let (name, values) = text.split_once('=').ok_or_else(|| format!("invalid ulimit argument: {text}"))?;
     if !ULIMITS.contains(&name) {
         return Err(format!("invalid ulimit type: {name}"));
     }
     let number = |text: &str| {
-        text.parse::<i64>()
-            .map_err(|_error| format!("strconv.ParseInt: parsing \"{text}\": invalid syntax"))
+        text.parse::<i64>().map_err(|_error| format!("strconv.ParseInt: parsing \"{text}\": invalid syntax"))
     };
     let (soft, hard) = match values.split_once(':') {
         Some((soft, hard)) => (number(soft)?, number(hard)?),

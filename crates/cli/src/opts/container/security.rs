@@ -70,11 +70,11 @@ pub(super) fn apply(matches: &Matches, request: &mut CreateRequest) -> Result<()
 /// The profile in a file, as one line of JSON.
 fn profile(file: &str) -> Result<String> {
     let mut text = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|opened| opened.take(PROFILE_LIMIT).read_to_end(&mut text))
-        .map_err(|error| {
+    std::fs::File::open(file).and_then(|opened| opened.take(PROFILE_LIMIT).read_to_end(&mut text)).map_err(
+        |error| {
             Error::said(format!("opening seccomp profile ({file}) failed: open {file}: {}", reason(&error)))
-        })?;
+        },
+    )?;
     let json: crate::format::json::Json = serde_json::from_slice(&text).map_err(|error| {
         Error::said(format!("compacting json for seccomp profile ({file}) failed: {error}"))
     })?;
@@ -91,7 +91,10 @@ mod tests {
         let file = dir.path().join("p.json");
         std::fs::write(&file, "{ \"b\": 1,\n \"a\": 2 }").unwrap();
         let opt = format!("seccomp={}", file.display());
-        assert_eq!(plan(&["--security-opt", &opt]).unwrap().host_config.security_opt, ["seccomp={\"b\":1,\"a\":2}"]);
+        assert_eq!(
+            plan(&["--security-opt", &opt]).unwrap().host_config.security_opt,
+            ["seccomp={\"b\":1,\"a\":2}"]
+        );
         assert_eq!(
             plan(&["--security-opt", "seccomp=/nonexistent"]).unwrap_err(),
             "opening seccomp profile (/nonexistent) failed: open /nonexistent: no such file or directory"
@@ -102,7 +105,10 @@ mod tests {
     fn other_options() {
         let host = plan(&["--security-opt", "systempaths=unconfined", "--security-opt", "no-new-privileges"]);
         let host = host.unwrap().host_config;
-        assert_eq!((host.masked_paths, host.security_opt), (Some(vec![]), vec!["no-new-privileges".to_owned()]));
+        assert_eq!(
+            (host.masked_paths, host.security_opt),
+            (Some(vec![]), vec!["no-new-privileges".to_owned()])
+        );
         assert_eq!(plan(&["--security-opt", "foo"]).unwrap_err(), "Invalid --security-opt: \"foo\"");
         assert!(plan(&["--sysctl", "foo"]).unwrap_err().ends_with("sysctl 'foo' is not allowed"));
         assert_eq!(plan(&["--sysctl", "net.a=1"]).unwrap().host_config.sysctls["net.a"], "1");

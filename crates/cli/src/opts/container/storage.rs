@@ -8,7 +8,9 @@ use crate::flag::{Flag, Matches};
 use crate::opts::kv;
 
 pub(crate) const FLAGS: &[Flag] = &[
-    Flag::list("mount", "Mount something in the container").ty("mount").check(|text| mount::parse(text).map(drop)),
+    Flag::list("mount", "Mount something in the container")
+        .ty("mount")
+        .check(|text| mount::parse(text).map(drop)),
     Flag::bool("read-only", "Mount the container's root file system read-only"),
     Flag::list("storage-opt", "Options of the storage driver"),
     Flag::list("tmpfs", "Mount an empty tmpfs"),
