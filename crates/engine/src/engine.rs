@@ -105,8 +105,16 @@ impl Inner {
         match self.config.cgroup_driver {
             CgroupDriver::Cgroupfs => format!("/{}/{}", parent.trim_matches('/'), container.id),
             CgroupDriver::Systemd => {
-                let slice = if parent.ends_with(".slice") { parent.trim_matches('/').to_owned() } else { "system.slice".to_owned() };
-                let prefix = if self.config.tag.is_empty() { "berth".to_owned() } else { format!("berth-{}", self.config.tag) };
+                let slice = if parent.ends_with(".slice") {
+                    parent.trim_matches('/').to_owned()
+                } else {
+                    "system.slice".to_owned()
+                };
+                let prefix = if self.config.tag.is_empty() {
+                    "berth".to_owned()
+                } else {
+                    format!("berth-{}", self.config.tag)
+                };
                 format!("{slice}:{prefix}:{}", container.id)
             }
         }
@@ -141,9 +149,16 @@ impl Inner {
     /// There is none on this machine.
     pub(crate) fn init_program(&self) -> Result<PathBuf> {
         let beside = self.config.shim.with_file_name("berth-init");
-        let candidates = self.config.init_path.clone().into_iter().chain([beside, "/usr/libexec/docker/docker-init".into(), "/usr/bin/docker-init".into(), "/usr/bin/tini-static".into()]);
+        let candidates = self.config.init_path.clone().into_iter().chain([
+            beside,
+            "/usr/libexec/docker/docker-init".into(),
+            "/usr/bin/docker-init".into(),
+            "/usr/bin/tini-static".into(),
+        ]);
         candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-            Error::bad_parameter("--init needs an init program: none was found (set init-path in daemon.json)")
+            Error::bad_parameter(
+                "--init needs an init program: none was found (set init-path in daemon.json)",
+            )
         })
     }
 
@@ -192,7 +207,14 @@ fn engine_id(layout: &Layout) -> Result<String> {
         return Ok(text.trim().to_owned());
     }
     let random = crate::id::random()?;
-    let id = format!("{}-{}-{}-{}-{}", &random[..8], &random[8..12], &random[12..16], &random[16..20], &random[20..32]);
+    let id = format!(
+        "{}-{}-{}-{}-{}",
+        &random[..8],
+        &random[8..12],
+        &random[12..16],
+        &random[16..20],
+        &random[20..32]
+    );
     std::fs::write(&path, &id).map_err(|error| Error::because(format!("write {}", path.display()), error))?;
     Ok(id)
 }

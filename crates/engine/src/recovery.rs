@@ -88,7 +88,10 @@ fn read_all(engine: &Inner) -> Result<Found> {
 }
 
 /// Takes one container over; gives it back when it is to be started.
-async fn adopt(engine: Arc<Inner>, mut container: Container) -> Option<Arc<crate::container::registry::Entry>> {
+async fn adopt(
+    engine: Arc<Inner>,
+    mut container: Container,
+) -> Option<Arc<crate::container::registry::Entry>> {
     let state_dir = engine.layout.shim(&container.id);
     match ShimHandle::connect(&state_dir).await {
         Ok((shim, events, hello)) if is_live(&hello) => {
@@ -194,7 +197,11 @@ async fn ended(
 }
 
 /// Gone (`--rm`), to be started (restart policy), or at rest.
-async fn settle(engine: &Arc<Inner>, container: Container, ran: bool) -> Option<Arc<crate::container::registry::Entry>> {
+async fn settle(
+    engine: &Arc<Inner>,
+    container: Container,
+    ran: bool,
+) -> Option<Arc<crate::container::registry::Entry>> {
     let policy = container.host.restart_policy;
     let again = restarts_with_daemon(policy, ran, container.state.exit_code(), container.stopped_by_hand);
     let remove = container.host.auto_remove && policy == RestartPolicy::No;
@@ -235,12 +242,17 @@ fn sweep(engine: &Inner, unreadable: &[String]) {
     let mut known: HashSet<String> = containers.iter().map(|entry| entry.id.clone()).collect();
     known.extend(unreadable.iter().cloned());
     match engine.store.sweep(&known) {
-        Ok(swept) if swept != store::Swept::default() => tracing::info!(?swept, "orphans of the store removed"),
+        Ok(swept) if swept != store::Swept::default() => {
+            tracing::info!(?swept, "orphans of the store removed")
+        }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "orphans of the store stay"),
     }
-    let mut live: HashSet<String> =
-        containers.iter().filter(|entry| entry.snapshot().state.running().is_some()).map(|entry| entry.id.clone()).collect();
+    let mut live: HashSet<String> = containers
+        .iter()
+        .filter(|entry| entry.snapshot().state.running().is_some())
+        .map(|entry| entry.id.clone())
+        .collect();
     live.extend(unreadable.iter().cloned());
     if let Err(error) = engine.network.sweep(&live) {
         tracing::warn!(%error, "orphans of the network stay");

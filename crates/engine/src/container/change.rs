@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 /// The result would be wrong.
 pub(crate) fn apply(host: &mut HostConfig, update: Update, facts: &Host) -> Result<Vec<String>> {
     if host.auto_remove && update.restart_policy.is_some_and(|policy| policy != RestartPolicy::No) {
-        return Err(Error::bad_parameter("Restart policy cannot be updated because AutoRemove is enabled for the container"));
+        return Err(Error::bad_parameter(
+            "Restart policy cannot be updated because AutoRemove is enabled for the container",
+        ));
     }
     let mut wanted = host.resources.clone();
     let new = update.resources;
@@ -38,7 +40,9 @@ pub(crate) fn apply(host: &mut HostConfig, update: Update, facts: &Host) -> Resu
 
 fn exclusive(old: &Resources, new: &Resources) -> Result<()> {
     let conflict = |what: &str, why: &str| {
-        Err(Error::bad_parameter(format!("Conflicting options: {what} cannot be updated as {why} has already been set")))
+        Err(Error::bad_parameter(format!(
+            "Conflicting options: {what} cannot be updated as {why} has already been set"
+        )))
     };
     if new.nano_cpus > 0 && old.cpu_quota > 0 {
         return conflict("Nano CPUs", "CPU Quota");

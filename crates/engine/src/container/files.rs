@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use ::network::files::{hosts, resolv};
 use ::network::DnsConfig;
+use ::network::files::{hosts, resolv};
 
 use super::mode::NetworkMode;
 use super::spec::FileMount;

@@ -52,14 +52,18 @@ pub(crate) fn devices(mappings: &[DeviceMapping], privileged: bool) -> Result<Ve
         found.retain(|device| !["/dev/console", "/dev/ptmx"].contains(&device.path.as_str()));
     }
     for mapping in mappings {
-        let inside =
-            if mapping.path_in_container.is_empty() { &mapping.path_on_host } else { &mapping.path_in_container };
+        let inside = if mapping.path_in_container.is_empty() {
+            &mapping.path_on_host
+        } else {
+            &mapping.path_in_container
+        };
         let access = if mapping.cgroup_permissions.is_empty() { "rwm" } else { &mapping.cgroup_permissions };
         if !access.chars().all(|letter| "rwm".contains(letter)) {
             return Err(Error::bad_parameter(format!("invalid device mode: {access}")));
         }
         let before = found.len();
-        let path = fs::canonicalize(&mapping.path_on_host).map_err(|error| gathering(&mapping.path_on_host, &error))?;
+        let path = fs::canonicalize(&mapping.path_on_host)
+            .map_err(|error| gathering(&mapping.path_on_host, &error))?;
         match device(&path, inside, access) {
             Some(device) => {
                 found.retain(|have| have.path != device.path);

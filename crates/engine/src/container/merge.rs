@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn an_entry_point_resets_the_images_arguments() {
-        let image = ContainerConfig { entrypoint: words("/entry"), cmd: words("a b"), ..ContainerConfig::default() };
+        let image =
+            ContainerConfig { entrypoint: words("/entry"), cmd: words("a b"), ..ContainerConfig::default() };
         let mut plain = ContainerConfig::default();
         with_image(&mut plain, image.clone());
         assert_eq!(command(&plain), Some(("/entry".into(), vec!["a".into(), "b".into()])));
@@ -133,8 +134,11 @@ mod tests {
         let mut arguments = ContainerConfig { cmd: words("c"), ..ContainerConfig::default() };
         with_image(&mut arguments, image.clone());
         assert_eq!(command(&arguments), Some(("/entry".into(), vec!["c".into()])));
-        let mut reset =
-            ContainerConfig { entrypoint: Some(vec![String::new()]), cmd: words("sh"), ..ContainerConfig::default() };
+        let mut reset = ContainerConfig {
+            entrypoint: Some(vec![String::new()]),
+            cmd: words("sh"),
+            ..ContainerConfig::default()
+        };
         with_image(&mut reset, image);
         assert_eq!(command(&reset), Some(("sh".into(), vec![])));
     }

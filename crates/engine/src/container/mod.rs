@@ -21,16 +21,16 @@ pub(crate) mod task;
 mod verb;
 
 pub(crate) use check::Host;
-pub(crate) use policy::starts_with_daemon as restarts_with_daemon;
-pub(crate) use ports::parse as parse_port;
 pub(crate) use host::facts;
 pub(crate) use logging::DRIVERS as LOG_DRIVERS;
+pub(crate) use policy::starts_with_daemon as restarts_with_daemon;
+pub(crate) use ports::parse as parse_port;
 pub(crate) use spec::{FileMount, limits};
 pub(crate) use verb::Execs;
 
 pub use model::*;
 pub use verb::{
-    AttachOptions, Attached, Chunk, CreateRequest, Created, Exec, ExecConfig, ExecStart, ExecStarted, ListOptions,
-    Listed, LogEntry, Logs, LogsOptions, RemoveOptions, Size, Source, StopOptions, Tail, Top, Update, WaitCondition,
-    WaitResult, Waiter,
+    AttachOptions, Attached, Chunk, CreateRequest, Created, Exec, ExecConfig, ExecStart, ExecStarted,
+    ListOptions, Listed, LogEntry, Logs, LogsOptions, RemoveOptions, Size, Source, StopOptions, Tail, Top,
+    Update, WaitCondition, WaitResult, Waiter,
 };

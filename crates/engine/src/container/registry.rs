@@ -63,7 +63,10 @@ impl Entry {
     ///
     /// # Errors
     /// The task's refusal; the container is gone.
-    pub(crate) async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
+    pub(crate) async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request,
+    ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let gone = || Error::no_such_container(&self.id);
         self.requests.send(request(reply)).await.map_err(|_closed| gone())?;
@@ -153,9 +156,9 @@ impl Registry {
         let mut fitting = maps.by_id.range(name.to_owned()..).take_while(|(id, _)| id.starts_with(name));
         match (fitting.next(), fitting.next()) {
             (Some((_, entry)), None) => Ok(Arc::clone(entry)),
-            (Some(_), Some(_)) => Err(Error::bad_parameter(format!(
-                "multiple IDs found with provided prefix: {name}"
-            ))),
+            (Some(_), Some(_)) => {
+                Err(Error::bad_parameter(format!("multiple IDs found with provided prefix: {name}")))
+            }
             _ => Err(Error::no_such_container(name)),
         }
     }

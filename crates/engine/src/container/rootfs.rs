@@ -18,9 +18,11 @@ pub(crate) fn identity(root: &Root, user: &str, groups: &[String]) -> Result<Ide
         return root_identity(root);
     }
     let (passwd, group) = (read(root, "/etc/passwd")?, read(root, "/etc/group")?);
-    let found = sys::users::resolve(user, &passwd, &group).map_err(|error| Error::system(error.to_string()))?;
+    let found =
+        sys::users::resolve(user, &passwd, &group).map_err(|error| Error::system(error.to_string()))?;
     let mut all = vec![found.gid];
-    let more = sys::users::resolve_groups(groups, &group).map_err(|error| Error::system(error.to_string()))?;
+    let more =
+        sys::users::resolve_groups(groups, &group).map_err(|error| Error::system(error.to_string()))?;
     for gid in found.groups.into_iter().chain(more) {
         if !all.contains(&gid) {
             all.push(gid);
@@ -46,7 +48,9 @@ fn root_identity(root: &Root) -> Result<Identity> {
 fn read(root: &Root, path: &str) -> Result<Vec<u8>> {
     match root.read_bounded(path, sys::users::MAX_FILE) {
         Ok(bytes) => Ok(bytes),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(Vec::new())
+        }
         Err(error) => Err(Error::because(format!("read {path} of the container"), error)),
     }
 }
@@ -90,5 +94,6 @@ pub(crate) fn root_of(mount: &OwnedFd) -> Result<Root> {
 /// # Errors
 /// It is gone.
 pub(crate) fn root_of_process(pid: u32) -> Result<Root> {
-    Root::open_in_root(format!("/proc/{pid}/root")).map_err(|error| Error::because("open the container's root", error))
+    Root::open_in_root(format!("/proc/{pid}/root"))
+        .map_err(|error| Error::because("open the container's root", error))
 }

@@ -1,6 +1,6 @@
 //! Archives in and out: blocking readers and writers of the store joined to async streams.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -66,7 +66,8 @@ impl Engine {
         for image in loaded {
             for name in &image.refs {
                 self.image_event("load", image.id.as_str(), &name.familiar());
-                let _ = news.blocking_send(Ok(Progress::Message(format!("Loaded image: {}", name.familiar()))));
+                let _ =
+                    news.blocking_send(Ok(Progress::Message(format!("Loaded image: {}", name.familiar()))));
             }
             if image.refs.is_empty() {
                 self.image_event("load", image.id.as_str(), image.id.as_str());
@@ -148,7 +149,10 @@ impl AsyncRead for Saved {
     ) -> std::task::Poll<std::io::Result<()>> {
         let before = buffer.filled().len();
         let result = std::pin::Pin::new(&mut self.near).poll_read(context, buffer);
-        if matches!(result, std::task::Poll::Ready(Ok(()))) && buffer.filled().len() == before && buffer.capacity() > 0 {
+        if matches!(result, std::task::Poll::Ready(Ok(())))
+            && buffer.filled().len() == before
+            && buffer.capacity() > 0
+        {
             let mut failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if let Some(error) = failure.take() {
                 return std::task::Poll::Ready(Err(std::io::Error::other(error)));
@@ -164,7 +168,11 @@ fn import_options(options: &ImportOptions) -> Result<store::ImportOptions> {
         None
     } else {
         let name = oci::Reference::parse(&options.repository).map_err(reference)?;
-        Some(if options.tag.is_empty() { name.with_default_tag() } else { name.with_tag(&options.tag).map_err(reference)? })
+        Some(if options.tag.is_empty() {
+            name.with_default_tag()
+        } else {
+            name.with_tag(&options.tag).map_err(reference)?
+        })
     };
     let platform = if options.platform.is_empty() {
         None

@@ -44,7 +44,10 @@ pub(crate) fn apply(config: &mut RunConfig, change: &str) -> Result<()> {
         "STOPSIGNAL" => config.stop_signal = Some(rest.to_owned()),
         "ONBUILD" => config.on_build.get_or_insert_default().push(rest.to_owned()),
         "SHELL" => {
-            config.shell = Some(list(rest).ok_or_else(|| Error::bad_parameter("SHELL requires the arguments to be in JSON form"))?);
+            config.shell =
+                Some(list(rest).ok_or_else(|| {
+                    Error::bad_parameter("SHELL requires the arguments to be in JSON form")
+                })?);
         }
         "HEALTHCHECK" => config.healthcheck = Some(healthcheck(rest)?),
         _ => return Err(Error::bad_parameter(format!("{word} is not a valid change command"))),
@@ -68,7 +71,11 @@ fn healthcheck(text: &str) -> Result<oci::image::Healthcheck> {
             Some(words) => ["CMD".to_owned()].into_iter().chain(words).collect(),
             None => vec!["CMD-SHELL".to_owned(), rest.trim().to_owned()],
         },
-        _ => return Err(Error::bad_parameter(format!("HEALTHCHECK {text}: only NONE and CMD without options are understood here"))),
+        _ => {
+            return Err(Error::bad_parameter(format!(
+                "HEALTHCHECK {text}: only NONE and CMD without options are understood here"
+            )));
+        }
     };
     Ok(oci::image::Healthcheck { test: Some(test), ..Default::default() })
 }
@@ -84,7 +91,9 @@ fn pairs(text: &str) -> Result<BTreeMap<String, String>> {
         .into_iter()
         .map(|word| match word.split_once('=') {
             Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-            _ => Err(Error::bad_parameter(format!("Syntax error - can't find = in \"{word}\". Must be of the form: name=value"))),
+            _ => Err(Error::bad_parameter(format!(
+                "Syntax error - can't find = in \"{word}\". Must be of the form: name=value"
+            ))),
         })
         .collect()
 }
@@ -129,7 +138,14 @@ mod tests {
     #[test]
     fn instructions_change_the_configuration() {
         let mut config = RunConfig::default();
-        for change in ["CMD [\"a\",\"b\"]", "ENV A=1 B=\"2 3\"", "LABEL x y", "EXPOSE 80", "WORKDIR /w", "ENTRYPOINT echo hi"] {
+        for change in [
+            "CMD [\"a\",\"b\"]",
+            "ENV A=1 B=\"2 3\"",
+            "LABEL x y",
+            "EXPOSE 80",
+            "WORKDIR /w",
+            "ENTRYPOINT echo hi",
+        ] {
             apply(&mut config, change).unwrap();
         }
         assert_eq!(config.cmd.unwrap(), ["a", "b"]);

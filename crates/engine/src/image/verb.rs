@@ -5,10 +5,10 @@ use std::sync::Arc;
 use store::{ImageSummary, ImageUse};
 
 use super::{HistoryEntry, Image, ImageListOptions, Removed, convert};
+use crate::Engine;
 use crate::container::task::blocking;
 use crate::error::{Error, Result};
 use crate::filters::Filters;
-use crate::Engine;
 
 /// Filters that list knows.
 const FILTERS: [&str; 7] = ["before", "dangling", "label", "reference", "since", "until", "id"];
@@ -39,7 +39,8 @@ impl Engine {
         let images = self.0.store.images();
         let listed = images.iter().filter(|image| wanted(image)).map(|summary| {
             let mut image = convert::image(summary, driver);
-            image.containers = containers.iter().filter(|entry| entry.snapshot().image_id == image.id).count();
+            image.containers =
+                containers.iter().filter(|entry| entry.snapshot().image_id == image.id).count();
             image
         });
         Ok(listed.collect())
@@ -79,8 +80,11 @@ impl Engine {
         if reference.digest().is_some() {
             return Err(Error::bad_parameter("refusing to create a tag with a digest reference"));
         }
-        let reference =
-            if tag.is_empty() { reference.with_default_tag() } else { reference.with_tag(tag).map_err(wrong)? };
+        let reference = if tag.is_empty() {
+            reference.with_default_tag()
+        } else {
+            reference.with_tag(tag).map_err(wrong)?
+        };
         let id = self.0.find_image(name)?.id;
         let (engine, target) = (Arc::clone(&self.0), reference.clone());
         let id = blocking(move || {

@@ -28,12 +28,18 @@ pub(crate) fn attach(engine: &Inner, container: &Container, mode: &NetworkMode) 
         NetworkMode::Bridge => bridge(engine, container),
         NetworkMode::None => {
             let netns = engine.network.isolated().map_err(failed)?;
-            Ok(Attached { netns: Some(netns), settings: plain(engine, container, "none"), addresses: Vec::new() })
+            Ok(Attached {
+                netns: Some(netns),
+                settings: plain(engine, container, "none"),
+                addresses: Vec::new(),
+            })
         }
         NetworkMode::Host => {
             Ok(Attached { netns: None, settings: plain(engine, container, "host"), addresses: Vec::new() })
         }
-        NetworkMode::Container(name) => Err(Error::system(format!("the network of container {name} is joined, not made"))),
+        NetworkMode::Container(name) => {
+            Err(Error::system(format!("the network of container {name} is joined, not made")))
+        }
         NetworkMode::Custom(name) => Err(Error::not_found(format!("network {name} not found"))),
     }
 }
@@ -54,11 +60,18 @@ fn plain(engine: &Inner, container: &Container, name: &str) -> NetworkSettings {
 }
 
 fn network_id(engine: &Inner, name: &str) -> String {
-    engine.network.networks().into_iter().find(|network| network.name == name).map(|network| network.id).unwrap_or_default()
+    engine
+        .network
+        .networks()
+        .into_iter()
+        .find(|network| network.name == name)
+        .map(|network| network.id)
+        .unwrap_or_default()
 }
 
 fn bridge(engine: &Inner, container: &Container) -> Result<Attached> {
-    let asked = container.network.networks.get("bridge").map(|endpoint| endpoint.config.clone()).unwrap_or_default();
+    let asked =
+        container.network.networks.get("bridge").map(|endpoint| endpoint.config.clone()).unwrap_or_default();
     let mac = [&asked.mac_address, &container.config.mac_address].into_iter().find(|mac| !mac.is_empty());
     let mac = match mac {
         Some(text) => Some(text.parse::<MacAddr>().map_err(|error| {
@@ -120,7 +133,8 @@ pub(crate) fn ports(container: &Container) -> Result<Vec<PortRequest>> {
             let (low, high, protocol) = crate::container::parse_port(port)?;
             let protocol = protocol_of(protocol);
             for port in low..=high {
-                let named = wanted.iter().any(|have| have.container_port == port && have.protocol == protocol);
+                let named =
+                    wanted.iter().any(|have| have.container_port == port && have.protocol == protocol);
                 if !named {
                     wanted.push(one(port, protocol, &PortBinding::default())?);
                 }
@@ -151,7 +165,9 @@ fn one(container_port: u16, protocol: Protocol, binding: &PortBinding) -> Result
         // published on all addresses; IPv6 has none to publish on
         "::" => None,
         text => Some(text.parse::<Ipv4Addr>().map_err(|_error| {
-            Error::bad_parameter(format!("invalid host address for a published port: {text} (only IPv4 is supported)"))
+            Error::bad_parameter(format!(
+                "invalid host address for a published port: {text} (only IPv4 is supported)"
+            ))
         })?),
     };
     Ok(PortRequest { protocol, container_port, host_ip, host_port: first, host_port_end: last })
@@ -168,7 +184,8 @@ fn published(
             Protocol::Udp => "udp",
             Protocol::Sctp => "sctp",
         };
-        let binding = PortBinding { host_ip: port.host_ip.to_string(), host_port: port.host_port.to_string() };
+        let binding =
+            PortBinding { host_ip: port.host_ip.to_string(), host_port: port.host_port.to_string() };
         let name = format!("{}/{protocol}", port.container_port);
         ports.entry(name).or_insert_with(|| Some(Vec::new())).get_or_insert_default().push(binding);
     }
@@ -190,8 +207,12 @@ pub(crate) fn detach(engine: &Inner, id: &str) -> Result<()> {
 /// Another container has its address.
 pub(crate) fn adopt(engine: &Inner, container: &Container) -> Result<()> {
     let Some(kernel) = &container.network.kernel else { return Ok(()) };
-    let endpoint = serde_json::from_value(kernel.clone()).map_err(|error| Error::because("read endpoint", error))?;
-    engine.network.adopt(&container.id, &endpoint).map_err(|error| Error::because("take the network over", error))
+    let endpoint =
+        serde_json::from_value(kernel.clone()).map_err(|error| Error::because("read endpoint", error))?;
+    engine
+        .network
+        .adopt(&container.id, &endpoint)
+        .map_err(|error| Error::because("take the network over", error))
 }
 
 /// What `host-gateway` means, if this container's `--add-host` says it.

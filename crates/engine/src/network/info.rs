@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::error::{Error, Result};
 use crate::Engine;
+use crate::error::{Error, Result};
 
 /// A network, as list and inspect show it.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,10 +65,7 @@ impl Engine {
             let mut fitting = all.iter().filter(|network| !name.is_empty() && network.id.starts_with(name));
             fitting.next().filter(|_| fitting.next().is_none())
         };
-        exact
-            .or_else(fitting)
-            .cloned()
-            .ok_or_else(|| Error::not_found(format!("network {name} not found")))
+        exact.or_else(fitting).cloned().ok_or_else(|| Error::not_found(format!("network {name} not found")))
     }
 
     fn describe(&self, network: ::network::NetworkInfo) -> NetworkInfo {

@@ -5,5 +5,5 @@ mod info;
 mod settings;
 
 pub(crate) use attach::{adopt, attach, detach, host_gateway, ports};
-pub(crate) use settings::{at_rest, initial, open_config};
 pub use info::{NetworkContainer, NetworkInfo};
+pub(crate) use settings::{at_rest, initial, open_config};

@@ -1,9 +1,15 @@
 //! What can be asked of the engine about itself.
 
+use std::fs;
+use std::sync::Arc;
+
 use super::{DiskUsage, Info, Version};
-use crate::error::{Error, Result};
-use crate::events::{Event, EventsOptions};
-use crate::{Engine, Stream};
+use crate::Engine;
+use crate::container::task::blocking;
+use crate::container::{LOG_DRIVERS, Status};
+use crate::error::Result;
+use crate::events::{Event, EventKind, EventsOptions};
+use crate::{Stream, config};
 
 impl Engine {
     /// What the engine is and where it runs.
@@ -12,8 +18,8 @@ impl Engine {
         let uname = rustix::system::uname();
         Version {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            git_commit: String::new(),
-            build_time: String::new(),
+            git_commit: option_env!("BERTH_COMMIT").unwrap_or_default().to_owned(),
+            build_time: option_env!("BERTH_BUILD_TIME").unwrap_or_default().to_owned(),
             os: "linux".to_owned(),
             arch: crate::image::go_arch().to_owned(),
             kernel: uname.release().to_string_lossy().into_owned(),
@@ -25,7 +31,88 @@ impl Engine {
     /// # Errors
     /// The host can't be read.
     pub async fn info(&self) -> Result<Info> {
-        Err(Error::unavailable("info"))
+        let engine = self.clone();
+        blocking(move || Ok(engine.gather())).await
+    }
+
+    fn gather(&self) -> Info {
+        let engine = &self.0;
+        let statuses: Vec<_> =
+            engine.containers.all().iter().map(|entry| entry.snapshot().state.status()).collect();
+        let count = |wanted: &[Status]| statuses.iter().filter(|status| wanted.contains(status)).count();
+        let (running, paused) = (count(&[Status::Running, Status::Restarting]), count(&[Status::Paused]));
+        let uname = rustix::system::uname();
+        let release = release();
+        let field = |name: &str| release.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let host = &engine.host;
+        Info {
+            id: engine.id.clone(),
+            running,
+            paused,
+            stopped: statuses.len() - running - paused,
+            images: engine.store.images().len(),
+            storage_driver: engine.store.driver().name().to_owned(),
+            driver_status: Vec::new(),
+            data_root: engine.config.data_root.to_string_lossy().into_owned(),
+            memory_limit: host.memory,
+            swap_limit: host.swap,
+            cpu_cfs: true,
+            cpu_shares: true,
+            cpu_set: true,
+            pids_limit: host.pids,
+            oom_kill_disable: !host.cgroup_v2,
+            ipv4_forwarding: fs::read_to_string("/proc/sys/net/ipv4/ip_forward")
+                .is_ok_and(|text| text.trim() == "1"),
+            debug: engine.config.debug,
+            fds: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
+            tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+            events_listeners: engine.events.listeners(),
+            log_drivers: LOG_DRIVERS.map(str::to_owned).to_vec(),
+            default_log_driver: engine.config.log.driver.clone(),
+            volume_drivers: vec!["local".to_owned()],
+            network_drivers: ["bridge", "host", "null"].map(str::to_owned).to_vec(),
+            cgroup_driver: engine.config.cgroup_driver,
+            cgroup_version: if host.cgroup_v2 { 2 } else { 1 },
+            kernel: uname.release().to_string_lossy().into_owned(),
+            operating_system: field("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()),
+            os_version: field("VERSION_ID").unwrap_or_default(),
+            machine: uname.machine().to_string_lossy().into_owned(),
+            cpus: host.cpus,
+            memory: memory(),
+            name: uname.nodename().to_string_lossy().into_owned(),
+            labels: engine.config.labels.clone(),
+            runtimes: self.runtimes(),
+            default_runtime: engine.config.default_runtime.clone(),
+            security_options: security_options(host.cgroup_v2),
+            init_binary: engine.init_program().map_or_else(
+                |_none| String::new(),
+                |path| path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            ),
+            warnings: self.warnings(),
+        }
+    }
+
+    fn runtimes(&self) -> std::collections::BTreeMap<String, config::Runtime> {
+        let mut runtimes = self.0.config.runtimes.clone();
+        for name in [config::BUILT_IN_RUNTIME, "runc"] {
+            runtimes.entry(name.to_owned()).or_default();
+        }
+        runtimes
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let host = &self.0.host;
+        let mut warnings = Vec::new();
+        let mut warn = |missing: bool, text: &str| {
+            if missing {
+                warnings.push(format!("WARNING: {text}"));
+            }
+        };
+        warn(!host.memory, "No memory limit support");
+        warn(!host.swap, "No swap limit support");
+        warn(!host.pids, "No pids limit support");
+        warnings.extend(self.0.network.warnings());
+        warnings
     }
 
     /// What happens, and happened.
@@ -33,7 +120,24 @@ impl Engine {
     /// # Errors
     /// A filter is unknown.
     pub fn events(&self, options: EventsOptions) -> Result<Stream<Event>> {
-        Ok(self.0.events.stream(&options, |_| true))
+        options.filters.only(&[
+            "config",
+            "container",
+            "daemon",
+            "event",
+            "image",
+            "label",
+            "network",
+            "node",
+            "plugin",
+            "scope",
+            "secret",
+            "service",
+            "type",
+            "volume",
+        ])?;
+        let filters = options.filters.clone();
+        Ok(self.0.events.stream(&options, move |event| wanted(event, &filters)))
     }
 
     /// What takes space.
@@ -41,6 +145,93 @@ impl Engine {
     /// # Errors
     /// Files can't be read.
     pub async fn disk_usage(&self) -> Result<DiskUsage> {
-        Err(Error::unavailable("df"))
+        let images =
+            self.image_list(crate::image::ImageListOptions { all: true, ..Default::default() }).await?;
+        let mut containers = Vec::new();
+        for entry in self.0.containers.all() {
+            let container = entry.snapshot();
+            // one that is removed meanwhile takes no space
+            if let Ok(size) = self.container_size(&container.id).await {
+                containers.push((container, size));
+            }
+        }
+        let engine = self.clone();
+        let (usage, volumes) = blocking(move || {
+            let users = engine.0.containers.all();
+            let volumes = engine.volume_list().into_iter().map(|volume| {
+                let uses = users
+                    .iter()
+                    .filter(|entry| entry.snapshot().mounts.iter().any(|mount| mount.name == volume.name))
+                    .count();
+                let bytes = crate::volume::size(&volume.mountpoint);
+                (volume, bytes, uses)
+            });
+            Ok((engine.0.store.disk_usage(), volumes.collect()))
+        })
+        .await?;
+        let shared = |id: &str| crate::image::parse_id(id).and_then(|id| usage.shared.get(&id).copied());
+        let images = images.into_iter().map(|image| {
+            let shared = shared(&image.id).unwrap_or_default();
+            (Arc::new(image), shared)
+        });
+        Ok(DiskUsage { layers_size: usage.layers, images: images.collect(), containers, volumes })
     }
+}
+
+/// Whether an event passes the filters.
+fn wanted(event: &Event, filters: &crate::filters::Filters) -> bool {
+    let named = |name: &str, kind: EventKind| {
+        filters.any(name, |wanted| {
+            let called = event.attributes.get("name").is_some_and(|have| have == wanted);
+            event.kind == kind && (event.id == wanted || event.id.starts_with(wanted) || called)
+        })
+    };
+    let image = filters.any("image", |wanted| {
+        let attribute = if event.kind == EventKind::Image { "name" } else { "image" };
+        let have = event.attributes.get(attribute).map(String::as_str).unwrap_or_default();
+        let bare = have.rsplit_once(':').map_or(have, |(bare, _)| bare);
+        (event.kind == EventKind::Image && event.id.starts_with(wanted)) || have == wanted || bare == wanted
+    });
+    let action = filters.any("event", |wanted| {
+        event.action == wanted || event.action.split_once(':').is_some_and(|(verb, _)| verb == wanted)
+    });
+    action
+        && image
+        && filters.exact("type", event.kind.name())
+        && filters.exact("scope", "local")
+        && filters.labels("label", &event.attributes)
+        && named("container", EventKind::Container)
+        && named("network", EventKind::Network)
+        && named("volume", EventKind::Volume)
+        && named("daemon", EventKind::Daemon)
+        // kinds that only Swarm has
+        && ["config", "node", "plugin", "secret", "service"].iter().all(|name| !filters.contains(name))
+}
+
+/// The fields of os-release(5).
+fn release() -> Vec<(String, String)> {
+    let text = fs::read_to_string("/etc/os-release")
+        .or_else(|_error| fs::read_to_string("/usr/lib/os-release"))
+        .unwrap_or_default();
+    let field = |line: &str| {
+        let (name, value) = line.split_once('=')?;
+        Some((name.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
+    };
+    text.lines().filter_map(field).collect()
+}
+
+/// Bytes of the machine's memory.
+fn memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or_default() * 1024
+}
+
+fn security_options(cgroup_v2: bool) -> Vec<String> {
+    let mut options = vec!["name=seccomp,profile=builtin".to_owned()];
+    if cgroup_v2 {
+        options.push("name=cgroupns".to_owned());
+    }
+    options
 }

@@ -70,7 +70,8 @@ fn make_source(container: &Container, source: &std::path::Path) -> Result<()> {
 
 fn bind(point: &MountPoint, source: PathBuf) -> FileMount {
     let propagation = if point.propagation.is_empty() { "rprivate" } else { &point.propagation };
-    let mut options = vec![if point.non_recursive { "bind" } else { "rbind" }.to_owned(), propagation.to_owned()];
+    let mut options =
+        vec![if point.non_recursive { "bind" } else { "rbind" }.to_owned(), propagation.to_owned()];
     if point.rw {
         options.push("rw".to_owned());
     } else {
@@ -103,7 +104,9 @@ fn tmpfs_of_mount(container: &Container, point: &MountPoint) -> FileMount {
         .host
         .mounts
         .iter()
-        .find(|mount| mount.kind == MountKind::Tmpfs && mount.target.trim_end_matches('/') == point.destination)
+        .find(|mount| {
+            mount.kind == MountKind::Tmpfs && mount.target.trim_end_matches('/') == point.destination
+        })
         .and_then(|mount| mount.tmpfs.clone())
         .unwrap_or_default();
     let mut words = asked.options.iter().map(|words| words.join("=")).collect::<Vec<_>>();

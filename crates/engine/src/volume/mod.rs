@@ -6,9 +6,9 @@ mod plan;
 mod store;
 
 pub(crate) use bind::binds;
-pub(crate) use plan::plan;
 pub(crate) use copy::prepare;
-pub(crate) use store::{ensure, leave};
+pub(crate) use plan::plan;
+pub(crate) use store::{ensure, leave, size};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -25,7 +25,8 @@ pub(crate) fn plan(engine: &Inner, config: &ContainerConfig, host: &HostConfig) 
     inherited(engine, host, &mut points)?;
     for path in &config.volumes {
         let destination = clean(path)?;
-        let taken = points.iter().any(|point| point.destination == destination) || host.tmpfs.contains_key(&destination);
+        let taken = points.iter().any(|point| point.destination == destination)
+            || host.tmpfs.contains_key(&destination);
         if !taken {
             points.push(anonymous(engine, destination)?);
         }
@@ -92,7 +93,8 @@ fn bind(engine: &Inner, text: &str) -> Result<MountPoint> {
     };
     if source.starts_with('/') {
         let source = if point.source.is_empty() { "/".to_owned() } else { point.source.clone() };
-        let propagation = if point.propagation.is_empty() { "rprivate".to_owned() } else { point.propagation.clone() };
+        let propagation =
+            if point.propagation.is_empty() { "rprivate".to_owned() } else { point.propagation.clone() };
         return Ok(MountPoint { kind: MountKind::Bind, source, propagation, ..point });
     }
     volume(engine, point, source).map_err(|error| if source.is_empty() { error } else { error.context(text) })
@@ -113,7 +115,9 @@ fn words(mode: &str) -> Option<Words> {
             "nocopy" => words.no_copy = true,
             // labels of SELinux, and hints for Docker Desktop: nothing to do on this host
             "rw" | "z" | "Z" | "consistent" | "cached" | "delegated" | "default" => {}
-            "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => word.clone_into(&mut words.propagation),
+            "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => {
+                word.clone_into(&mut words.propagation)
+            }
             _ => return None,
         }
     }
@@ -140,7 +144,8 @@ fn anonymous(engine: &Inner, destination: String) -> Result<MountPoint> {
 
 fn of_mount(engine: &Inner, mount: &Mount) -> Result<MountPoint> {
     let kind = mount.kind.name();
-    let wrong = |why: String| Error::bad_parameter(format!("invalid mount config for type \"{kind}\": {why}"));
+    let wrong =
+        |why: String| Error::bad_parameter(format!("invalid mount config for type \"{kind}\": {why}"));
     if mount.target.is_empty() {
         return Err(wrong("field Target must not be empty".to_owned()));
     }
@@ -149,17 +154,26 @@ fn of_mount(engine: &Inner, mount: &Mount) -> Result<MountPoint> {
     match mount.kind {
         MountKind::Bind => {
             if !mount.source.starts_with('/') {
-                return Err(wrong(format!("invalid mount path: '{}' mount path must be absolute", mount.source)));
+                return Err(wrong(format!(
+                    "invalid mount path: '{}' mount path must be absolute",
+                    mount.source
+                )));
             }
             let options = mount.bind.clone().unwrap_or_default();
             if !options.create_mountpoint && !std::path::Path::new(&mount.source).exists() {
                 return Err(wrong(format!("bind source path does not exist: {}", mount.source)));
             }
-            let propagation = if options.propagation.is_empty() { "rprivate".to_owned() } else { options.propagation };
+            let propagation =
+                if options.propagation.is_empty() { "rprivate".to_owned() } else { options.propagation };
             if words(&propagation).is_none_or(|words| words.propagation.is_empty()) {
                 return Err(wrong(format!("invalid propagation mode: {propagation}")));
             }
-            Ok(MountPoint { source: mount.source.clone(), propagation, non_recursive: options.non_recursive, ..point })
+            Ok(MountPoint {
+                source: mount.source.clone(),
+                propagation,
+                non_recursive: options.non_recursive,
+                ..point
+            })
         }
         MountKind::Volume => {
             let options = mount.volume.clone().unwrap_or_default();
@@ -167,18 +181,29 @@ fn of_mount(engine: &Inner, mount: &Mount) -> Result<MountPoint> {
                 return Err(Error::not_found(format!("plugin \"{}\" not found", options.driver)));
             }
             if !options.driver_options.is_empty() {
-                return Err(Error::not_implemented("options of the local volume driver are not supported yet"));
+                return Err(Error::not_implemented(
+                    "options of the local volume driver are not supported yet",
+                ));
             }
-            if !options.subpath.is_empty() && options.subpath.split('/').any(|part| part == ".." || part.is_empty()) {
-                return Err(wrong(format!("subpath must be a relative path within the volume: {}", options.subpath)));
+            if !options.subpath.is_empty()
+                && options.subpath.split('/').any(|part| part == ".." || part.is_empty())
+            {
+                return Err(wrong(format!(
+                    "subpath must be a relative path within the volume: {}",
+                    options.subpath
+                )));
             }
             let point = MountPoint { no_copy: options.no_copy, subpath: options.subpath, ..point };
             volume(engine, point, &mount.source)
         }
-        MountKind::Tmpfs if !mount.source.is_empty() => Err(wrong("field Source must not be specified".to_owned())),
+        MountKind::Tmpfs if !mount.source.is_empty() => {
+            Err(wrong("field Source must not be specified".to_owned()))
+        }
         MountKind::Tmpfs => Ok(point),
         MountKind::Image => Err(Error::not_implemented("mounts of type image are not supported yet")),
-        MountKind::Npipe | MountKind::Cluster => Err(wrong(format!("mount type \"{kind}\" is not supported on Linux"))),
+        MountKind::Npipe | MountKind::Cluster => {
+            Err(wrong(format!("mount type \"{kind}\" is not supported on Linux")))
+        }
     }
 }
 

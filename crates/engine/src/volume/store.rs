@@ -70,7 +70,8 @@ pub(crate) fn leave(engine: &Inner, container: &Container, remove: bool) {
     for mount in &container.mounts {
         let used = || {
             engine.containers.all().iter().any(|entry| {
-                entry.id != container.id && entry.snapshot().mounts.iter().any(|other| other.name == mount.name)
+                entry.id != container.id
+                    && entry.snapshot().mounts.iter().any(|other| other.name == mount.name)
             })
         };
         if mount.kind != MountKind::Volume || !mount.anonymous || used() {
@@ -82,4 +83,20 @@ pub(crate) fn leave(engine: &Inner, container: &Container, remove: bool) {
             tracing::warn!(volume = %mount.name, %error, "the volume could not be removed");
         }
     }
+}
+
+/// Bytes of all regular files beneath a directory, symlinks not followed.
+pub(crate) fn size(directory: &std::path::Path) -> u64 {
+    let mut bytes = 0;
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => waiting.push(entry.path()),
+                Ok(meta) if meta.is_file() => bytes += meta.len(),
+                _ => {}
+            }
+        }
+    }
+    bytes
 }

@@ -231,13 +231,16 @@ pub(crate) fn count(list: &str) -> Option<usize> {
 
 fn blkio(wanted: &mut Resources, host: &Host, warnings: &mut Vec<String>) -> Result<()> {
     let in_range = |weight: u16| weight == 0 || (10..=1000).contains(&weight);
-    if !in_range(wanted.blkio_weight) || wanted.blkio_weight_device.iter().any(|device| !in_range(device.weight)) {
+    if !in_range(wanted.blkio_weight)
+        || wanted.blkio_weight_device.iter().any(|device| !in_range(device.weight))
+    {
         return bad("Range of blkio weight is from 10 to 1000");
     }
     let weights = wanted.blkio_weight > 0 || !wanted.blkio_weight_device.is_empty();
     if weights && !host.blkio_weight {
         warnings.push(
-            "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.".to_owned(),
+            "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."
+                .to_owned(),
         );
         wanted.blkio_weight = 0;
         wanted.blkio_weight_device.clear();
@@ -251,7 +254,10 @@ fn blkio(wanted: &mut Resources, host: &Host, warnings: &mut Vec<String>) -> Res
 /// Docker's sentence about the first setting that is wrong.
 pub(crate) fn check_host_numbers(host: &HostConfig) -> Result<()> {
     if !(-1000..=1000).contains(&host.oom_score_adj) {
-        return bad(format!("Invalid value {}, range for oom score adj is [-1000, 1000]", host.oom_score_adj));
+        return bad(format!(
+            "Invalid value {}, range for oom score adj is [-1000, 1000]",
+            host.oom_score_adj
+        ));
     }
     if host.shm_size < 0 {
         return bad("SHM size can not be less than 0");

@@ -22,10 +22,14 @@ pub(crate) fn check_network(
         shared(config, host)?;
     }
     if mode == NetworkMode::Host && !host.links.is_empty() {
-        return bad("conflicting options: host type networking can't be used with links. This would result in undefined behavior");
+        return bad(
+            "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+        );
     }
     if let Some(link) = host.links.first() {
-        return Err(Error::not_implemented(format!("link {link}: legacy links are not supported; use a network")));
+        return Err(Error::not_implemented(format!(
+            "link {link}: legacy links are not supported; use a network"
+        )));
     }
     if let Some(wrong) = host.extra_hosts.iter().find(|line| !line.contains([':', '='])) {
         return bad(format!("bad format for add-host: \"{wrong}\""));
@@ -59,7 +63,10 @@ fn known(name: &str, mode: &NetworkMode, mode_name: &str) -> Result<()> {
 fn shared(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
     let conflicts = [
         (!config.hostname.is_empty(), "hostname and the network mode"),
-        (!host.links.is_empty(), "container type network can't be used with links. This would result in undefined behavior"),
+        (
+            !host.links.is_empty(),
+            "container type network can't be used with links. This would result in undefined behavior",
+        ),
         (!host.dns.is_empty(), "dns and the network mode"),
         (!host.extra_hosts.is_empty(), "custom host-to-IP mapping and the network mode"),
         (!config.mac_address.is_empty(), "mac-address and the network mode"),

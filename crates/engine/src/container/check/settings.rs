@@ -35,7 +35,8 @@ fn process(config: &ContainerConfig) -> Result<()> {
     if config.hostname.len() > 64 || config.hostname.contains(['\0', '/', '\n']) {
         return bad(format!("invalid hostname: {}", config.hostname));
     }
-    let texts = config.env.iter().chain(config.cmd.iter().flatten()).chain(config.entrypoint.iter().flatten());
+    let texts =
+        config.env.iter().chain(config.cmd.iter().flatten()).chain(config.entrypoint.iter().flatten());
     if texts.into_iter().any(|text| text.contains('\0')) {
         return bad("invalid command or environment: it contains a NUL byte");
     }
@@ -167,7 +168,8 @@ mod tests {
 
     #[test]
     fn auto_remove_excludes_restarts() {
-        let host = HostConfig { auto_remove: true, restart_policy: RestartPolicy::Always, ..HostConfig::default() };
+        let host =
+            HostConfig { auto_remove: true, restart_policy: RestartPolicy::Always, ..HostConfig::default() };
         assert!(check_settings(&ContainerConfig::default(), &host).is_err());
     }
 }

@@ -29,7 +29,11 @@ impl Options {
     ///
     /// # Errors
     /// An unknown option, or a security module that this kernel lacks.
-    pub(crate) fn parse(host: &HostConfig, no_new_privileges: bool, default_seccomp: &Seccomp) -> Result<Self> {
+    pub(crate) fn parse(
+        host: &HostConfig,
+        no_new_privileges: bool,
+        default_seccomp: &Seccomp,
+    ) -> Result<Self> {
         let seccomp = if host.privileged { Seccomp::Unconfined } else { default_seccomp.clone() };
         let mut options = Self { no_new_privileges, seccomp, unconfined_paths: false };
         for text in &host.security_opt {

@@ -116,7 +116,8 @@ fn typed(names: &BTreeSet<String>) -> Result<Capabilities> {
         .iter()
         .map(|name| {
             let text = format!("CAP_{name}");
-            let name: serde::de::value::StringDeserializer<serde::de::value::Error> = text.into_deserializer();
+            let name: serde::de::value::StringDeserializer<serde::de::value::Error> =
+                text.into_deserializer();
             Capability::deserialize(name).map_err(|error| Error::because("capability", error))
         })
         .collect::<Result<HashSet<_>>>()

@@ -61,8 +61,17 @@ pub(super) fn rules(host: &HostConfig, devices: &[HostDevice]) -> Result<Vec<Lin
         rule(true, LinuxDeviceType::B, None, None, "m")?,
     ];
     // null, zero, full, tty, random, urandom, console, ptmx, pts
-    let common =
-        [(1, Some(3)), (1, Some(5)), (1, Some(7)), (5, Some(0)), (1, Some(8)), (1, Some(9)), (5, Some(1)), (5, Some(2)), (136, None)];
+    let common = [
+        (1, Some(3)),
+        (1, Some(5)),
+        (1, Some(7)),
+        (5, Some(0)),
+        (1, Some(8)),
+        (1, Some(9)),
+        (5, Some(1)),
+        (5, Some(2)),
+        (136, None),
+    ];
     for (major, minor) in common {
         rules.push(rule(true, character, Some(major), minor, "rwm")?);
     }

@@ -44,8 +44,6 @@ pub(crate) struct Inputs<'a> {
     pub(crate) default_ulimits: &'a [Ulimit],
     /// Path beneath the cgroup mounts.
     pub(crate) cgroup: &'a str,
-    /// Cgroup version 2 rules.
-    pub(crate) cgroup_v2: bool,
     /// System-call filter; `None` = unconfined.
     pub(crate) seccomp: Option<LinuxSeccomp>,
     /// From `--security-opt` and the daemon's settings.
@@ -90,12 +88,7 @@ pub(crate) fn built<T>(result: std::result::Result<T, oci_spec::OciSpecError>) -
 /// A setting has no meaning for the kernel (an unknown capability, a malformed device rule).
 pub(crate) fn build(inputs: &Inputs<'_>) -> Result<Spec> {
     let container = inputs.container;
-    let root = built(
-        RootBuilder::default()
-            .path("rootfs")
-            .readonly(container.host.readonly_rootfs)
-            .build(),
-    )?;
+    let root = built(RootBuilder::default().path("rootfs").readonly(container.host.readonly_rootfs).build())?;
     let mut spec = built(
         SpecBuilder::default()
             .version("1.2.0")
@@ -122,12 +115,12 @@ pub(crate) fn build(inputs: &Inputs<'_>) -> Result<Spec> {
 
 fn linux(inputs: &Inputs<'_>) -> Result<oci_spec::runtime::Linux> {
     let host = &inputs.container.host;
-    let mut limits = resources::limits(&host.resources, inputs.block_devices)?;
-    limits.set_devices(Some(devices::rules(host, inputs.devices)?));
+    let mut wanted = limits(&host.resources, inputs.block_devices)?;
+    wanted.set_devices(Some(devices::rules(host, inputs.devices)?));
     let mut linux = built(
         LinuxBuilder::default()
             .namespaces(namespaces::build(inputs)?)
-            .resources(limits)
+            .resources(wanted)
             .devices(devices::nodes(inputs.devices)?)
             .cgroups_path(inputs.cgroup)
             .sysctl(sysctls(inputs))

@@ -68,7 +68,9 @@ fn standard(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
     mounts.push(mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access])?);
     mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &[access, "nosuid", "noexec", "nodev"])?);
     mounts.push(match inputs.modes.ipc {
-        IpcMode::Host => mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"])?,
+        IpcMode::Host => {
+            mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"])?
+        }
         _ => mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
     });
     mounts.extend(shm(inputs)?);
@@ -93,7 +95,9 @@ fn shm(inputs: &Inputs<'_>) -> Result<Option<Mount>> {
 
 /// A shared or slave bind needs a root that propagates; otherwise it stays private.
 pub(super) fn root_propagation(files: &[FileMount]) -> Option<String> {
-    let has = |words: [&str; 2]| files.iter().any(|file| file.options.iter().any(|word| words.contains(&word.as_str())));
+    let has = |words: [&str; 2]| {
+        files.iter().any(|file| file.options.iter().any(|word| words.contains(&word.as_str())))
+    };
     if has(["shared", "rshared"]) {
         return Some("shared".to_owned());
     }

@@ -32,7 +32,12 @@ pub(super) fn readonly(host: &HostConfig, security: &Options) -> Vec<String> {
     choose(host, security, host.readonly_paths.as_ref(), &READ_ONLY)
 }
 
-fn choose(host: &HostConfig, security: &Options, asked: Option<&Vec<String>>, default: &[&str]) -> Vec<String> {
+fn choose(
+    host: &HostConfig,
+    security: &Options,
+    asked: Option<&Vec<String>>,
+    default: &[&str],
+) -> Vec<String> {
     if let Some(asked) = asked {
         return asked.clone();
     }

@@ -35,7 +35,7 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Process> {
     args.push(container.path.clone());
     args.extend(container.args.iter().cloned());
     let cwd = if config.working_dir.is_empty() { "/" } else { &config.working_dir };
-    let names = super::capabilities(host.privileged, &host.cap_add, &host.cap_drop)?;
+    let names = capabilities::for_container(host.privileged, &host.cap_add, &host.cap_drop)?;
     let mut process = built(
         ProcessBuilder::default()
             .terminal(config.tty)
@@ -83,7 +83,8 @@ pub(crate) fn exec(inputs: &ExecProcess<'_>) -> Result<Process> {
         env.push(format!("HOME={}", if inputs.user.home.is_empty() { "/" } else { &inputs.user.home }));
     }
     replace_or_append(&mut env, &wanted.env);
-    let names = super::capabilities(host.privileged || wanted.privileged, &host.cap_add, &host.cap_drop)?;
+    let names =
+        capabilities::for_container(host.privileged || wanted.privileged, &host.cap_add, &host.cap_drop)?;
     let cwd = [&wanted.working_dir, &config.working_dir].into_iter().find(|path| !path.is_empty());
     let mut process = built(
         ProcessBuilder::default()

@@ -55,7 +55,12 @@ pub(crate) fn joins(engine: &Inner, container: &Container, modes: &Modes) -> Res
 }
 
 /// Another container's first process.
-fn running(engine: &Inner, own: &Container, name: &str, what: &str) -> Result<(u32, std::sync::Arc<Container>)> {
+fn running(
+    engine: &Inner,
+    own: &Container,
+    name: &str,
+    what: &str,
+) -> Result<(u32, std::sync::Arc<Container>)> {
     let other = engine.containers.find(name)?.snapshot();
     if other.id == own.id {
         return Err(Error::bad_parameter(format!("cannot join own {what} namespace")));
@@ -65,7 +70,10 @@ fn running(engine: &Inner, own: &Container, name: &str, what: &str) -> Result<(u
             "Container {} is restarting, wait until the container is running",
             other.id
         ))),
-        (0, _) => Err(Error::conflict(format!("cannot join {what} namespace of a non running container: {}", other.id))),
+        (0, _) => Err(Error::conflict(format!(
+            "cannot join {what} namespace of a non running container: {}",
+            other.id
+        ))),
         (pid, _) => Ok((pid, other)),
     }
 }
@@ -80,7 +88,8 @@ pub(crate) fn connect(engine: &Inner, container: &Container, modes: &Modes) -> R
         let (pid, _) = running(engine, container, name, "network")?;
         let namespace = File::open(format!("/proc/{pid}/ns/net"))
             .map_err(|error| Error::because(format!("join the network of container {name}"), error))?;
-        let settings = NetworkSettings { ports: container.network.ports.clone(), ..NetworkSettings::default() };
+        let settings =
+            NetworkSettings { ports: container.network.ports.clone(), ..NetworkSettings::default() };
         return Ok(Connected { netns: Some(namespace.into()), settings, shm });
     }
     let attached = crate::network::attach(engine, container, &modes.network)?;

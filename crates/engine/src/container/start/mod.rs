@@ -47,7 +47,11 @@ pub(crate) fn modes(engine: &Inner, container: &Container) -> Result<Modes> {
         pid: mode::parse_pid(&host.pid_mode)?,
         ipc: mode::parse_ipc(&host.ipc_mode, &config.default_ipc_mode)?,
         uts: mode::parse_host_only("UTS", &host.uts_mode)?,
-        cgroup: mode::parse_cgroupns(&host.cgroupns_mode, &config.default_cgroupns_mode, engine.host.cgroup_v2)?,
+        cgroup: mode::parse_cgroupns(
+            &host.cgroupns_mode,
+            &config.default_cgroupns_mode,
+            engine.host.cgroup_v2,
+        )?,
     })
 }
 
@@ -55,7 +59,11 @@ pub(crate) fn modes(engine: &Inner, container: &Container) -> Result<Modes> {
 ///
 /// # Errors
 /// Any step's; nothing of it stays but the shim, which is the caller's.
-pub(crate) async fn run(engine: &Arc<Inner>, container: &Container, shim: &ShimHandle) -> Result<Started, Failed> {
+pub(crate) async fn run(
+    engine: &Arc<Inner>,
+    container: &Container,
+    shim: &ShimHandle,
+) -> Result<Started, Failed> {
     let modes = modes(engine, container)?;
     let joins = connect::joins(engine, container, &modes)?;
     let connecting = {
@@ -125,7 +133,6 @@ fn specification(
         files: &prepared.files,
         default_ulimits: &engine.config.default_ulimits,
         cgroup: &engine.cgroup_path(container),
-        cgroup_v2: engine.host.cgroup_v2,
         seccomp: super::security::filter(&security.seccomp, &capabilities)?,
         security: &security,
         shm_size: shm_size(engine, container),
@@ -137,7 +144,10 @@ fn specification(
 /// Bytes of `/dev/shm`.
 pub(crate) fn shm_size(engine: &Inner, container: &Container) -> i64 {
     const DEFAULT: i64 = 64 << 20;
-    [container.host.shm_size, engine.config.default_shm_size].into_iter().find(|size| *size > 0).unwrap_or(DEFAULT)
+    [container.host.shm_size, engine.config.default_shm_size]
+        .into_iter()
+        .find(|size| *size > 0)
+        .unwrap_or(DEFAULT)
 }
 
 fn request(engine: &Inner, container: &Container, spec: Spec) -> Result<CreateRequest> {

@@ -41,7 +41,8 @@ pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<Prepared>
         container.resolv_conf_path.clone(),
         false,
     );
-    let covered = |file: &FileMount| binds.iter().any(|bind: &FileMount| bind.destination == file.destination);
+    let covered =
+        |file: &FileMount| binds.iter().any(|bind: &FileMount| bind.destination == file.destination);
     let own: Vec<_> = own.into_iter().filter(|file| !covered(file)).collect();
     binds.extend(own);
     Ok(Prepared {

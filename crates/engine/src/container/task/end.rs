@@ -80,10 +80,7 @@ impl Task {
         self.engine.execs.container_ended(&self.container.id);
         self.container.exec_ids.clear();
         self.give_back().await;
-        self.tell(
-            "die",
-            &[("exitCode", record.code.to_string()), ("execDuration", lasted.to_string())],
-        );
+        self.tell("die", &[("exitCode", record.code.to_string()), ("execDuration", lasted.to_string())]);
         self.after_end().await;
     }
 

@@ -11,9 +11,9 @@ use tokio::task::AbortHandle;
 use super::super::record::Durability;
 use super::super::verb::{Attached, ExecConfig, ExecStart, ExecStarted};
 use super::{Request, Task};
+use crate::Engine;
 use crate::container::{ContainerConfig, Health, HealthProbe, HealthStatus, Healthcheck};
 use crate::error::Result;
-use crate::Engine;
 
 /// Docker's defaults.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -150,7 +150,8 @@ impl Probing {
             Ok(given) => Duration::from_nanos(given),
         };
         let grace = or(self.check.start_period, Duration::ZERO);
-        let starting = container.health.as_ref().is_some_and(|health| health.status == HealthStatus::Starting);
+        let starting =
+            container.health.as_ref().is_some_and(|health| health.status == HealthStatus::Starting);
         let young = container
             .state
             .started_at()
@@ -221,7 +222,11 @@ async fn read(mut attached: Attached) -> String {
 }
 
 fn human(limit: Duration) -> String {
-    if limit.subsec_nanos() == 0 { format!("{}s", limit.as_secs()) } else { format!("{}ms", limit.as_millis()) }
+    if limit.subsec_nanos() == 0 {
+        format!("{}s", limit.as_secs())
+    } else {
+        format!("{}ms", limit.as_millis())
+    }
 }
 
 #[cfg(test)]

@@ -72,7 +72,11 @@ pub(crate) struct Task {
 
 impl Task {
     /// Adds a container to the registry and starts its task.
-    pub(crate) fn spawn(engine: &Arc<Inner>, container: Container, shim: Option<(ShimHandle, Events)>) -> Arc<Entry> {
+    pub(crate) fn spawn(
+        engine: &Arc<Inner>,
+        container: Container,
+        shim: Option<(ShimHandle, Events)>,
+    ) -> Arc<Entry> {
         let (entry, requests) = Entry::new(container.clone());
         let (shim, events) = shim.unzip();
         entry.set_shim(shim.clone());
@@ -202,7 +206,9 @@ async fn at(moment: Option<Instant>) {
 ///
 /// # Errors
 /// The work's; or it panicked.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Error::because("internal task", error)),

@@ -65,7 +65,9 @@ impl Task {
         let reason = match self.container.state.status() {
             Status::Running => "container is running: stop the container before removing or force remove",
             Status::Paused => "container is paused and must be unpaused first",
-            Status::Restarting => "container is restarting: stop the container before removing or force remove",
+            Status::Restarting => {
+                "container is restarting: stop the container before removing or force remove"
+            }
             _ => return Ok(()),
         };
         Err(Error::conflict(format!("cannot remove container \"/{}\": {reason}", self.container.name)))

@@ -152,7 +152,10 @@ impl Task {
     fn shim_for_attach(&mut self) -> Result<ShimHandle> {
         match self.container.state.status() {
             Status::Removing | Status::Dead => {
-                return Err(Error::conflict(format!("container {} is marked for removal", self.container.id)));
+                return Err(Error::conflict(format!(
+                    "container {} is marked for removal",
+                    self.container.id
+                )));
             }
             _ => {}
         }
@@ -173,7 +176,9 @@ pub(crate) fn shim_error(what: String, error: ShimError) -> Error {
         ShimError::Refused(reply) => match reply.kind {
             ErrorKind::InvalidState => Error::conflict(sentence),
             ErrorKind::NoSuchExec => Error::not_found(sentence),
-            ErrorKind::NotFound | ErrorKind::NotExecutable | ErrorKind::Invalid => Error::bad_parameter(sentence),
+            ErrorKind::NotFound | ErrorKind::NotExecutable | ErrorKind::Invalid => {
+                Error::bad_parameter(sentence)
+            }
             ErrorKind::Unsupported => Error::not_implemented(sentence),
             ErrorKind::Failed => Error::system(sentence),
         },

@@ -42,8 +42,7 @@ impl Task {
         };
         match start::run(&self.engine, &self.container, &shim).await {
             Ok(started) => {
-                self.container.state =
-                    State::Running(Running { pid: started.pid, started_at: started.at });
+                self.container.state = State::Running(Running { pid: started.pid, started_at: started.at });
                 self.container.network = started.network;
                 self.container.health = super::health::initial(&self.container.config);
                 self.commit_fact(Durability::Memory).await;

@@ -66,10 +66,16 @@ impl Engine {
         let entry = self.0.containers.find(name)?;
         let container = entry.snapshot();
         if container.state.is_paused() {
-            return Err(Error::conflict(format!("container {} is paused, unpause the container before attach", container.id)));
+            return Err(Error::conflict(format!(
+                "container {} is paused, unpause the container before attach",
+                container.id
+            )));
         }
         if container.state.is_restarting() {
-            return Err(Error::conflict(format!("container {} is restarting, wait until the container is running", container.id)));
+            return Err(Error::conflict(format!(
+                "container {} is restarting, wait until the container is running",
+                container.id
+            )));
         }
         let keys = detach_keys(options.detach_keys.as_deref())?;
         let past = if options.logs { Some(self.past(name, &options).await?) } else { None };

@@ -9,7 +9,9 @@ use crate::container::check::{check_limits, check_network, check_settings};
 use crate::container::mode::{self, NamespaceMode, NetworkMode};
 use crate::container::record::{self, Durability};
 use crate::container::task::{Task, blocking, event};
-use crate::container::{Container, ContainerConfig, HostConfig, NetworkingConfig, State, logging, merge, spec};
+use crate::container::{
+    Container, ContainerConfig, HostConfig, NetworkingConfig, State, logging, merge, spec,
+};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::image::parse_id;
@@ -87,15 +89,21 @@ impl Engine {
 }
 
 /// Makes the container on disk, or leaves nothing. Blocks.
-fn make(engine: &Arc<Inner>, id: String, name: String, request: CreateRequest) -> Result<(Container, Vec<String>)> {
+fn make(
+    engine: &Arc<Inner>,
+    id: String,
+    name: String,
+    request: CreateRequest,
+) -> Result<(Container, Vec<String>)> {
     let (container, warnings) = settle(engine, id, name, request)?;
     let image = parse_id(&container.image_id).ok_or_else(|| Error::no_such_image(&container.config.image))?;
     record::make_directory(&engine.layout, &container.id)?;
-    let made = engine.store.create_snapshot(&container.id, &image).map_err(Error::from).and_then(|_snapshot| {
-        crate::volume::prepare(engine, &container)?;
-        let durability = if container.host.auto_remove { Durability::Memory } else { Durability::Disk };
-        record::write(&engine.layout, &container, durability)
-    });
+    let made =
+        engine.store.create_snapshot(&container.id, &image).map_err(Error::from).and_then(|_snapshot| {
+            crate::volume::prepare(engine, &container)?;
+            let durability = if container.host.auto_remove { Durability::Memory } else { Durability::Disk };
+            record::write(&engine.layout, &container, durability)
+        });
     if let Err(error) = made {
         undo(engine, &container);
         return Err(error);
@@ -116,7 +124,12 @@ fn undo(engine: &Inner, container: &Container) {
 }
 
 /// Checks a request, and completes it with the image's and the daemon's defaults.
-fn settle(engine: &Inner, id: String, name: String, request: CreateRequest) -> Result<(Container, Vec<String>)> {
+fn settle(
+    engine: &Inner,
+    id: String,
+    name: String,
+    request: CreateRequest,
+) -> Result<(Container, Vec<String>)> {
     let CreateRequest { platform, mut config, mut host, networking, .. } = request;
     let image = engine.find_image(&config.image)?;
     fits(&image, &platform, &config.image)?;
@@ -177,13 +190,19 @@ fn fits(image: &store::ImageSummary, platform: &str, name: &str) -> Result<()> {
 }
 
 /// The daemon's defaults, where the request says nothing.
-fn complete(engine: &Inner, host: &mut HostConfig, mode: &NetworkMode, warnings: &mut Vec<String>) -> Result<()> {
+fn complete(
+    engine: &Inner,
+    host: &mut HostConfig,
+    mode: &NetworkMode,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
     if matches!(host.network_mode.as_str(), "" | "default") {
         "bridge".clone_into(&mut host.network_mode);
     }
     host.log_config = logging::complete(&host.log_config, &engine.config.log)?;
     if host.shm_size == 0 && !host.ipc_mode.starts_with("container:") && host.ipc_mode != "host" {
-        host.shm_size = if engine.config.default_shm_size > 0 { engine.config.default_shm_size } else { 64 << 20 };
+        host.shm_size =
+            if engine.config.default_shm_size > 0 { engine.config.default_shm_size } else { 64 << 20 };
     }
     if host.ipc_mode.is_empty() {
         let default = &engine.config.default_ipc_mode;

@@ -7,13 +7,13 @@ use shim::protocol::{AttachRequest, ExecRequest};
 
 use super::attach::{self, Attached};
 use super::sessions::Session;
+use crate::Engine;
+use crate::container::Container;
 use crate::container::spec::{self, ExecProcess};
 use crate::container::start::exec_identity;
 use crate::container::task::{blocking, event, shim_error};
-use crate::container::Container;
 use crate::error::{Error, Result};
 use crate::shim::{ShimHandle, stream_pair};
-use crate::Engine;
 
 /// What is to be run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -132,7 +132,8 @@ impl Engine {
     ) -> Result<ExecStarted> {
         let config = &session.config;
         let process = self.exec_process(container, config, options).await?;
-        let attached = !options.detach && (config.attach_stdin || config.attach_stdout || config.attach_stderr);
+        let attached =
+            !options.detach && (config.attach_stdin || config.attach_stdout || config.attach_stderr);
         let (near, far) = if attached {
             let (near, far) = stream_pair().map_err(|error| Error::because("make a stream", error))?;
             (Some(near), Some(far))
@@ -156,7 +157,9 @@ impl Engine {
         let created = shim.exec(request, far).await.map_err(|error| shim_error(what(), error))?;
         session.runs(u32::try_from(created.pid).unwrap_or_default());
         Ok(match near {
-            Some(near) => ExecStarted::Attached(attach::connected(near, config.tty, config.attach_stdin, None)),
+            Some(near) => {
+                ExecStarted::Attached(attach::connected(near, config.tty, config.attach_stdin, None))
+            }
             None => ExecStarted::Detached,
         })
     }
@@ -237,7 +240,10 @@ fn size(size: Option<[u32; 2]>) -> Option<(u16, u16)> {
 /// Sessions need a container that runs and is not frozen.
 fn runs(container: &Container) -> Result<()> {
     if container.state.is_paused() {
-        return Err(Error::conflict(format!("Container {} is paused, unpause the container before exec", container.id)));
+        return Err(Error::conflict(format!(
+            "Container {} is paused, unpause the container before exec",
+            container.id
+        )));
     }
     if container.state.is_restarting() {
         return Err(Error::conflict(format!(

@@ -27,7 +27,8 @@ impl Engine {
         blocking(move || {
             let snapshot = engine.store.snapshot(&container.id)?;
             let rw = snapshot.upper_size()?;
-            let image = crate::image::parse_id(&container.image_id).and_then(|id| engine.store.image(&id).ok());
+            let image =
+                crate::image::parse_id(&container.image_id).and_then(|id| engine.store.image(&id).ok());
             Ok(Size { rw, root_fs: rw + image.map_or(0, |image| image.size) })
         })
         .await

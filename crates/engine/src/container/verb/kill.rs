@@ -1,7 +1,7 @@
 //! `kill`: one signal to the first process.
 
-use crate::Engine;
 use super::wait::WaitCondition;
+use crate::Engine;
 use crate::container::task::Request;
 use crate::container::{Container, signal};
 use crate::error::{Error, Result};
@@ -25,7 +25,11 @@ impl Engine {
             )));
         }
         let stop = number == SIGKILL || number == stop_signal(&container)?;
-        let waiter = if number == SIGKILL { Some(self.register(&entry, WaitCondition::NotRunning).await?) } else { None };
+        let waiter = if number == SIGKILL {
+            Some(self.register(&entry, WaitCondition::NotRunning).await?)
+        } else {
+            None
+        };
         entry.ask(|reply| Request::Signal { signal: number, stop, reply }).await?;
         if let Some(waiter) = waiter {
             // a process in an uninterruptible wait dies later

@@ -44,8 +44,20 @@ pub struct Listed {
 
 /// Filters that list knows.
 const FILTERS: [&str; 14] = [
-    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network", "publish",
-    "since", "status",
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
 ];
 
 impl Engine {
@@ -100,9 +112,11 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(engine: &Engine, options: &'a ListOptions) -> Result<Self> {
         let filters = &options.filters;
-        let wrong = |name: &str, value: &str| Error::bad_parameter(format!("invalid filter '{name}={value}'"));
+        let wrong =
+            |name: &str, value: &str| Error::bad_parameter(format!("invalid filter '{name}={value}'"));
         let created = |name: &str| -> Result<Option<Timestamp>> {
-            let moments = filters.get(name).map(|value| Ok(engine.0.containers.find(value)?.snapshot().created));
+            let moments =
+                filters.get(name).map(|value| Ok(engine.0.containers.find(value)?.snapshot().created));
             let moments = moments.collect::<Result<Vec<_>>>()?;
             Ok(if name == "since" { moments.into_iter().max() } else { moments.into_iter().min() })
         };
@@ -116,7 +130,10 @@ impl<'a> Plan<'a> {
             }
         }
         let health: Vec<String> = filters.get("health").map(str::to_owned).collect();
-        if let Some(value) = health.iter().find(|value| !["starting", "healthy", "unhealthy", "none"].contains(&value.as_str())) {
+        if let Some(value) = health
+            .iter()
+            .find(|value| !["starting", "healthy", "unhealthy", "none"].contains(&value.as_str()))
+        {
             return Err(wrong("health", value));
         }
         let ancestors = filters.get("ancestor").map(|value| {
@@ -124,7 +141,9 @@ impl<'a> Plan<'a> {
         });
         Ok(Self {
             filters,
-            all: options.all || options.limit > 0 || ["status", "exited"].iter().any(|name| filters.contains(name)),
+            all: options.all
+                || options.limit > 0
+                || ["status", "exited"].iter().any(|name| filters.contains(name)),
             exited: filters.get("exited").map(number).collect::<Result<_>>()?,
             statuses: filters.get("status").map(status).collect::<Result<_>>()?,
             health,
@@ -167,7 +186,10 @@ impl<'a> Plan<'a> {
             networks.iter().any(|(name, endpoint)| name == wanted || endpoint.network_id.starts_with(wanted))
         };
         let with_volume = |wanted: &str| {
-            container.mounts.iter().any(|mount| mount.name == wanted || mount.destination == wanted || mount.source == wanted)
+            container
+                .mounts
+                .iter()
+                .any(|mount| mount.name == wanted || mount.destination == wanted || mount.source == wanted)
         };
         self.filters.any("network", |wanted| !wanted.is_empty() && on_network(wanted))
             && self.filters.any("volume", with_volume)
@@ -187,7 +209,10 @@ fn name_matches(wanted: &str, name: &str, slashed: &str) -> bool {
     })
 }
 
-fn has_port(container: &Container, (kind, (low, high, protocol)): &(&'static str, (u16, u16, String))) -> bool {
+fn has_port(
+    container: &Container,
+    (kind, (low, high, protocol)): &(&'static str, (u16, u16, String)),
+) -> bool {
     container.network.ports.iter().any(|(port, bindings)| {
         let Ok((from, to, spoken)) = crate::container::parse_port(port) else { return false };
         let inside = spoken == protocol && from <= *high && to >= *low;

@@ -117,7 +117,12 @@ impl Engine {
     }
 
     /// A follower ends with the container's run, or at `until`.
-    async fn finish_with(&self, entry: &Entry, stopper: &Arc<Stopper>, until: Option<Timestamp>) -> Result<()> {
+    async fn finish_with(
+        &self,
+        entry: &Entry,
+        stopper: &Arc<Stopper>,
+        until: Option<Timestamp>,
+    ) -> Result<()> {
         let waiter = self.register(entry, WaitCondition::NotRunning).await?;
         let stopper = Arc::downgrade(stopper);
         tokio::spawn(async move {
@@ -159,7 +164,8 @@ impl Reading {
             if !wants(source) {
                 return ControlFlow::Continue(());
             }
-            let entry = LogEntry { source, time: entry.time, data: entry.line.into(), attributes: entry.attrs };
+            let entry =
+                LogEntry { source, time: entry.time, data: entry.line.into(), attributes: entry.attrs };
             match self.sender.blocking_send(Ok(entry)) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),

@@ -24,9 +24,9 @@ pub use exec::{Exec, ExecConfig, ExecStart, ExecStarted};
 pub use list::{ListOptions, Listed, Size};
 pub use logs::{LogEntry, Logs, LogsOptions, Tail};
 pub use remove::RemoveOptions;
+pub(crate) use sessions::Execs;
 pub use stop::StopOptions;
 pub use top::Top;
 pub use update::Update;
-pub(crate) use sessions::Execs;
 
 pub use wait::{WaitCondition, WaitResult, Waiter};

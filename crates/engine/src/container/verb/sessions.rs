@@ -146,7 +146,8 @@ impl Execs {
     /// None.
     pub(crate) fn find(&self, id: &str) -> Result<Arc<Session>> {
         let all = self.lock();
-        let mut fitting = all.values().flatten().filter(|session| !id.is_empty() && session.id.starts_with(id));
+        let mut fitting =
+            all.values().flatten().filter(|session| !id.is_empty() && session.id.starts_with(id));
         match (fitting.next(), fitting.next()) {
             (Some(session), None) => Ok(Arc::clone(session)),
             _ => Err(Error::no_such_exec(id)),

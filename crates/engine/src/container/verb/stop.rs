@@ -43,7 +43,9 @@ impl Engine {
             other => {
                 other?;
                 match u64::try_from(patience) {
-                    Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), &mut waiter).await.is_ok(),
+                    Ok(seconds) => {
+                        tokio::time::timeout(Duration::from_secs(seconds), &mut waiter).await.is_ok()
+                    }
                     Err(_) => {
                         (&mut waiter).await;
                         true

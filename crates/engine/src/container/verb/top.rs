@@ -41,8 +41,12 @@ impl Engine {
         blocking(move || {
             let system = process::System::read();
             let processes = pids.iter().filter_map(|pid| process::Process::read(*pid));
-            let rows = processes.map(|process| columns.iter().map(|column| column.value(&process, &system)).collect());
-            Ok(Top { titles: columns.iter().map(|column| column.title().to_owned()).collect(), processes: rows.collect() })
+            let rows = processes
+                .map(|process| columns.iter().map(|column| column.value(&process, &system)).collect());
+            Ok(Top {
+                titles: columns.iter().map(|column| column.title().to_owned()).collect(),
+                processes: rows.collect(),
+            })
         })
         .await
     }

@@ -1,8 +1,8 @@
 //! `update`: other limits for a container, running or not.
 
 use crate::Engine;
-use crate::container::{Resources, RestartPolicy};
 use crate::container::task::Request;
+use crate::container::{Resources, RestartPolicy};
 use crate::error::Result;
 
 /// What changes; unset fields stay.

@@ -132,7 +132,11 @@ fn start(process: &Process, system: &System) -> String {
     let age = i64::try_from(process.age(system)).unwrap_or_default();
     let Ok(moment) = jiff::Timestamp::from_second(system.now - age) else { return "?".to_owned() };
     let moment = moment.to_zoned(jiff::tz::TimeZone::UTC);
-    if age < 24 * 60 * 60 { moment.strftime("%H:%M").to_string() } else { moment.strftime("%b%d").to_string() }
+    if age < 24 * 60 * 60 {
+        moment.strftime("%H:%M").to_string()
+    } else {
+        moment.strftime("%b%d").to_string()
+    }
 }
 
 /// `HH:MM:SS`.

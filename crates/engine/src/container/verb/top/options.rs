@@ -16,7 +16,9 @@ pub(super) fn columns(arguments: &str) -> Result<Vec<Column>> {
             "-o" | "o" | "--format" | "-eo" | "-Ao" | "-axo" | "axo" => {
                 Some(words.next().ok_or_else(|| Error::bad_parameter("ps: -o needs columns"))?)
             }
-            _ => word.strip_prefix("-o").or_else(|| word.strip_prefix("--format=")).or_else(|| before_o(word)),
+            _ => {
+                word.strip_prefix("-o").or_else(|| word.strip_prefix("--format=")).or_else(|| before_o(word))
+            }
         };
         if let Some(list) = format {
             custom.extend(parse(list)?);
@@ -45,8 +47,9 @@ fn parse(list: &str) -> Result<Vec<Column>> {
     let mut columns = Vec::new();
     for part in list.split(',').filter(|part| !part.is_empty()) {
         let (name, title) = part.split_once('=').map_or((part, None), |(name, title)| (name, Some(title)));
-        let mut column = Column::named(name)
-            .ok_or_else(|| Error::bad_parameter(format!("ps: unknown user-defined format specifier \"{name}\"")))?;
+        let mut column = Column::named(name).ok_or_else(|| {
+            Error::bad_parameter(format!("ps: unknown user-defined format specifier \"{name}\""))
+        })?;
         if let Some(title) = title {
             title.clone_into(&mut column.title);
         }

@@ -67,7 +67,9 @@ impl Process {
     pub(super) fn read(pid: i32) -> Option<Self> {
         let directory = format!("/proc/{pid}");
         let meta = fs::metadata(&directory).ok()?;
-        let read = |name: &str| sys::file::read_bounded(format!("{directory}/{name}"), MOST_BYTES).unwrap_or_default();
+        let read = |name: &str| {
+            sys::file::read_bounded(format!("{directory}/{name}"), MOST_BYTES).unwrap_or_default()
+        };
         let stat = String::from_utf8_lossy(&read("stat")).into_owned();
         // the name is in brackets, and may hold brackets itself
         let (open, close) = (stat.find('(')?, stat.rfind(')')?);
