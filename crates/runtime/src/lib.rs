@@ -17,9 +17,11 @@ pub mod seccomp;
 mod userns;
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 pub use error::{Error, Kind, Result};
 pub use options::{CgroupEntry, CreateOptions, ExecOptions, Filter, Stdio, Target};
+use oci_spec::runtime::Spec;
 use sys::Pid;
 
 /// A container whose first process waits for its start. Dropping it ends that process, unless a start socket was
@@ -87,4 +89,42 @@ pub fn create(options: &CreateOptions<'_>) -> Result<Created> {
 /// The failing step; nothing is left then.
 pub fn exec(options: &ExecOptions<'_>) -> Result<Execed> {
     exec::exec(options)
+}
+
+/// Gives the start over a connection to the socket at which a created container waits ([`CreateOptions::start_socket`])
+/// and returns when its program runs. What comes back are seccomp notifications, when the filter has them.
+///
+/// # Errors
+/// The failing step; the first process has ended then.
+pub fn start(connection: OwnedFd) -> Result<Option<OwnedFd>> {
+    create::start(&link::Link(connection))
+}
+
+/// The state that hooks read on their stdin.
+#[must_use]
+pub fn hook_state(spec: &Spec, id: &str, bundle: &Path, status: &str, pid: i32) -> String {
+    hooks::state_json(spec, id, &bundle.display().to_string(), status, pid)
+}
+
+/// Runs the `poststart` hooks; the caller does so after the start.
+///
+/// # Errors
+/// The first hook that fails.
+pub fn poststart(spec: &Spec, state: impl FnOnce() -> String) -> Result<()> {
+    let list = spec.hooks().as_ref().and_then(|h| h.poststart().as_deref()).unwrap_or(&[]);
+    hooks::run("poststart", &list.iter().collect::<Vec<_>>(), state)
+}
+
+/// Runs all `poststop` hooks; the caller does so after everything else is gone.
+///
+/// # Errors
+/// The first hook that failed; the others have run.
+pub fn poststop(spec: &Spec, state: impl FnOnce() -> String) -> Result<()> {
+    let list = spec.hooks().as_ref().and_then(|h| h.poststop().as_deref()).unwrap_or(&[]);
+    if list.is_empty() {
+        return Ok(());
+    }
+    let state = state();
+    let run = |hook| hooks::run("poststop", &[hook], || state.clone());
+    list.iter().map(run).fold(Ok(()), Result::and)
 }
