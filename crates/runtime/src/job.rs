@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use oci_spec::runtime::{Hook, LinuxDevice, Spec};
 use rustix::fs::{Mode, OFlags};
+use sys::mount::{Change, Propagation};
 use sys::process::Namespaces;
 
 use crate::error::{Context, Error, Result};
@@ -57,14 +58,15 @@ impl<'a> Job<'a> {
         refuse_unsupported(spec)?;
         let namespaces = namespaces::plan(spec, options.netns)?;
         check_namespaces(spec, &namespaces)?;
-        let root = root::plan(options, namespaces.new.contains(Namespaces::MOUNT))?;
-        let mounts = if namespaces.new.contains(Namespaces::MOUNT) {
+        let mounted = namespaces.new.contains(Namespaces::MOUNT);
+        let root = root::plan(options, mounted)?;
+        let mounts = if mounted {
             mounts::plan(options, root.propagation)?
         } else {
             Vec::new()
         };
         let process = process::plan(process)?;
-        Ok(Self { options, namespaces, process, root, mounts, null: null_device()?, hooks: Hooks::of(spec) })
+        Ok(Self { options, namespaces, process, root, mounts, null: null_device(mounted)?, hooks: Hooks::of(spec) })
     }
 
     /// Whether the child has to wait until its maker has done something for it.
@@ -85,14 +87,23 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The null device of the host, by number and not by name alone.
-fn null_device() -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::open("/dev/null", flags, Mode::empty()).step("open", "/dev/null")?;
+/// A detached copy of the host's null device, which is known by its number and not by its name alone.
+fn null_device(mounted: bool) -> Result<OwnedFd> {
+    let fd = if mounted {
+        sys::mount::clone_path("/dev/null", false)
+    } else {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::open("/dev/null", flags, Mode::empty())
+    };
+    let fd = fd.step("open", "/dev/null")?;
     let stat = rustix::fs::fstat(&fd).step("open", "/dev/null")?;
     let device = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_char_device();
     if !device || stat.st_rdev != rustix::fs::makedev(1, 3) {
         return Err(Error::text("open", "/dev/null: isn't the null device"));
+    }
+    if mounted {
+        let private = Change { propagation: Some(Propagation::Private), ..Change::default() };
+        sys::mount::change(&fd, &private).step("open", "/dev/null")?;
     }
     Ok(fd)
 }

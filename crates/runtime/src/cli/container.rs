@@ -92,7 +92,7 @@ impl Directory {
         }
     }
 
-    fn open(root: &Path, id: &str) -> Result<Self> {
+    pub(crate) fn open(root: &Path, id: &str) -> Result<Self> {
         check_id(id)?;
         let missing = || anyhow!("container \"{id}\" does not exist");
         let root = Root::open_strict(root).map_err(|_| missing())?;

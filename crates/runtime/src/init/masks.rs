@@ -4,7 +4,7 @@
 //! above are renamed meanwhile, the right file is covered. Files are covered by the host's null device, which has been
 //! checked, never by what the image calls `/dev/null`; directories by an empty read-only tmpfs.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use oci_spec::runtime::Spec;
@@ -14,7 +14,7 @@ use sys::mount::{Attr, Change};
 use sys::path::Root;
 
 use super::{State, mounts};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::job::Job;
 
 /// What is at `path`, if anything.
@@ -56,30 +56,47 @@ pub(super) fn masked_paths(job: &Job<'_>, state: &State) -> Result<()> {
     let linux = job.options.spec.linux().as_ref();
     let list = linux.and_then(|l| l.masked_paths().as_deref()).unwrap_or(&[]);
     let proc = if list.is_empty() { None } else { proc_root(state)? };
-    let mut empty: Option<OwnedFd> = None;
+    let mut null = Cover::default();
+    let mut empty = Cover::default();
     for path in list {
         let Some(target) = find(state, proc.as_ref(), path)? else { continue };
         let stat = rustix::fs::fstat(&target).step("mask path", path)?;
-        let cover = if FileType::from_raw_mode(stat.st_mode).is_dir() {
-            cover_directory(&mut empty, path)?
+        let attached = if FileType::from_raw_mode(stat.st_mode).is_dir() {
+            empty.put(&target, || empty_directory(path))
         } else {
-            let fd = sys::mount::clone_fd(job.null.as_fd(), false).step("mask path", path)?;
-            mounts::make_private(&fd)?;
-            fd
+            null.put(&target, || sys::fd::dup_above(&job.null, 3).step("mask path", path))
         };
-        sys::mount::attach(&cover, &target).step("mask path", path)?;
+        attached.map_err(|e| Error { step: "mask path".to_owned(), detail: format!("{path}: {}", e.detail), ..e })?;
     }
     Ok(())
 }
 
-/// An empty read-only directory: one tmpfs for all of them.
-fn cover_directory(empty: &mut Option<OwnedFd>, path: &str) -> Result<OwnedFd> {
-    if let Some(first) = empty {
-        return sys::mount::clone_fd(&*first, false).step("mask path", path);
+/// A mount that covers several places: the first is the mount itself, the others are copies. (A mount can be copied
+/// only once it is in this namespace.)
+#[derive(Default)]
+struct Cover(Option<OwnedFd>);
+
+impl Cover {
+    fn put(&mut self, target: &OwnedFd, first: impl FnOnce() -> Result<OwnedFd>) -> Result<()> {
+        match &self.0 {
+            Some(attached) => {
+                let copy = sys::mount::clone_fd(attached, false).step("mask path", "")?;
+                sys::mount::attach(copy, target).step("mask path", "")
+            }
+            None => {
+                let mount = first()?;
+                sys::mount::attach(&mount, target).step("mask path", "")?;
+                self.0 = Some(mount);
+                Ok(())
+            }
+        }
     }
+}
+
+/// An empty read-only directory.
+fn empty_directory(path: &str) -> Result<OwnedFd> {
     let fd = mounts::make("tmpfs", "tmpfs", &["nr_inodes=1".to_owned(), "mode=755".to_owned()], Path::new(path))?;
     let change = Change { set: Attr::RDONLY, ..Change::default() };
     sys::mount::change(&fd, &change).step("mask path", path)?;
-    *empty = Some(sys::fd::dup_above(&fd, 3).step("mask path", path)?);
     Ok(fd)
 }

@@ -52,7 +52,7 @@ fn create(global: &Global, parsed: &Parsed) -> Outcome {
 
 fn notify(launched: &Launched, fd: Option<&std::os::fd::OwnedFd>) -> Result<()> {
     let pid = launched.created.pid.as_raw_nonzero().get();
-    let state = serde_json::from_str(&state::for_hooks(&launched.spec, &launched.bundle, "creating", pid))?;
+    let state = serde_json::from_str(&state::for_hooks(&launched.spec, &launched.id, &launched.bundle, "creating", pid))?;
     limits::notify(launched.filter.as_ref(), fd, &state, pid)
 }
 
@@ -64,11 +64,11 @@ fn run(global: &Global, parsed: &Parsed) -> Outcome {
         sys::process::become_subreaper()?;
     }
     let launched = launch::launch(global, parsed, false, detached).context("run failed: unable to start container process")?;
-    let Launched { created, directory, spec, bundle, filter, cgroup } = launched;
+    let Launched { id, created, directory, spec, bundle, filter, cgroup } = launched;
     let pid = created.pid.as_raw_nonzero().get();
     let pidfd = sys::fd::dup_above(&created.pidfd, 3)?;
     let started = created.start().map_err(anyhow::Error::from).and_then(|running| {
-        let state = || state::for_hooks(&spec, &bundle, "running", pid);
+        let state = || state::for_hooks(&spec, &id, &bundle, "running", pid);
         limits::notify(filter.as_ref(), running.notify.as_ref(), &serde_json::from_str(&state())?, pid)?;
         runtime::poststart(&spec, state)?;
         Ok(running)
@@ -87,7 +87,7 @@ fn run(global: &Global, parsed: &Parsed) -> Outcome {
     }
     let removed = delete::remove(&directory, cgroup.as_ref());
     // what a failed hook says does not change how the container ended
-    let _ = runtime::poststop(&spec, || state::for_hooks(&spec, &bundle, "stopped", 0));
+    let _ = runtime::poststop(&spec, || state::for_hooks(&spec, &id, &bundle, "stopped", 0));
     let code = ended?;
     removed?;
     Ok(code)

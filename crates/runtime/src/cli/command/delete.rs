@@ -48,7 +48,7 @@ fn run(global: &Global, parsed: &Parsed) -> Outcome {
     remove(&container.directory, container.cgroup()?.as_ref())?;
     if let Some(spec) = spec {
         let record = &container.state;
-        runtime::poststop(&spec, || state::for_hooks_with_id(&spec, &record.id, &record.bundle, "stopped", 0))?;
+        runtime::poststop(&spec, || state::for_hooks(&spec, &record.id, &record.bundle, "stopped", 0))?;
     }
     Ok(0)
 }

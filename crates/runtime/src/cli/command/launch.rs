@@ -23,6 +23,7 @@ pub(super) const PRESERVE: Flag = option("preserve-fds", "", "N", "pass N more d
 
 /// A container whose first process waits.
 pub(super) struct Launched {
+    pub(super) id: String,
     pub(super) created: Created,
     pub(super) directory: Directory,
     pub(super) spec: Spec,
@@ -86,7 +87,7 @@ pub(super) fn launch(global: &Global, parsed: &Parsed, wait: bool, detached: boo
         .write_config(&bytes)
         .and_then(|()| make(global, parsed, &spec, &bundle, &directory, &mut cgroup, wait));
     match made {
-        Ok((created, filter)) => Ok(Launched { created, directory, spec, bundle, filter, cgroup }),
+        Ok((created, filter)) => Ok(Launched { id: id.to_owned(), created, directory, spec, bundle, filter, cgroup }),
         Err(error) => {
             // the first error is the one to report
             let _ = cgroup.map(|c| c.kill().and_then(|()| c.remove()));

@@ -30,7 +30,7 @@ fn run(global: &Global, parsed: &Parsed) -> Outcome {
     let socket = container.directory.connect()?;
     let notify = runtime::start(socket).context("start failed: unable to start container process")?;
     let record = &container.state;
-    let text = || state::for_hooks_with_id(&spec, &record.id, &record.bundle, "running", record.pid);
+    let text = || state::for_hooks(&spec, &record.id, &record.bundle, "running", record.pid);
     if notify.is_some() {
         let filter = limits::filter(&spec)?;
         limits::notify(filter.as_ref(), notify.as_ref(), &serde_json::from_str(&text()).map_err(anyhow::Error::from)?, record.pid)?;

@@ -44,13 +44,7 @@ pub(super) fn value(container: &Container, with_version: bool) -> Value {
     value
 }
 
-/// What hooks read, for a container in its bundle.
-pub(super) fn for_hooks(spec: &Spec, bundle: &Path, status: &str, pid: i32) -> String {
-    let id = bundle.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    for_hooks_with_id(spec, &id, bundle, status, pid)
-}
-
 /// What hooks read.
-pub(super) fn for_hooks_with_id(spec: &Spec, id: &str, bundle: &Path, status: &str, pid: i32) -> String {
+pub(super) fn for_hooks(spec: &Spec, id: &str, bundle: &Path, status: &str, pid: i32) -> String {
     runtime::hook_state(spec, id, bundle, status, pid)
 }
