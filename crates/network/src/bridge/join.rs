@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 
 use super::Bridge;
 use crate::endpoint::MacAddr;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::netlink::{Batch, Socket};
 use crate::netns::Namespace;
 use crate::route::{self, Veth};
@@ -57,17 +57,16 @@ pub(crate) fn join(
     }
     let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
     host.request(&mut batch)?;
-    let lost = || Error::Malformed("the new interface is not there");
-    let port = route::by_name(&mut host, wanted.host_name)?.ok_or_else(lost)?;
+    let port = host.index_of(wanted.host_name)?;
     // A container that is started again has the address that it had. Its former interface may
     // linger until the kernel has freed the namespace: nothing must go there any more.
     let mut batch = Batch::default();
-    route::push_forwarding(&mut batch, port.index, wanted.mac);
+    route::push_forwarding(&mut batch, port, wanted.mac);
     route::push_neighbour(&mut batch, bridge.index, wanted.ip, wanted.mac);
     host.request(&mut batch)?;
     drop(host);
 
-    let index = port.peer.ok_or_else(lost)?;
+    let index = namespace.route.index_of(INTERFACE)?;
     let mut batch = Batch::default();
     route::push_up(&mut batch, index);
     route::push_address(&mut batch, index, Ipv4Net::new_assert(wanted.ip, bridge.address.prefix_len()));

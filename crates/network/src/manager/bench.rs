@@ -32,7 +32,7 @@ fn bare(host: &mut Socket, bridge: &Bridge, round: u32) -> (Namespace, [Duration
     );
     host.request(&mut batch).expect("veth");
     let paired = start.elapsed();
-    let index = route::by_name(&mut namespace.route, "eth0").expect("asked").expect("eth0").index;
+    let index = namespace.route.index_of("eth0").expect("eth0");
     let mut batch = Batch::default();
     route::push_up(&mut batch, index);
     route::push_address(&mut batch, index, "172.17.0.9/16".parse().expect("net"));

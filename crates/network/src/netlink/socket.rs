@@ -83,6 +83,13 @@ impl Socket {
         }
     }
 
+    /// The index of an interface in this socket's namespace, by `SIOCGIFINDEX` (netdevice(7)):
+    /// unlike a netlink request, it waits for nobody who is changing interfaces.
+    pub(crate) fn index_of(&self, interface: &str) -> Result<u32> {
+        rustix::net::netdevice::name_to_index(&self.fd, interface)
+            .map_err(Error::system(format!("looking for interface {interface}")))
+    }
+
     /// Every object of a kind: `fill` and `kind` as for [`Batch::push`].
     pub(crate) fn dump(&mut self, action: &str, kind: u16, header: &[u8]) -> Result<Vec<Reply>> {
         let mut batch = Batch::default();

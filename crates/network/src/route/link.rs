@@ -17,7 +17,6 @@ mod attribute {
     pub(super) const ADDRESS: u16 = 1;
     pub(super) const IFNAME: u16 = 3;
     pub(super) const MTU: u16 = 4;
-    pub(super) const LINK: u16 = 5;
     pub(super) const MASTER: u16 = 10;
     pub(super) const LINKINFO: u16 = 18;
     pub(super) const NET_NS_FD: u16 = 28;
@@ -54,8 +53,6 @@ pub(crate) struct Link {
     pub(crate) kind: Option<String>,
     /// The bridge it is a port of.
     pub(crate) master: Option<u32>,
-    /// Of a veth, the index of the other end, in that end's namespace.
-    pub(crate) peer: Option<u32>,
     /// Largest packet.
     pub(crate) mtu: u32,
 }
@@ -75,7 +72,6 @@ impl Link {
             up: flags & UP != 0,
             kind: attr::find(info, INFO_KIND).map(attr::text),
             master: number(attribute::MASTER),
-            peer: number(attribute::LINK),
             mtu: number(attribute::MTU).unwrap_or(0),
         })
     }
