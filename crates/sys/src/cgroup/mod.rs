@@ -87,12 +87,33 @@ impl Cgroup {
             }
             Driver::Systemd(unit) => {
                 let scope = systemd::Scope::start(unit)?;
-                // systemd has made the directory in the hierarchies that it manages; the others are ours.
-                let path = scope.path().clone();
-                let mut cgroup = Self::adopt(&path)?;
-                cgroup.unit = Some(scope);
-                Ok(cgroup)
+                match Self::in_scope(&scope) {
+                    Ok(cgroup) => Ok(Self { unit: Some(scope), ..cgroup }),
+                    Err(err) => {
+                        // The first error counts; systemd collects a scope that is empty.
+                        let _ = scope.stop();
+                        Err(err)
+                    }
+                }
             }
+        }
+    }
+
+    /// The container's part of a scope, in all hierarchies (systemd has made only some).
+    fn in_scope(scope: &systemd::Scope) -> Result<Self> {
+        let cgroup = Self::adopt(scope.path())?;
+        let Some(keeper) = scope.keeper() else { return Ok(cgroup) };
+        // Out of the unit's own directory: on v2 one that has processes can't pass controllers on. With the
+        // way free, the second call enables them.
+        cgroup.attach(keeper)?;
+        Self::adopt(scope.path())
+    }
+
+    /// Says that the first process is in. With the systemd driver a placeholder ends, which kept the unit
+    /// alive so far; without it nothing happens.
+    pub fn settle(&self) {
+        if let Some(scope) = &self.unit {
+            scope.release();
         }
     }
 
@@ -176,6 +197,7 @@ impl Cgroup {
     /// # Errors
     /// [`Error::NotFrozen`] after 10 s; the cgroup is thawed again then.
     pub fn freeze(&self) -> Result<()> {
+        self.settle();
         match &self.tree {
             Tree::V1(tree) => tree.freeze(),
             Tree::V2(tree) => tree.freeze(),
@@ -209,6 +231,7 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Io`], [`Error::Write`].
     pub fn kill(&self) -> Result<()> {
+        self.settle();
         match &self.tree {
             Tree::V1(tree) => tree.kill(),
             Tree::V2(tree) => tree.kill(),
@@ -231,10 +254,13 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Io`].
     pub fn procs(&self) -> Result<Vec<i32>> {
-        match &self.tree {
+        let mut pids = match &self.tree {
             Tree::V1(tree) => tree.procs(),
             Tree::V2(tree) => tree.procs(),
-        }
+        }?;
+        let keeper = self.unit.as_ref().and_then(systemd::Scope::keeper);
+        pids.retain(|&pid| Some(pid) != keeper);
+        Ok(pids)
     }
 
     /// What has been used so far.
@@ -264,6 +290,7 @@ impl Cgroup {
     /// # Errors
     /// [`Error::NotEmpty`] when `limit` has passed.
     pub fn wait_empty(&self, limit: Duration) -> Result<()> {
+        self.settle();
         match &self.tree {
             Tree::V1(tree) => tree.wait_empty(limit),
             Tree::V2(tree) => tree.wait_empty(limit),
@@ -276,12 +303,18 @@ impl Cgroup {
     /// # Errors
     /// [`Error::NotEmpty`] when processes stay for 10 s.
     pub fn remove(&self) -> Result<()> {
+        self.settle();
         let removed = match &self.tree {
             Tree::V1(tree) => tree.remove(),
             Tree::V2(tree) => tree.remove(),
         };
-        let stopped = self.unit.as_ref().map_or(Ok(()), systemd::Scope::stop);
-        removed.and(stopped)
+        let Some(scope) = &self.unit else { return removed };
+        let stopped = scope.stop();
+        // What systemd has not made it doesn't remove.
+        match Self::open(scope.unit()) {
+            Ok(unit) => removed.and(stopped).and(unit.remove()),
+            Err(_) => removed.and(stopped),
+        }
     }
 }
 

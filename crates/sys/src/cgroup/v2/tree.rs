@@ -175,10 +175,6 @@ impl Tree {
         self.dir.remove()
     }
 
-    #[cfg(test)]
-    pub(super) fn at(path: PathBuf) -> Self {
-        Self { dir: Dir::open(path).unwrap() }
-    }
 }
 
 fn controllers_of(dir: &Dir) -> Result<Controllers> {

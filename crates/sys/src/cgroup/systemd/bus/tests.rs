@@ -1,0 +1,107 @@
+//! Against a bus that a thread plays.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
+use std::thread::JoinHandle;
+
+use super::super::wire::{Value, tests as answers};
+use super::*;
+
+/// A bus that answers each call by what `answer` makes of it, and ends with the connection. It gives the members
+/// that were called.
+fn play(path: &Path, answer: impl Fn(&Message) -> Vec<Vec<u8>> + Send + 'static) -> JoinHandle<Vec<String>> {
+    let listener = UnixListener::bind(path).unwrap();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut writer = stream;
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let uid = rustix::process::geteuid().as_raw().to_string();
+        let hex: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(line, format!("\0AUTH EXTERNAL {hex}\r\n"));
+        writer.write_all(b"OK 0123456789abcdef0123456789abcdef\r\n").unwrap();
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+        assert_eq!(line, "BEGIN\r\n");
+        let mut members = Vec::new();
+        let mut prefix = [0; PREFIX];
+        while reader.read_exact(&mut prefix).is_ok() {
+            let mut bytes = prefix.to_vec();
+            bytes.resize(wire::total(&prefix).unwrap(), 0);
+            reader.read_exact(&mut bytes[PREFIX..]).unwrap();
+            let call = wire::parse(&bytes).unwrap();
+            assert_eq!(call.kind, Kind::Call);
+            for out in answer(&call) {
+                writer.write_all(&out).unwrap();
+            }
+            members.push(call.member.unwrap());
+        }
+        members
+    })
+}
+
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bus");
+    (dir, path)
+}
+
+fn plain(call: &Message) -> Vec<u8> {
+    answers::reply(call.serial + 100, call.serial, &Body::new())
+}
+
+fn removed(job: &str, result: &str) -> Vec<u8> {
+    answers::signal(9, "JobRemoved", &Body::new().number(1).object(job).string("x.scope").string(result))
+}
+
+fn request() -> Body {
+    let properties = [("Delegate", Value::Bool(true)), ("PIDs", Value::Numbers(vec![1]))];
+    Body::new().string("x.scope").string("replace").properties(&properties).no_units()
+}
+
+#[test]
+fn a_job_is_started_and_awaited() {
+    let (_dir, path) = place();
+    let bus = play(&path, |call| match call.member.as_deref() {
+        // Another job's end comes first, and this one's before the answer.
+        Some("StartTransientUnit") => vec![
+            removed("/job/1", "failed"),
+            removed("/job/2", "done"),
+            answers::reply(5, call.serial, &Body::new().object("/job/2")),
+        ],
+        Some("StopUnit") => {
+            vec![answers::reply(6, call.serial, &Body::new().object("/job/3")), removed("/job/3", "canceled")]
+        }
+        _ => vec![plain(call)],
+    });
+    let mut client = Bus::connect(&path).unwrap();
+    assert_eq!(client.job("StartTransientUnit", &request()).unwrap(), "done");
+    assert_eq!(client.job("StopUnit", &Body::new().string("x.scope").string("replace")).unwrap(), "canceled");
+    drop(client);
+    assert_eq!(bus.join().unwrap(), ["Hello", "AddMatch", "Subscribe", "StartTransientUnit", "StopUnit"]);
+}
+
+#[test]
+fn a_refusal_is_passed_on() {
+    let (_dir, path) = place();
+    let name = "org.freedesktop.systemd1.UnitExists";
+    let bus = play(&path, move |call| match call.member.as_deref() {
+        Some("StartTransientUnit") => {
+            vec![answers::refusal(5, call.serial, name, "Unit x.scope already exists.")]
+        }
+        _ => vec![plain(call)],
+    });
+    let mut client = Bus::connect(&path).unwrap();
+    let text = client.job("StartTransientUnit", &request()).unwrap_err().to_string();
+    assert!(text.contains(name) && text.contains("already exists"), "{text}");
+    drop(client);
+    bus.join().unwrap();
+}
+
+#[test]
+fn a_missing_bus_says_what_to_do() {
+    let (_dir, path) = place();
+    let text = Bus::connect(&path).unwrap_err().to_string();
+    assert!(text.contains("cgroupfs") && text.contains("systemd") && text.contains("bus"), "{text}");
+}
