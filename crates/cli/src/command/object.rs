@@ -30,32 +30,29 @@ const TYPES: [(&str, Action); 4] = [
     ("volume", Action::VolumeInspect),
 ];
 
+const KNOWN: &str = "\"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\"";
+
 fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let wanted = matches.get("type");
     if matches.has("type") && wanted.is_empty() {
-        return Err(Error::said(
-            "type is empty: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\"",
-        ));
+        return Err(Error::said(format!("type is empty: must be one of {KNOWN}")));
     }
     let types: Vec<_> = TYPES.iter().filter(|(name, _)| wanted.is_empty() || *name == wanted).collect();
     if types.is_empty() {
         if ["config", "node", "secret", "service", "task"].contains(&wanted) {
             return Err(super::absent::out_of_scope(wanted));
         }
-        return Err(Error::said(format!(
-            "unknown type: \"{wanted}\": must be one of \"container\", \"image\", \"network\", \"plugin\", \"volume\""
-        )));
+        return Err(Error::said(format!("unknown type: \"{wanted}\": must be one of {KNOWN}")));
     }
     inspect_all(context, matches.get("format"), &matches.args, |client, name| {
         for (kind, action) in &types {
             let size = matches.bool("size") && *kind == "container";
             match client.call(*action, name).switch("size", size).fetch() {
-                Err(error) if error.is_not_found() => {}
+                Err(error) if error.is_not_found() && wanted.is_empty() => {}
                 other => return other,
             }
         }
-        let kind = if wanted.is_empty() { "object" } else { wanted };
-        Err(Error::said(format!("Error: No such {kind}: {name}")))
+        Err(Error::said(format!("Error: No such object: {name}")))
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::table::{self, LIST};
 use super::template::{Data, Format};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::out::Out;
 
 /// One entry of a list: fields by name, and the labels that `{{.Label "key"}}` asks for.
@@ -12,6 +12,8 @@ use crate::out::Out;
 pub(crate) struct Row {
     /// Name and text of each field.
     pub(crate) fields: Vec<(&'static str, String)>,
+    /// A field that is an object: its text and its JSON, or nothing known.
+    pub(crate) object: Option<(&'static str, Option<(String, String)>)>,
     /// Labels by key.
     pub(crate) labels: BTreeMap<String, String>,
 }
@@ -49,10 +51,14 @@ pub(crate) fn print(out: &Out, format: &str, columns: &Columns, rows: &[Row]) ->
         Wish::Table(template) => (true, template),
         Wish::Plain(template) => (false, template),
     };
-    let format = Format::parse(&template)?.of_kind(columns.kind);
+    let format = Format::parse(&template)
+        .map_err(|error| {
+            Error::said(error.to_string().replace("template parsing error", "failed to parse template"))
+        })?
+        .of_kind(columns.kind);
     let mut text = String::new();
     for row in rows {
-        text.push_str(&format.render(&Data::from_row(&row.fields, &row.labels))?);
+        text.push_str(&format.render(&Data::from_row(row))?);
         text.push('\n');
     }
     if !table {

@@ -12,12 +12,20 @@ pub(crate) fn print(out: &Out, format: &str, objects: &[Json]) -> Result<()> {
         "json" => objects.iter().try_for_each(|object| out.line(&object.compact())),
         template => {
             let format = Format::parse(template)?;
+            let mut text = String::new();
+            let mut result = Ok(());
             for object in objects {
-                let object = with_optional(object);
-                let text = format.render(&Data::from_json(&object))?;
-                out.line(&text)?;
+                match format.render(&Data::from_json(&with_optional(object))) {
+                    Ok(rendered) => text = text + &rendered + "\n",
+                    Err(error) => {
+                        result = Err(error);
+                        break;
+                    }
+                }
             }
-            Ok(())
+            // Scripts that read one line a call get one, even when there is nothing to say.
+            out.text(if text.is_empty() { "\n" } else { &text })?;
+            result
         }
     }
 }

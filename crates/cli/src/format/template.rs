@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gotmpl::{MissingKey, Template, TemplateError, Value};
 
 use super::json::Json;
+use super::list::Row;
 use crate::error::{Error, Result};
 
 /// JSON texts by the address of the template value made from them: the template engine sorts the
@@ -30,20 +31,42 @@ type Labels = Arc<BTreeMap<String, String>>;
 
 impl Data {
     /// From JSON whose order counts.
+    /// Names that Go's templates know and the JSON spells otherwise may be asked for, too.
     pub(crate) fn from_json(json: &Json) -> Self {
         let mut texts = Texts::new();
         let value = to_value(json, &mut texts);
         Self { value, texts, labels: None }
     }
 
-    /// From the fields of one row of a list, and its labels.
-    pub(crate) fn from_row(row: &[(&'static str, String)], labels: &BTreeMap<String, String>) -> Self {
-        let labels = (!labels.is_empty()).then(|| Arc::new(labels.clone()));
-        Self {
-            value: row_value(row.iter().map(|(name, text)| (*name, text.as_str()))),
-            texts: Texts::new(),
-            labels,
+    /// From the fields of one row of a list, and its labels. `{{json .}}` of a row is written as Go
+    /// writes it there: with `<`, `>` and `&` escaped.
+    pub(crate) fn from_row(row: &Row) -> Self {
+        let labels = (!row.labels.is_empty()).then(|| Arc::new(row.labels.clone()));
+        let mut fields: BTreeMap<Arc<str>, Value> = row
+            .fields
+            .iter()
+            .map(|(name, text)| (Arc::from(*name), Value::String(text.as_str().into())))
+            .collect();
+        let mut json = BTreeMap::new();
+        for (name, text) in &row.fields {
+            let mut quoted = String::new();
+            super::json::quote(&mut quoted, text);
+            json.insert(*name, quoted);
         }
+        if let Some((name, known)) = &row.object {
+            let (value, text) = match known {
+                Some((text, json)) => (Value::String(text.as_str().into()), json.as_str()),
+                None => (Value::Nil, "null"),
+            };
+            fields.insert(Arc::from(*name), value);
+            json.insert(name, text.to_owned());
+        }
+        let members: Vec<String> = json.iter().map(|(name, text)| format!("\"{name}\":{text}")).collect();
+        let text = format!("{{{}}}", members.join(","));
+        let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+        let fields = Arc::new(fields);
+        let texts = Texts::from([(Arc::as_ptr(&fields).addr(), text)]);
+        Self { value: Value::Map(fields), texts, labels }
     }
 }
 
@@ -52,6 +75,22 @@ fn row_value<'a>(fields: impl Iterator<Item = (&'static str, &'a str)>) -> Value
         fields.map(|(name, text)| (Arc::from(name), Value::String(text.into()))).collect();
     Value::Map(Arc::new(map))
 }
+
+/// Members whose Go field is spelled otherwise.
+const GO_NAMES: [(&str, &str); 12] = [
+    ("Id", "ID"),
+    ("ApiVersion", "APIVersion"),
+    ("NanoCpus", "NanoCPUs"),
+    ("CpuShares", "CPUShares"),
+    ("CpuPeriod", "CPUPeriod"),
+    ("CpuQuota", "CPUQuota"),
+    ("CpuRealtimePeriod", "CPURealtimePeriod"),
+    ("CpuRealtimeRuntime", "CPURealtimeRuntime"),
+    ("Dns", "DNS"),
+    ("DnsOptions", "DNSOptions"),
+    ("DnsSearch", "DNSSearch"),
+    ("HostIp", "HostIP"),
+];
 
 fn to_value(json: &Json, texts: &mut Texts) -> Value {
     match json {
@@ -70,10 +109,20 @@ fn to_value(json: &Json, texts: &mut Texts) -> Value {
             Value::List(list)
         }
         Json::Object(members) => {
-            let map: BTreeMap<Arc<str>, Value> = members
+            let mut map: BTreeMap<Arc<str>, Value> = members
                 .iter()
                 .map(|(name, value)| (Arc::from(name.as_str()), to_value(value, texts)))
                 .collect();
+            // A struct of Docker's, not a map of the user's: its names begin with capitals.
+            if members.len() > 1
+                && members.iter().all(|(name, _)| name.starts_with(|c: char| c.is_uppercase()))
+            {
+                for (json, go) in GO_NAMES {
+                    if let Some(value) = map.get(json).cloned() {
+                        map.entry(Arc::from(go)).or_insert(value);
+                    }
+                }
+            }
             let map = Arc::new(map);
             texts.insert(Arc::as_ptr(&map).addr(), json.compact());
             Value::Map(map)
@@ -123,10 +172,12 @@ impl Format {
     }
 
     fn finish(&self, result: std::result::Result<String, TemplateError>) -> Result<String> {
+        let prefix =
+            if self.kind.is_empty() { "template parsing error: " } else { "failed to execute template: " };
         result.map_err(|error| {
             Error::said(match &error {
-                TemplateError::MissingKey { key } => self.missing(key),
-                other => format!("template parsing error: template: :{}", place(other)),
+                TemplateError::MissingKey { key } => format!("{prefix}{}", self.missing(key)),
+                other => format!("{prefix}template: :{}", place(other)),
             })
         })
     }
@@ -140,9 +191,7 @@ impl Format {
                 self.kind
             );
         }
-        format!(
-            "template parsing error: template: :{line}:{column}: executing \"\" at <{chain}>: map has no entry for key \"{key}\""
-        )
+        format!("template: :{line}:{column}: executing \"\" at <{chain}>: map has no entry for key \"{key}\"")
     }
 }
 
@@ -168,10 +217,14 @@ fn locate(source: &str, key: &str) -> (usize, usize, String) {
     (1, 0, format!(".{key}"))
 }
 
-/// `LINE:COLUMN: reason` without the engine's own prefix.
+/// `LINE: reason`, as Go tells of a template that can't be parsed.
 fn place(error: &TemplateError) -> String {
-    let text = error.to_string();
-    text.strip_prefix("template: :").map_or(format!("1: {text}"), str::to_owned)
+    match error {
+        TemplateError::Parse { line, message, .. } | TemplateError::Lex { line, message, .. } => {
+            format!("{line}: {message}")
+        }
+        other => format!("1: {other}"),
+    }
 }
 
 fn build(source: &str, data: &Data) -> Result<Template> {

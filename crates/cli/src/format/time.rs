@@ -28,9 +28,14 @@ pub(crate) fn seconds_since(then: i64) -> i64 {
     Timestamp::now().as_second() - then
 }
 
-/// "2 hours ago", for seconds of the epoch; an unset time is "N/A".
+/// "2 hours ago", for seconds of the epoch.
+pub(crate) fn since(then: i64) -> String {
+    format!("{} ago", human_duration(seconds_since(then)))
+}
+
+/// As [`since`]; an unset time is "N/A".
 pub(crate) fn ago(then: i64) -> String {
-    if then <= 0 { "N/A".to_owned() } else { format!("{} ago", human_duration(seconds_since(then))) }
+    if then <= 0 { "N/A".to_owned() } else { since(then) }
 }
 
 /// An RFC 3339 text as seconds of the epoch.
@@ -70,6 +75,21 @@ fn offset_text(offset: i32, colon: bool) -> String {
 pub(crate) fn go_local(then: i64) -> String {
     let (at, offset, name) = local(then);
     format!("{} {} {} {name}", at.date(), clock(&at), offset_text(offset, false))
+}
+
+/// The same of an RFC 3339 text, with its fraction of a second.
+pub(crate) fn go_local_of(text: &str) -> Option<String> {
+    let moment: Timestamp = text.parse().ok()?;
+    let whole = go_local(moment.as_second());
+    let fraction = format!("{:09}", moment.subsec_nanosecond());
+    match fraction.trim_end_matches('0') {
+        "" => Some(whole),
+        fraction => Some(whole.replacen(" +", &format!(".{fraction} +"), 1).replacen(
+            " -",
+            &format!(".{fraction} -"),
+            1,
+        )),
+    }
 }
 
 /// `2026-01-02T15:04:05Z` or with the local offset.

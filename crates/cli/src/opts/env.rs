@@ -8,7 +8,8 @@ use crate::error::{Error, Result, reason};
 /// The largest file of variables or labels.
 const FILE_LIMIT: u64 = 16 << 20;
 
-/// Variables of `files`, then of `flags`; a name alone takes its value from here, or is left out.
+/// Variables of `files`, then of `flags`; a name alone takes its value from here. Where there is
+/// none, a file's name is left out.
 pub(crate) fn variables(files: &[&str], flags: &[&str]) -> Result<Vec<String>> {
     let mut all = Vec::new();
     for file in files {
@@ -21,7 +22,8 @@ pub(crate) fn variables(files: &[&str], flags: &[&str]) -> Result<Vec<String>> {
         if flag.is_empty() || flag.starts_with('=') {
             return Err(Error::said(format!("invalid environment variable: {flag}")));
         }
-        all.extend(resolve(flag));
+        // A name without a value here takes the image's variable away.
+        all.push(resolve(flag).unwrap_or_else(|| (*flag).to_owned()));
     }
     Ok(all)
 }

@@ -11,7 +11,7 @@ use crate::command::image::pull::pull;
 use crate::command::{Arity, Command, Context};
 use crate::error::{DAEMON_FAULT, Error, Result, reason};
 use crate::flag::Matches;
-use crate::opts::container::{self, health, logging, network, process, resources, security, storage};
+use crate::opts::container;
 use crate::session::progress::Target;
 
 pub(crate) static COMMAND: Command = Command::new(
@@ -27,15 +27,7 @@ pub(crate) static COMMAND: Command = Command::new(
 )
 .stops_at_first_argument()
 .paths(&["container create", "create"])
-.flags(&[
-    process::FLAGS,
-    resources::FLAGS,
-    network::FLAGS,
-    storage::FLAGS,
-    security::FLAGS,
-    health::FLAGS,
-    logging::FLAGS,
-]);
+.flags(&container::FLAGS);
 
 /// The request, or the refusal with the exit code of a wrong command line.
 pub(super) fn plan(matches: &Matches) -> Result<CreateRequest> {

@@ -95,7 +95,6 @@ fn row(container: &Summary, whole: bool) -> Row {
             ("Command", go_quote(&text(&container.command, 20))),
             ("CreatedAt", time::go_local(container.created)),
             ("RunningFor", time::ago(container.created)),
-            ("Platform", platform(container)),
             ("Ports", ports::display(&container.ports)),
             ("State", container.state.clone()),
             ("Status", container.status.clone()),
@@ -105,16 +104,17 @@ fn row(container: &Summary, whole: bool) -> Row {
             ("LocalVolumes", local.to_string()),
             ("Networks", networks.join(",")),
         ],
+        object: Some(("Platform", platform(container))),
         labels: container.labels.clone(),
     }
 }
 
-fn platform(container: &Summary) -> String {
-    let platform = container.image_manifest_descriptor.as_ref().and_then(|found| found.platform.as_ref());
-    platform.map_or_else(String::new, |platform| {
-        let parts = [&platform.os, &platform.architecture, &platform.variant];
-        parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join("/")
-    })
+/// `linux/arm64/v8` and the same as JSON.
+fn platform(container: &Summary) -> Option<(String, String)> {
+    let platform = container.image_manifest_descriptor.as_ref()?.platform.as_ref()?;
+    let parts = [&platform.os, &platform.architecture, &platform.variant];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+    Some((parts.join("/"), serde_json::to_string(platform).unwrap_or_default()))
 }
 
 /// Names without their slash; links (names of two parts) only when all is shown.

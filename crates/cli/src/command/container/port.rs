@@ -35,8 +35,8 @@ fn port(context: &Context<'_>, matches: &Matches) -> Result<()> {
             lines.push((number, line));
         }
     }
-    if let (Some(wanted), false) = (&wanted, known) {
-        return Err(Error::said(format!("Error: No public port '{wanted}' published for {name}")));
+    if wanted.is_some() && !known {
+        return Err(Error::said(format!("Error: No public port '{}' published for {name}", matches.arg(1))));
     }
     lines.sort();
     lines.iter().try_for_each(|(_, line)| context.out.line(line))

@@ -50,7 +50,7 @@ fn detached(context: &Context<'_>, matches: &Matches) -> Result<()> {
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Error::said(format!("failed to start containers: {}", failed.join(", "))))
+    Err(Error::said(format!("Error: failed to start containers: {}", failed.join(", "))))
 }
 
 fn attached(context: &Context<'_>, matches: &Matches) -> Result<()> {

@@ -36,6 +36,16 @@ const COLUMNS: Columns = Columns {
     kind: "*formatter.historyContext",
 };
 
+/// Headers without `--human`.
+const MACHINE: &[(&str, &str)] = &[
+    ("ID", "IMAGE"),
+    ("CreatedSince", "CREATED AT"),
+    ("CreatedAt", "CREATED AT"),
+    ("CreatedBy", "CREATED BY"),
+    ("Size", "SIZE"),
+    ("Comment", "COMMENT"),
+];
+
 fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let history: Vec<HistoryItem> = context
         .client()?
@@ -45,7 +55,8 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let (whole, human) = (matches.bool("no-trunc"), matches.bool("human"));
     let rows: Vec<Row> = history.iter().map(|item| row(item, whole, human)).collect();
     let format = if matches.bool("quiet") { "{{.ID}}" } else { matches.get("format") };
-    list::print(context.out, format, &COLUMNS, &rows)
+    let columns = Columns { headers: if human { COLUMNS.headers } else { MACHINE }, ..COLUMNS };
+    list::print(context.out, format, &columns, &rows)
 }
 
 fn row(item: &HistoryItem, whole: bool, human: bool) -> Row {

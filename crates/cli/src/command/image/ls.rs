@@ -74,18 +74,17 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         .fetch()?;
     let whole = matches.bool("no-trunc");
     let wants_digest = digests || format.contains(".Digest");
-    let rows: Vec<Row> = images
-        .iter()
-        .flat_map(|image| rows(image, whole, wants_digest, quiet && !format.contains(".Tag")))
-        .collect();
+    let rows: Vec<Row> = images.iter().flat_map(|image| rows(image, whole, wants_digest)).collect();
     let columns = Columns { default: if digests { WITH_DIGEST } else { COLUMNS.default }, ..COLUMNS };
     list::print(context.out, &format, &columns, &rows)
 }
 
 /// One row for each name of an image; with digests, for each digest of each name.
-fn rows(image: &Summary, whole: bool, digests: bool, once: bool) -> Vec<Row> {
-    let names = if once { vec![(NONE.into(), NONE.into(), NONE.into())] } else { names(image, digests) };
-    names.into_iter().map(|(repository, tag, digest)| row(image, whole, repository, tag, digest)).collect()
+fn rows(image: &Summary, whole: bool, digests: bool) -> Vec<Row> {
+    names(image, digests)
+        .into_iter()
+        .map(|(repository, tag, digest)| row(image, whole, repository, tag, digest))
+        .collect()
 }
 
 type Name = (String, String, String);
@@ -115,7 +114,7 @@ fn names(image: &Summary, digests: bool) -> Vec<Name> {
     }
     for (repository, digest) in &known {
         if !tags.iter().any(|(name, _)| name == repository) {
-            names.push(name(repository, NONE, if digests { digest } else { NONE }));
+            names.push(name(repository, NONE, if digests { digest } else { "" }));
         }
     }
     if names.is_empty() {
@@ -139,13 +138,16 @@ fn row(image: &Summary, whole: bool, repository: String, tag: String, digest: St
             ("Repository", repository),
             ("Tag", tag),
             ("Digest", digest),
-            ("CreatedSince", time::ago(image.created)),
+            ("CreatedSince", time::since(image.created)),
             ("CreatedAt", time::go_local(image.created)),
             ("Size", units::human_size(image.size)),
             ("Containers", or_unknown(image.containers, image.containers.to_string())),
-            ("VirtualSize", units::human_size(image.size)),
+            ("VirtualSize", units::with_precision(image.size as f64, 4)),
             ("SharedSize", or_unknown(image.shared_size, units::human_size(image.shared_size))),
-            ("UniqueSize", if no_shared { "N/A".to_owned() } else { units::human_size(unique) }),
+            (
+                "UniqueSize",
+                if no_shared { "N/A".to_owned() } else { units::with_precision(unique as f64, 4) },
+            ),
         ],
         ..Row::default()
     }

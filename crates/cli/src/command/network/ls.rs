@@ -52,7 +52,7 @@ const COLUMNS: Columns = Columns {
 
 fn row(network: Network, whole: bool) -> Row {
     let id = if whole { network.id.clone() } else { short_id(&network.id).to_owned() };
-    let created = time::parse(&network.created).map(time::go_local);
+    let created = time::go_local_of(&network.created);
     Row {
         fields: vec![
             ("ID", id),
@@ -66,5 +66,6 @@ fn row(network: Network, whole: bool) -> Row {
             ("CreatedAt", created.unwrap_or(network.created)),
         ],
         labels: network.labels,
+        ..Row::default()
     }
 }

@@ -69,5 +69,6 @@ fn row(volume: Volume) -> Row {
             ("Status", unknown()),
         ],
         labels: volume.labels,
+        ..Row::default()
     }
 }

@@ -40,8 +40,11 @@ fn check_sysctl(text: &str) -> Result<(), String> {
 
 pub(super) fn apply(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
     let host = &mut request.host_config;
-    host.cap_add = matches.list("cap-add");
-    host.cap_drop = matches.list("cap-drop");
+    host.cap_add = capabilities(&matches.all("cap-add"));
+    host.cap_drop = capabilities(&matches.all("cap-drop"));
+    // What is added is not dropped.
+    let added = &host.cap_add;
+    host.cap_drop.retain(|name| name == ALL || !added.contains(name));
     host.privileged = matches.bool("privileged");
     host.sysctls = kv::map(&matches.all("sysctl"));
     for text in matches.all("security-opt") {
@@ -65,6 +68,23 @@ pub(super) fn apply(matches: &Matches, request: &mut CreateRequest) -> Result<()
         }
     }
     Ok(())
+}
+
+const ALL: &str = "ALL";
+
+/// Names as the kernel spells them, sorted, each once; `ALL` stands alone.
+fn capabilities(given: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = given
+        .iter()
+        .map(|name| name.trim().to_uppercase())
+        .map(|name| if name == ALL || name.starts_with("CAP_") { name } else { format!("CAP_{name}") })
+        .collect();
+    if names.iter().any(|name| name == ALL) {
+        return vec![ALL.to_owned()];
+    }
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// The profile in a file, as one line of JSON.

@@ -1,0 +1,5 @@
+//! `berth` as a program, against a daemon of canned answers and beside the real `docker` client.
+
+mod compare;
+mod fake;
+mod run;
