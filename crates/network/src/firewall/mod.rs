@@ -1,10 +1,12 @@
 //! NAT, isolation and published ports, in one nftables table of our own.
 
+mod conntrack;
 mod nft;
 pub(crate) mod plan;
 
 use rustix::io::Errno;
 
+use crate::endpoint::PublishedPort;
 use crate::error::{Error, Result};
 use crate::netlink::{Protocol, Socket};
 use nft::Transaction;
@@ -72,6 +74,15 @@ impl Firewall {
             }
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Forgets UDP flows to these ports: their way has just changed. Kernels that cannot pick them
+    /// (before 6.8) let them expire.
+    pub(crate) fn forget_flows(&mut self, ports: &[PublishedPort]) {
+        let forgotten = self.socket().and_then(|socket| conntrack::forget(socket, ports));
+        if let Err(error) = forgotten {
+            tracing::debug!("{error}");
+        }
     }
 
     /// Every published port in the table; none when there is no table.

@@ -46,7 +46,12 @@ impl Network {
         let mut state = self.state();
         let Some(endpoint) = state.endpoints.remove(container_id) else { return Ok(()) };
         // First the firewall, so that no port leads to an address that somebody else has got.
-        let removed = self.firewall().unpublish(&elements(container_id, &endpoint));
+        let removed = {
+            let mut firewall = self.firewall();
+            let removed = firewall.unpublish(&elements(container_id, &endpoint));
+            firewall.forget_flows(&endpoint.ports);
+            removed
+        };
         state.ports.release(container_id);
         if let Some(up) = &mut state.bridge {
             up.leases.release(container_id);
@@ -107,9 +112,9 @@ impl Network {
         };
         if !endpoint.ports.is_empty() {
             self.open_loopback(&endpoint.ports)?;
-            self.firewall()
-                .publish(&elements(container, endpoint))
-                .map_err(|error| taken(error, endpoint))?;
+            let mut firewall = self.firewall();
+            firewall.publish(&elements(container, endpoint)).map_err(|error| taken(error, endpoint))?;
+            firewall.forget_flows(&endpoint.ports);
         }
         Ok(namespace)
     }

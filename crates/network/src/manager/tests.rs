@@ -1,5 +1,6 @@
 use std::collections::HashSet;
-use std::time::Instant;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::endpoint::{Attachment, EndpointRequest, PortRequest, Protocol as Transport};
@@ -234,6 +235,43 @@ fn the_machine_does_not_become_a_router_for_its_neighbours() {
     };
     assert_eq!(forwards("0"), None);
     assert_eq!(forwards("1"), Some(OUTSIDE.to_string()), "a router stays one");
+}
+
+#[test]
+fn a_udp_client_that_was_too_early_is_heard_once_the_port_is_published() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        network.host_gateway().expect("up");
+        let client = lab::within(&lab.outside.fd, || UdpSocket::bind((OUTSIDE, 5000)).expect("bound"));
+        client.set_read_timeout(Some(Duration::from_secs(1))).expect("time-out");
+        let ask = || {
+            client.send_to(b"?", (lab::HOST, 5353)).expect("sent");
+            client.recv_from(&mut [0; 64]).is_ok()
+        };
+        assert!(!ask(), "nobody there yet");
+        let port = PortRequest {
+            protocol: Transport::Udp,
+            container_port: 53,
+            host_ip: None,
+            host_port: Some(5353),
+            host_port_end: None,
+        };
+        let wanted = EndpointRequest { ports: vec![port], ..request('a') };
+        let a = network.attach_bridge(&wanted).expect("a");
+        let mut services = vec![serve_udp(&a.netns, 53)];
+        assert!(ask(), "published");
+        // Another container takes the port over, with another address.
+        let b = network.attach_bridge(&request('b')).expect("b");
+        network.detach(&"a".repeat(64)).expect("detached");
+        network.detach(&"b".repeat(64)).expect("detached");
+        let c = network.attach_bridge(&request('c')).expect("c takes a's address");
+        let d =
+            network.attach_bridge(&EndpointRequest { container_id: "d".repeat(64), ..wanted }).expect("d");
+        assert_ne!(d.endpoint.ip, a.endpoint.ip);
+        services.push(serve_udp(&d.netns, 53));
+        assert!(ask(), "published anew");
+        nothing_left(&network, vec![a, b, c, d], services);
+    });
 }
 
 #[test]
