@@ -90,7 +90,9 @@ impl Query {
     pub fn int(&self, name: &str) -> Result<Option<i64>, String> {
         self.text(name)
             .map(|text| {
-                text.trim().parse().map_err(|_| format!("invalid value {text:?} for {name}: not an integer"))
+                text.trim()
+                    .parse()
+                    .map_err(|_unparsed| format!("invalid value {text:?} for {name}: not an integer"))
             })
             .transpose()
     }

@@ -62,7 +62,7 @@ pub(crate) fn ok(value: &impl Serialize) -> Response {
 /// 200 with a body that is written as it comes.
 pub(crate) fn stream<S, E>(content_type: HeaderValue, stream: S) -> Response
 where
-    S: Stream<Item = std::result::Result<Bytes, E>> + Send + 'static,
+    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
     E: Into<BodyError> + 'static,
 {
     let body = StreamBody::new(stream.map_ok(Frame::data).map_err(Into::into)).boxed_unsync();

@@ -11,7 +11,7 @@ use super::given::{Given, from_words};
 use super::table::{Kind, OPTIONS, Opt};
 
 /// What the command line asks for.
-pub(crate) enum Command {
+pub(super) enum Command {
     /// Help or version.
     Print(String),
     /// To serve.

@@ -143,7 +143,7 @@ pub(super) fn from_words(option: &Opt, words: Vec<String>) -> Result<Value> {
     Ok(match option.kind {
         Kind::Text => Value::Text(last),
         Kind::Flag => Value::Flag(flag(&last).ok_or_else(|| wrong(option, &last, "true or false"))?),
-        Kind::Int => Value::Int(last.parse().map_err(|_| wrong(option, &last, "an integer"))?),
+        Kind::Int => Value::Int(last.parse().map_err(|_unparsed| wrong(option, &last, "an integer"))?),
         Kind::List => Value::List(words),
         Kind::Map => Value::Map(
             words

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-pub(crate) use flags::Command;
 pub(crate) use settings::Settings;
 
+use flags::Command;
 use given::Given;
 
 /// The configuration file that need not exist.

@@ -18,7 +18,7 @@ pub(super) fn structure(option: &Opt, words: &[String]) -> Result<Value> {
         "default-ulimits" => object(option, words, |limits| {
             let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
             let number = |text: &str| {
-                text.parse::<i64>().map_err(|_| wrong(option, limits, "SOFT[:HARD], both integers"))
+                text.parse::<i64>().map_err(|_unparsed| wrong(option, limits, "SOFT[:HARD], both integers"))
             };
             Ok(json!({ "Soft": number(soft)?, "Hard": number(hard)? }))
         })?,

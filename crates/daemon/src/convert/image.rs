@@ -4,6 +4,7 @@ use api::Version;
 use api::image as wire;
 use api::progress::{self, Message};
 use engine::image::{HistoryEntry, Image, Progress, Removed};
+use jiff::Timestamp;
 
 use super::{config, count, legacy, size, time};
 
@@ -11,7 +12,7 @@ use super::{config, count, legacy, size, time};
 pub(crate) fn image_summary(image: &Image, version: Version) -> wire::Summary {
     let mut summary = wire::Summary {
         containers: count(image.containers),
-        created: image.created.map_or(0, |time| time.as_second()),
+        created: image.created.map_or(0, Timestamp::as_second),
         id: image.id.clone(),
         labels: image.config.labels.clone(),
         parent_id: image.parent.clone(),
@@ -54,7 +55,7 @@ pub(crate) fn image_inspect(image: &Image, version: Version) -> wire::InspectRes
 pub(crate) fn history(entry: HistoryEntry) -> wire::HistoryItem {
     wire::HistoryItem {
         id: entry.id,
-        created: entry.created.map_or(0, |time| time.as_second()),
+        created: entry.created.map_or(0, Timestamp::as_second),
         created_by: entry.created_by,
         tags: entry.tags,
         size: size(entry.size),

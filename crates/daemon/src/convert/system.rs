@@ -206,7 +206,7 @@ fn containers(usage: &DiskUsage, version: Version) -> wire::Usage<api::container
     let items = usage.containers.iter().map(|(container, measured)| {
         let image = container.config.image.clone();
         let listed = engine::container::Listed { container: container.clone(), size: Some(*measured), image };
-        summary::summary(&listed, now, version)
+        summary(&listed, now, version)
     });
     let running = |container: &engine::container::Container| container.state.is_running();
     let stopped = usage.containers.iter().filter(|(container, _)| !running(container));
@@ -222,7 +222,7 @@ fn containers(usage: &DiskUsage, version: Version) -> wire::Usage<api::container
 fn volumes(usage: &DiskUsage) -> wire::Usage<api::volume::Volume> {
     let items = usage.volumes.iter().map(|(one, bytes, users)| api::volume::Volume {
         usage_data: Some(api::volume::UsageData { ref_count: count(*users), size: size(*bytes) }),
-        ..volume::volume(one.clone())
+        ..volume(one.clone())
     });
     wire::Usage {
         active_count: count(usage.volumes.iter().filter(|(_, _, users)| *users > 0).count()),

@@ -62,7 +62,7 @@ pub(crate) async fn resize(asked: Asked) -> Result<Response> {
 pub(crate) fn size(asked: &Asked) -> Result<(u16, u16)> {
     let side = |name| {
         let text = asked.query.get(name).unwrap_or_default();
-        text.parse::<u16>().map_err(|_| {
+        text.parse::<u16>().map_err(|_unparsed| {
             ApiError::bad_request(format!("invalid terminal size: {name}={text:?} is no number of cells"))
         })
     };

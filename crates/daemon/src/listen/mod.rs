@@ -23,8 +23,8 @@ const MAX_CONNECTIONS: usize = 4096;
 
 /// A socket that is listened on.
 pub(crate) enum Listener {
-    /// A unix socket of our own, removed when it is dropped.
-    Own(UnixListener, Socket),
+    /// A unix socket of our own, whose file goes with it.
+    Own { listener: UnixListener, _file: Socket },
     /// A unix socket of systemd.
     Unix(UnixListener),
     /// TCP.
@@ -37,9 +37,8 @@ pub(crate) enum Listener {
 /// Names the address and the reason.
 pub(crate) fn open(address: &Address, group: Option<&str>) -> Result<Vec<Listener>> {
     let opened = match address {
-        Address::Unix(path) => {
-            unix::listen(path, group).map(|(listener, socket)| vec![Listener::Own(listener, socket)])
-        }
+        Address::Unix(path) => unix::listen(path, group)
+            .map(|(listener, socket)| vec![Listener::Own { listener, _file: socket }]),
         Address::Tcp(host) => tcp(host).map(|listener| vec![Listener::Tcp(listener)]),
         Address::Systemd => activation::listeners(),
     };
@@ -59,7 +58,7 @@ fn tcp(host: &str) -> Result<TcpListener> {
 impl Listener {
     async fn accept(&self) -> io::Result<Box<dyn Transport>> {
         match self {
-            Self::Own(listener, _) | Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+            Self::Own { listener, .. } | Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
             Self::Tcp(listener) => {
                 let stream = listener.accept().await?.0;
                 stream.set_nodelay(true)?;

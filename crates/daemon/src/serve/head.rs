@@ -21,7 +21,7 @@ pub(super) struct Head {
 /// What some bytes from the start of a request are.
 pub(super) enum Parsed {
     /// A complete head.
-    Complete(Head),
+    Complete(Box<Head>),
     /// The beginning of one.
     Partial,
     /// No HTTP/1 head.
@@ -34,7 +34,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => {
-            owned(&request, length).map_or(Parsed::Malformed, Parsed::Complete)
+            owned(&request, length).map_or(Parsed::Malformed, |head| Parsed::Complete(Box::new(head)))
         }
         Ok(httparse::Status::Partial) => Parsed::Partial,
         Err(_) => Parsed::Malformed,
@@ -83,7 +83,7 @@ mod tests {
 
     fn complete(text: &str) -> Head {
         match parse(text.as_bytes()) {
-            Parsed::Complete(head) => head,
+            Parsed::Complete(head) => *head,
             _ => panic!("not a head: {text:?}"),
         }
     }

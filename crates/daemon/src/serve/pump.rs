@@ -9,7 +9,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt as _};
 
 use super::hijack::Framing;
-use super::transport::{Transport, hangup};
+use super::transport::Transport;
 
 /// Moves bytes until the container's output ends or the client is gone.
 pub(super) async fn run(
@@ -18,7 +18,7 @@ pub(super) async fn run(
     attached: Attached,
     framing: Framing,
 ) -> io::Result<()> {
-    let gone = hangup(io.socket()?);
+    let gone = io.hangup()?;
     let (read, mut write) = tokio::io::split(io);
     let mut client = AsyncReadExt::chain(&early[..], read);
     let Attached { input, output, .. } = attached;
