@@ -36,14 +36,8 @@ pub(crate) async fn handle(
         Ok((action, asked)) => dispatch(action, asked, body).await,
         Err(error) => Err(error),
     };
-    let mut response = answered.unwrap_or_else(|error| {
-        if error.status().is_server_error() {
-            tracing::error!("{method} {}: {error}", uri.path());
-        } else {
-            tracing::debug!("{method} {}: {} {error}", uri.path(), error.status());
-        }
-        error.into_response()
-    });
+    let mut response = answered.unwrap_or_else(ApiError::into_response);
+    tracing::debug!("{method} {} {}", uri.path(), response.status().as_u16());
     for (name, value) in COMMON_HEADERS.iter() {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);

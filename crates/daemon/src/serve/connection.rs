@@ -25,6 +25,7 @@ pub(crate) async fn connection(app: Arc<App>, io: Box<dyn Transport>) {
     let sniff = Sniff::new(io, Arc::clone(&signs));
     let service = service_fn(|request| serve(Arc::clone(&app), Arc::clone(&signs), request));
     let served = http1::Builder::new()
+        .title_case_headers(true)
         .max_headers(MAX_HEADERS)
         .max_buf_size(2 * MAX_HEAD)
         .serve_connection(TokioIo::new(sniff), service)
