@@ -103,7 +103,7 @@ fn bodies_are_checked() {
         second.len()
     );
     let answer = daemon.send(&chunked);
-    assert_eq!((answer.status, answer.message().as_str()), (404, "No such image: nope"));
+    assert_eq!((answer.status, answer.message().as_str()), (404, "No such image: nope:latest"));
 }
 
 #[test]

@@ -33,7 +33,10 @@ impl Task {
                 self.tell("oom", &[]);
             }
             ShimEvent::Told(Told::Detached { exec_id, .. }) => match exec_id {
-                Some(id) => self.tell("exec_detach", &[("execID", id)]),
+                Some(id) => {
+                    self.engine.execs.detached(&id);
+                    self.tell("exec_detach", &[("execID", id)]);
+                }
                 None => self.tell("detach", &[]),
             },
             ShimEvent::Gone => self.shim_gone().await,

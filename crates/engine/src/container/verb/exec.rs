@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use oci_spec::runtime::{BoxBuilder, Process};
 use shim::protocol::{AttachRequest, ExecRequest};
 
@@ -158,7 +159,11 @@ impl Engine {
         session.runs(u32::try_from(created.pid).unwrap_or_default());
         Ok(match near {
             Some(near) => {
-                ExecStarted::Attached(attach::connected(near, config.tty, config.attach_stdin, None))
+                let mut attached = attach::connected(near, config.tty, config.attach_stdin, None);
+                let session = Arc::clone(session);
+                let left = futures_util::stream::once(async move { session.left().await });
+                attached.output = attached.output.chain(left.filter_map(|()| async { None })).boxed();
+                ExecStarted::Attached(attached)
             }
             None => ExecStarted::Detached,
         })

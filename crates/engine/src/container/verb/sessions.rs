@@ -27,11 +27,13 @@ pub(crate) struct Session {
     pub(crate) container_id: String,
     pub(crate) config: ExecConfig,
     stage: watch::Sender<Stage>,
+    detached: watch::Sender<bool>,
 }
 
 impl Session {
     pub(crate) fn new(id: String, container_id: String, config: ExecConfig) -> Self {
-        Self { id, container_id, config, stage: watch::Sender::new(Stage::Prepared) }
+        let (stage, detached) = (watch::Sender::new(Stage::Prepared), watch::Sender::new(false));
+        Self { id, container_id, config, stage, detached }
     }
 
     /// From now on nobody else may start it.
@@ -90,6 +92,16 @@ impl Session {
         match *stage {
             Stage::Ended(_, code) => Some(code),
             _ => None,
+        }
+    }
+
+    /// Waits until its end is known, or its client has typed the keys that detach it: only then may the
+    /// client see the end of the output, for the first thing that it asks next is the exit code.
+    pub(crate) async fn left(&self) {
+        let mut detached = self.detached.subscribe();
+        tokio::select! {
+            _ = self.wait() => {}
+            _ = detached.wait_for(|detached| *detached) => {}
         }
     }
 
@@ -165,6 +177,13 @@ impl Execs {
     pub(crate) fn ended(&self, id: &str, code: i32) -> bool {
         let session = self.lock().values().flatten().find(|session| session.id == id).cloned();
         session.inspect(|session| session.ended(code)).is_some()
+    }
+
+    /// A session's client has typed its detach keys.
+    pub(crate) fn detached(&self, id: &str) {
+        for session in self.lock().values().flatten().filter(|session| session.id == id) {
+            session.detached.send_replace(true);
+        }
     }
 
     /// A container has ended, and with it all of its sessions.
