@@ -138,6 +138,15 @@ pub(crate) fn block_io() {
         format!("{major}:{minor} 2097152")
     };
     assert_eq!(text, want);
+    let weights = BlockIo { weight: Some(500), ..BlockIo::default() };
+    match cgroup.apply(&Settings { block_io: weights, ..Settings::default() }) {
+        Err(err @ Error::Unsupported { .. }) => println!("    ({err})"),
+        applied => {
+            applied.unwrap();
+            let weight = file(&cgroup, Controller::Blkio, "blkio.bfq.weight", "io.weight");
+            assert_eq!(weight.lines().next(), Some(if is_v2() { "default 4950" } else { "500" }));
+        }
+    }
     let off = BlockIo { read_bps: rates(0), write_bps: rates(0), write_iops: rates(0), ..BlockIo::default() };
     cgroup.apply(&Settings { block_io: off, ..Settings::default() }).unwrap();
     assert_eq!(file(&cgroup, Controller::Blkio, "blkio.throttle.write_bps_device", "io.max"), "");
@@ -148,6 +157,23 @@ fn first_disk() -> Option<(u32, u32)> {
     let disk = entries.find_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("dev")).ok())?;
     let (major, minor) = disk.trim().split_once(':')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+pub(crate) fn huge_pages_and_network() {
+    let cgroup = Scratch::new("huge");
+    if has(Controller::Hugetlb) {
+        let hugepages = vec![("2MB".to_owned(), 4 * MIB)];
+        cgroup.apply(&Settings { hugepages, ..Settings::default() }).unwrap();
+        let read = file(&cgroup, Controller::Hugetlb, "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max");
+        assert_eq!(read, (4 * MIB).to_string());
+        assert_eq!(cgroup.stats().unwrap().hugepages["2MB"].usage, 0);
+    }
+    if has(Controller::NetCls) && has(Controller::NetPrio) {
+        let network = Network { class_id: Some(0x10_0001), priorities: vec![("lo".to_owned(), 5)] };
+        cgroup.apply(&Settings { network, ..Settings::default() }).unwrap();
+        assert_eq!(file(&cgroup, Controller::NetCls, "net_cls.classid", ""), "1048577");
+        assert!(file(&cgroup, Controller::NetPrio, "net_prio.ifpriomap", "").contains("lo 5"));
+    }
 }
 
 pub(crate) fn out_of_memory() {

@@ -12,7 +12,7 @@ use sys::cgroup::{Cgroup, CgroupPath, Driver, Host};
 
 type Check = (&'static str, fn());
 
-const CHECKS: [Check; 16] = [
+const CHECKS: [Check; 17] = [
     ("a cgroup is made, filled and removed", lifecycle::made_filled_removed),
     ("a busy cgroup is refused", lifecycle::busy_is_refused),
     ("one that is gone is said to be", lifecycle::gone_is_said),
@@ -24,6 +24,7 @@ const CHECKS: [Check; 16] = [
     ("memory limits up and down", limits::memory),
     ("process limits", limits::pids),
     ("block device limits", limits::block_io),
+    ("huge pages and network classes", limits::huge_pages_and_network),
     ("out of memory is seen", limits::out_of_memory),
     ("what a host lacks is named", limits::missing_is_named),
     ("statistics", limits::statistics),

@@ -28,10 +28,9 @@ pub(crate) fn sleep() -> i32 {
     }
 }
 
-/// Uses `bytes` of memory, one page after another.
+/// Uses `bytes` of memory.
 pub(crate) fn eat(bytes: usize) -> i32 {
-    let mut memory: Vec<u8> = Vec::with_capacity(bytes);
-    memory.extend(std::iter::repeat_n(1, bytes));
+    let memory = vec![1_u8; bytes];
     i32::from(std::hint::black_box(&memory)[bytes / 2] != 1)
 }
 

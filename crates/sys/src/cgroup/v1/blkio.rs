@@ -17,24 +17,25 @@ pub(super) fn apply(dir: Option<&Dir>, io: &BlockIo) -> Result<()> {
     rates(dir, "blkio.throttle.write_iops_device", &io.write_iops)
 }
 
-/// The files of CFQ until Linux 4.20, of BFQ since.
+/// The files of CFQ until Linux 4.20, of BFQ since; without either scheduler there are none.
 fn weights(dir: &Dir, io: &BlockIo) -> Result<()> {
-    let file = |old: &'static str, new: &'static str| if dir.has(new) { new } else { old };
-    if io.weight.is_some() {
-        dir.write_some(file("blkio.weight", "blkio.bfq.weight"), io.weight)?;
-    }
-    dir.write_some("blkio.leaf_weight", io.leaf_weight)?;
+    write_weight(dir, ["blkio.bfq.weight", "blkio.weight"], io.weight.map(|weight| weight.to_string()))?;
+    write_weight(dir, ["blkio.leaf_weight"; 2], io.leaf_weight.map(|weight| weight.to_string()))?;
     for entry in &io.weight_devices {
         let (major, minor) = entry.device;
-        if let Some(weight) = entry.weight {
-            let name = file("blkio.weight_device", "blkio.bfq.weight_device");
-            dir.write(name, format_args!("{major}:{minor} {weight}"))?;
-        }
-        if let Some(weight) = entry.leaf_weight {
-            dir.write("blkio.leaf_weight_device", format_args!("{major}:{minor} {weight}"))?;
-        }
+        let line = |weight: u16| format!("{major}:{minor} {weight}");
+        write_weight(dir, ["blkio.bfq.weight_device", "blkio.weight_device"], entry.weight.map(line))?;
+        write_weight(dir, ["blkio.leaf_weight_device"; 2], entry.leaf_weight.map(line))?;
     }
     Ok(())
+}
+
+/// Writes to the first of `files` that the kernel has.
+fn write_weight(dir: &Dir, files: [&str; 2], line: Option<String>) -> Result<()> {
+    let Some(line) = line else { return Ok(()) };
+    let reason = "the kernel has no block scheduler with weights (BFQ)";
+    let missing = || Error::Unsupported { setting: "block device weight".to_owned(), reason };
+    dir.write(files.into_iter().find(|file| dir.has(file)).ok_or_else(missing)?, line)
 }
 
 fn rates(dir: &Dir, file: &str, rates: &[DeviceRate]) -> Result<()> {

@@ -174,7 +174,6 @@ impl Tree {
         self.wait_empty(REMOVE_WAIT)?;
         self.dir.remove()
     }
-
 }
 
 fn controllers_of(dir: &Dir) -> Result<Controllers> {
