@@ -7,15 +7,17 @@ use engine::container::{HostConfig, RestartPolicy, Status, WaitCondition};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn containers_run_on_while_the_engine_is_away() {
-    let Some(mut bench) = Bench::new().await else { return };
+    let Some(bench) = Bench::new().await else { return };
     let id = bench.create(Bench::request("long", "sleep 100")).await;
     let short = bench.create(Bench::request("short", "sleep 0.2; exit 9")).await;
     bench.engine.container_start(&id).await.unwrap();
     bench.engine.container_start(&short).await.unwrap();
     let pid = bench.engine.container_inspect(&id).unwrap().state.pid();
-    bench.engine.close().await;
+    let engine = bench.engine.clone();
+    engine.close().await;
+    drop(engine);
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    bench.reopen().await;
+    let bench = bench.reopen().await;
     let container = bench.engine.container_inspect(&id).unwrap();
     assert_eq!((container.state.status(), container.state.pid()), (Status::Running, pid));
     let ended = bench.engine.container_inspect(&short).unwrap();

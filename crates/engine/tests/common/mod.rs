@@ -1,5 +1,7 @@
 //! A private engine over private roots, with the busybox image loaded; asserts at its end that nothing is left.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,19 +51,19 @@ impl Bench {
     }
 
     /// The same roots under a new engine, as after a daemon's death.
-    pub(crate) async fn reopen(&mut self) {
-        self.engine.close().await;
+    pub(crate) async fn reopen(self) -> Self {
+        let Self { engine, roots, config } = self;
+        engine.close().await;
+        drop(engine);
         // tasks let go of the store's lock as they end
         for _ in 0..100 {
-            match Engine::open(self.config.clone()).await {
-                Ok(engine) => {
-                    self.engine = engine;
-                    return;
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            if let Ok(engine) = Engine::open(config.clone()).await {
+                return Self { engine, roots, config };
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        self.engine = Engine::open(self.config.clone()).await.unwrap();
+        let engine = Engine::open(config.clone()).await.unwrap();
+        Self { engine, roots, config }
     }
 
     pub(crate) fn data(&self) -> PathBuf {

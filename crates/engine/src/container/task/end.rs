@@ -48,8 +48,8 @@ impl Task {
         self.entry.set_shim(None);
         self.events = None;
         self.shim = None;
+        super::run::remove_shim_directory(&self.engine.layout.shim(&self.container.id));
         if self.container.state.running().is_none() {
-            super::run::remove_shim_directory(&self.engine.layout.shim(&self.container.id));
             return;
         }
         let (engine, container) = (std::sync::Arc::clone(&self.engine), self.container.clone());
