@@ -17,6 +17,8 @@ mod snapshot;
 mod state;
 mod store;
 mod tarball;
+#[cfg(test)]
+mod testing;
 
 pub use error::{Error, ErrorKind, Result};
 pub use image::{

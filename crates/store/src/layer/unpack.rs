@@ -200,7 +200,10 @@ impl Unpacker {
         let from = self.tree.existing(target_up)?.ok_or_else(|| refuse("a hard link to nothing".into()))?;
         match self.tree.stat(&from, target_name)? {
             None => {
-                return Err(refuse(format!("a hard link to {:?}, which is not in this layer", show(&target))));
+                return Err(refuse(format!(
+                    "a hard link to {:?}, which is not in this layer",
+                    show(&target)
+                )));
             }
             Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
                 return Err(refuse("a hard link to a directory".into()));

@@ -26,7 +26,9 @@ fn real_images() {
         store.save(&[loaded[0].refs[0].familiar()], &mut out).unwrap();
         if !name.contains("20.10") {
             std::fs::write("/tmp/store-out.tar", &out).unwrap();
-            if out != std::fs::read(&path).unwrap() { eprintln!("{name} differs"); }
+            if out != std::fs::read(&path).unwrap() {
+                eprintln!("{name} differs");
+            }
         }
         let snapshot = store.create_snapshot(&format!("c{}", name.replace(' ', "")), &loaded[0].id).unwrap();
         let mount = snapshot.mount().unwrap();
