@@ -23,3 +23,12 @@ pub fn explain_errors(netlink: std::os::fd::BorrowedFd<'_>) -> Result<()> {
     raw::net::netlink_option(netlink, libc::NETLINK_CAP_ACK)?;
     raw::net::netlink_option(netlink, libc::NETLINK_EXT_ACK)
 }
+
+/// Bytes (with the kernel's own overhead) that were sent on a unix socket and that its peer has not read yet;
+/// 0 also when the peer is gone (`unix(7)`, `SIOCOUTQ`).
+///
+/// # Errors
+/// `EINVAL` for what is no socket.
+pub fn unread(socket: std::os::fd::BorrowedFd<'_>) -> Result<usize> {
+    raw::net::unread(socket)
+}

@@ -1,7 +1,9 @@
 //! Attach and exec start: the handlers whose answer is the connection itself.
 
 use api::Action;
-use engine::container::{AttachOptions, Attached, ExecStart, ExecStarted};
+use engine::Engine;
+use engine::container::{AttachOptions, Attached, Chunk, Exec, ExecStart, ExecStarted, Source};
+use futures_util::{StreamExt as _, stream};
 
 use crate::convert;
 use crate::error::{ApiError, Result};
@@ -40,10 +42,28 @@ async fn exec_start(asked: &Asked, body: &[u8]) -> Result<Opened> {
         tty: request.tty,
         console_size: request.console_size.filter(|_| asked.since(42)).map(convert::console_size),
     };
-    match asked.engine().exec_start(&asked.param, options).await? {
-        ExecStarted::Detached => Ok(Opened::Done),
-        ExecStarted::Attached(attached) => Ok(Opened::Attached(attached)),
+    let engine = asked.engine();
+    let before = engine.exec_inspect(&asked.param)?;
+    match engine.exec_start(&asked.param, options).await {
+        Ok(ExecStarted::Detached) => Ok(Opened::Done),
+        Ok(ExecStarted::Attached(attached)) => Ok(Opened::Attached(attached)),
+        Err(error) if !request.detach && failed_now(engine, &before) => {
+            Ok(Opened::Attached(failure(before.config.tty, &error)))
+        }
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the session has an exit code that it did not have before: its program could not be run.
+fn failed_now(engine: &Engine, before: &Exec) -> bool {
+    before.exit_code.is_none() && engine.exec_inspect(&before.id).is_ok_and(|now| now.exit_code.is_some())
+}
+
+/// Docker takes the connection over before it starts the program, so that clients find the reason in the
+/// output and ask for the exit code (126 or 127) as after any other run.
+fn failure(tty: bool, error: &engine::Error) -> Attached {
+    let chunk = Chunk { source: Source::Stdout, data: format!("{error}\r\n").into() };
+    Attached { tty, input: None, output: stream::once(async { Ok(chunk) }).boxed() }
 }
 
 /// Only a client that sends such a request behind another, without waiting for its answer, gets here.

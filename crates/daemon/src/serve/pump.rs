@@ -12,18 +12,21 @@ use super::hijack::Framing;
 use super::transport::Transport;
 
 /// Moves bytes until the container's output ends or the client is gone.
+///
+/// Output waits until the client has read the answer's head: some read it through a buffer that they throw
+/// away with all that came in behind (the Python SDK does), and a process of ours can be that quick.
 pub(super) async fn run(
     io: Box<dyn Transport>,
     early: Bytes,
     attached: Attached,
     framing: Framing,
 ) -> io::Result<()> {
-    let gone = io.hangup()?;
+    let (gone, read_head) = (io.hangup()?, io.read_by_peer()?);
     let (read, mut write) = tokio::io::split(io);
     let mut client = AsyncReadExt::chain(&early[..], read);
     let Attached { input, output, .. } = attached;
     let outcome = tokio::select! {
-        outcome = send(output, &mut write, framing) => outcome,
+        outcome = async { read_head.await; send(output, &mut write, framing).await } => outcome,
         () = async { receive(&mut client, input).await; gone.await } => return Ok(()),
     };
     outcome?;

@@ -14,10 +14,13 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'stat
     ///
     /// Watches a descriptor of its own: what is cleared here must not be missed by who reads and writes.
     fn hangup(&self) -> io::Result<BoxFuture<'static, ()>>;
+
+    /// Completes when the peer has read all that was sent so far, where the kernel can tell.
+    fn read_by_peer(&self) -> io::Result<BoxFuture<'static, ()>>;
 }
 
 macro_rules! transport {
-    ($stream:ty, $std:ty) => {
+    ($stream:ty, $std:ty, $unread:expr) => {
         impl Transport for $stream {
             fn hangup(&self) -> io::Result<BoxFuture<'static, ()>> {
                 let watched = <$stream>::from_std(<$std>::from(self.as_fd().try_clone_to_owned()?))?;
@@ -34,17 +37,49 @@ macro_rules! transport {
                 }
                 .boxed())
             }
+
+            fn read_by_peer(&self) -> io::Result<BoxFuture<'static, ()>> {
+                let watched = <$stream>::from_std(<$std>::from(self.as_fd().try_clone_to_owned()?))?;
+                Ok(async move {
+                    while watched.ready(Interest::WRITABLE).await.is_ok() {
+                        let all_read =
+                            watched.try_io(Interest::WRITABLE, || match $unread(watched.as_fd()) {
+                                Ok(0) => Ok(()),
+                                // Each read by the peer makes room, and that is a change to wait for.
+                                Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
+                                Err(error) => Err(error),
+                            });
+                        match all_read {
+                            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                            _ => return,
+                        }
+                    }
+                }
+                .boxed())
+            }
         }
     };
 }
 
-transport!(UnixStream, std::os::unix::net::UnixStream);
-transport!(TcpStream, std::net::TcpStream);
+transport!(UnixStream, std::os::unix::net::UnixStream, |fd| sys::net::unread(fd).map_err(io::Error::from));
+// TCP tells what has arrived, not what was read.
+transport!(TcpStream, std::net::TcpStream, |_fd| Ok::<_, io::Error>(0));
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    #[tokio::test]
+    async fn reading_by_the_peer_is_seen() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.write_all(b"head").await.unwrap();
+        let mut read = tokio::spawn(ours.read_by_peer().unwrap());
+        let early = tokio::time::timeout(std::time::Duration::from_millis(50), &mut read).await;
+        assert!(early.is_err(), "nothing was read yet");
+        theirs.read_exact(&mut [0; 4]).await.unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(5), read).await.unwrap().unwrap();
+    }
 
     #[tokio::test]
     async fn half_close_is_no_hangup() {

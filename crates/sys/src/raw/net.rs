@@ -1,4 +1,4 @@
-//! Interface flags by `ioctl(2)`.
+//! Interface flags and socket queues by `ioctl(2)`, socket options that rustix lacks.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -26,4 +26,12 @@ pub(crate) fn netlink_option(socket: BorrowedFd<'_>, option: libc::c_int) -> Res
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), len)
     };
     check(ret.into()).map(drop)
+}
+
+/// `SIOCOUTQ`: bytes (with the kernel's own overhead) that were sent and not read yet.
+pub(crate) fn unread(socket: BorrowedFd<'_>) -> Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, which outlives the call.
+    let ret = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    check(ret.into()).map(|_| usize::try_from(bytes).unwrap_or(0))
 }
