@@ -67,7 +67,7 @@ fn reason(errno: Errno) -> String {
     match errno {
         Errno::NOENT => "no such file or directory".to_owned(),
         Errno::ACCESS => "permission denied".to_owned(),
-        Errno::ISDIR => "is a directory".to_owned(),
+        Errno::ISDIR => "is a directory: permission denied".to_owned(),
         Errno::NOTDIR => "not a directory".to_owned(),
         Errno::NOEXEC => "exec format error".to_owned(),
         Errno::TXTBSY => "text file busy".to_owned(),
