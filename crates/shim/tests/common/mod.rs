@@ -134,10 +134,19 @@ pub struct Shim {
     pub child: Child,
     pub control: Connection,
     pub runtime: RuntimeRequest,
+    rootfs: OwnedFd,
 }
 
 impl Shim {
     pub fn spawn() -> Self {
+        let mut shim = Self::prepare();
+        shim.launch();
+        shim.control.hello();
+        shim
+    }
+
+    /// Everything but the process.
+    pub fn prepare() -> Self {
         let dir = tempfile::Builder::new().prefix("berth-shim-test-").tempdir().unwrap();
         for sub in ["state", "data", "rootfs", "runtime"] {
             fs::create_dir(dir.path().join(sub)).unwrap();
@@ -145,25 +154,37 @@ impl Shim {
         make_rootfs(&dir.path().join("rootfs"));
         let n = COUNTER.fetch_add(1, Ordering::Relaxed);
         let id = format!("shimtest{}x{n}", std::process::id());
-        let (near, far) = UnixStream::pair().unwrap();
-        let stderr = fs::File::create(dir.path().join("stderr")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_berth-shim"))
-            .arg(dir.path().join("state"))
-            .arg(&id)
-            .stdin(Stdio::from(OwnedFd::from(far)))
-            .stdout(Stdio::null())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
-        let mut control = Connection::over(near);
-        control.hello();
         let runtime = match std::env::var("BERTH_TEST_RUNTIME") {
             Ok(path) => {
                 RuntimeRequest::Outside { path: path.into(), args: vec![], root: dir.path().join("runtime") }
             }
             Err(_) => RuntimeRequest::BuiltIn,
         };
-        Self { id, dir, child, control, runtime }
+        let child = Command::new("true").spawn().unwrap();
+        let rootfs = sys::mount::clone_path(dir.path().join("rootfs"), true).unwrap();
+        Self { id, dir, child, control: Connection::over(pair().0), runtime, rootfs }
+    }
+
+    /// The process, with its first connection.
+    pub fn launch(&mut self) {
+        self.child.wait().unwrap();
+        let (near, far) = UnixStream::pair().unwrap();
+        let stderr = fs::File::create(self.dir.path().join("stderr")).unwrap();
+        self.child = Command::new(env!("CARGO_BIN_EXE_berth-shim"))
+            .arg(self.dir.path().join("state"))
+            .arg(&self.id)
+            .stdin(Stdio::from(OwnedFd::from(far)))
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        self.control = Connection::over(near);
+    }
+
+    /// Ask for the container; the request's number.
+    pub fn post_create(&mut self, request: CreateRequest) -> u64 {
+        let rootfs = self.rootfs.try_clone().unwrap();
+        self.control.post(Request::Create(Box::new(request)), &[rootfs.as_fd()])
     }
 
     pub fn data(&self) -> PathBuf {
@@ -226,8 +247,8 @@ impl Shim {
 
     /// Create only.
     pub fn create(&mut self, request: CreateRequest) -> Result<i32, ErrorReply> {
-        let rootfs = sys::mount::clone_path(self.dir.path().join("rootfs"), true).unwrap();
-        match self.control.call(Request::Create(Box::new(request)), &[rootfs.as_fd()])? {
+        let id = self.post_create(request);
+        match self.control.answer(id)? {
             Reply::Created(created) => Ok(created.pid),
             other => panic!("{other:?}"),
         }
