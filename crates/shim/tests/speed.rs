@@ -84,6 +84,8 @@ fn memory() {
         drop(shim.control.attach(request));
         shim.control.state();
     }
+    // the shims rest only after a while, and nothing tells when they do
+    let _ = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 3, tv_nsec: 0 });
     for shim in shims.iter().take(2) {
         let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", shim.child.id())).unwrap();
         let wanted = ["Rss", "Pss:", "Pss_Anon", "Pss_File", "Private_Dirty"];

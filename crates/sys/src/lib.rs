@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod fd;
 pub mod file;
 pub mod keyring;
+pub mod memory;
 pub mod mount;
 pub mod net;
 pub mod path;

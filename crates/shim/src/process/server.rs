@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
 use rustix::event::epoll::EventFlags;
@@ -20,6 +20,9 @@ use crate::protocol::{Event, FrameError, LogRequest, ServerFrame};
 /// Daemons connected at once: one, and for a moment its successor; a person with a tool may come as third.
 const MAX_DAEMONS: usize = 8;
 
+/// After so long without work memory is given back: a shim that sleeps beside its container should be small.
+const REST_AFTER: Duration = Duration::from_millis(500);
+
 /// The shim's whole state.
 pub(super) struct Server {
     pub(super) poller: Poller,
@@ -35,6 +38,8 @@ pub(super) struct Server {
     last_number: u64,
     /// The daemon has acknowledged.
     pub(super) released: bool,
+    /// Memory was used since it was last given back: when to do so if nothing else happens.
+    rest_at: Option<Instant>,
 }
 
 impl Server {
@@ -51,6 +56,7 @@ impl Server {
             buffer: Vec::new(),
             last_number: 0,
             released: false,
+            rest_at: None,
         }
     }
 
@@ -69,6 +75,11 @@ impl Server {
     pub(super) fn serve(&mut self) -> io::Result<()> {
         while !self.is_done() {
             let events = self.poller.wait(self.patience())?;
+            if events.is_empty() {
+                self.rest();
+            } else {
+                self.rest_at = Some(Instant::now() + REST_AFTER);
+            }
             for (token, flags) in events {
                 self.handle(token, flags);
             }
@@ -88,9 +99,18 @@ impl Server {
         self.container.as_ref().is_some_and(|c| c.started_at.is_some() && c.exit.is_none())
     }
 
-    /// How long to wait at most: until a client has held its session back for too long.
+    /// Nothing has happened for a while: give back what the last work has taken.
+    fn rest(&mut self) {
+        if self.rest_at.take_if(|at| *at <= Instant::now()).is_some() {
+            self.buffer = Vec::new();
+            sys::memory::release();
+        }
+    }
+
+    /// How long to wait at most: until a client has held its session back for too long, or until it is time to rest.
     fn patience(&self) -> Option<Timespec> {
-        let deadline = self.sessions.iter().filter_map(Session::deadline).min()?;
+        let stalls = self.sessions.iter().filter_map(Session::deadline);
+        let deadline = stalls.chain(self.rest_at).min()?;
         let left = deadline.saturating_duration_since(Instant::now());
         // a second is the granularity, rounded up
         Some(Timespec { tv_sec: left.as_secs().cast_signed() + 1, tv_nsec: 0 })

@@ -4,6 +4,7 @@
 pub(crate) mod bpf;
 pub(crate) mod clone;
 pub(crate) mod exec;
+pub(crate) mod memory;
 pub(crate) mod misc;
 pub(crate) mod mount;
 pub(crate) mod net;
