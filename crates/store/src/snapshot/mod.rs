@@ -1,5 +1,7 @@
 //! Snapshots: a container's root file system on top of an image's layers.
 
+#[cfg(test)]
+mod conformance;
 mod copy;
 mod driver;
 mod overlay;

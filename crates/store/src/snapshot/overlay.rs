@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags, UnmountFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, OpenTreeFlags,
+};
 
 use super::{Change, tree};
 use crate::disk::TmpDir;
@@ -31,6 +33,8 @@ const NAME: &str = "overlay2";
 const MAX_VALUE: usize = 256;
 /// The longest options that `mount(2)` takes: a page, with its end.
 const MAX_OPTIONS: usize = 4096;
+/// Where the older way mounts, within a mount namespace of its own.
+const PLACE: &str = "/proc";
 const FIXED: [(&str, &str); 3] = [("index", "off"), ("metacopy", "off"), ("redirect_dir", "nofollow")];
 
 fn refused(what: &str, error: Errno) -> Error {
@@ -61,14 +65,20 @@ impl Directories {
 
 /// A detached mount of `lowers` (topmost first) with `upper` on top.
 pub(super) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
-    let lowers = Directories::open(lowers.iter().map(PathBuf::as_path))?;
+    let lower_fds = Directories::open(lowers.iter().map(PathBuf::as_path))?;
     let own = Directories::open([upper, work])?;
-    match configure(&lowers.names(), &own.names()) {
+    match configure(&lower_fds.names(), &own.names()) {
         // Before 6.7 the kernel has no `lowerdir+`, and a value has no room for many directories.
-        Err(Refusal::NoLowerPlus) => legacy(&lowers.names(), &own.names()),
+        Err(Refusal::NoLowerPlus) => legacy(lowers, upper, work),
         Err(Refusal::Other(error)) => Err(error),
         Ok(fd) => Ok(fd),
     }
+}
+
+/// What [`mount`] falls back to, for tests on a kernel that needs no fallback.
+#[cfg(test)]
+pub(super) fn mount_legacy(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
+    legacy(lowers, upper, work)
 }
 
 enum Refusal {
@@ -109,30 +119,35 @@ fn configure(lowers: &[String], own: &[String]) -> Result<OwnedFd, Refusal> {
 }
 
 /// `mount(2)` needs a place to mount on: a thread makes one in a mount namespace of its own, takes a detached
-/// copy and leaves the rest to the kernel.
-fn legacy(lowers: &[String], own: &[String]) -> Result<OwnedFd> {
-    let fixed: String = FIXED.iter().map(|(key, value)| format!(",{key}={value}")).collect();
-    let options = format!("lowerdir={},upperdir={},workdir={}{fixed}", lowers.join(":"), own[0], own[1]);
-    if options.len() >= MAX_OPTIONS {
-        return Err(Error::Driver { driver: NAME, reason: "too many layers for this kernel".into() });
-    }
-    let options = CString::new(options).map_err(|_nul| refused("options", Errno::INVAL))?;
-    let work = move || -> std::io::Result<OwnedFd> {
-        sys::process::unshare(sys::process::Namespaces::MOUNT)?;
-        let private =
-            rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
-        rustix::mount::mount_change("/", private)?;
-        rustix::mount::mount("overlay", "/proc", "overlay", MountFlags::empty(), &*options)?;
+/// copy and leaves the rest to the kernel. Directories opened outside belong to another mount namespace, which
+/// overlayfs refuses, so they are opened again inside.
+fn legacy(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
+    let refused = |error| refused("mount", error);
+    let inside = || -> Result<OwnedFd> {
+        sys::process::unshare(sys::process::Namespaces::MOUNT).map_err(refused)?;
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", private).map_err(refused)?;
+        let lowers = Directories::open(lowers.iter().map(PathBuf::as_path))?;
+        let own = Directories::open([upper, work])?;
+        let options = legacy_options(&lowers.names(), &own.names())?;
+        let flags = MountFlags::empty();
+        rustix::mount::mount("overlay", PLACE, "overlay", flags, &*options).map_err(refused)?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let copy = rustix::mount::open_tree(CWD, "/proc", flags)?;
-        rustix::mount::unmount("/proc", UnmountFlags::DETACH)?;
-        Ok(copy)
+        rustix::mount::open_tree(CWD, PLACE, flags).map_err(refused)
     };
-    let joined = std::thread::scope(|scope| scope.spawn(work).join());
-    let failed = |_panic| Err(std::io::Error::from(Errno::INVAL));
-    joined
-        .unwrap_or_else(failed)
-        .map_err(|error| Error::Driver { driver: NAME, reason: format!("mount: {error}") })
+    let joined = std::thread::scope(|scope| scope.spawn(inside).join());
+    joined.unwrap_or_else(|_panic| Err(refused(Errno::INVAL)))
+}
+
+fn legacy_options(lowers: &[String], own: &[String]) -> Result<CString> {
+    let refuse = |reason: &str| Error::Driver { driver: NAME, reason: reason.into() };
+    let [upper, work] = own else { return Err(refuse("two directories are needed")) };
+    let fixed: String = FIXED.iter().map(|(key, value)| format!(",{key}={value}")).collect();
+    let options = format!("lowerdir={},upperdir={upper},workdir={work}{fixed}", lowers.join(":"));
+    if options.len() >= MAX_OPTIONS {
+        return Err(refuse("too many layers for this kernel"));
+    }
+    CString::new(options).map_err(|_nul| refuse("a path with a NUL byte"))
 }
 
 /// Mounts an overlay and removes a lower file through it.
