@@ -3,6 +3,8 @@
 mod layers;
 mod open;
 mod refs;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

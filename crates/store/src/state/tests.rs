@@ -1,0 +1,154 @@
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::testing::{Tar, assert_empty, docker_archive, list, store};
+use crate::{DriverChoice, Error, ErrorKind, Store};
+
+fn big_archive(tag: &str) -> Vec<u8> {
+    let layers: Vec<Vec<u8>> = (0..4_u8)
+        .map(|n| {
+            let tar = Tar::new().dir(&format!("d{n}"), 0o755);
+            (0..150).fold(tar, |tar, f| tar.file(&format!("d{n}/{f}"), &vec![n; 3000])).end()
+        })
+        .collect();
+    docker_archive(&[tag], &layers.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let (dir, store) = store();
+    let path = dir.path().join("store");
+    assert!(matches!(Store::open(&path, DriverChoice::Auto), Err(Error::Locked(_))));
+    drop(store);
+    Store::open(&path, DriverChoice::Auto).unwrap();
+    fs::write(path.join("version"), "999\n").unwrap();
+    assert!(matches!(Store::open(&path, DriverChoice::Auto), Err(Error::Version { known: 1, .. })));
+    assert!(list(&path).contains(&"layers".to_owned()));
+}
+
+#[test]
+fn closed_to_others() {
+    let (dir, store) = store();
+    store.load(&mut &big_archive("x:1")[..], &|_| ()).unwrap();
+    fn check(path: &Path, depth: usize) {
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700, "{}", path.display());
+        for entry in fs::read_dir(path).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() && depth > 0 {
+                check(&entry.path(), depth - 1);
+            }
+        }
+    }
+    check(&dir.path().join("store"), 1);
+}
+
+#[test]
+fn a_full_disk_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("small");
+    fs::create_dir(&path).unwrap();
+    let mount = Tmpfs::new(&path, "size=1m");
+    for archive in [big_archive("x:1"), crate::testing::gzip(&big_archive("x:1"))] {
+        let store = Store::open(&path.join("store"), DriverChoice::Auto).unwrap();
+        let error = store.load(&mut &archive[..], &|_| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+        assert!(store.images().is_empty());
+        for name in ["layers", "images", "chains", "blobs/sha256", "tmp"] {
+            assert_eq!(list(&path.join("store").join(name)).len(), 0, "{name}");
+        }
+    }
+    drop(mount);
+}
+
+struct Tmpfs<'a>(&'a Path);
+
+impl<'a> Tmpfs<'a> {
+    fn new(path: &'a Path, options: &str) -> Self {
+        let options = std::ffi::CString::new(options).unwrap();
+        rustix::mount::mount("tmpfs", path, "tmpfs", rustix::mount::MountFlags::empty(), &*options).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Tmpfs<'_> {
+    fn drop(&mut self) {
+        rustix::mount::unmount(self.0, rustix::mount::UnmountFlags::DETACH).unwrap();
+    }
+}
+
+/// Where the child of [`killed_at_any_moment`] finds its store; not set in a normal run.
+const CHILD: &str = "BERTH_STORE_TEST_CHILD";
+
+/// Loads and removes images until it is killed.
+#[test]
+fn child_that_is_killed() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let store = Store::open(Path::new(&path), DriverChoice::Auto).unwrap();
+    println!("open");
+    for n in 0.. {
+        let id = store.load(&mut &big_archive(&format!("x:{n}"))[..], &|_| ()).unwrap().remove(0).id;
+        println!("loaded {n}");
+        store.create_snapshot(&format!("c{n}"), &id).unwrap();
+        if n % 2 == 0 {
+            let options = crate::RemoveOptions { force: true, prune: true };
+            store.remove(id.as_str(), options, &|_| Vec::new()).unwrap();
+            store.remove_snapshot(&format!("c{n}")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn killed_at_any_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    for round in 0..8_u32 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "state::tests::child_that_is_killed", "--nocapture", "--test-threads=1"])
+            .env(CHILD, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = child.stdout.take().unwrap();
+        let mut seen = String::new();
+        while !seen.contains("open\n") {
+            let mut byte = [0];
+            assert_eq!(output.read(&mut byte).unwrap(), 1);
+            seen.push(byte[0].into());
+        }
+        // The moment is what the test is about: a wait of another length in each round.
+        let exited = rustix::event::PollFd::new(&output, rustix::event::PollFlags::ERR);
+        let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: i64::from(round * 23 % 60) * 1_000_000 };
+        rustix::event::poll(&mut [exited], Some(&wait)).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        output.read_to_string(&mut seen).unwrap();
+        check(&path);
+    }
+    let store = Store::open(&path, DriverChoice::Auto).unwrap();
+    store.sweep(&Default::default()).unwrap();
+    let options = crate::RemoveOptions { force: true, prune: true };
+    for image in store.images() {
+        store.remove(image.id.as_str(), options, &|_| Vec::new()).unwrap();
+    }
+    drop(store);
+    assert_empty(&dir);
+}
+
+/// Everything that is there can be used, and nothing else is there.
+fn check(path: &Path) {
+    let store = Store::open(path, DriverChoice::Auto).unwrap();
+    assert_eq!(list(&path.join("tmp")).len(), 0);
+    for image in store.images() {
+        store.save(&[image.id.to_string()], &mut Vec::new()).unwrap();
+        let name = format!("probe-{}", image.id.short());
+        store.create_snapshot(&name, &image.id).unwrap().mount().unwrap();
+        store.remove_snapshot(&name).unwrap();
+    }
+    let layers = list(&path.join("layers")).len();
+    store.sweep(&Default::default()).unwrap();
+    assert!(store.images().is_empty() || list(&path.join("layers")).len() == 4);
+    assert!(layers == 0 || layers == 4, "{layers}");
+}
