@@ -91,6 +91,11 @@ impl Error {
         matches!(self, Self::Daemon { status: 404, .. })
     }
 
+    /// Whether there is no such thing, or the daemon knows no things of that type.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Daemon { status: 404 | 501, .. })
+    }
+
     /// What goes to standard error, without the last line break; `None`: nothing.
     pub(crate) fn sentence(&self, path: &str, usage: &str) -> Option<String> {
         let program = path.split(' ').next().unwrap_or(path);

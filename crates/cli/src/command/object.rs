@@ -48,7 +48,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         for (kind, action) in &types {
             let size = matches.bool("size") && *kind == "container";
             match client.call(*action, name).switch("size", size).fetch() {
-                Err(error) if error.is_not_found() && wanted.is_empty() => {}
+                Err(error) if error.is_absent() && wanted.is_empty() => {}
                 other => return other,
             }
         }

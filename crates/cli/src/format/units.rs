@@ -13,13 +13,19 @@ fn scaled(size: f64, base: f64, units: &[&'static str; 9]) -> (f64, &'static str
     (size, units[unit])
 }
 
-/// `7.8MB`: decimal units, three significant digits.
-#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+/// `7.793MB`: decimal units, four significant digits.
+#[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
 pub(crate) fn human_size(bytes: i64) -> String {
+    with_precision(bytes as f64, 4)
+}
+
+/// `7.79MB`: three significant digits, for columns.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub(crate) fn short_size(bytes: i64) -> String {
     with_precision(bytes as f64, 3)
 }
 
-/// As [`human_size`], with another number of significant digits.
+/// With any number of significant digits.
 pub(crate) fn with_precision(bytes: f64, digits: usize) -> String {
     let (size, unit) = scaled(bytes, 1000.0, &DECIMAL);
     format!("{}{unit}", general(size, digits))
@@ -66,12 +72,13 @@ mod tests {
 
     #[test]
     fn sizes() {
-        assert_eq!(human_size(0), "0B");
-        assert_eq!(human_size(7_800_000), "7.8MB");
-        assert_eq!(human_size(1000), "1kB");
-        assert_eq!(human_size(123_456_789), "123MB");
-        assert_eq!(human_size(999_999), "1e+03kB");
-        assert_eq!(human_size(-1), "-1B");
+        assert_eq!(human_size(7_792_915), "7.793MB");
+        assert_eq!(short_size(0), "0B");
+        assert_eq!(short_size(7_800_000), "7.8MB");
+        assert_eq!(short_size(1000), "1kB");
+        assert_eq!(short_size(123_456_789), "123MB");
+        assert_eq!(short_size(999_999), "1e+03kB");
+        assert_eq!(short_size(-1), "-1B");
         assert_eq!(binary_size(7_800_000.0), "7.439MiB");
         assert_eq!(binary_size(512.0), "512B");
         assert_eq!(with_precision(1_234_567.0, 4), "1.235MB");

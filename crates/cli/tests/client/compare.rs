@@ -17,7 +17,7 @@ fn containers() -> String {
     let short = r#""Ports":[],"Mounts":[]"#;
     format!(
         "[{},{},{}]",
-        one("web", 30, ports),
+        one("web", 150, ports),
         one("long_name_of_a_container", 90, short),
         one("x", 7200 * 24, short)
     )
@@ -43,7 +43,7 @@ const NETWORKS: &str = r#"[{"Name":"host","Id":"1123456789abcdef","Created":"202
 
 const VOLUMES: &str = r#"{"Volumes":[{"CreatedAt":"2026-01-02T03:04:05Z","Driver":"local","Labels":{"a":"b"},"Mountpoint":"/m/v2","Name":"v2","Options":null,"Scope":"local"},{"CreatedAt":"2026-01-02T03:04:05Z","Driver":"local","Labels":null,"Mountpoint":"/m/v1","Name":"v1","Options":null,"Scope":"local"}],"Warnings":null}"#;
 
-const DF: &str = r#"{"LayersSize":9000000,"Images":[{"Containers":1,"Created":1,"Id":"sha256:a","ParentId":"","RepoDigests":null,"RepoTags":["a:1"],"Labels":null,"SharedSize":1000000,"Size":5000000},{"Containers":0,"Created":1,"Id":"sha256:b","ParentId":"","RepoDigests":null,"RepoTags":["b:1"],"Labels":null,"SharedSize":1000000,"Size":5000000}],"Containers":[{"Id":"a","Names":["/a"],"SizeRw":1000,"State":"running"},{"Id":"b","Names":["/b"],"SizeRw":3000,"State":"exited"}],"Volumes":[{"Name":"v","Driver":"local","Mountpoint":"/m","Labels":null,"Options":null,"Scope":"local","UsageData":{"RefCount":0,"Size":77}}],"BuildCache":[],"BuilderSize":0}"#;
+const DF: &str = r#"{"LayersSize":9123456,"Images":[{"Containers":1,"Created":1,"Id":"sha256:a","ParentId":"","RepoDigests":null,"RepoTags":["a:1"],"Labels":null,"SharedSize":1000000,"Size":5000000},{"Containers":0,"Created":1,"Id":"sha256:b","ParentId":"","RepoDigests":null,"RepoTags":["b:1"],"Labels":null,"SharedSize":1000000,"Size":5000000}],"Containers":[{"Id":"a","Names":["/a"],"SizeRw":1000,"State":"running"},{"Id":"b","Names":["/b"],"SizeRw":3456789,"State":"exited"}],"Volumes":[{"Name":"v","Driver":"local","Mountpoint":"/m","Labels":null,"Options":null,"Scope":"local","UsageData":{"RefCount":0,"Size":77}}],"BuildCache":[],"BuilderSize":0}"#;
 
 const EVENTS: &str = "{\"status\":\"start\",\"id\":\"0123\",\"from\":\"alpine\",\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"0123\",\"Attributes\":{\"image\":\"alpine\",\"name\":\"web\"}},\"scope\":\"local\",\"time\":1700000000,\"timeNano\":1700000000123456789}\n";
 

@@ -59,7 +59,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let end = session.pump(signals.as_ref());
     drop(raw);
     if end? == End::Detached {
-        return Ok(());
+        return Err(Error::said("read escape sequence"));
     }
     until_readable(client, &wait, signals.as_ref())?;
     exit_code(wait)

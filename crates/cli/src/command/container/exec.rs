@@ -73,7 +73,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let end = session.pump(signals.as_ref());
     drop(raw);
     if end? == End::Detached {
-        return Ok(());
+        return Err(Error::said("read escape sequence"));
     }
     let ended: InspectResponse = client.call(Action::ExecInspect, &created.id).fetch()?;
     match ended.exit_code.unwrap_or(0) {

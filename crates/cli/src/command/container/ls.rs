@@ -144,9 +144,9 @@ fn image(container: &Summary, whole: bool) -> String {
 }
 
 fn size(container: &Summary) -> String {
-    let own = units::human_size(container.size_rw);
+    let own = units::short_size(container.size_rw);
     if container.size_root_fs > 0 {
-        return format!("{own} (virtual {})", units::human_size(container.size_root_fs));
+        return format!("{own} (virtual {})", units::short_size(container.size_root_fs));
     }
     own
 }

@@ -68,7 +68,7 @@ fn row(item: &HistoryItem, whole: bool, human: bool) -> Row {
             ("CreatedSince", if human { time::ago(item.created) } else { created_at.clone() }),
             ("CreatedAt", created_at),
             ("CreatedBy", if whole { created_by } else { ellipsis(&created_by, 45) }),
-            ("Size", if human { units::human_size(item.size) } else { item.size.to_string() }),
+            ("Size", if human { units::short_size(item.size) } else { item.size.to_string() }),
             ("Comment", item.comment.clone()),
         ],
         ..Row::default()

@@ -140,14 +140,11 @@ fn row(image: &Summary, whole: bool, repository: String, tag: String, digest: St
             ("Digest", digest),
             ("CreatedSince", time::since(image.created)),
             ("CreatedAt", time::go_local(image.created)),
-            ("Size", units::human_size(image.size)),
+            ("Size", units::short_size(image.size)),
             ("Containers", or_unknown(image.containers, image.containers.to_string())),
-            ("VirtualSize", units::with_precision(image.size as f64, 4)),
+            ("VirtualSize", units::human_size(image.size)),
             ("SharedSize", or_unknown(image.shared_size, units::human_size(image.shared_size))),
-            (
-                "UniqueSize",
-                if no_shared { "N/A".to_owned() } else { units::with_precision(unique as f64, 4) },
-            ),
+            ("UniqueSize", if no_shared { "N/A".to_owned() } else { units::human_size(unique) }),
         ],
         ..Row::default()
     }

@@ -1,7 +1,7 @@
 //! `berth system df`
 
 use api::Action;
-use api::system::DiskUsage;
+use api::system::{BuildCache, DiskUsage, Usage};
 use api::{container, image, volume};
 
 use crate::command::{Arity, Command, Context};
@@ -44,36 +44,61 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         ));
     }
     let usage: DiskUsage = context.client()?.call(Action::SystemDataUsage, "").fetch()?;
-    let images = usage.images.or_else(|| usage.image_usage.map(|usage| usage.items)).unwrap_or_default();
-    let containers =
-        usage.containers.or_else(|| usage.container_usage.map(|usage| usage.items)).unwrap_or_default();
-    let volumes = usage.volumes.or_else(|| usage.volume_usage.map(|usage| usage.items)).unwrap_or_default();
-    let layers = usage.layers_size.unwrap_or_else(|| images.iter().map(|image| image.size).sum());
-    let cache = usage.build_cache.unwrap_or_default();
-    let cache_size: i64 = cache.iter().filter(|entry| !entry.shared).map(|entry| entry.size).sum();
-    let kinds = [
-        of_images(&images, layers),
-        of_containers(&containers),
-        of_volumes(&volumes),
-        Kind {
-            name: "Build Cache",
-            total: cache.len(),
-            active: cache.iter().filter(|entry| entry.in_use).count(),
-            size: cache_size,
-            reclaimable: cache
-                .iter()
-                .filter(|entry| !entry.in_use && !entry.shared)
-                .map(|entry| entry.size)
-                .sum(),
-        },
-    ];
+    let kinds = kinds(usage);
     let rows: Vec<Row> = kinds.iter().map(row).collect();
     list::print(context.out, matches.get("format"), &COLUMNS, &rows)
 }
 
+/// Since 1.52 the daemon sums up itself; before, the lists are there to be summed up.
+fn kinds(usage: DiskUsage) -> [Kind; 4] {
+    let images = usage.images.unwrap_or_default();
+    let layers = usage.layers_size.unwrap_or_default();
+    [
+        usage.image_usage.map_or_else(|| of_images(&images, layers), |sums| of_sums("Images", &sums)),
+        usage.container_usage.map_or_else(
+            || of_containers(&usage.containers.unwrap_or_default()),
+            |sums| of_sums("Containers", &sums),
+        ),
+        usage.volume_usage.map_or_else(
+            || of_volumes(&usage.volumes.unwrap_or_default()),
+            |sums| of_sums("Local Volumes", &sums),
+        ),
+        usage
+            .build_cache_usage
+            .map_or_else(|| of_cache(&usage.build_cache.unwrap_or_default()), |sums| of_sums(CACHE, &sums)),
+    ]
+}
+
+const CACHE: &str = "Build Cache";
+
+fn of_sums<T>(name: &'static str, sums: &Usage<T>) -> Kind {
+    let count = |number: i64| usize::try_from(number).unwrap_or(0);
+    Kind {
+        name,
+        total: count(sums.total_count),
+        active: count(sums.active_count),
+        size: sums.total_size,
+        reclaimable: sums.reclaimable,
+    }
+}
+
+fn of_cache(cache: &[BuildCache]) -> Kind {
+    Kind {
+        name: CACHE,
+        total: cache.len(),
+        active: cache.iter().filter(|entry| entry.in_use).count(),
+        size: cache.iter().filter(|entry| !entry.shared).map(|entry| entry.size).sum(),
+        reclaimable: cache
+            .iter()
+            .filter(|entry| !entry.in_use && !entry.shared)
+            .map(|entry| entry.size)
+            .sum(),
+    }
+}
+
 fn row(kind: &Kind) -> Row {
     let reclaimable = human_size(kind.reclaimable);
-    let share = if kind.size > 0 && kind.name != "Build Cache" {
+    let share = if kind.size > 0 && kind.name != CACHE {
         format!(" ({}%)", kind.reclaimable.saturating_mul(100) / kind.size)
     } else {
         String::new()
