@@ -31,6 +31,10 @@ impl Dir {
         }
     }
 
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -81,7 +85,7 @@ impl Dir {
         let Some(text) = self.read_if_any(file)? else { return Ok(None) };
         match text.trim_end() {
             "max" => Ok(Some(u64::MAX)),
-            digits => digits.parse().map(Some).map_err(|_| Error::parse(self.path.join(file), &text)),
+            digits => digits.parse().map(Some).map_err(|_err| Error::parse(self.path.join(file), &text)),
         }
     }
 
@@ -89,7 +93,7 @@ impl Dir {
     pub(crate) fn procs(&self) -> Result<Vec<i32>> {
         let text = self.read("cgroup.procs")?;
         let path = || self.path.join("cgroup.procs");
-        text.lines().map(|line| line.parse().map_err(|_| Error::parse(path(), line))).collect()
+        text.lines().map(|line| line.parse().map_err(|_err| Error::parse(path(), line))).collect()
     }
 
     /// The names of the sub-cgroups.
@@ -195,7 +199,7 @@ pub(crate) fn read_all(fd: impl AsFd) -> rustix::io::Result<String> {
         let read = rustix::io::retry_on_intr(|| rustix::io::pread(&fd, &mut bytes[at..], at as u64))?;
         bytes.truncate(at + read);
         if read == 0 {
-            return String::from_utf8(bytes).map_err(|_| Errno::ILSEQ);
+            return String::from_utf8(bytes).map_err(|_err| Errno::ILSEQ);
         }
     }
 }

@@ -111,6 +111,10 @@ impl Error {
         Self::Io { action, path: path.to_path_buf(), errno }
     }
 
+    pub(crate) fn from_io(action: &'static str, path: &Path, err: &std::io::Error) -> Self {
+        Self::io(action, path, Errno::from_io_error(err).unwrap_or(Errno::IO))
+    }
+
     pub(crate) fn parse(path: PathBuf, text: &str) -> Self {
         Self::Parse { path, text: cut(text) }
     }

@@ -51,9 +51,7 @@ impl Host {
             return Ok(host);
         }
         let path = Path::new("/proc/self/mountinfo");
-        let text = std::fs::read(path).map_err(|err| {
-            Error::io("read", path, rustix::io::Errno::from_io_error(&err).unwrap_or(rustix::io::Errno::IO))
-        })?;
+        let text = std::fs::read(path).map_err(|err| Error::from_io("read", path, &err))?;
         let host = Self::parse(&String::from_utf8_lossy(&text))?;
         Ok(HOST.get_or_init(|| host))
     }
@@ -117,13 +115,8 @@ impl Host {
         match (self.version(), &self.unified) {
             (Version::V2, Some(mount)) => {
                 let path = mount.join("cgroup.controllers");
-                let text = std::fs::read_to_string(&path).map_err(|err| {
-                    Error::io(
-                        "read",
-                        &path,
-                        rustix::io::Errno::from_io_error(&err).unwrap_or(rustix::io::Errno::IO),
-                    )
-                })?;
+                let text =
+                    std::fs::read_to_string(&path).map_err(|err| Error::from_io("read", &path, &err))?;
                 Ok(Controllers::from_names(text.split_whitespace()))
             }
             _ => Ok(self.v1.iter().fold(Controllers::default(), |all, one| all.union(one.controllers))),

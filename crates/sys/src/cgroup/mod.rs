@@ -16,6 +16,7 @@ mod devices;
 mod dir;
 mod error;
 mod events;
+mod features;
 mod host;
 mod path;
 mod settings;
@@ -32,6 +33,7 @@ use rustix::process::Signal;
 pub use controller::{Controller, Controllers};
 pub use error::{Error, Result};
 pub use events::OomWatch;
+pub use features::Features;
 pub use host::{Hierarchy, Host, Version};
 pub use path::CgroupPath;
 pub use settings::{
@@ -162,8 +164,21 @@ impl Cgroup {
     #[must_use]
     pub fn into_cgroup_fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.tree {
-            Tree::V1(tree) => tree.into_cgroup_fd(),
-            Tree::V2(tree) => Some(tree.into_cgroup_fd()),
+            Tree::V1(tree) => tree.clone_fd(),
+            Tree::V2(tree) => Some(tree.clone_fd()),
+        }
+    }
+
+    /// The directory for `CLONE_INTO_CGROUP` of a further process in a container that runs, when it is not that of
+    /// [`Cgroup::into_cgroup_fd`]: a container that manages cgroups itself (systemd, an engine inside) has passed its
+    /// controllers on, and the kernel lets no process into such a group.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn join_fd(&self, init: i32) -> Result<Option<OwnedFd>> {
+        match (&self.tree, &Host::get()?.unified) {
+            (Tree::V2(tree), Some(mount)) => tree.join_fd(mount, init),
+            _ => Ok(None),
         }
     }
 
@@ -308,12 +323,25 @@ impl Cgroup {
             Tree::V1(tree) => tree.remove(),
             Tree::V2(tree) => tree.remove(),
         };
-        let Some(scope) = &self.unit else { return removed };
+        let Some(scope) = &self.unit else { return removed.and_then(|()| self.remove_empty_scope()) };
         let stopped = scope.stop();
         // What systemd has not made it doesn't remove.
         match Self::open(scope.unit()) {
             Ok(unit) => removed.and(stopped).and(unit.remove()),
             Err(_) => removed.and(stopped),
+        }
+    }
+}
+
+impl Cgroup {
+    /// The scope around a cgroup that was opened by its path: systemd collects its own directories when they are
+    /// empty, those that it hasn't made are ours.
+    fn remove_empty_scope(&self) -> Result<()> {
+        let scope = self.path.parent().filter(|parent| parent.name().ends_with(".scope"));
+        let Some(scope) = scope.filter(|_| self.path.name() == systemd::SUBGROUP) else { return Ok(()) };
+        match Self::open(&scope).map(|unit| unit.tree) {
+            Ok(Tree::V1(tree)) => tree.remove_unmanaged(),
+            _ => Ok(()),
         }
     }
 }

@@ -71,7 +71,7 @@ fn call<T>(command: libc::c_long, attr: &mut T) -> Result<i32, Errno> {
     // that its command reads; pointers in it refer to buffers that the caller borrows for as long.
     let ret = unsafe { libc::syscall(libc::SYS_bpf, command, at, size_of::<T>()) };
     let ret = super::check(ret)?;
-    i32::try_from(ret).map_err(|_| Errno::OVERFLOW)
+    i32::try_from(ret).map_err(|_err| Errno::OVERFLOW)
 }
 
 fn owned(fd: i32) -> OwnedFd {
@@ -91,11 +91,11 @@ pub(crate) fn load(code: &[u64], log: &mut [u8]) -> Result<OwnedFd, Errno> {
     prog_name[..13].copy_from_slice(b"berth_devices");
     let mut attr = LoadAttr {
         prog_type: TYPE_CGROUP_DEVICE,
-        insn_cnt: u32::try_from(code.len()).map_err(|_| Errno::TOOBIG)?,
+        insn_cnt: u32::try_from(code.len()).map_err(|_err| Errno::TOOBIG)?,
         insns: code.as_ptr() as u64,
         license: license.as_ptr() as u64,
         log_level: u32::from(!log.is_empty()),
-        log_size: u32::try_from(log.len()).map_err(|_| Errno::TOOBIG)?,
+        log_size: u32::try_from(log.len()).map_err(|_err| Errno::TOOBIG)?,
         log_buf: if log.is_empty() { 0 } else { log.as_mut_ptr() as u64 },
         kern_version: 0,
         prog_flags: 0,
@@ -141,7 +141,7 @@ pub(crate) fn query(cgroup: BorrowedFd<'_>, ids: &mut [u32]) -> Result<usize, Er
         query_flags: 0,
         attach_flags: 0,
         prog_ids: ids.as_mut_ptr() as u64,
-        prog_cnt: u32::try_from(ids.len()).map_err(|_| Errno::TOOBIG)?,
+        prog_cnt: u32::try_from(ids.len()).map_err(|_err| Errno::TOOBIG)?,
         padding: 0,
     };
     call(PROG_QUERY, &mut attr)?;

@@ -1,3 +1,4 @@
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -117,4 +118,21 @@ pub(crate) fn removal_is_deep() {
     Cgroup::create(&path, &Driver::Cgroupfs).unwrap();
     cgroup.remove().unwrap();
     assert!(existing(cgroup.path()).is_empty());
+}
+
+pub(crate) fn joined_below() {
+    let cgroup = Scratch::new("joined");
+    let first = worker::start(&cgroup, worker::sleep);
+    assert!(cgroup.join_fd(first.pid.as_raw_nonzero().get()).unwrap().is_none(), "the group itself will do");
+    cgroup.kill().unwrap();
+    worker::end(&first);
+    let inside = Scratch::new("joined/init");
+    let init = worker::start(&inside, worker::sleep);
+    let fd = cgroup.join_fd(init.pid.as_raw_nonzero().get()).unwrap();
+    let Some(fd) = fd else {
+        return assert_ne!(Host::get().unwrap().version(), sys::cgroup::Version::V2);
+    };
+    let options = sys::process::CloneOptions { cgroup: Some(fd.as_fd()), ..Default::default() };
+    sys::process::clone3(&options, worker::sleep).unwrap();
+    assert_eq!(inside.procs().unwrap().len(), 2);
 }

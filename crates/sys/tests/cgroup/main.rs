@@ -12,7 +12,7 @@ use sys::cgroup::{Cgroup, CgroupPath, Driver, Host};
 
 type Check = (&'static str, fn());
 
-const CHECKS: [Check; 17] = [
+const CHECKS: [Check; 18] = [
     ("a cgroup is made, filled and removed", lifecycle::made_filled_removed),
     ("a busy cgroup is refused", lifecycle::busy_is_refused),
     ("one that is gone is said to be", lifecycle::gone_is_said),
@@ -20,6 +20,7 @@ const CHECKS: [Check; 17] = [
     ("kill, also frozen and below", lifecycle::kill_everything),
     ("removal waits for the dying", lifecycle::removal_waits),
     ("removal takes sub-cgroups along", lifecycle::removal_is_deep),
+    ("a container with sub-cgroups is joined", lifecycle::joined_below),
     ("processor limits", limits::cpu),
     ("memory limits up and down", limits::memory),
     ("process limits", limits::pids),
@@ -39,6 +40,7 @@ fn main() {
     }
     let host = Host::get().expect("a cgroup hierarchy is mounted");
     println!("{:?} with {:?}", host.version(), host.controllers().unwrap().iter().collect::<Vec<_>>());
+    println!("{:?}", host.features().unwrap());
     for (name, check) in
         CHECKS.iter().filter(|(name, _)| words.iter().all(|word| name.contains(word.as_str())))
     {

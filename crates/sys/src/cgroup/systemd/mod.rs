@@ -19,7 +19,7 @@ use crate::process::{Child, CloneOptions, clone3, close_all_except, exit_now, se
 use crate::signal::Signal;
 
 /// The container's sub-cgroup of its scope.
-const SUBGROUP: &str = "container";
+pub(super) const SUBGROUP: &str = "container";
 
 /// A scope to be made, from the `slice:prefix:name` form of `cgroupsPath`.
 #[derive(Clone, Debug, PartialEq, Eq)]

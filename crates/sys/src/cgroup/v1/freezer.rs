@@ -11,6 +11,11 @@ use super::super::{Controller, Error, Result, events};
 /// Between two looks at `freezer.state`, which has no event.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
+/// A short wait for what the kernel doesn't announce.
+pub(super) fn pause() {
+    let _ = rustix::event::poll(&mut [], rustix::event::Timespec::try_from(LOOK_AGAIN).ok().as_ref());
+}
+
 pub(super) fn freeze(dir: Option<&Dir>, limit: Duration) -> Result<()> {
     let missing = Error::NoController { controller: Controller::Freezer, setting: "pause" };
     let dir = dir.ok_or(missing)?;
@@ -25,7 +30,7 @@ pub(super) fn freeze(dir: Option<&Dir>, limit: Duration) -> Result<()> {
                 seconds: limit.as_secs(),
             });
         }
-        let _ = rustix::event::poll(&mut [], rustix::event::Timespec::try_from(LOOK_AGAIN).ok().as_ref());
+        pause();
     }
     Ok(())
 }
@@ -80,6 +85,6 @@ fn wait_exit(pid: i32, limit: Duration) -> Result<()> {
             return Ok(());
         }
     }
-    let _ = rustix::event::poll(&mut [], rustix::event::Timespec::try_from(LOOK_AGAIN).ok().as_ref());
+    pause();
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The directories of one cgroup in all v1 hierarchies, and what is done to all of them.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -110,7 +110,7 @@ impl Tree {
         self.dirs.iter().map(|part| part.dir.open_file("tasks", OFlags::WRONLY)).collect()
     }
 
-    pub(crate) fn into_cgroup_fd(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn clone_fd(&self) -> Option<BorrowedFd<'_>> {
         self.unified.as_ref().map(AsFd::as_fd)
     }
 
@@ -232,18 +232,34 @@ impl Tree {
     }
 
     pub(crate) fn remove(&self) -> Result<()> {
+        let end = Instant::now() + REMOVE_WAIT;
         let mut first = Ok(());
-        let mut waited = false;
         for dir in self.all() {
-            let mut removed = dir.remove();
-            let busy = |result: &Result<()>| matches!(result, Err(err) if err.errno() == Some(Errno::BUSY));
-            if busy(&removed) && !waited {
-                waited = true;
-                removed = self.wait_empty(REMOVE_WAIT).and_then(|()| dir.remove());
-            }
-            first = first.and(removed);
+            first = first.and(self.remove_one(dir, end));
         }
         first
+    }
+
+    /// Removes the directories in the hierarchies that have controllers, without waiting.
+    pub(crate) fn remove_unmanaged(&self) -> Result<()> {
+        let ours = self.dirs.iter().filter(|part| !part.controllers.is_empty());
+        ours.map(|part| part.dir.remove()).fold(Ok(()), Result::and)
+    }
+
+    /// Removes one directory as soon as its last process is really gone. A dead process can hold its directory a
+    /// little longer than it is listed.
+    fn remove_one(&self, dir: &Dir, end: Instant) -> Result<()> {
+        loop {
+            match dir.remove() {
+                Err(err) if err.errno() == Some(Errno::BUSY) && Instant::now() < end => {}
+                done => return done,
+            }
+            self.wait_empty(end.saturating_duration_since(Instant::now()))?;
+            match dir.remove() {
+                Err(err) if err.errno() == Some(Errno::BUSY) => freezer::pause(),
+                done => return done,
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -78,8 +78,25 @@ impl Tree {
         Ok((Self { dir: above }, is_new))
     }
 
-    pub(crate) fn into_cgroup_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn clone_fd(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
+    }
+
+    /// Where a further process goes: here, unless the container has passed controllers on to sub-cgroups (and so may
+    /// have no processes here any more); then to where its first process is.
+    pub(crate) fn join_fd(&self, mount: &Path, init: i32) -> Result<Option<OwnedFd>> {
+        if self.dir.read("cgroup.subtree_control")?.trim().is_empty() {
+            return Ok(None);
+        }
+        let proc = PathBuf::from(format!("/proc/{init}/cgroup"));
+        let text = std::fs::read_to_string(&proc).map_err(|err| Error::from_io("read", &proc, &err))?;
+        let place = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+        let here = mount.join(place);
+        // It can't have left our part of the tree, unless somebody from outside moved it.
+        if !here.starts_with(self.dir.path()) {
+            return Ok(None);
+        }
+        Dir::open(here).map(|dir| Some(dir.into_fd()))
     }
 
     pub(crate) fn attach(&self, pid: i32) -> Result<()> {
