@@ -85,12 +85,16 @@ fn enter(
     let filter = limits::filter(spec)?;
     let cgroup = cgroup(container, parsed)?;
     let attach = cgroup.as_ref().map_or(Ok(Vec::new()), Cgroup::self_attach_fds)?;
+    // a cgroup that was asked for by name is entered itself
+    let own = cgroup.as_ref().filter(|_| parsed.get("cgroup").is_none());
+    let joined = own.map_or(Ok(None), |c| c.join_fd(target.pid.as_raw_nonzero().get()))?;
+    let into = joined.as_ref().map(AsFd::as_fd).or(cgroup.as_ref().and_then(Cgroup::into_cgroup_fd));
     let options = ExecOptions {
         target: Target { pidfd: target.pidfd.as_fd(), pid: target.pid },
         spec,
         process,
         stdio: if terminal { Stdio::Terminal(None) } else { Stdio::Inherit },
-        cgroup: CgroupEntry { attach: &attach, into: cgroup.as_ref().and_then(Cgroup::into_cgroup_fd) },
+        cgroup: CgroupEntry { attach: &attach, into },
         seccomp: filter.as_ref().map(|f| Filter { program: &f.program, flags: f.flags }),
         parent_death_signal: None,
         preserve_fds: launch::preserve_fds(parsed)?,

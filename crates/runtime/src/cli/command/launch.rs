@@ -123,6 +123,9 @@ fn make(
         ..CreateOptions::new(id, spec, bundle)
     };
     let created = runtime::create(&options)?;
+    if let Some(cgroup) = cgroup.as_ref() {
+        cgroup.settle();
+    }
     let recorded = record(parsed, spec, bundle, directory, cgroup.as_ref(), &created);
     match recorded {
         Ok(()) => Ok((created, filter)),

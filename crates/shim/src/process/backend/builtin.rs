@@ -31,6 +31,9 @@ pub(super) fn create(
         let _ = cgroup.remove();
     }
     let (created, ends) = made?;
+    if let Some(cgroup) = &cgroup {
+        cgroup.settle();
+    }
     Ok(Created { pid: created.pid, ends, cgroup, pending: Pending::BuiltIn(created) })
 }
 
@@ -78,12 +81,15 @@ pub(super) fn exec(
     let attach = attach_fds(cgroup)?;
     let filter = compiled(created)?;
     let streams = streams(Some(&request.process), request.open_stdin, request.attach.is_some())?;
+    let joined = cgroup.map_or(Ok(None), |c| c.join_fd(init.as_raw_nonzero().get()));
+    let joined = joined.map_err(|e| failed("enter the cgroup", e))?;
+    let into = joined.as_ref().map(AsFd::as_fd).or(cgroup.and_then(Cgroup::into_cgroup_fd));
     let execed = runtime::exec(&ExecOptions {
         target: Target { pidfd: pidfd.as_fd(), pid: init },
         spec: &created.spec,
         process: &request.process,
         stdio: stdio(streams.as_ref(), request.console_size),
-        cgroup: entry(cgroup, &attach),
+        cgroup: CgroupEntry { attach: &attach, into },
         seccomp: filter.as_ref().map(Compiled::as_filter),
         parent_death_signal: Some(Signal::KILL),
         preserve_fds: 0,
