@@ -79,7 +79,16 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
         _ = signals.next() => tracing::warn!("another signal: not waiting for requests to finish"),
         () = tokio::time::sleep(patience) => tracing::warn!("requests did not finish within {patience:?}"),
     }
+    leave(&app.engine).await;
     Ok(())
+}
+
+/// Takes away what only a running daemon or a container needs; containers that run keep all of theirs.
+async fn leave(engine: &Engine) {
+    if let Err(error) = engine.network_teardown().await {
+        tracing::warn!("cannot remove the default network: {error}");
+    }
+    engine.close().await;
 }
 
 fn serve(app: &Arc<App>, listeners: Vec<Listener>) -> JoinSet<()> {

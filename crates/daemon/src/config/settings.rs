@@ -84,7 +84,6 @@ fn engine(given: &Given) -> Result<engine::Config> {
         text => parse::bytes(text).with_context(|| format!("invalid default-shm-size {text:?}"))?,
     };
     config.storage_driver = text("storage-driver");
-    config.storage_opts = given.list("storage-opts");
     config.dns.servers = given.list("dns");
     config.dns.options = given.list("dns-opts");
     config.dns.search = given.list("dns-search");
