@@ -52,6 +52,13 @@ impl Engine {
     pub async fn close(&self) {
         self.0.closing.send_replace(true);
         self.0.containers.clear();
+        let engine = Arc::clone(&self.0);
+        // without threads to block the process is ending anyway, and the next daemon uses the cgroup again
+        let _ = blocking(move || {
+            crate::recovery::remove_empty_parent(&engine.config);
+            Ok(())
+        })
+        .await;
     }
 
     /// The settings it was opened with.

@@ -275,6 +275,18 @@ fn sweep_directory(directory: &std::path::Path, live: &HashSet<String>, remove: 
     }
 }
 
+/// Removes this instance's own cgroup where nothing is left in it: the kernel keeps one that is in use.
+pub(crate) fn remove_empty_parent(config: &crate::Config) {
+    let Ok(host) = sys::cgroup::Host::get() else { return };
+    if !config.cgroup_parent.is_empty() {
+        return;
+    }
+    let parent = config.cgroup_parent();
+    for mount in host.v1.iter().map(|hierarchy| &hierarchy.mount).chain(host.unified.iter()) {
+        let _ = fs::remove_dir(mount.join(parent.trim_matches('/')));
+    }
+}
+
 /// Cgroups beneath our parent that are named like containers.
 fn sweep_cgroups(engine: &Inner, live: &HashSet<String>) {
     let Ok(host) = sys::cgroup::Host::get() else { return };

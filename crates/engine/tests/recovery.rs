@@ -36,7 +36,11 @@ async fn a_killed_shim_is_reported_and_leaves_no_orphan() {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let shim: i32 = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
     let waiter = bench.engine.container_wait(&id, WaitCondition::NotRunning).await.unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(shim).unwrap(), rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(shim).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
     let end = tokio::time::timeout(LIMIT, waiter.done()).await.unwrap();
     assert_eq!(end.code, 137);
     assert!(end.error.unwrap().contains("shim"));

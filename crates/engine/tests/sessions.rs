@@ -30,7 +30,8 @@ async fn a_client_attached_before_the_start_sees_every_byte() {
     request.config.stdin_once = true;
     request.host.auto_remove = true;
     let id = bench.create(request).await;
-    let options = AttachOptions { stream: true, stdin: true, stdout: true, stderr: true, ..Default::default() };
+    let options =
+        AttachOptions { stream: true, stdin: true, stdout: true, stderr: true, ..Default::default() };
     let mut attached = bench.engine.container_attach(&id, options).await.unwrap();
     let waiter = bench.engine.container_wait(&id, WaitCondition::Removed).await.unwrap();
     bench.engine.container_start(&id).await.unwrap();
@@ -57,7 +58,8 @@ async fn exec_sessions_run_in_the_container() {
         ..ExecConfig::default()
     };
     let exec = engine.exec_create(&id, config.clone()).await.unwrap();
-    let ExecStarted::Attached(mut attached) = engine.exec_start(&exec, ExecStart::default()).await.unwrap() else {
+    let ExecStarted::Attached(mut attached) = engine.exec_start(&exec, ExecStart::default()).await.unwrap()
+    else {
         panic!("attached");
     };
     let (out, err) = read(&mut attached).await;
