@@ -47,5 +47,5 @@ pub(super) fn forget(socket: &mut Socket, ports: &[PublishedPort]) -> Result<()>
             });
         });
     }
-    if batch.len() == 0 { Ok(()) } else { socket.request(&mut batch).map(|_| ()) }
+    socket.request(&mut batch).map(|_| ())
 }

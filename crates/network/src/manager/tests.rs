@@ -331,6 +331,8 @@ fn a_new_daemon_takes_over_what_lives_and_sweeps_the_rest() {
         assert_eq!(report.interfaces, std::slice::from_ref(&b.endpoint.host_interface));
         assert_eq!(report.published, ["b".repeat(64)]);
         assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()));
+        let again = second.sweep(&HashSet::from(["a".repeat(64)])).expect("with nothing to do");
+        assert_eq!(again, SweepReport::default());
         let c = second.attach_bridge(&request('c')).expect("c");
         assert_eq!(c.endpoint.ip, Ipv4Addr::new(172, 17, 0, 3));
         nothing_left(&second, vec![a, b, c], services);

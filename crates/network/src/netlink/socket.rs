@@ -52,6 +52,9 @@ impl Socket {
     /// answered with. The kernel carries out every message whatever became of those before it;
     /// the first failure is returned.
     pub(crate) fn request(&mut self, batch: &mut Batch) -> Result<Vec<Reply>> {
+        if batch.len() == 0 {
+            return Ok(Vec::new());
+        }
         let first = self.send(batch)?;
         self.collect(batch, first, batch.len())
     }

@@ -15,6 +15,9 @@ use crate::container::{Container, NetworkSettings};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 
+/// Containers that join each other's networks in turn, at most.
+const MAX_JOINED: usize = 16;
+
 /// What a start needs of the network.
 pub(crate) struct Connected {
     /// `None` = the host's.
@@ -52,6 +55,22 @@ pub(crate) fn joins(engine: &Inner, container: &Container, modes: &Modes) -> Res
         _ => {}
     }
     Ok(joins)
+}
+
+/// The container whose hostname, `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` this one has: that whose network
+/// it joins, which may itself have joined another's; or itself.
+///
+/// # Errors
+/// Such a container does not exist or does not run.
+pub(crate) fn named_like(engine: &Inner, container: &Container) -> Result<Container> {
+    let mut named = container.clone();
+    for _ in 0..MAX_JOINED {
+        let NetworkMode::Container(name) = NetworkMode::parse(&named.host.network_mode)? else {
+            return Ok(named);
+        };
+        named = Container::clone(&*running(engine, container, &name, "network")?.1);
+    }
+    Err(Error::bad_parameter(format!("more than {MAX_JOINED} containers join each other's networks in turn")))
 }
 
 /// Another container's first process.

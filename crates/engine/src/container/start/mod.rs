@@ -136,7 +136,7 @@ fn specification(
         seccomp: super::security::filter(&security.seccomp, &capabilities)?,
         security: &security,
         shm_size: shm_size(engine, container),
-        hostname: &container.config.hostname,
+        hostname: &prepared.hostname,
         init: init_program.as_deref(),
     })
 }

@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 /// What a start needs of the root.
 pub(crate) struct Prepared {
     pub(crate) rootfs: OwnedFd,
+    /// Its own, or that of the container whose network it joins.
+    pub(crate) hostname: String,
     pub(crate) user: Identity,
     pub(crate) files: Vec<FileMount>,
     pub(crate) devices: Vec<HostDevice>,
@@ -35,18 +37,15 @@ pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<Prepared>
     rootfs::working_directory(&root, &config.working_dir)?;
     drop(root);
     let mut binds = crate::volume::binds(engine, container)?;
-    let own = files::mounts(
-        container.hostname_path.clone(),
-        container.hosts_path.clone(),
-        container.resolv_conf_path.clone(),
-        false,
-    );
+    let named = super::connect::named_like(engine, container)?;
+    let own = files::mounts(named.hostname_path, named.hosts_path, named.resolv_conf_path, false);
     let covered =
         |file: &FileMount| binds.iter().any(|bind: &FileMount| bind.destination == file.destination);
     let own: Vec<_> = own.into_iter().filter(|file| !covered(file)).collect();
     binds.extend(own);
     Ok(Prepared {
         rootfs: mount,
+        hostname: named.config.hostname.clone(),
         user,
         files: binds,
         devices: host::devices(&resources.devices, container.host.privileged)?,
