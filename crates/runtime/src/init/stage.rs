@@ -5,8 +5,9 @@
 //! a new user namespace takes them away; and the other new namespaces must belong to a user namespace that is joined.
 //! Time offsets can only be set while nobody lives in the new time namespace: the stage sets them, too.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
+use rustix::fs::{Mode, OFlags};
 use sys::process::{CloneOptions, Namespaces};
 
 use crate::error::{Context, Error, Result};
@@ -38,6 +39,9 @@ pub(crate) fn run(job: &Job<'_>, link: Link) -> i32 {
 }
 
 fn born(job: &Job<'_>, link: &Link) -> Result<()> {
+    if let Some(directory) = job.options.cgroup.into {
+        enter_cgroup(directory)?;
+    }
     join_all(job)?;
     let mut new = job.namespaces.new.without(Namespaces::CGROUP);
     if has_offsets(job) {
@@ -45,10 +49,18 @@ fn born(job: &Job<'_>, link: &Link) -> Result<()> {
         write_offsets(job)?;
         new = new.without(Namespaces::TIME); // children are born into it
     }
-    let options = CloneOptions { namespaces: new, cgroup: job.options.cgroup.into, sibling: true };
+    let options = CloneOptions { namespaces: new, cgroup: None, sibling: true };
     let child_link = Link(sys::fd::dup_above(&link.0, 3).step("stage", "")?);
     let child = sys::process::clone3(&options, || super::run(job, child_link)).step("clone3", "")?;
     link.send(&Message::Born(child.pid.as_raw_nonzero().get(), child.pidfd))
+}
+
+/// Enters the v2 cgroup itself, so that its child is born there: in a user namespace that is joined, `CLONE_INTO_CGROUP`
+/// is not allowed any more.
+fn enter_cgroup(directory: BorrowedFd<'_>) -> Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, "cgroup.procs", flags, Mode::empty()).step("cgroup", "cgroup.procs")?;
+    rustix::io::retry_on_intr(|| rustix::io::write(&file, b"0")).step("cgroup", "cgroup.procs").map(drop)
 }
 
 /// Joins everything, the user namespace last: the others need the host's rights.
