@@ -1,16 +1,186 @@
-//! New volumes get what the image has at their place.
+//! New volumes get what the image has at their place: files, owners, modes, times and attributes. Both trees are
+//! walked by descriptors, and no symlink is followed.
 
-use crate::container::{Container, MountKind};
+use std::ffi::CStr;
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, Uid, XattrFlags,
+};
+use rustix::io::Errno;
+use sys::path::Root;
+
+use crate::container::{Container, MountKind, MountPoint};
 use crate::engine::Inner;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Makes a new container's volumes. Blocks.
+/// Directories deep that are copied.
+const MOST_DEPTH: usize = 256;
+/// Longest extended attribute, and longest list of their names, bytes (the kernel's limits).
+const MOST_ATTRIBUTE: usize = 64 << 10;
+
+/// Makes a new container's volumes, and fills the new ones. Blocks.
 ///
 /// # Errors
 /// The disk is full.
 pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<()> {
+    let mut empty = Vec::new();
     for point in container.mounts.iter().filter(|point| point.kind == MountKind::Volume) {
-        super::ensure(&engine.layout, &point.name, &Default::default(), point.anonymous)?;
+        super::ensure(&engine.layout, &point.name, &labels(container, point), point.anonymous)?;
+        if !point.no_copy && point.subpath.is_empty() && is_empty(&point.source) {
+            empty.push(point);
+        }
+    }
+    if empty.is_empty() {
+        return Ok(());
+    }
+    let mount = engine.store.snapshot(&container.id)?.mount()?;
+    let root = Root::in_root(mount);
+    for point in empty {
+        fill(&root, point).map_err(|errno| {
+            Error::because(format!("copy {} of the image into volume {}", point.destination, point.name), errno)
+        })?;
     }
     Ok(())
+}
+
+/// Labels that a mount of the request gives to the volume it makes.
+fn labels(container: &Container, point: &MountPoint) -> std::collections::BTreeMap<String, String> {
+    let mounts = container.host.mounts.iter();
+    let mut mounts = mounts.filter(|mount| mount.kind == MountKind::Volume && mount.source == point.name);
+    mounts.find_map(|mount| mount.volume.clone()).unwrap_or_default().labels
+}
+
+fn is_empty(directory: &str) -> bool {
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn fill(root: &Root, point: &MountPoint) -> Result<(), Errno> {
+    let source = match root.open_dir(&point.destination) {
+        Ok(source) => source,
+        // nothing there, or a file: the volume stays empty
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+        Err(errno) => return Err(errno),
+    };
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let target = rustix::fs::open(&point.source, flags, Mode::empty())?;
+    directory(&source, &target, 0)
+}
+
+/// Copies what is in a directory, then its own attributes.
+fn directory(source: &OwnedFd, target: &OwnedFd, depth: usize) -> Result<(), Errno> {
+    if depth > MOST_DEPTH {
+        return Err(Errno::NAMETOOLONG);
+    }
+    for entry in Dir::read_from(source)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            one(source.as_fd(), target.as_fd(), name, depth)?;
+        }
+    }
+    attributes(source.as_fd(), target.as_fd(), &rustix::fs::fstat(source)?)
+}
+
+fn one(source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<(), Errno> {
+    let stat = rustix::fs::statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => {
+            rustix::fs::mkdirat(target, name, Mode::RWXU)?;
+            let open = |parent| rustix::fs::openat(parent, name, flags | OFlags::DIRECTORY, Mode::empty());
+            directory(&open(source)?, &open(target)?, depth + 1)
+        }
+        FileType::RegularFile => {
+            let from = rustix::fs::openat(source, name, flags | OFlags::NONBLOCK, Mode::empty())?;
+            let create = flags | OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
+            let to = rustix::fs::openat(target, name, create, Mode::RUSR | Mode::WUSR)?;
+            let (mut from, mut to) = (File::from(from), File::from(to));
+            std::io::copy(&mut from, &mut to)
+                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+            attributes(from.as_fd(), to.as_fd(), &stat)
+        }
+        FileType::Symlink => {
+            let text = rustix::fs::readlinkat(source, name, Vec::new())?;
+            rustix::fs::symlinkat(text, target, name)?;
+            let (uid, gid) = owner(&stat);
+            rustix::fs::chownat(target, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+        }
+        // a socket without its listener is nothing
+        FileType::Socket => Ok(()),
+        kind => {
+            rustix::fs::mknodat(target, name, kind, mode(&stat), stat.st_rdev)?;
+            let (uid, gid) = owner(&stat);
+            rustix::fs::chownat(target, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+        }
+    }
+}
+
+fn owner(stat: &Stat) -> (Option<Uid>, Option<Gid>) {
+    (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))
+}
+
+fn mode(stat: &Stat) -> Mode {
+    Mode::from_raw_mode(stat.st_mode as RawMode & 0o7777)
+}
+
+/// Owner, then mode (a change of owner clears set-id bits), extended attributes, times last.
+fn attributes(source: BorrowedFd<'_>, target: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
+    let (uid, gid) = owner(stat);
+    rustix::fs::fchown(target, uid, gid)?;
+    rustix::fs::fchmod(target, mode(stat))?;
+    extended(source, target)?;
+    let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    let times = Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec as _),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec as _),
+    };
+    rustix::fs::futimens(target, &times)
+}
+
+fn extended(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut names = vec![MaybeUninit::uninit(); MOST_ATTRIBUTE];
+    let names = match rustix::fs::flistxattr(source, &mut names[..]) {
+        Ok((names, _)) => names.to_vec(),
+        Err(Errno::OPNOTSUPP) => return Ok(()),
+        Err(errno) => return Err(errno),
+    };
+    let mut value = vec![MaybeUninit::uninit(); MOST_ATTRIBUTE];
+    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        // the overlay's own marks mean nothing in a volume
+        if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
+            continue;
+        }
+        let (value, _) = rustix::fs::fgetxattr(source, name, &mut value[..])?;
+        match rustix::fs::fsetxattr(target, name, value, XattrFlags::empty()) {
+            Ok(()) | Err(Errno::OPNOTSUPP) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_tree_is_copied_with_its_attributes() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir(from.path().join("d")).unwrap();
+        std::fs::write(from.path().join("d/f"), "text").unwrap();
+        let readable = std::fs::Permissions::from_mode(0o640);
+        std::fs::set_permissions(from.path().join("d/f"), readable).unwrap();
+        symlink("/etc/passwd", from.path().join("link")).unwrap();
+        let open = |path: &std::path::Path| OwnedFd::from(File::open(path).unwrap());
+        directory(&open(from.path()), &open(to.path()), 0).unwrap();
+        let file = to.path().join("d/f");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "text");
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(std::fs::read_link(to.path().join("link")).unwrap(), std::path::Path::new("/etc/passwd"));
+    }
 }
