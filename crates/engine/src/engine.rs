@@ -150,23 +150,16 @@ impl Inner {
         }
     }
 
-    /// The init that `--init` puts inside.
+    /// The init that `--init` puts inside: the shim's own, unless another is configured.
     ///
     /// # Errors
-    /// There is none on this machine.
+    /// It is not there.
     pub(crate) fn init_program(&self) -> Result<PathBuf> {
-        let beside = self.config.shim.with_file_name("berth-init");
-        let candidates = self.config.init_path.clone().into_iter().chain([
-            beside,
-            "/usr/libexec/docker/docker-init".into(),
-            "/usr/bin/docker-init".into(),
-            "/usr/bin/tini-static".into(),
-        ]);
-        candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-            Error::bad_parameter(
-                "--init needs an init program: none was found (set init-path in daemon.json)",
-            )
-        })
+        let path = self.config.init_path.as_ref().unwrap_or(&self.config.shim);
+        if path.is_file() {
+            return Ok(path.clone());
+        }
+        Err(Error::bad_parameter(format!("--init needs an init program: {} is not there", path.display())))
     }
 
     /// An image by what a person calls it.

@@ -2,6 +2,7 @@
 
 pub mod detach;
 pub mod exit;
+pub mod init;
 pub mod log;
 mod process;
 pub mod protocol;

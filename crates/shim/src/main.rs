@@ -4,7 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match shim::run(std::env::args_os().skip(1)) {
+    let mut arguments = std::env::args_os();
+    if shim::init::is_called(arguments.next().as_ref()) {
+        return ExitCode::from(shim::init::run(arguments));
+    }
+    match shim::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             // the daemon has directed it to a file; without one there is nobody to tell

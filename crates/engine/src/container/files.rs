@@ -1,7 +1,6 @@
 //! `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` of one container.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use ::network::DnsConfig;
 use ::network::files::{hosts, resolv};
@@ -62,16 +61,19 @@ pub(crate) fn write(layout: &Layout, contents: &Contents<'_>, mode: &NetworkMode
     Ok(())
 }
 
-/// The binds of the three files, unless a mount of the request covers them.
-pub(crate) fn mounts(hostname: PathBuf, hosts: PathBuf, resolv: PathBuf, readonly: bool) -> Vec<FileMount> {
-    let access = if readonly { "ro" } else { "rw" };
-    [("/etc/resolv.conf", resolv), ("/etc/hostname", hostname), ("/etc/hosts", hosts)]
-        .map(|(destination, source)| FileMount {
-            source: Some(source),
-            destination: destination.to_owned(),
-            options: ["rbind", "rprivate", access].map(str::to_owned).to_vec(),
-        })
-        .to_vec()
+/// The binds of the three files.
+pub(crate) fn mounts(container: &Container) -> Vec<FileMount> {
+    [
+        ("/etc/resolv.conf", &container.resolv_conf_path),
+        ("/etc/hostname", &container.hostname_path),
+        ("/etc/hosts", &container.hosts_path),
+    ]
+    .map(|(destination, source)| FileMount {
+        source: Some(source.clone()),
+        destination: destination.to_owned(),
+        options: ["rbind", "rprivate", "rw"].map(str::to_owned).to_vec(),
+    })
+    .to_vec()
 }
 
 fn extra_hosts(host: &HostConfig, gateway: Option<IpAddr>) -> Result<Vec<hosts::Entry>> {

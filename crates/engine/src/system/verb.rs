@@ -84,10 +84,7 @@ impl Engine {
             runtimes: self.runtimes(),
             default_runtime: engine.config.default_runtime.clone(),
             security_options: security_options(host.cgroup_v2),
-            init_binary: engine.init_program().map_or_else(
-                |_none| String::new(),
-                |path| path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            ),
+            init_binary: "docker-init".to_owned(),
             warnings: self.warnings(),
         }
     }

@@ -40,7 +40,10 @@ pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<()> {
     let root = Root::in_root(mount);
     for point in empty {
         fill(&root, point).map_err(|errno| {
-            Error::because(format!("copy {} of the image into volume {}", point.destination, point.name), errno)
+            Error::because(
+                format!("copy {} of the image into volume {}", point.destination, point.name),
+                errno,
+            )
         })?;
     }
     Ok(())

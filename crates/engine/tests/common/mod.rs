@@ -70,6 +70,11 @@ impl Bench {
         self.roots.path().join("data")
     }
 
+    /// The cgroup above all containers.
+    pub(crate) fn cgroup_parent(&self) -> String {
+        format!("berth-{}", self.config.tag)
+    }
+
     /// A shell command in a container without network.
     pub(crate) fn request(name: &str, script: &str) -> CreateRequest {
         let words = ["sh", "-c", script].map(str::to_owned).to_vec();

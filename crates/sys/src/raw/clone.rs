@@ -52,7 +52,14 @@ pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side>
     // SAFETY: `args` is a valid `clone_args` of the stated size and `pidfd` outlives the call. Memory is not
     // shared (CLONE_VM is masked out), so the child runs on a copy of this stack, as after fork(2).
     let ret = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) };
-    match check(ret)? {
+    let result = match check(ret) {
+        // a filter such as Docker's hides it from the inside of a container
+        Err(crate::Errno::NOSYS) if args.flags <= u64::from(u32::MAX) && args.flags & EXIT_SIGNAL == 0 => {
+            clone(args.flags | args.exit_signal, &mut pidfd)
+        }
+        other => other,
+    };
+    match result? {
         0 => Ok(Side::Child),
         pid => {
             // SAFETY: the kernel has just stored a new descriptor there, and nobody else owns it.
@@ -60,6 +67,16 @@ pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side>
             Ok(Side::Parent { pid: pid as i32, pidfd })
         }
     }
+}
+
+/// The bits of `clone(2)`'s flags that are the signal.
+const EXIT_SIGNAL: u64 = 0xff;
+
+/// `clone(2)` used like `fork(2)`. `flags` as for [`clone3`], with the exit signal.
+fn clone(flags: u64, pidfd: &mut RawFd) -> Result<i64> {
+    // SAFETY: the caller has masked CLONE_VM and CLONE_SETTLS out, so the child runs on a copy of this stack;
+    // the kernel stores the descriptor at `pidfd`, which outlives the call; no other pointer is passed.
+    check(unsafe { libc::syscall(libc::SYS_clone, flags, 0_u64, &raw mut *pidfd, 0_u64, 0_u64) })
 }
 
 /// `setns(2)`.

@@ -35,7 +35,9 @@ fn droppable(maps: &str, stack: usize) -> Vec<Range<usize>> {
     let mut program = None;
     for line in maps.lines() {
         let mut fields = line.split_ascii_whitespace();
-        let (Some(range), Some(mode)) = (fields.next().and_then(parse_range), fields.next()) else { continue };
+        let (Some(range), Some(mode)) = (fields.next().and_then(parse_range), fields.next()) else {
+            continue;
+        };
         let name = fields.nth(3).unwrap_or_default();
         // the kernel lists addresses in order, and a static program lies lowest
         let ours = *program.get_or_insert(name) == name && name.starts_with('/');

@@ -38,7 +38,7 @@ pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<Prepared>
     drop(root);
     let mut binds = crate::volume::binds(engine, container)?;
     let named = super::connect::named_like(engine, container)?;
-    let own = files::mounts(named.hostname_path, named.hosts_path, named.resolv_conf_path, false);
+    let own = files::mounts(&named);
     let covered =
         |file: &FileMount| binds.iter().any(|bind: &FileMount| bind.destination == file.destination);
     let own: Vec<_> = own.into_iter().filter(|file| !covered(file)).collect();
