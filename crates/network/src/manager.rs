@@ -9,6 +9,8 @@ use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ipnet::Ipv4Net;
+
 use crate::bridge::{self, Bridge};
 use crate::config::{Config, DnsConfig};
 use crate::endpoint::Endpoint;
@@ -149,16 +151,7 @@ impl Network {
         if *record != known {
             record.write(&self.config.data_dir)?;
         }
-        if self.config.firewall {
-            let rules = plan::Bridge {
-                name: config.name.clone(),
-                subnet: address.trunc(),
-                icc: config.icc,
-                masquerade: config.ip_masq,
-            };
-            let ours = record.forwarding.as_ref().filter(|f| f.boot_id == sysctl::boot_id());
-            self.firewall().apply(&[rules], ours.map_or(&[], |f| f.uplinks.as_slice()))?;
-        }
+        self.apply_rules(record, address)?;
         // Last, when the rules that keep it within bounds are there.
         if forward {
             sysctl::enable_forwarding()?;
@@ -166,6 +159,21 @@ impl Network {
         let reserved = [address.addr(), bridge.gateway];
         let leases = Leases::new("bridge", address, config.fixed_cidr, &reserved);
         Ok(Up { bridge, leases })
+    }
+
+    fn apply_rules(&self, record: &Record, address: Ipv4Net) -> Result<()> {
+        if !self.config.firewall {
+            return Ok(());
+        }
+        let config = &self.config.bridge;
+        let rules = plan::Bridge {
+            name: config.name.clone(),
+            subnet: address.trunc(),
+            icc: config.icc,
+            masquerade: config.ip_masq,
+        };
+        let ours = record.forwarding.as_ref().filter(|f| f.boot_id == sysctl::boot_id());
+        self.firewall().apply(&[rules], ours.map_or(&[], |f| f.uplinks.as_slice()))
     }
 
     /// The host's interfaces that lead elsewhere: neither loopback nor a bridge nor its port.

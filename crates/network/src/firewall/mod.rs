@@ -52,7 +52,17 @@ impl Firewall {
         transaction.commit(self.socket()?).map_err(explain)
     }
 
-    /// Adds elements, all or none. An element whose key is taken fails with `EEXIST`.
+    /// Whether the table is there.
+    pub(crate) fn exists(&mut self) -> Result<bool> {
+        let table = self.table.clone();
+        match nft::exists(self.socket()?, &table) {
+            Err(error) if absent(&error) => Ok(false),
+            result => result.map(|()| true),
+        }
+    }
+
+    /// Adds elements, all or none. One that is there already is no error; one whose key has
+    /// another value fails with `EBUSY`.
     pub(crate) fn publish(&mut self, elements: &[Element]) -> Result<()> {
         self.change(elements, Transaction::add_elements)
     }

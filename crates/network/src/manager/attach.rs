@@ -110,6 +110,9 @@ impl Network {
             }
             result => result?,
         };
+        if self.config.firewall && !self.firewall().exists()? {
+            self.restore_rules()?;
+        }
         if !endpoint.ports.is_empty() {
             self.open_loopback(&endpoint.ports)?;
             let mut firewall = self.firewall();
@@ -132,7 +135,7 @@ impl Network {
         Ok(namespace)
     }
 
-    /// Makes the bridge again if it is not the one that it was; `None` when it is, or when another
+    /// Makes the bridge again, and plugs everybody in, if it is not the one that it was; `None` when it is, or when another
     /// subnet would be needed than the one containers already have addresses of.
     fn restore(&self, known: &Bridge) -> Result<Option<Bridge>> {
         let mut state = self.state();
@@ -144,7 +147,24 @@ impl Network {
         if let Some(up) = &mut state.bridge {
             up.bridge = found.bridge.clone();
         }
+        for endpoint in state.endpoints.values() {
+            self.plug_in(&endpoint.host_interface, found.bridge.index)?;
+        }
+        if state.endpoints.values().any(|endpoint| !endpoint.ports.is_empty()) {
+            sysctl::route_loopback(&self.config.bridge.name)?;
+            state.loopback_routed = true;
+        }
         Ok(Some(found.bridge))
+    }
+
+    /// Puts back what a flush of all firewall tables has taken: rules, and every published port.
+    fn restore_rules(&self) -> Result<()> {
+        let state = self.state();
+        if let Some(up) = &state.bridge {
+            self.apply_rules(&state.record, up.bridge.address)?;
+        }
+        let published: Vec<_> = state.endpoints.iter().flat_map(|(id, e)| elements(id, e)).collect();
+        self.firewall().publish(&published)
     }
 
     /// Lets the host's own packets from 127.0.0.1 reach the bridge, once a port is published where
@@ -165,10 +185,10 @@ pub(super) fn elements(container_id: &str, endpoint: &Endpoint) -> Vec<Element> 
     endpoint.ports.iter().map(|port| plan::element(port, endpoint.ip, container_id)).collect()
 }
 
-/// A map that has the key already has it from somebody whom we don't know.
+/// A map that has another value for the key has it from somebody whom we don't know.
 fn taken(error: Error, endpoint: &Endpoint) -> Error {
     match (error.errno(), endpoint.ports.first()) {
-        (Some(Errno::EXIST), Some(port)) => {
+        (Some(Errno::BUSY | Errno::EXIST), Some(port)) => {
             Error::PortAllocated { host_ip: port.host_ip, host_port: port.host_port, protocol: port.protocol }
         }
         _ => error,

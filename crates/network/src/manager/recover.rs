@@ -44,13 +44,7 @@ impl Network {
             return Ok(());
         }
         self.open_loopback(&endpoint.ports)?;
-        for element in elements(container_id, endpoint) {
-            match self.firewall().publish(&[element]) {
-                Err(error) if error.errno() == Some(Errno::EXIST) => {}
-                result => result?,
-            }
-        }
-        Ok(())
+        self.firewall().publish(&elements(container_id, endpoint))
     }
 
     /// Removes what containers other than those in `live` have left: interfaces, ports. Called
@@ -66,7 +60,7 @@ impl Network {
 
     /// Makes the host's end a port of the bridge, if it is not. That it is gone (a container may
     /// remove its own interface) is no error.
-    fn plug_in(&self, name: &str, bridge: u32) -> Result<()> {
+    pub(super) fn plug_in(&self, name: &str, bridge: u32) -> Result<()> {
         let mut host = self.host();
         let Some(link) = route::by_name(&mut host, name)? else { return Ok(()) };
         if link.master == Some(bridge) {

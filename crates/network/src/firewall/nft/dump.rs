@@ -36,6 +36,15 @@ pub(crate) struct Foreign {
     pub(crate) chain: String,
 }
 
+/// Asks for a table; `ENOENT` when there is none.
+pub(in crate::firewall) fn exists(socket: &mut Socket, table: &str) -> Result<()> {
+    let mut batch = Batch::default();
+    batch.push(format!("looking for nftables table {table}"), kind::GETTABLE, flag::ACK, |m| {
+        m.raw(&header(INET)).text(1, table);
+    });
+    socket.request(&mut batch).map(|_| ())
+}
+
 /// Every element of our maps.
 pub(in crate::firewall) fn published(socket: &mut Socket, table: &str) -> Result<Vec<Published>> {
     let mut found = Vec::new();

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::netlink::{Batch, Message, Socket, flag};
 
 pub(crate) use dump::{Foreign, Published};
-pub(super) use dump::{forward_policies, published};
+pub(super) use dump::{exists, forward_policies, published};
 
 /// `NFNL_SUBSYS_NFTABLES`.
 const SUBSYSTEM: u16 = 10;
@@ -30,6 +30,7 @@ mod kind {
     use super::SUBSYSTEM;
 
     pub(super) const NEWTABLE: u16 = SUBSYSTEM << 8;
+    pub(super) const GETTABLE: u16 = (SUBSYSTEM << 8) | 1;
     pub(super) const DELTABLE: u16 = (SUBSYSTEM << 8) | 2;
     pub(super) const NEWCHAIN: u16 = (SUBSYSTEM << 8) | 3;
     pub(super) const GETCHAIN: u16 = (SUBSYSTEM << 8) | 4;
@@ -183,10 +184,9 @@ impl Transaction {
         });
     }
 
-    /// Elements of one map; each must be new.
+    /// Elements of one map; each must be new, or the same as before.
     pub(super) fn add_elements(&mut self, map: &str, elements: &[Element]) {
-        let flags = flag::CREATE | flag::EXCL;
-        self.push("publishing ports", kind::NEWSETELEM, flags, |m, table| {
+        self.push("publishing ports", kind::NEWSETELEM, flag::CREATE, |m, table| {
             list(m, table, map, elements, |m, e| {
                 data(m, element::KEY, &e.key);
                 data(m, element::DATA, &e.value);
