@@ -4,6 +4,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use api::Action;
 use bytes::{Buf as _, Bytes, BytesMut};
 use engine::container::Attached;
 use futures_util::FutureExt as _;
@@ -61,6 +62,11 @@ async fn open(
 ) -> Result<(Opened, Asked, Bytes)> {
     let (action, asked) =
         router::find(app, &head.method, head.target.path(), head.target.query(), head.headers.clone())?;
+    if action == Action::ContainerAttachWebsocket && websocket::accept(head).is_none() {
+        return Err(ApiError::bad_request(
+            "no websocket handshake: Upgrade and Sec-WebSocket-Key are missing",
+        ));
+    }
     let (body, early) = read_body(io, head, held).await?;
     let opened = streams::open(action, &asked, &body).await?;
     Ok((opened, asked, early))

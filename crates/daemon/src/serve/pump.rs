@@ -110,3 +110,6 @@ fn discard(client: &mut (impl AsyncRead + Unpin)) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
