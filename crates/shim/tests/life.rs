@@ -133,3 +133,93 @@ fn shutdown_is_refused_while_the_container_runs() {
     shim.control.exited();
     shim.shutdown();
 }
+
+#[test]
+fn a_killed_shim_takes_its_container_with_it() {
+    let mut shim = Shim::spawn();
+    let pid = shim.run(shim.request(&["sleep", "1000"], false));
+    shim.exec("e", &["sleep", "1001"], false, false).unwrap();
+    let exec = shim.control.state().execs[0].pid;
+    shim.child.kill().unwrap();
+    shim.child.wait().unwrap();
+    assert!(shim.control.receive().is_none());
+    for pid in [pid, exec] {
+        let Some(pidfd) =
+            rustix::process::Pid::from_raw(pid).and_then(|pid| sys::process::pidfd_open(pid).ok())
+        else {
+            continue;
+        };
+        let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+        let limit = rustix::event::Timespec { tv_sec: 10, tv_nsec: 0 };
+        assert_eq!(rustix::event::poll(&mut fds, Some(&limit)).unwrap(), 1, "process {pid} lives on");
+    }
+    assert_eq!(shim.record(), None);
+}
+
+#[test]
+fn an_out_of_memory_kill_is_told_and_recorded() {
+    let mut shim = Shim::spawn();
+    let mut request = shim.request(&["dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"], false);
+    let resources = serde_json::json!({ "memory": { "limit": 32 << 20 } });
+    let resources = serde_json::from_value(resources).unwrap();
+    request.spec.linux_mut().as_mut().unwrap().set_resources(Some(resources));
+    shim.run(request);
+    let record = shim.control.exited();
+    assert_eq!((record.code, record.oom_killed), (137, true));
+    assert!(shim.record().unwrap().oom_killed);
+    shim.shutdown();
+}
+
+#[test]
+fn an_event_comes_after_its_record() {
+    for _ in 0..20 {
+        let mut shim = Shim::spawn();
+        shim.run(shim.request(&["true"], false));
+        let record = shim.control.exited();
+        assert_eq!(shim.record(), Some(record));
+        shim.shutdown();
+    }
+}
+
+#[test]
+fn no_descriptor_and_no_signal_mask_leaks_into_the_container() {
+    for mode in ["init", "exec"] {
+        let mut shim = Shim::spawn();
+        let script = "cd /proc/self/fd; for n in *; do echo fd $n; done; while read k v; do case $k in Sig*) echo $k $v;; esac; done < /proc/self/status";
+        let client = match mode {
+            "init" => {
+                let client = shim.control.attach(everything());
+                shim.run(shim.request(&["sh", "-c", script], false));
+                client
+            }
+            _ => {
+                shim.run(shim.request(&["sleep", "1000"], false));
+                shim.exec("e", &["sh", "-c", script], false, true).unwrap()
+            }
+        };
+        let text = String::from_utf8(demux(&drain(&client)).0).unwrap();
+        // the shell's own expansion holds a directory open for a moment
+        let fds: Vec<_> = text.lines().filter(|l| l.starts_with("fd ")).collect();
+        assert!(fds.len() <= 4, "{mode}: {text}");
+        assert!(
+            text.contains("SigBlk: 0000000000000000") && text.contains("SigIgn: 0000000000000000"),
+            "{mode}: {text}"
+        );
+    }
+}
+
+#[test]
+fn a_program_without_pid_namespace_leaves_nobody_behind() {
+    let mut shim = Shim::spawn();
+    let mut request = shim.request(&["sh", "-c", "sleep 1000 & exit 0"], false);
+    let linux = request.spec.linux_mut().as_mut().unwrap();
+    let mut namespaces = linux.namespaces().clone().unwrap();
+    namespaces.retain(|n| n.typ() != oci_spec::runtime::LinuxNamespaceType::Pid);
+    linux.set_namespaces(Some(namespaces));
+    shim.run(request);
+    assert_eq!(shim.control.exited().code, 0);
+    shim.shutdown();
+    assert!(
+        !std::path::Path::new("/sys/fs/cgroup/pids").join(format!(".{}", shim.cgroup().display())).exists()
+    );
+}

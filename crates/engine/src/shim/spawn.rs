@@ -48,6 +48,7 @@ pub(super) fn spawn(options: &SpawnOptions<'_>) -> Result<UnixStream, ShimError>
     let child = start(options, far.as_fd(), &stderr)
         .map_err(io::Error::from)
         .map_err(path_error("start", options.program))?;
+    #[expect(deprecated, reason = "unsound only for types that change their descriptor; an OwnedFd does not")]
     let ended = AsyncFd::new(child.pidfd).map_err(ShimError::system("watch the shim"))?;
     tokio::spawn(async move {
         if ended.readable().await.is_ok() {

@@ -144,7 +144,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// As [`Self::next_frame`], and JSON that does not fit.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn next_value<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         match self.next_frame()? {
             Some(frame) => Ok(Some(serde_json::from_slice(&frame)?)),
             None => Ok(None),

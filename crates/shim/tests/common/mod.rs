@@ -1,5 +1,13 @@
 //! A blocking client of the real program, and a container to run with it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a failing helper is a failing test"
+)]
 
 use std::collections::VecDeque;
 use std::fs;
@@ -44,7 +52,7 @@ impl Connection {
 
     pub fn receive(&mut self) -> Option<ServerFrame> {
         loop {
-            if let Some(frame) = self.reader.next().unwrap() {
+            if let Some(frame) = self.reader.next_value().unwrap() {
                 return Some(frame);
             }
             if !self.reader.fill(&self.socket, true).unwrap() {

@@ -17,6 +17,9 @@ use crate::log::file::{rotated, with_suffix};
 /// Rotated files looked for at most.
 const MAX_FILES: u32 = 1000;
 
+/// How often the files are looked at again because a rotation came in between.
+const ATTEMPTS: u32 = 100;
+
 /// One file of a log.
 #[derive(Debug)]
 pub(super) struct LogFile {
@@ -98,21 +101,50 @@ impl LogFile {
 
 /// Every file of the log at `path`, the oldest first; none when there is no log yet.
 pub(super) fn open_all(path: &Path) -> io::Result<Vec<LogFile>> {
+    for _ in 0..ATTEMPTS {
+        let before = inode(path)?;
+        let (files, whole) = open_present(path)?;
+        // a rotation meanwhile would have shown some files twice and others not at all
+        if whole
+            && before.is_some()
+            && before == inode(path)?
+            && files.last().map(|file| file.inode) == before
+        {
+            return Ok(files);
+        }
+    }
+    // no log yet, or a rotation that a killed shim has left unfinished
+    Ok(open_present(path)?.0)
+}
+
+/// Device and inode of the current file.
+fn inode(path: &Path) -> io::Result<Option<(u64, u64)>> {
+    match std::fs::metadata(path) {
+        Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The files that are there now, the oldest first, and whether their numbers have no gap.
+fn open_present(path: &Path) -> io::Result<(Vec<LogFile>, bool)> {
     let mut files: Vec<LogFile> = Vec::new();
+    let (mut gap, mut whole) = (false, true);
     for n in 0..MAX_FILES {
         let Some(file) = open(&rotated(path, n), n > 0)? else {
-            if n > 0 {
+            if std::mem::replace(&mut gap, true) {
                 break;
             }
             continue;
         };
-        // renamed between two opens: seen already under its former number
+        whole &= !gap;
+        gap = false;
         if files.iter().all(|seen| seen.inode != file.inode) {
             files.push(file);
         }
     }
     files.reverse();
-    Ok(files)
+    Ok((files, whole))
 }
 
 fn open(path: &Path, may_be_compressed: bool) -> io::Result<Option<LogFile>> {
