@@ -16,11 +16,8 @@ use crate::{CreateOptions, Created, Running, hooks, userns};
 pub(crate) fn create(options: &CreateOptions<'_>) -> Result<Created> {
     let job = Job::new(options)?;
     let (mine, theirs) = Link::pair()?;
-    let (child, link) = if stage::needed(&job) {
-        by_stage(&job, mine, theirs)?
-    } else {
-        directly(&job, mine, theirs)?
-    };
+    let (child, link) =
+        if stage::needed(&job) { by_stage(&job, mine, theirs)? } else { directly(&job, mine, theirs)? };
     Maker { job: &job, link, console: None, notify: None }.raise(child)
 }
 
@@ -40,7 +37,8 @@ fn directly(job: &Job<'_>, mine: Link, theirs: Link) -> Result<(Child, Link)> {
 
 /// A process in between makes the child, which is this process's own all the same.
 fn by_stage(job: &Job<'_>, mine: Link, theirs: Link) -> Result<(Child, Link)> {
-    let (stage, link) = clone_with_link(&CloneOptions::default(), mine, theirs, |link| stage::run(job, link))?;
+    let (stage, link) =
+        clone_with_link(&CloneOptions::default(), mine, theirs, |link| stage::run(job, link))?;
     let born = birth(&link);
     // it has done its work, or failed
     let ended = stage.wait().step("stage", "wait");
@@ -65,7 +63,9 @@ fn birth(link: &Link) -> Result<Child> {
 
 /// Future children go into the pid namespace that is joined; what leads back comes back.
 fn enter_pid_namespace(job: &Job<'_>) -> Result<Option<OwnedFd>> {
-    let Some(joined) = job.namespaces.joined.iter().find(|j| j.kind == Namespaces::PID) else { return Ok(None) };
+    let Some(joined) = job.namespaces.joined.iter().find(|j| j.kind == Namespaces::PID) else {
+        return Ok(None);
+    };
     join_pid_namespace(&joined.fd).map(Some)
 }
 
@@ -132,7 +132,9 @@ impl Maker<'_> {
                 }
                 Some(Message::Failed(error)) => return Err(error),
                 Some(_) => return Err(Error::text("create", "a message out of turn")),
-                None => return Err(Error::text("create", "the container's first process ended without a word")),
+                None => {
+                    return Err(Error::text("create", "the container's first process ended without a word"));
+                }
             }
         }
     }

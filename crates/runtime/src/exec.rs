@@ -14,9 +14,14 @@ use crate::{ExecOptions, Execed};
 /// Starts the process and waits until it is its program.
 pub(crate) fn exec(options: &ExecOptions<'_>) -> Result<Execed> {
     let listed = namespaces::listed(options.spec);
-    let job = Job { options, process: process::plan(options.process)?, namespaces: listed.without(Namespaces::PID) };
+    let job = Job {
+        options,
+        process: process::plan(options.process)?,
+        namespaces: listed.without(Namespaces::PID),
+    };
     let (mine, theirs) = Link::pair()?;
-    let back = if listed.contains(Namespaces::PID) { Some(join_pid_namespace(options.target.pidfd)?) } else { None };
+    let back =
+        if listed.contains(Namespaces::PID) { Some(join_pid_namespace(options.target.pidfd)?) } else { None };
     let clone = CloneOptions { cgroup: options.cgroup.into, ..CloneOptions::default() };
     let cloned = clone_with_link(&clone, mine, theirs, |link| enter::run(&job, link));
     let restored = back.map_or(Ok(()), |own| leave_pid_namespace(&own));

@@ -9,7 +9,7 @@ use oci_spec::runtime::Hook;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use sys::process::{Child, Exit};
 use sys::signal::Signal;
-use sys::spawn::Command;
+use sys::spawn::Command as Program;
 
 use crate::CreateOptions;
 use crate::error::{Context, Error, Result};
@@ -24,7 +24,13 @@ pub(crate) fn state(options: &CreateOptions<'_>, status: &str, pid: i32) -> Stri
 }
 
 /// The same from its parts.
-pub(crate) fn state_json(spec: &oci_spec::runtime::Spec, id: &str, bundle: &str, status: &str, pid: i32) -> String {
+pub(crate) fn state_json(
+    spec: &oci_spec::runtime::Spec,
+    id: &str,
+    bundle: &str,
+    status: &str,
+    pid: i32,
+) -> String {
     let mut state = serde_json::json!({
         "ociVersion": spec.version(), "id": id, "status": status, "bundle": bundle,
     });
@@ -63,7 +69,7 @@ fn one(place: &str, hook: &Hook, state: &str) -> Result<()> {
     let mut output = memory("output", b"").step(&step, what())?;
     let args = hook.args().as_deref().unwrap_or(&[]);
     let first = args.first().map_or(path.as_os_str(), std::ffi::OsStr::new);
-    let mut command = Command::new(path, first).step(&step, what())?;
+    let mut command = Program::new(path, first).step(&step, what())?;
     for arg in args.iter().skip(1) {
         command.arg(arg).step(&step, what())?;
     }
@@ -72,7 +78,8 @@ fn one(place: &str, hook: &Hook, state: &str) -> Result<()> {
     }
     command.map(input.as_fd(), 0).map(output.as_fd(), 1).map(output.as_fd(), 2);
     let child = command.spawn().step(&step, what())?;
-    let limit = hook.timeout().and_then(|t| u64::try_from(t).ok()).filter(|t| *t > 0).map(Duration::from_secs);
+    let limit =
+        hook.timeout().and_then(|t| u64::try_from(t).ok()).filter(|t| *t > 0).map(Duration::from_secs);
     let exit = wait(&child, limit).map_err(|e| Error { step: step.clone(), ..e })?;
     if exit == Some(Exit::Code(0)) {
         return Ok(());
@@ -96,7 +103,8 @@ fn describe(exit: Exit) -> String {
 fn wait(child: &Child, limit: Option<Duration>) -> Result<Option<Exit>> {
     let time = limit.map(|l| Timespec { tv_sec: l.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: 0 });
     let mut poll = [PollFd::new(&child.pidfd, PollFlags::IN)];
-    let ended = rustix::io::retry_on_intr(|| rustix::event::poll(&mut poll, time.as_ref())).step("wait", "")?;
+    let ended =
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut poll, time.as_ref())).step("wait", "")?;
     if ended == 0 {
         // it may have ended just now
         let _ = sys::signal::send(&child.pidfd, Signal::KILL);

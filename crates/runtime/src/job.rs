@@ -7,9 +7,9 @@ use rustix::fs::{Mode, OFlags};
 use sys::mount::{Change, Propagation};
 use sys::process::Namespaces;
 
+use crate::CreateOptions;
 use crate::error::{Context, Error, Result};
 use crate::plan::{mounts, namespaces, process, root};
-use crate::CreateOptions;
 
 /// A container to be.
 pub(crate) struct Job<'a> {
@@ -60,13 +60,17 @@ impl<'a> Job<'a> {
         check_namespaces(spec, &namespaces)?;
         let mounted = namespaces.new.contains(Namespaces::MOUNT);
         let root = root::plan(options, mounted)?;
-        let mounts = if mounted {
-            mounts::plan(options, root.propagation)?
-        } else {
-            Vec::new()
-        };
+        let mounts = if mounted { mounts::plan(options, root.propagation)? } else { Vec::new() };
         let process = process::plan(process)?;
-        Ok(Self { options, namespaces, process, root, mounts, null: null_device(mounted)?, hooks: Hooks::of(spec) })
+        Ok(Self {
+            options,
+            namespaces,
+            process,
+            root,
+            mounts,
+            null: null_device(mounted)?,
+            hooks: Hooks::of(spec),
+        })
     }
 
     /// Whether the child has to wait until its maker has done something for it.
@@ -135,10 +139,14 @@ fn check_namespaces(spec: &Spec, namespaces: &namespaces::Plan) -> Result<()> {
     }
     let Some(linux) = spec.linux() else { return Ok(()) };
     let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|l| !l.is_empty());
-    if !namespaces.new.contains(Namespaces::MOUNT) && (some(linux.masked_paths()) || some(linux.readonly_paths())) {
+    if !namespaces.new.contains(Namespaces::MOUNT)
+        && (some(linux.masked_paths()) || some(linux.readonly_paths()))
+    {
         return fail("unable to restrict paths without a private mount namespace");
     }
-    if linux.time_offsets().as_ref().is_some_and(|o| !o.is_empty()) && !namespaces.new.contains(Namespaces::TIME) {
+    if linux.time_offsets().as_ref().is_some_and(|o| !o.is_empty())
+        && !namespaces.new.contains(Namespaces::TIME)
+    {
         return fail("time offsets need a new time namespace");
     }
     Ok(())

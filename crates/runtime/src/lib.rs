@@ -20,8 +20,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 pub use error::{Error, Kind, Result};
-pub use options::{CgroupEntry, CreateOptions, ExecOptions, Filter, Stdio, Target};
 use oci_spec::runtime::Spec;
+pub use options::{CgroupEntry, CreateOptions, ExecOptions, Filter, Stdio, Target};
 use sys::Pid;
 
 /// A container whose first process waits for its start. Dropping it ends that process, unless a start socket was

@@ -6,13 +6,13 @@ pub use crate::raw::seccomp::SockFilter;
 use crate::{Result, raw};
 
 /// Log every action but allow (`SECCOMP_FILTER_FLAG_LOG`).
-pub const FLAG_LOG: u64 = libc::SECCOMP_FILTER_FLAG_LOG as u64;
+pub const FLAG_LOG: u64 = libc::SECCOMP_FILTER_FLAG_LOG;
 /// No speculative store bypass mitigation (`SECCOMP_FILTER_FLAG_SPEC_ALLOW`).
-pub const FLAG_SPEC_ALLOW: u64 = libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW as u64;
+pub const FLAG_SPEC_ALLOW: u64 = libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 /// All threads of the process at once (`SECCOMP_FILTER_FLAG_TSYNC`).
-pub const FLAG_TSYNC: u64 = libc::SECCOMP_FILTER_FLAG_TSYNC as u64;
+pub const FLAG_TSYNC: u64 = libc::SECCOMP_FILTER_FLAG_TSYNC;
 /// A descriptor for user notifications comes back (`SECCOMP_FILTER_FLAG_NEW_LISTENER`).
-pub const FLAG_NEW_LISTENER: u64 = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u64;
+pub const FLAG_NEW_LISTENER: u64 = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
 /// A notified caller can be killed while it waits (`SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`).
 pub const FLAG_WAIT_KILLABLE_RECV: u64 = 1 << 5;
 

@@ -90,8 +90,8 @@ fn id(text: &str) -> Result<Option<u32>, UserError> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(None);
     }
-    let number: i64 = text.parse().map_err(|_| UserError::Range)?;
-    let number = u32::try_from(number).map_err(|_| UserError::Range)?;
+    let number: i64 = text.parse().or(Err(UserError::Range))?;
+    let number = u32::try_from(number).or(Err(UserError::Range))?;
     in_range(number).map(Some)
 }
 

@@ -72,7 +72,10 @@ impl Parsed {
 }
 
 /// Reads flags up to the first other word; what is left comes back.
-pub(crate) fn parse_leading<'w>(flags: &'static [Flag], words: &'w [String]) -> Result<(Parsed, &'w [String])> {
+pub(crate) fn parse_leading<'w>(
+    flags: &'static [Flag],
+    words: &'w [String],
+) -> Result<(Parsed, &'w [String])> {
     let mut parsed = Parsed::default();
     let mut at = 0;
     while let Some(word) = words.get(at) {

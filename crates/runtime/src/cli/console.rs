@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 /// Sends it with the name that the other side may show.
 pub(crate) fn send(socket: &str, master: BorrowedFd<'_>) -> Result<()> {
     let stream = UnixStream::connect(socket).with_context(|| format!("console socket {socket}"))?;
-    sys::fd::send(stream.as_fd(), b"/dev/ptmx", &[master]).with_context(|| format!("console socket {socket}"))?;
+    sys::fd::send(stream.as_fd(), b"/dev/ptmx", &[master])
+        .with_context(|| format!("console socket {socket}"))?;
     Ok(())
 }

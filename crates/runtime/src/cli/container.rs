@@ -95,7 +95,7 @@ impl Directory {
     pub(crate) fn open(root: &Path, id: &str) -> Result<Self> {
         check_id(id)?;
         let missing = || anyhow!("container \"{id}\" does not exist");
-        let root = Root::open_strict(root).map_err(|_| missing())?;
+        let root = Root::open_strict(root).or(Err(missing()))?;
         match root.handle(id) {
             Ok(_) => Ok(Self { root, id: id.to_owned() }),
             Err(_) => Err(missing()),
@@ -108,13 +108,15 @@ impl Directory {
 
     /// Records the configuration as it was read.
     pub(crate) fn write_config(&self, bytes: &[u8]) -> Result<()> {
-        sys::file::write_atomic(self.handle()?, CONFIG, bytes, 0o600).with_context(|| format!("state of {}", self.id))
+        sys::file::write_atomic(self.handle()?, CONFIG, bytes, 0o600)
+            .with_context(|| format!("state of {}", self.id))
     }
 
     /// Records the state.
     pub(crate) fn write_state(&self, state: &State) -> Result<()> {
         let bytes = serde_json::to_vec(state)?;
-        sys::file::write_atomic(self.handle()?, STATE, &bytes, 0o600).with_context(|| format!("state of {}", self.id))
+        sys::file::write_atomic(self.handle()?, STATE, &bytes, 0o600)
+            .with_context(|| format!("state of {}", self.id))
     }
 
     /// The socket's address by its directory's descriptor: whatever the root is called, it fits.

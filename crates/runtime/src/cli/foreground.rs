@@ -83,7 +83,8 @@ impl Copy {
     /// Waits for something to happen and copies what there is: whether the process has ended, whether signals came.
     fn poll(&mut self, pidfd: BorrowedFd<'_>, signals: &SignalFd) -> Result<(bool, bool)> {
         let stdin = rustix::stdio::stdin();
-        let mut fds = vec![PollFd::from_borrowed_fd(pidfd, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        let mut fds =
+            vec![PollFd::from_borrowed_fd(pidfd, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         if let Some(master) = &self.master {
             fds.push(PollFd::new(master, PollFlags::IN));
             if self.stdin_open {

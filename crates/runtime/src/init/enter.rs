@@ -5,8 +5,9 @@ use std::convert::Infallible;
 use sys::path::Root;
 use sys::process::Namespaces;
 
+use super::filesystem::console;
 use super::tail::Tail;
-use super::{cgroup, console, gate, identity, labels, limits};
+use super::{cgroup, gate, identity, labels, limits};
 use crate::error::{Context, Result};
 use crate::link::Link;
 use crate::plan::process::Plan;

@@ -36,7 +36,12 @@ pub(super) fn parent_death(signal: Option<Signal>, link: &Link) -> Result<()> {
 
 /// Closes everything that the maker had open: a container that waits for its start for a day must not keep the ends of
 /// pipes that others wait on.
-pub(super) fn close_inherited(link: &Link, socket: Option<std::os::fd::BorrowedFd<'_>>, labels: &Labels, preserve: u32) -> Result<()> {
+pub(super) fn close_inherited(
+    link: &Link,
+    socket: Option<std::os::fd::BorrowedFd<'_>>,
+    labels: &Labels,
+    preserve: u32,
+) -> Result<()> {
     use std::os::fd::AsFd;
     let mut keep = vec![link.0.as_fd()];
     keep.extend(socket);

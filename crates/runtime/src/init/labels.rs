@@ -19,12 +19,17 @@ fn open_attr(path: &str) -> std::io::Result<std::fs::File> {
 pub(super) fn open(process: &Plan<'_>) -> Result<Labels> {
     let mut labels = Labels::default();
     if let Some(profile) = process.apparmor {
-        let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|t| t.starts_with(b"Y"));
+        let enabled =
+            std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|t| t.starts_with(b"Y"));
         if enabled {
-            let file = open_attr("/proc/self/attr/apparmor/exec").or_else(|_| open_attr("/proc/self/attr/exec"));
+            let file =
+                open_attr("/proc/self/attr/apparmor/exec").or_else(|_| open_attr("/proc/self/attr/exec"));
             labels.0.push((file.step("apparmor", profile)?, format!("exec {profile}")));
         } else if profile != "unconfined" {
-            return Err(Error::invalid("apparmor", format!("{profile}: AppArmor is not enabled on this host")));
+            return Err(Error::invalid(
+                "apparmor",
+                format!("{profile}: AppArmor is not enabled on this host"),
+            ));
         }
     }
     if let Some(label) = process.selinux {

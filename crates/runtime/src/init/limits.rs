@@ -41,7 +41,8 @@ pub(super) fn apply(process: &Plan<'_>, spec: &Spec) -> Result<()> {
     }
     for (resource, limit) in &process.rlimits {
         rustix::process::setrlimit(*resource, *limit).map_err(|errno| {
-            let hint = if errno == Errno::PERM { " (raising a hard limit needs CAP_SYS_RESOURCE)" } else { "" };
+            let hint =
+                if errno == Errno::PERM { " (raising a hard limit needs CAP_SYS_RESOURCE)" } else { "" };
             Error::errno("rlimit", format!("{resource:?} {limit:?}{hint}"), errno)
         })?;
     }

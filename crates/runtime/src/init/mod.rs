@@ -3,25 +3,18 @@
 
 mod become_user;
 mod cgroup;
-mod cgroup_view;
-mod console;
 mod cwd;
-mod devices;
+mod filesystem;
 mod gate;
 mod hostname;
 mod identity;
 mod keyring;
 mod labels;
 mod limits;
-mod masks;
-mod mounts;
 mod program;
-mod root;
 mod seccomp;
 mod stdio;
-mod sysctl;
 mod tail;
-mod target;
 
 pub(crate) mod enter;
 pub(crate) mod stage;
@@ -33,7 +26,6 @@ use sys::path::Root;
 use sys::process::Namespaces;
 
 use self::tail::Tail;
-use crate::Stdio;
 use crate::error::{Context, Error, Result};
 use crate::hooks;
 use crate::job::Job;
@@ -73,35 +65,17 @@ fn steps(job: &Job<'_>, link: &mut Link) -> Result<Infallible> {
     network(job)?;
     hostname::set(job.options.spec)?;
 
-    let mut state = State { pid, root: root::attach(job)?, proc: None, labels, tty: None };
+    let mut state = State { pid, root: filesystem::root::attach(job)?, proc: None, labels, tty: None };
     hooks_of_the_runtime(job, link)?;
     if job.namespaces.new.contains(Namespaces::MOUNT) {
-        filesystem(job, &mut state, link)?;
+        filesystem::build(job, &mut state, link)?;
     } else {
-        root::change_without_mounts(&state)?;
+        filesystem::root::change_without_mounts(&state)?;
     }
     if job.options.new_keyring {
         keyring::join(job.options.id)?;
     }
     program(job, state, link)
-}
-
-/// The mount namespace: table, devices, terminal, masks, and the change of root.
-fn filesystem(job: &Job<'_>, state: &mut State, link: &Link) -> Result<()> {
-    rustix::process::umask(rustix::fs::Mode::empty());
-    mounts::all(job, state)?;
-    cwd::create(job.process.cwd, &state.root)?;
-    devices::all(job, state)?;
-    if let Stdio::Terminal(size) = job.options.stdio {
-        let size = size.or(job.process.size);
-        state.tty = Some(console::open(&state.root, size, link)?);
-        console::bind(&state.root, state.tty.as_ref())?;
-    }
-    sysctl::write(job.options.spec, state)?;
-    masks::read_only_paths(job.options.spec, state)?;
-    masks::masked_paths(job, state)?;
-    hooks_of_the_container(job, state)?;
-    root::change(job, state)
 }
 
 /// From here on nothing of the host is reachable, and privileges go.
@@ -150,8 +124,4 @@ fn hooks_of_the_runtime(job: &Job<'_>, link: &Link) -> Result<()> {
         Some(Message::HooksDone) => Ok(()),
         _ => Err(Error::text("hooks", "the runtime has ended")),
     }
-}
-
-fn hooks_of_the_container(job: &Job<'_>, state: &State) -> Result<()> {
-    hooks::run("createContainer", &job.hooks.container, || hooks::state(job.options, "creating", state.pid))
 }

@@ -53,10 +53,11 @@ fn missing(name: &CStr, call: &str, errno: Errno) -> Error {
     let name = name.to_string_lossy();
     let reason = reason(errno);
     match errno {
-        Errno::NOENT | Errno::NOTDIR => {
-            Error { errno: Some(errno), ..Error::text("exec", format!("\"{name}\": {call} {name}: {reason}")) }
-                .with_kind(Kind::NotFound)
+        Errno::NOENT | Errno::NOTDIR => Error {
+            errno: Some(errno),
+            ..Error::text("exec", format!("\"{name}\": {call} {name}: {reason}"))
         }
+        .with_kind(Kind::NotFound),
         _ => Error { errno: Some(errno), ..Error::text("exec", format!("\"{name}\": {reason}")) }
             .with_kind(Kind::NotExecutable),
     }
@@ -98,7 +99,8 @@ pub(super) fn keep_descriptors(preserve: u32) -> Result<()> {
 /// Becomes the program; only an error comes back.
 pub(super) fn exec(path: &CStr, argv: &[CString], env: &[CString]) -> Error {
     let errno = sys::process::exec(path, argv, env);
-    let kind = if matches!(errno, Errno::NOENT | Errno::NOTDIR) { Kind::NotFound } else { Kind::NotExecutable };
+    let kind =
+        if matches!(errno, Errno::NOENT | Errno::NOTDIR) { Kind::NotFound } else { Kind::NotExecutable };
     let text = format!("{}: {}", path.to_string_lossy(), reason(errno));
     Error { errno: Some(errno), ..Error::text("exec", text) }.with_kind(kind)
 }

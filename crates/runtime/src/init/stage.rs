@@ -59,7 +59,8 @@ fn born(job: &Job<'_>, link: &Link) -> Result<()> {
 /// is not allowed any more.
 fn enter_cgroup(directory: BorrowedFd<'_>) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, "cgroup.procs", flags, Mode::empty()).step("cgroup", "cgroup.procs")?;
+    let file =
+        rustix::fs::openat(directory, "cgroup.procs", flags, Mode::empty()).step("cgroup", "cgroup.procs")?;
     rustix::io::retry_on_intr(|| rustix::io::write(&file, b"0")).step("cgroup", "cgroup.procs").map(drop)
 }
 

@@ -63,7 +63,10 @@ fn one<'a>(
         Kind::Filesystem { name: typ.to_owned(), source }
     };
     if !matches!(kind, Kind::Bind(..)) && (options.idmap.is_some() || mount.uid_mappings().is_some()) {
-        return Err(Error::invalid("mounts", format!("{}: only bind mounts are idmapped", destination.display())));
+        return Err(Error::invalid(
+            "mounts",
+            format!("{}: only bind mounts are idmapped", destination.display()),
+        ));
     }
     Ok(Planned { destination, kind, options })
 }
@@ -83,7 +86,8 @@ fn bind(o: &CreateOptions<'_>, mount: &Mount, options: &Options, root: Option<Pr
         let change = Change { propagation: below, recursive: true, ..Change::default() };
         sys::mount::change(&fd, &change).step("mount propagation", source.display())?;
     }
-    idmap(o, mount, options, &fd).map_err(|e| Error { detail: format!("{}: {}", source.display(), e.detail), ..e })?;
+    idmap(o, mount, options, &fd)
+        .map_err(|e| Error { detail: format!("{}: {}", source.display(), e.detail), ..e })?;
     bind_kind(fd, &source)
 }
 
@@ -101,8 +105,9 @@ fn idmap(o: &CreateOptions<'_>, mount: &Mount, options: &Options, fd: &OwnedFd) 
     }
     let linux = o.spec.linux().as_ref();
     let container = linux.and_then(|l| l.uid_mappings().as_ref().zip(l.gid_mappings().as_ref()));
-    let (uids, gids): (&Vec<LinuxIdMapping>, _) =
-        own.or(container).ok_or_else(|| Error::invalid("idmap", "neither the mount nor the container has mappings"))?;
+    let (uids, gids): (&Vec<LinuxIdMapping>, _) = own
+        .or(container)
+        .ok_or_else(|| Error::invalid("idmap", "neither the mount nor the container has mappings"))?;
     let userns = userns::with_mappings(uids, gids)?;
     let recursive = options.idmap.unwrap_or(false);
     let change = Change { idmap: Some(userns.as_fd()), recursive, ..Change::default() };

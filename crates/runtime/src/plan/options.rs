@@ -12,7 +12,8 @@ pub(crate) struct Attrs {
 impl Attrs {
     /// A later word wins over an earlier one.
     fn apply(&mut self, bits: Attr, on: bool) {
-        let (add, remove) = if on { (&mut self.set, &mut self.clear) } else { (&mut self.clear, &mut self.set) };
+        let (add, remove) =
+            if on { (&mut self.set, &mut self.clear) } else { (&mut self.clear, &mut self.set) };
         if bits.0 & Attr::ATIME_MASK.0 != 0 {
             remove.0 &= !Attr::ATIME_MASK.0;
             add.0 &= !Attr::ATIME_MASK.0;
@@ -107,8 +108,8 @@ impl Options {
             "idmap" => self.idmap = Some(false),
             "ridmap" => self.idmap = Some(true),
             // mount(8)'s words for "nothing special"
-            "" | "defaults" | "async" | "nomand" | "noiversion" | "loud" | "user" | "nouser" | "auto" | "noauto"
-            | "_netdev" | "nofail" => {}
+            "" | "defaults" | "async" | "nomand" | "noiversion" | "loud" | "user" | "nouser" | "auto"
+            | "noauto" | "_netdev" | "nofail" => {}
             data => self.data.push(data.to_owned()),
         }
     }

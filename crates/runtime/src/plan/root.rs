@@ -55,7 +55,11 @@ pub(crate) fn plan(options: &CreateOptions<'_>, mounted: bool) -> Result<Plan> {
             }
             let fd = sys::mount::clone_path(&path, true).step("root", path.display())?;
             // not a peer of the host's mount: nothing that is mounted in the container may appear on the host
-            let unshare = if propagation == Some(Propagation::Private) { Propagation::Private } else { Propagation::Slave };
+            let unshare = if propagation == Some(Propagation::Private) {
+                Propagation::Private
+            } else {
+                Propagation::Slave
+            };
             let change = Change { propagation: Some(unshare), recursive: true, ..Change::default() };
             sys::mount::change(&fd, &change).step("root propagation", path.display())?;
             fd

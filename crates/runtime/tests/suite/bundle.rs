@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 static NEXT: AtomicU32 = AtomicU32::new(0);
 const PATIENCE: Duration = Duration::from_secs(20);
 const APPLETS: &[&str] = &[
-    "cat", "echo", "false", "hostname", "id", "ls", "mkdir", "mount", "ps", "readlink", "sh", "sleep", "stat", "sync",
-    "touch", "true", "tty", "umount", "wc", "stty", "grep",
+    "cat", "echo", "false", "hostname", "id", "ls", "mkdir", "mount", "ps", "readlink", "sh", "sleep",
+    "stat", "sync", "touch", "true", "tty", "umount", "wc", "stty", "grep",
 ];
 
 /// A bundle with its own state directory and container id.
@@ -44,10 +44,15 @@ impl Bundle {
         for applet in APPLETS {
             symlink("busybox", root.join("bin").join(applet)).unwrap();
         }
-        fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\n").unwrap();
+        fs::write(
+            root.join("etc/passwd"),
+            "root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\n",
+        )
+        .unwrap();
         let made = Command::new(program()).args(["spec", "--bundle"]).arg(dir.path()).status().unwrap();
         assert!(made.success());
-        let mut spec: Value = serde_json::from_slice(&fs::read(dir.path().join("config.json")).unwrap()).unwrap();
+        let mut spec: Value =
+            serde_json::from_slice(&fs::read(dir.path().join("config.json")).unwrap()).unwrap();
         spec["process"]["terminal"] = false.into();
         spec["process"]["args"] = json!(["sh", "-c", script]);
         spec["root"]["readonly"] = false.into();
@@ -74,7 +79,13 @@ impl Bundle {
     }
 
     /// Adds an entry to the mount table.
-    pub(crate) fn mount(&mut self, destination: &str, typ: &str, source: &str, options: &[&str]) -> &mut Self {
+    pub(crate) fn mount(
+        &mut self,
+        destination: &str,
+        typ: &str,
+        source: &str,
+        options: &[&str],
+    ) -> &mut Self {
         let entry = json!({ "destination": destination, "type": typ, "source": source, "options": options });
         self.spec["mounts"].as_array_mut().unwrap().push(entry);
         self
@@ -152,7 +163,7 @@ impl Bundle {
     /// No state, no cgroup, no mount.
     pub(crate) fn nothing_left(&mut self) {
         self.checked = true;
-        let states = fs::read_dir(self.state_root()).map(|d| d.count()).unwrap_or(0);
+        let states = fs::read_dir(self.state_root()).map(Iterator::count).unwrap_or(0);
         assert_eq!(states, 0, "state is left");
         for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap() {
             let path = hierarchy.unwrap().path().join("berth-test").join(&self.id);

@@ -21,7 +21,20 @@ fn flags_change_the_process() {
     let mut b = Bundle::sleeping();
     b.start();
     let ran = b.call(&[
-        "exec", "-u", "1000:5", "-g", "77", "--cwd", "/tmp", "-e", "A=b", "--cap", "CAP_NET_RAW", &b.id, "sh", "-c",
+        "exec",
+        "-u",
+        "1000:5",
+        "-g",
+        "77",
+        "--cwd",
+        "/tmp",
+        "-e",
+        "A=b",
+        "--cap",
+        "CAP_NET_RAW",
+        &b.id,
+        "sh",
+        "-c",
         "id; pwd; echo $A; grep CapBnd /proc/self/status; exit 9",
     ]);
     assert_eq!(ran.code, 9);

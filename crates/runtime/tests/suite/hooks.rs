@@ -49,7 +49,8 @@ fn one_that_fails_or_takes_too_long_ends_it() {
         b.nothing_left();
     }
     let mut b = Bundle::new("true");
-    b.spec["hooks"]["createRuntime"] = json!([{ "path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1 }]);
+    b.spec["hooks"]["createRuntime"] =
+        json!([{ "path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1 }]);
     b.fails_with("timeout");
     let mut b = Bundle::new("true");
     b.spec["hooks"]["createRuntime"] = json!([{ "path": "/nonexistent" }]);

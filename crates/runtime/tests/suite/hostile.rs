@@ -55,9 +55,14 @@ fn a_dev_that_leads_elsewhere_stays_inside() {
 #[test]
 fn a_false_null_device_masks_nothing_else() {
     // CVE-2025-31133: the image's own /dev/null is a link to what should be writable
-    let mut b = Bundle::new("stat -c %F:%t:%T /dev/null; { echo x > /proc/sysrq-trigger; } 2>/dev/null; cat /proc/timer_list | wc -c");
+    let mut b = Bundle::new(
+        "stat -c %F:%t:%T /dev/null; { echo x > /proc/sysrq-trigger; } 2>/dev/null; cat /proc/timer_list | wc -c",
+    );
     symlink("/proc/sys/kernel/core_pattern", b.rootfs().join("dev/null")).unwrap();
-    b.spec["mounts"].as_array_mut().unwrap().retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
+    b.spec["mounts"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
     assert_eq!(b.output(), "character special file:1:3\n0\n");
     assert_eq!(fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap(), pattern);
@@ -93,7 +98,8 @@ fn the_runtime_s_own_file_can_not_be_written() {
         "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); for p in /proc/[0-9]*; do { echo x >> $p/exe; } 2>/dev/null && echo WROTE $p; done; done; true",
     );
     let all: Vec<String> = sys::caps::CapSet(!0).names();
-    b.spec["process"]["capabilities"] = serde_json::json!({ "bounding": all, "permitted": all, "effective": all });
+    b.spec["process"]["capabilities"] =
+        serde_json::json!({ "bounding": all, "permitted": all, "effective": all });
     let mut child = b.command(&["run", &b.id]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     crate::bundle::eventually("running", || b.call(&["state", &b.id]).out.contains("running"));
     for _ in 0..20 {
@@ -119,7 +125,11 @@ fn a_mount_target_that_is_swapped_all_the_time() {
         scope.spawn(|| {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                 let _ = rustix::fs::renameat_with(
-                    rustix::fs::CWD, &one, rustix::fs::CWD, &two, rustix::fs::RenameFlags::EXCHANGE,
+                    rustix::fs::CWD,
+                    &one,
+                    rustix::fs::CWD,
+                    &two,
+                    rustix::fs::RenameFlags::EXCHANGE,
                 );
             }
         });

@@ -13,7 +13,10 @@ fn create_start_kill_delete() {
     assert!(b.call(&["start", &b.id]).err.contains("already running"));
     assert!(b.call(&["delete", &b.id]).err.contains("not stopped"));
     assert_eq!(b.call(&["list", "-q"]).out, format!("{}\n", b.id));
-    assert_eq!(b.call(&["ps", "--format", "json", &b.id]).out.trim_matches(['[', ']', '\n']).split(',').count(), 2);
+    assert_eq!(
+        b.call(&["ps", "--format", "json", &b.id]).out.trim_matches(['[', ']', '\n']).split(',').count(),
+        2
+    );
     assert_eq!(b.call(&["kill", &b.id, "SIGKILL"]).code, 0);
     eventually("stopped", || b.status() == "stopped");
     assert!(b.call(&["kill", &b.id, "TERM"]).err.contains("container not running"));
@@ -75,7 +78,8 @@ fn a_signal_to_run_goes_to_the_program() {
     let mut line = String::new();
     let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut out, &mut line).unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .unwrap();
     assert_eq!(crate::bundle::finish(&mut child), 3);
     b.nothing_left();
 }

@@ -1,5 +1,12 @@
 //! `berth-oci` on bundles made from busybox, as root. Each test ends with a check that nothing is left.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "tests"
+)]
 
 mod bundle;
 mod errors;

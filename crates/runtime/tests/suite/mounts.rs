@@ -14,7 +14,12 @@ fn bind_mounts_of_files_and_directories() {
     fs::create_dir_all(&source).unwrap();
     fs::write(source.join("x"), "ex\n").unwrap();
     let (dir, file) = (source.display().to_string(), source.join("x").display().to_string());
-    b.mount("/a/b/file", "bind", &file, &["bind", "ro"]).mount("/dir", "", &dir, &["rbind", "rro", "nosuid", "noexec"]);
+    b.mount("/a/b/file", "bind", &file, &["bind", "ro"]).mount(
+        "/dir",
+        "",
+        &dir,
+        &["rbind", "rro", "nosuid", "noexec"],
+    );
     let out = b.output();
     assert!(out.starts_with("ex\nex\ndenied\n"), "{out}");
     assert!(line(&out, "/a/b/file").contains(" ro,"));
@@ -27,7 +32,12 @@ fn tmpfs_with_options_and_content() {
     let mut b = Bundle::new("ls /data; cat /data/deep/f; stat -c %a /data /plain; cat /proc/self/mountinfo");
     fs::create_dir_all(b.rootfs().join("data/deep")).unwrap();
     fs::write(b.rootfs().join("data/deep/f"), "content\n").unwrap();
-    b.mount("/data", "tmpfs", "tmpfs", &["size=1m", "tmpcopyup", "mode=750"]).mount("/plain", "tmpfs", "tmpfs", &["nodev"]);
+    b.mount("/data", "tmpfs", "tmpfs", &["size=1m", "tmpcopyup", "mode=750"]).mount(
+        "/plain",
+        "tmpfs",
+        "tmpfs",
+        &["nodev"],
+    );
     let out = b.output();
     assert!(out.starts_with("deep\ncontent\n750\n755\n"), "{out}");
     assert!(line(&out, "/data").contains("size=1024k"));
@@ -48,7 +58,9 @@ fn the_usual_ones_are_there() {
         assert!(line(&out, point).contains(what), "{point}: {out}");
     }
     assert!(line(&out, "/sys").contains(" ro,nosuid,nodev,noexec"));
-    for name in ["null", "zero", "full", "random", "urandom", "tty", "fd -> /proc/self/fd", "ptmx -> pts/ptmx"] {
+    for name in
+        ["null", "zero", "full", "random", "urandom", "tty", "fd -> /proc/self/fd", "ptmx -> pts/ptmx"]
+    {
         assert!(out.contains(&format!(" {name}\n")), "{name}");
     }
     assert!(!out.contains("master:") && !out.contains("shared:"), "{out}");
@@ -57,7 +69,9 @@ fn the_usual_ones_are_there() {
 #[test]
 fn cgroups_are_the_container_s_own() {
     for namespaced in [true, false] {
-        let mut b = Bundle::new("cat /sys/fs/cgroup/memory/memory.limit_in_bytes; cat /sys/fs/cgroup/pids/tasks; cat /proc/self/cgroup");
+        let mut b = Bundle::new(
+            "cat /sys/fs/cgroup/memory/memory.limit_in_bytes; cat /sys/fs/cgroup/pids/tasks; cat /proc/self/cgroup",
+        );
         b.spec["linux"]["resources"]["memory"] = serde_json::json!({ "limit": 33_554_432 });
         if !namespaced {
             b.spec["linux"]["namespaces"].as_array_mut().unwrap().retain(|n| n["type"] != "cgroup");

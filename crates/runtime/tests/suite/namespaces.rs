@@ -8,7 +8,8 @@ fn namespace_of(kind: &str) -> String {
 
 #[test]
 fn listed_ones_are_new_and_others_are_the_host_s() {
-    let mut b = Bundle::new("for n in pid net ipc uts mnt cgroup time; do readlink /proc/self/ns/$n; done; hostname");
+    let mut b =
+        Bundle::new("for n in pid net ipc uts mnt cgroup time; do readlink /proc/self/ns/$n; done; hostname");
     b.spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({ "type": "time" }));
     let out = b.output();
     let lines: Vec<&str> = out.lines().collect();
@@ -18,7 +19,10 @@ fn listed_ones_are_new_and_others_are_the_host_s() {
     }
     assert_eq!(lines[7], "berth");
     let mut b = Bundle::new("readlink /proc/self/ns/net");
-    b.spec["linux"]["namespaces"].as_array_mut().unwrap().retain(|n| n["type"] != "network" && n["type"] != "ipc");
+    b.spec["linux"]["namespaces"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|n| n["type"] != "network" && n["type"] != "ipc");
     assert!(b.output().contains(&namespace_of("net")));
 }
 

@@ -3,7 +3,8 @@ use serde_json::json;
 use crate::bundle::Bundle;
 
 fn field(out: &str, name: &str) -> String {
-    let line = out.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_else(|| panic!("{name} not in {out}"));
+    let line =
+        out.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_else(|| panic!("{name} not in {out}"));
     line.trim_start_matches(':').trim().to_owned()
 }
 
@@ -16,7 +17,8 @@ fn exactly_the_capabilities_asked_for() {
         "effective": ["CAP_KILL", "CAP_NET_RAW"], "inheritable": ["CAP_NET_RAW"], "ambient": ["CAP_NET_RAW"],
     });
     let out = b.output();
-    let expected = [("CapBnd", "2021"), ("CapPrm", "2000"), ("CapEff", "2000"), ("CapInh", "2000"), ("CapAmb", "2000")];
+    let expected =
+        [("CapBnd", "2021"), ("CapPrm", "2000"), ("CapEff", "2000"), ("CapInh", "2000"), ("CapAmb", "2000")];
     for (name, bits) in expected {
         assert_eq!(field(&out, name), format!("{bits:0>16}"), "{name}");
     }

@@ -4,7 +4,9 @@ use crate::bundle::Bundle;
 
 #[test]
 fn masked_files_are_empty_and_directories_too() {
-    let mut b = Bundle::new("cat /proc/timer_list /secret | wc -c; ls /proc/acpi /dir | grep -v : | wc -w; stat -c %t:%T /secret");
+    let mut b = Bundle::new(
+        "cat /proc/timer_list /secret | wc -c; ls /proc/acpi /dir | grep -v : | wc -w; stat -c %t:%T /secret",
+    );
     std::fs::write(b.rootfs().join("secret"), "x").unwrap();
     std::fs::create_dir(b.rootfs().join("dir")).unwrap();
     std::fs::write(b.rootfs().join("dir/f"), "x").unwrap();
@@ -15,7 +17,9 @@ fn masked_files_are_empty_and_directories_too() {
 
 #[test]
 fn read_only_paths_and_root() {
-    let mut b = Bundle::new("for f in /proc/sys/kernel/hostname /dir/f /f; do { echo x > $f; } 2>/dev/null && echo wrote $f; done; true");
+    let mut b = Bundle::new(
+        "for f in /proc/sys/kernel/hostname /dir/f /f; do { echo x > $f; } 2>/dev/null && echo wrote $f; done; true",
+    );
     std::fs::create_dir(b.rootfs().join("dir")).unwrap();
     b.spec["linux"]["readonlyPaths"].as_array_mut().unwrap().push(json!("/dir"));
     assert_eq!(b.output(), "wrote /f\n");

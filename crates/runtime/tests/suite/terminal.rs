@@ -46,7 +46,8 @@ fn exec_at_a_terminal() {
     let mut b = Bundle::sleeping();
     b.start();
     let listener = UnixListener::bind(b.path().join("console")).unwrap();
-    let ran = b.call_detached(&["exec", "-d", "-t", "--console-socket", "console", &b.id, "sh", "-c", "tty; ps"]);
+    let ran =
+        b.call_detached(&["exec", "-d", "-t", "--console-socket", "console", &b.id, "sh", "-c", "tty; ps"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let text = read_all(receive(&listener));
     assert!(text.contains("/dev/pts/0"), "{text}");

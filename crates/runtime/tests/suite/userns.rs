@@ -18,7 +18,8 @@ fn mapped(script: &str) -> Bundle {
 
 #[test]
 fn root_inside_is_nobody_outside() {
-    let mut b = mapped("id -u; cat /proc/self/uid_map; echo x > /made; cat /dev/null; cat /proc/self/mountinfo");
+    let mut b =
+        mapped("id -u; cat /proc/self/uid_map; echo x > /made; cat /dev/null; cat /proc/self/mountinfo");
     let out = b.output();
     assert!(out.starts_with("0\n"), "{out}");
     assert!(out.contains("100000") && out.contains("65536"));

@@ -33,7 +33,7 @@ pub(crate) fn install(filter: &[SockFilter], flags: u64) -> Result<Option<OwnedF
     let ret =
         unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const prog) };
     let ret = check(ret)?;
-    if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u64 == 0 {
+    if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 {
         return Ok(None);
     }
     // SAFETY: with NEW_LISTENER the call returns a new descriptor that nobody else owns.

@@ -39,7 +39,8 @@ pub(super) const RUN: Command = Command {
 
 fn create(global: &Global, parsed: &Parsed) -> Outcome {
     sealed::ensure()?;
-    let launched = launch::launch(global, parsed, true, true).context("create failed: unable to start container process")?;
+    let launched = launch::launch(global, parsed, true, true)
+        .context("create failed: unable to start container process")?;
     let sent = notify(&launched, launched.created.notify.as_ref());
     if let Err(error) = sent {
         launch::end(&launched.created);
@@ -52,7 +53,13 @@ fn create(global: &Global, parsed: &Parsed) -> Outcome {
 
 fn notify(launched: &Launched, fd: Option<&std::os::fd::OwnedFd>) -> Result<()> {
     let pid = launched.created.pid.as_raw_nonzero().get();
-    let state = serde_json::from_str(&state::for_hooks(&launched.spec, &launched.id, &launched.bundle, "creating", pid))?;
+    let state = serde_json::from_str(&state::for_hooks(
+        &launched.spec,
+        &launched.id,
+        &launched.bundle,
+        "creating",
+        pid,
+    ))?;
     limits::notify(launched.filter.as_ref(), fd, &state, pid)
 }
 
@@ -63,7 +70,8 @@ fn run(global: &Global, parsed: &Parsed) -> Outcome {
     if !detached && !parsed.has("no-subreaper") {
         sys::process::become_subreaper()?;
     }
-    let launched = launch::launch(global, parsed, false, detached).context("run failed: unable to start container process")?;
+    let launched = launch::launch(global, parsed, false, detached)
+        .context("run failed: unable to start container process")?;
     let Launched { id, created, directory, spec, bundle, filter, cgroup } = launched;
     let pid = created.pid.as_raw_nonzero().get();
     let pidfd = sys::fd::dup_above(&created.pidfd, 3)?;

@@ -41,7 +41,11 @@ fn run(global: &Global, parsed: &Parsed) -> Outcome {
         Status::Running | Status::Paused if force => end(&container)?,
         status => {
             let id = &container.state.id;
-            return Err(anyhow::anyhow!("cannot delete container {id} that is not stopped: {}", status.name()).into());
+            return Err(anyhow::anyhow!(
+                "cannot delete container {id} that is not stopped: {}",
+                status.name()
+            )
+            .into());
         }
     }
     let spec = container.spec().ok();

@@ -54,7 +54,9 @@ fn start(global: &Global, parsed: &Parsed) -> Result<u8> {
     let container = Container::load(&global.root, id)?;
     match container.status() {
         Status::Stopped => bail!("cannot exec in a stopped container"),
-        Status::Paused if !parsed.has("ignore-paused") => bail!("cannot exec in a paused container (use --ignore-paused to override)"),
+        Status::Paused if !parsed.has("ignore-paused") => {
+            bail!("cannot exec in a paused container (use --ignore-paused to override)")
+        }
         _ => {}
     }
     let spec = container.spec()?;

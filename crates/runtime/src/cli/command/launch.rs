@@ -14,10 +14,13 @@ use crate::cli::container::{Directory, MAX_CONFIG, State, stat};
 use crate::cli::global::Global;
 use crate::cli::{console, limits, time};
 
-pub(super) const BUNDLE: Flag = option("bundle", "b", "DIR", "the bundle's directory (default: the current one)");
-pub(super) const CONSOLE: Flag = option("console-socket", "", "PATH", "unix socket that gets the terminal's master");
+pub(super) const BUNDLE: Flag =
+    option("bundle", "b", "DIR", "the bundle's directory (default: the current one)");
+pub(super) const CONSOLE: Flag =
+    option("console-socket", "", "PATH", "unix socket that gets the terminal's master");
 pub(super) const PID_FILE: Flag = option("pid-file", "", "FILE", "file to write the process's number to");
-pub(super) const NO_PIVOT: Flag = switch("no-pivot", "", "chroot instead of pivot_root, for a root on a ramdisk");
+pub(super) const NO_PIVOT: Flag =
+    switch("no-pivot", "", "chroot instead of pivot_root, for a root on a ramdisk");
 pub(super) const NO_KEYRING: Flag = switch("no-new-keyring", "", "no session keyring of its own");
 pub(super) const PRESERVE: Flag = option("preserve-fds", "", "N", "pass N more descriptors, from 3 on");
 
@@ -87,7 +90,9 @@ pub(super) fn launch(global: &Global, parsed: &Parsed, wait: bool, detached: boo
         .write_config(&bytes)
         .and_then(|()| make(global, parsed, &spec, &bundle, &directory, &mut cgroup, wait));
     match made {
-        Ok((created, filter)) => Ok(Launched { id: id.to_owned(), created, directory, spec, bundle, filter, cgroup }),
+        Ok((created, filter)) => {
+            Ok(Launched { id: id.to_owned(), created, directory, spec, bundle, filter, cgroup })
+        }
         Err(error) => {
             // the first error is the one to report
             let _ = cgroup.map(|c| c.kill().and_then(|()| c.remove()));
@@ -153,7 +158,8 @@ fn record(
     if let (Some(socket), Some(master)) = (parsed.get("console-socket"), &created.console) {
         console::send(socket, master.as_fd())?;
     }
-    let (_, start_time) = stat(created.pid).ok_or_else(|| anyhow!("the container's first process has ended"))?;
+    let (_, start_time) =
+        stat(created.pid).ok_or_else(|| anyhow!("the container's first process has ended"))?;
     let root = spec.root().as_ref().map(|r| bundle.join(r.path()));
     directory.write_state(&State {
         format: 1,

@@ -44,7 +44,9 @@ fn table(pids: &[i32]) -> String {
 }
 
 fn row(pid: i32) -> Option<[String; 4]> {
-    let read = |name: &str| sys::file::read_rest(std::fs::File::open(format!("/proc/{pid}/{name}")).ok()?, 1 << 20).ok();
+    let read = |name: &str| {
+        sys::file::read_rest(std::fs::File::open(format!("/proc/{pid}/{name}")).ok()?, 1 << 20).ok()
+    };
     let status = String::from_utf8_lossy(&read("status")?).into_owned();
     let field = |name: &str| {
         let value = status.lines().find_map(|l| l.strip_prefix(name))?;
@@ -52,7 +54,8 @@ fn row(pid: i32) -> Option<[String; 4]> {
     };
     let mut command = read("cmdline")?;
     command.truncate(MAX_COMMAND);
-    let words: Vec<_> = command.split(|b| *b == 0).filter(|w| !w.is_empty()).map(String::from_utf8_lossy).collect();
+    let words: Vec<_> =
+        command.split(|b| *b == 0).filter(|w| !w.is_empty()).map(String::from_utf8_lossy).collect();
     let shown = if words.is_empty() { format!("[{}]", field("Name:")?) } else { words.join(" ") };
     Some([field("Uid:")?, pid.to_string(), field("PPid:")?, shown])
 }

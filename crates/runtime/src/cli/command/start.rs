@@ -33,7 +33,12 @@ fn run(global: &Global, parsed: &Parsed) -> Outcome {
     let text = || state::for_hooks(&spec, &record.id, &record.bundle, "running", record.pid);
     if notify.is_some() {
         let filter = limits::filter(&spec)?;
-        limits::notify(filter.as_ref(), notify.as_ref(), &serde_json::from_str(&text()).map_err(anyhow::Error::from)?, record.pid)?;
+        limits::notify(
+            filter.as_ref(),
+            notify.as_ref(),
+            &serde_json::from_str(&text()).map_err(anyhow::Error::from)?,
+            record.pid,
+        )?;
     }
     let hooks = runtime::poststart(&spec, text);
     if let Err(error) = hooks {

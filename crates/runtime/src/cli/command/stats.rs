@@ -52,13 +52,14 @@ fn memory(stats: &Stats) -> Value {
 }
 
 fn block(entries: &[BlockIoEntry]) -> Vec<Value> {
-    entries.iter().map(|e| json!({ "major": e.major, "minor": e.minor, "op": e.op, "value": e.value })).collect()
+    entries
+        .iter()
+        .map(|e| json!({ "major": e.major, "minor": e.minor, "op": e.op, "value": e.value }))
+        .collect()
 }
 
 fn hugepages(stats: &Stats) -> Map<String, Value> {
-    let one = |h: &sys::cgroup::HugepageStats| {
-        json!({ "usage": h.usage, "max": h.max_usage.unwrap_or(0), "failcnt": h.fail_count })
-    };
+    let one = |h: &sys::cgroup::HugepageStats| json!({ "usage": h.usage, "max": h.max_usage.unwrap_or(0), "failcnt": h.fail_count });
     let all: BTreeMap<_, _> = stats.hugepages.iter().map(|(size, h)| (size.clone(), one(h))).collect();
     all.into_iter().collect()
 }

@@ -7,8 +7,9 @@ use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid};
 use sys::Errno;
 
-use super::{State, target};
+use super::target;
 use crate::error::{Context, Error, Result};
+use crate::init::State;
 use crate::job::Job;
 use crate::plan::mounts::Kind;
 

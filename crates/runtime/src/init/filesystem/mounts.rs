@@ -6,8 +6,9 @@ use std::path::Path;
 use sys::Errno;
 use sys::mount::{Change, FsContext, Propagation};
 
-use super::{State, cgroup_view, target};
+use super::{cgroup_view, target};
 use crate::error::{Context, Error, Result};
+use crate::init::State;
 use crate::job::Job;
 use crate::plan::mounts::{Kind, Planned};
 use crate::plan::options::{Attrs, Options};
@@ -73,7 +74,9 @@ pub(super) fn make(name: &str, source: &str, data: &[String], path: &Path) -> Re
     let step = format!("mount {name}");
     let context = FsContext::open(name).step(&step, path.display())?;
     let explain = |errno: Errno| match context.message() {
-        Some(message) => Error { errno: Some(errno), ..Error::text(&step, format!("{}: {message}", path.display())) },
+        Some(message) => {
+            Error { errno: Some(errno), ..Error::text(&step, format!("{}: {message}", path.display())) }
+        }
         None => Error::errno(&step, path.display(), errno),
     };
     context.set("source", source).map_err(explain)?;

@@ -4,8 +4,8 @@ use oci_spec::runtime::Spec;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::State;
 use crate::error::{Context, Error, Result};
+use crate::init::State;
 
 /// Writes them all.
 pub(super) fn write(spec: &Spec, state: &State) -> Result<()> {
@@ -34,7 +34,18 @@ fn path(key: &str) -> Option<String> {
     let relative = match key.as_bytes()[first] {
         b'/' => key.to_owned(),
         // a slash after dots stands for a dot in a name (sysctl.d(5))
-        _ => key.chars().map(|c| if c == '.' { '/' } else if c == '/' { '.' } else { c }).collect(),
+        _ => key
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect(),
     };
     let ordinary = relative.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
     ordinary.then(|| format!("sys/{relative}"))

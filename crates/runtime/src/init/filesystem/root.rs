@@ -11,18 +11,19 @@ use sys::mount::{Attr, Change, Propagation};
 use sys::path::Root;
 use sys::process::Namespaces;
 
-use super::State;
 use crate::error::{Context, Result};
+use crate::init::State;
 use crate::job::Job;
 
 /// Cuts this namespace off from the host's, and attaches the root.
-pub(super) fn attach(job: &Job<'_>) -> Result<Root> {
+pub(in crate::init) fn attach(job: &Job<'_>) -> Result<Root> {
     let root = sys::fd::dup_above(&job.root.fd, 3).step("root", "")?;
     if job.namespaces.new.contains(Namespaces::MOUNT) {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let slash = rustix::fs::open("/", flags, Mode::empty()).step("root", "/")?;
         // first: what happens here must not travel to the host
-        let private = Change { propagation: Some(Propagation::Private), recursive: true, ..Change::default() };
+        let private =
+            Change { propagation: Some(Propagation::Private), recursive: true, ..Change::default() };
         sys::mount::change(&slash, &private).step("make mounts private", "/")?;
         sys::mount::attach(&root, &slash).step("mount root", "")?;
     }
@@ -30,7 +31,7 @@ pub(super) fn attach(job: &Job<'_>) -> Result<Root> {
 }
 
 /// Makes it the root.
-pub(super) fn change(job: &Job<'_>, state: &State) -> Result<()> {
+pub(in crate::init) fn change(job: &Job<'_>, state: &State) -> Result<()> {
     rustix::process::fchdir(&state.root).step("root", "chdir")?;
     if job.options.pivot {
         sys::mount::pivot_to_cwd().step("pivot_root", "")?;
@@ -55,7 +56,7 @@ pub(super) fn change(job: &Job<'_>, state: &State) -> Result<()> {
 }
 
 /// Without a mount namespace of its own a container only gets another root directory.
-pub(super) fn change_without_mounts(state: &State) -> Result<()> {
+pub(in crate::init) fn change_without_mounts(state: &State) -> Result<()> {
     rustix::process::fchdir(&state.root).step("root", "chdir")?;
     rustix::process::chroot(".").step("chroot", "")?;
     rustix::process::chdir("/").step("chroot", "")

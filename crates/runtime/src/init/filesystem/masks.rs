@@ -13,8 +13,9 @@ use sys::Errno;
 use sys::mount::{Attr, Change};
 use sys::path::Root;
 
-use super::{State, mounts};
+use super::mounts;
 use crate::error::{Context, Error, Result};
+use crate::init::State;
 use crate::job::Job;
 
 /// What is at `path`, if anything.
@@ -66,7 +67,11 @@ pub(super) fn masked_paths(job: &Job<'_>, state: &State) -> Result<()> {
         } else {
             null.put(&target, || sys::fd::dup_above(&job.null, 3).step("mask path", path))
         };
-        attached.map_err(|e| Error { step: "mask path".to_owned(), detail: format!("{path}: {}", e.detail), ..e })?;
+        attached.map_err(|e| Error {
+            step: "mask path".to_owned(),
+            detail: format!("{path}: {}", e.detail),
+            ..e
+        })?;
     }
     Ok(())
 }
@@ -95,7 +100,8 @@ impl Cover {
 
 /// An empty read-only directory.
 fn empty_directory(path: &str) -> Result<OwnedFd> {
-    let fd = mounts::make("tmpfs", "tmpfs", &["nr_inodes=1".to_owned(), "mode=755".to_owned()], Path::new(path))?;
+    let fd =
+        mounts::make("tmpfs", "tmpfs", &["nr_inodes=1".to_owned(), "mode=755".to_owned()], Path::new(path))?;
     let change = Change { set: Attr::RDONLY, ..Change::default() };
     sys::mount::change(&fd, &change).step("mask path", path)?;
     Ok(fd)

@@ -11,7 +11,7 @@ use crate::error::{Context, Error, Result};
 use crate::link::{Link, Message};
 
 /// Makes the terminal and hands its master to the maker.
-pub(super) fn open(root: &Root, size: Option<Size>, link: &Link) -> Result<OwnedFd> {
+pub(in crate::init) fn open(root: &Root, size: Option<Size>, link: &Link) -> Result<OwnedFd> {
     let devpts = root.open_dir("/dev/pts").step("console", "/dev/pts")?;
     let pty = sys::tty::open_pty(&devpts).map_err(|errno| match errno {
         sys::Errno::INVAL => Error::invalid("console", "a terminal needs a devpts mount at /dev/pts"),
@@ -25,7 +25,7 @@ pub(super) fn open(root: &Root, size: Option<Size>, link: &Link) -> Result<Owned
 }
 
 /// Binds it over `/dev/console`.
-pub(super) fn bind(root: &Root, tty: Option<&OwnedFd>) -> Result<()> {
+pub(in crate::init) fn bind(root: &Root, tty: Option<&OwnedFd>) -> Result<()> {
     let Some(tty) = tty else { return Ok(()) };
     let path = Path::new("/dev/console");
     let fd = sys::mount::clone_fd(tty, false).step("console", path.display())?;

@@ -7,14 +7,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid};
 
-
 /// Deepest directory that is copied.
 const MAX_DEPTH: usize = 128;
 
 /// Gives the root of the tmpfs the mode of the directory that it will cover.
 pub(super) fn mode(covered: &OwnedFd, tmpfs: &OwnedFd) -> Result<(), sys::Errno> {
     let stat = rustix::fs::fstat(covered)?;
-    let own = rustix::fs::openat(tmpfs, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let own =
+        rustix::fs::openat(tmpfs, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::fs::fchmod(own, Mode::from_raw_mode(stat.st_mode & 0o7777))
 }
 
@@ -53,7 +53,9 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CString) -> io::Result<
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
             rustix::fs::mkdirat(to, name, mode)?;
-            let open = |dir| rustix::fs::openat(dir, name, flags | OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
+            let open = |dir| {
+                rustix::fs::openat(dir, name, flags | OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+            };
             inside = Some((open(from)?, open(to)?));
         }
         FileType::RegularFile => {
