@@ -94,14 +94,17 @@ fn create(
         None => route::uplink_mtu(socket)?.map_or(DEFAULT_MTU, |mtu| mtu.min(DEFAULT_MTU)),
     };
     let mut batch = Batch::default();
-    route::push_bridge(&mut batch, &config.name, random_mac()?, mtu);
+    route::push_bridge(&mut batch, &config.name, random_mac()?);
     socket.request(&mut batch)?;
     let link = route::by_name(socket, &config.name)?
         .ok_or_else(|| Error::Config(format!("bridge {} vanished while being made", config.name)))?;
-    let addressed =
-        sysctl::disable_ipv6(&config.name).and_then(|()| assign(socket, config, pools, recorded, link.index));
+    let mut batch = Batch::default();
+    route::push_mtu(&mut batch, &config.name, mtu);
+    let addressed = sysctl::disable_ipv6(&config.name)
+        .and_then(|()| socket.request(&mut batch))
+        .and_then(|_| assign(socket, config, pools, recorded, link.index));
     match addressed {
-        Ok(address) => Ok((link, address)),
+        Ok(address) => Ok((Link { mtu, ..link }, address)),
         Err(error) => {
             // The first error is the one to report.
             let _ = delete(socket, &link);

@@ -52,17 +52,18 @@ fn link(write: impl FnOnce(&mut Batch)) -> LinkMessage {
 
 #[test]
 fn a_bridge_is_read_as_a_bridge() {
-    let message = link(|b| route::push_bridge(b, "berth0", MAC, 1400));
+    let message = link(|b| route::push_bridge(b, "berth0", MAC));
     assert_eq!((message.header.flags, message.header.change_mask), (LinkFlags::Up, LinkFlags::Up));
     assert_eq!(
         message.attributes,
         [
             LinkAttribute::IfName("berth0".into()),
             LinkAttribute::Address(MAC.0.to_vec()),
-            LinkAttribute::Mtu(1400),
             LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
         ]
     );
+    let sized = link(|b| route::push_mtu(b, "berth0", 1400));
+    assert_eq!(sized.attributes, [LinkAttribute::IfName("berth0".into()), LinkAttribute::Mtu(1400)]);
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn addresses_routes_and_neighbours_are_read_as_such() {
 fn a_refusal_carries_the_kernels_own_words() {
     let mut socket = Socket::open(Protocol::Route).expect("socket");
     let mut batch = Batch::default();
-    route::push_bridge(&mut batch, "a name that is too long", MAC, 1500);
+    route::push_bridge(&mut batch, "a name that is too long", MAC);
     let error = socket.request(&mut batch).expect_err("no such name").to_string();
     assert!(error.starts_with("creating bridge a name that is too long: "), "{error}");
     assert!(error.ends_with(" (Attribute failed policy validation)"), "{error}");

@@ -124,17 +124,23 @@ fn get(socket: &mut Socket, by: u16, name: &str) -> Result<Option<Link>> {
 }
 
 /// Makes a bridge that is up; fails when the name is taken.
-pub(crate) fn push_bridge(batch: &mut Batch, name: &str, mac: MacAddr, mtu: u32) {
+pub(crate) fn push_bridge(batch: &mut Batch, name: &str, mac: MacAddr) {
     let action = format!("creating bridge {name}");
     batch.push(action, NEWLINK, flag::ACK | flag::CREATE | flag::EXCL, |m| {
         header(m, 0, true)
             .text(attribute::IFNAME, name)
             // A bridge with an address of its own keeps it whatever ports come and go.
             .bytes(attribute::ADDRESS, &mac.0)
-            .u32(attribute::MTU, mtu)
             .nested(attribute::LINKINFO, |m| {
                 m.text(INFO_KIND, "bridge");
             });
+    });
+}
+
+/// Sets an interface's MTU. A bridge that is only created with one would follow its ports'.
+pub(crate) fn push_mtu(batch: &mut Batch, name: &str, mtu: u32) {
+    batch.push(format!("setting the MTU of {name} to {mtu}"), SETLINK, flag::ACK, |m| {
+        header(m, 0, false).text(attribute::IFNAME, name).u32(attribute::MTU, mtu);
     });
 }
 
