@@ -174,3 +174,31 @@ fn input_of_a_client_that_closed_at_once_arrives() {
     assert_eq!(shim.log(), "last words\n");
     shim.shutdown();
 }
+
+#[test]
+fn a_paused_container_takes_no_exec() {
+    let mut shim = Shim::spawn();
+    shim.run(shim.request(&["sleep", "1000"], false));
+    shim.control.call(Request::Pause, &[]).unwrap();
+    assert_eq!(shim.exec("a", &["true"], false, true).unwrap_err().kind, ErrorKind::InvalidState);
+    shim.control.call(Request::Resume, &[]).unwrap();
+    drain(&shim.exec("a", &["true"], false, true).unwrap());
+    assert_eq!(shim.control.exec_exited("a"), 0);
+    shim.kill(9);
+    shim.control.exited();
+    shim.shutdown();
+}
+
+#[test]
+fn limits_are_changed_while_it_runs() {
+    let mut shim = Shim::spawn();
+    shim.run(shim.request(&["sleep", "1000"], false));
+    let resources = serde_json::from_value(serde_json::json!({ "pids": { "limit": 7 } })).unwrap();
+    shim.control.call(Request::Update(Box::new(resources)), &[]).unwrap();
+    let path = format!("/sys/fs/cgroup/pids{}/pids.max", shim.cgroup().display());
+    assert_eq!(std::fs::read_to_string(path).unwrap().trim(), "7");
+    shim.kill(9);
+    shim.control.exited();
+    shim.shutdown();
+    assert!(!std::path::Path::new(&format!("/sys/fs/cgroup/pids{}", shim.cgroup().display())).exists());
+}

@@ -165,6 +165,10 @@ impl Server {
         let Some(init) = self.sessions[0].pid.filter(|_| self.is_running()) else {
             return Err(invalid_state("exec: the container is not running"));
         };
+        // it would be frozen before it is the program, and we would wait for it
+        if self.container.as_ref().is_some_and(|container| container.paused) {
+            return Err(invalid_state("exec: the container is paused"));
+        }
         if self.sessions.len() > MAX_SESSIONS {
             return Err(invalid_state("exec: too many sessions"));
         }

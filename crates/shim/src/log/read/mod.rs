@@ -8,11 +8,13 @@ mod tail;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
 
 use jiff::Timestamp;
 
 use super::entry::Entry;
 use super::error::LogError;
+use super::local::LENGTH;
 use crate::protocol::LogRequest;
 use chunks::Chunks;
 use files::LogFile;
@@ -107,10 +109,25 @@ impl Filter<'_> {
 
 /// How much of a `local` file, from its start, is whole messages.
 pub(super) fn sound_length(file: &File) -> io::Result<u64> {
+    if ends_soundly(file)? {
+        return Ok(file.metadata()?.len());
+    }
     let mut chunks = Chunks::new(LogFile::plain(file.try_clone()?)?, Format::Local);
     // every entry is passed over
     let _ = chunks.read_on(&mut |_| ControlFlow::Continue(()))?;
     Ok(chunks.offset())
+}
+
+/// Whether the last message's two lengths agree: then nothing was cut short.
+fn ends_soundly(file: &File) -> io::Result<bool> {
+    let size = file.metadata()?.len();
+    let (mut head, mut tail) = ([0; LENGTH], [0; LENGTH]);
+    let Some(at) = size.checked_sub(LENGTH as u64) else { return Ok(size == 0) };
+    file.read_exact_at(&mut tail, at)?;
+    let length = u32::from_be_bytes(tail);
+    let Some(at) = at.checked_sub(u64::from(length) + LENGTH as u64) else { return Ok(false) };
+    file.read_exact_at(&mut head, at)?;
+    Ok(length > 0 && head == tail)
 }
 
 #[cfg(test)]
