@@ -101,6 +101,10 @@ impl Task {
         self.container.state = before;
         self.tell("destroy", &[]);
         self.removed = true;
+        // a failed start was told to whoever started it
+        if let State::Created { failure: Some(failure) } = &mut self.container.state {
+            failure.error.clear();
+        }
         self.answer(|_| true);
         debug_assert!(self.waiters.iter().all(|(what, _)| *what == WaitCondition::Removed));
         Ok(())

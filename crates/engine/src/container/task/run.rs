@@ -72,7 +72,7 @@ impl Task {
         };
         self.commit_fact(Durability::Memory).await;
         self.tell("die", &[("exitCode", error.code.to_string())]);
-        self.answer(|what| what != super::WaitCondition::Removed);
+        // no wait is answered: nothing has run, so nothing has ended
         Err(error.error)
     }
 
