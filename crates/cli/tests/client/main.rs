@@ -2,4 +2,5 @@
 
 mod compare;
 mod fake;
+mod help;
 mod run;
