@@ -4,7 +4,8 @@
 const LINES: &[(&str, usize, &str)] = &[];
 
 /// Folder, files, reason.
-const FILES: &[(&str, usize, &str)] = &[];
+const FILES: &[(&str, usize, &str)] =
+    &[("crates/cli/src/command/container", 25, "one file a verb: Docker has two dozen on containers")];
 
 pub(super) fn lines(path: &str) -> Option<usize> {
     LINES.iter().find(|(listed, ..)| *listed == path).map(|(_, lines, _)| *lines)

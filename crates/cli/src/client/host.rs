@@ -85,10 +85,9 @@ impl Choice {
             return Host::parse(host);
         }
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        if self.context.is_none() {
-            if let Some(host) = variable("BERTH_HOST").or_else(|| variable("DOCKER_HOST")) {
-                return Host::parse(&host);
-            }
+        let by_environment = || variable("BERTH_HOST").or_else(|| variable("DOCKER_HOST"));
+        if let Some(host) = self.context.is_none().then(by_environment).flatten() {
+            return Host::parse(&host);
         }
         let context = self.context.clone().or_else(|| variable("DOCKER_CONTEXT")).or_else(|| {
             let config = super::config::load(&self.config_dir);

@@ -44,9 +44,9 @@ pub(crate) const GLOBAL: &[Flag] = &[
 /// program was called by.
 pub(crate) fn dispatch(program: &str, words: &[String], out: &Out) -> u8 {
     let root = Place { path: program.to_owned(), usage: format!("{program} [OPTIONS] COMMAND [ARG...]") };
-    let outcome =
-        enter(&root, program, words, out).and_then(|()| out.flush().map_err(|error| (root.clone(), error)));
-    let Err((place, error)) = outcome else { return 0 };
+    let outcome = enter(&root, program, words, out).and_then(|()| out.flush().map_err(misplaced(&root)));
+    let Err(failure) = outcome else { return 0 };
+    let (place, error) = *failure;
     drop(out.flush());
     if let Some(sentence) = error.sentence(&place.path, &place.usage) {
         out.error_line(&sentence);
@@ -61,21 +61,27 @@ struct Place {
     usage: String,
 }
 
-type Outcome = std::result::Result<(), (Place, Error)>;
+/// An error, and where it happened.
+type Misplaced = Box<(Place, Error)>;
+type Outcome = std::result::Result<(), Misplaced>;
+
+fn misplaced(place: &Place) -> impl Fn(Error) -> Misplaced {
+    |error| Box::new((place.clone(), error))
+}
 
 fn enter(root: &Place, program: &str, words: &[String], out: &Out) -> Outcome {
-    let at_root = |error| (root.clone(), error);
+    let at_root = misplaced(root);
     let globals = flag::parse(GLOBAL, words, false).map_err(|text| at_root(Error::Flag(text)))?;
     if globals.bool("version") && !globals.help {
-        return out.line(&system::version::one_line(program)).map_err(at_root);
+        return out.line(&system::version::one_line(program)).map_err(&at_root);
     }
     if globals.help || globals.args.is_empty() {
-        return out.text(&help::root(program)).map_err(at_root);
+        return out.text(&help::root(program)).map_err(&at_root);
     }
-    let choice = choice(&globals).map_err(at_root)?;
+    let choice = choice(&globals).map_err(&at_root)?;
     let (name, rest) = (globals.args[0].as_str(), &globals.args[1..]);
     if name == "help" {
-        return help::topic(program, rest, out).map_err(at_root);
+        return help::topic(program, rest, out).map_err(&at_root);
     }
     match tree::find(name) {
         Some(Entry::Command(_, command)) => {
@@ -92,18 +98,16 @@ fn enter(root: &Place, program: &str, words: &[String], out: &Out) -> Outcome {
 fn enter_group(group: &'static Group, words: &[String], program: &str, choice: Choice, out: &Out) -> Outcome {
     let path = format!("{program} {}", group.name);
     let place = Place { usage: format!("{path} COMMAND"), path: path.clone() };
-    let matches = flag::parse(&[], words, false).map_err(|text| (place.clone(), Error::Flag(text)))?;
+    let at_place = misplaced(&place);
+    let matches = flag::parse(&[], words, false).map_err(|text| at_place(Error::Flag(text)))?;
     let Some(name) = matches.args.first().filter(|_| !matches.help) else {
-        return out.text(&help::group(program, group)).map_err(|error| (place, error));
+        return out.text(&help::group(program, group)).map_err(&at_place);
     };
     match group.find(name) {
         Some(command) => run(command, format!("{path} {name}"), &matches.args[1..], program, choice, out),
-        None => Err((
-            place,
-            Error::Usage(format!(
-                "unknown command: {path} {name}\n\nUsage:  {path}\n\nRun '{path} --help' for more information"
-            )),
-        )),
+        None => Err(at_place(Error::Usage(format!(
+            "unknown command: {path} {name}\n\nUsage:  {path}\n\nRun '{path} --help' for more information"
+        )))),
     }
 }
 
@@ -117,18 +121,19 @@ fn run(
 ) -> Outcome {
     let usage = command.usage_line(&path);
     let place = Place { path: path.clone(), usage };
+    let at_place = misplaced(&place);
     if command.planned && !words.iter().any(|word| word == "--help") {
-        return Err((place, absent::sentence(&path)));
+        return Err(at_place(absent::sentence(&path)));
     }
     let flags = command.all_flags();
-    let matches = flag::parse(&flags, words, command.interspersed)
-        .map_err(|text| (place.clone(), Error::Flag(text)))?;
+    let matches =
+        flag::parse(&flags, words, command.interspersed).map_err(|text| at_place(Error::Flag(text)))?;
     if matches.help {
-        return out.text(&help::command(program, &path, command)).map_err(|error| (place, error));
+        return out.text(&help::command(program, &path, command)).map_err(&at_place);
     }
-    command.arity.check(&matches, &place.path, &place.usage).map_err(|error| (place.clone(), error))?;
+    command.arity.check(&matches, &place.path, &place.usage).map_err(&at_place)?;
     let context = Context::new(program, path, choice, out);
-    (command.run)(&context, &matches).map_err(|error| (place, error))
+    (command.run)(&context, &matches).map_err(&at_place)
 }
 
 /// What the global flags say about the daemon.

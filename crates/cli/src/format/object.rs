@@ -43,10 +43,10 @@ const OPTIONAL: [(&[&str], &str, Json); 6] = [
 fn with_optional(object: &Json) -> Json {
     let mut object = object.clone();
     for (path, name, value) in &OPTIONAL {
-        if object.at(path).is_some_and(|parent| parent.get(name).is_none()) {
-            if let Some(Json::Object(members)) = descend(&mut object, path) {
-                members.push(((*name).to_owned(), value.clone()));
-            }
+        if let Some(Json::Object(members)) = descend(&mut object, path)
+            && !members.iter().any(|(known, _)| known == name)
+        {
+            members.push(((*name).to_owned(), value.clone()));
         }
     }
     object

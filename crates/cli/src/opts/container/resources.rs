@@ -212,7 +212,7 @@ fn device_rule(text: &str) -> Result<(), String> {
     if fits { Ok(()) } else { Err(format!("invalid device cgroup format '{text}'")) }
 }
 
-fn device_and<'a>(text: &'a str) -> Result<(&'a str, &'a str), String> {
+fn device_and(text: &str) -> Result<(&str, &str), String> {
     let (path, value) = text.split_once(':').ok_or_else(|| format!("bad format: {text}"))?;
     if path.is_empty() || value.is_empty() {
         return Err(format!("bad format: {text}"));
