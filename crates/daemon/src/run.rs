@@ -54,7 +54,7 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
     let _pidfile = Pidfile::write(&settings.pidfile)?;
     let mut listeners = Vec::new();
     for host in &settings.hosts {
-        listeners.extend(listen::open(host, settings.group.as_deref())?);
+        listeners.extend(listen::open(host, settings.group.as_deref(), settings.tls.as_ref())?);
     }
     let patience = Duration::from_secs(u64::try_from(settings.engine.shutdown_timeout).unwrap_or(u64::MAX));
     let mut signals = Signals::new()?;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-pub(crate) use settings::Settings;
+pub(crate) use settings::{Settings, Tls};
 
 use flags::Command;
 use given::Given;

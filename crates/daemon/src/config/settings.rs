@@ -14,6 +14,8 @@ use crate::listen::Address;
 pub(crate) struct Settings {
     /// Where to listen.
     pub(crate) hosts: Vec<Address>,
+    /// Certificates of TCP sockets; `None` serves them in the clear.
+    pub(crate) tls: Option<Tls>,
     /// Group of unix sockets; `None` is `docker` where there is one.
     pub(crate) group: Option<String>,
     /// File with the daemon's process id.
@@ -40,12 +42,50 @@ pub(super) fn build(given: &Given) -> Result<Settings> {
     }
     Ok(Settings {
         hosts,
+        tls: tls(given),
         group: given.text("group").map(str::to_owned),
         pidfile: given.text("pidfile").map_or_else(|| engine.exec_root.join("berthd.pid"), PathBuf::from),
         level: level(given)?,
         raw_logs: given.flag("raw-logs").unwrap_or(false),
         engine,
     })
+}
+
+/// Files of keys and certificates (PEM).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tls {
+    /// The daemon's certificate, and those between it and a root.
+    pub(crate) cert: PathBuf,
+    /// Its key.
+    pub(crate) key: PathBuf,
+    /// Certificates that those of clients must be signed by; `None` lets every client in.
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+/// TLS is on with `tlsverify`, or with `tls`; `tls=false` turns it off whatever else is said.
+fn tls(given: &Given) -> Option<Tls> {
+    let verify = given.flag("tlsverify").unwrap_or(false);
+    if !given.flag("tls").unwrap_or(verify) {
+        return None;
+    }
+    let file = |key: &str, name: &str| match given.text(key).filter(|path| !path.is_empty()) {
+        Some(path) => PathBuf::from(path),
+        None => default_certificates().join(name),
+    };
+    Some(Tls {
+        cert: file("tlscert", "cert.pem"),
+        key: file("tlskey", "key.pem"),
+        client_ca: verify.then(|| file("tlscacert", "ca.pem")),
+    })
+}
+
+/// Where certificates are when nobody says.
+fn default_certificates() -> PathBuf {
+    match (std::env::var_os("DOCKER_CERT_PATH"), std::env::var_os("HOME")) {
+        (Some(dir), _) if !dir.is_empty() => dir.into(),
+        (_, Some(home)) => PathBuf::from(home).join(".docker"),
+        _ => PathBuf::from("/root/.docker"),
+    }
 }
 
 fn level(given: &Given) -> Result<LevelFilter> {

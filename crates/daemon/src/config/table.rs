@@ -72,11 +72,11 @@ options! {
     "shutdown-timeout" => "shutdown-timeout" Int Works "Seconds that requests get to finish at shutdown";
     "live-restore" => "live-restore" Flag Works "Containers outlive the daemon (always on)";
 
-    "tls" => "tls" Flag Later "Serve TCP over TLS";
-    "tlsverify" => "tlsverify" Flag Later "Serve TCP over TLS, and verify clients";
-    "tlscacert" => "tlscacert" Text Later "Certificates that clients' are signed by";
-    "tlscert" => "tlscert" Text Later "The daemon's certificate";
-    "tlskey" => "tlskey" Text Later "The daemon's key";
+    "tls" => "tls" Flag Works "Serve TCP over TLS";
+    "tlsverify" => "tlsverify" Flag Works "Serve TCP over TLS, and verify clients";
+    "tlscacert" => "tlscacert" Text Works "Certificates that clients' are signed by";
+    "tlscert" => "tlscert" Text Works "The daemon's certificate";
+    "tlskey" => "tlskey" Text Works "The daemon's key";
 
     "add-runtime" => "runtimes" Structure Works "OCI runtime, NAME=PATH";
     "default-runtime" => "default-runtime" Text Works "Runtime of containers that name none";

@@ -59,11 +59,16 @@ fn what_stands_twice_is_refused() {
 
 #[test]
 fn what_is_not_there_yet_is_refused_unless_it_asks_for_nothing() {
-    assert_eq!(refused(&["--tlsverify"], ""), "--tlsverify is not supported yet by this version of Berth");
+    assert_eq!(
+        refused(&["--userns-remap=x"], ""),
+        "--userns-remap is not supported yet by this version of Berth"
+    );
     assert!(
         refused(&[], r#"{"registry-mirrors": ["x"]}"#).contains("\"registry-mirrors\" is not supported yet")
     );
-    assert!(settings(&["--tls=false"], r#"{"registry-mirrors": [], "experimental": false}"#).is_ok());
+    assert!(
+        settings(&["--selinux-enabled=false"], r#"{"registry-mirrors": [], "experimental": false}"#).is_ok()
+    );
 }
 
 #[test]
@@ -76,6 +81,17 @@ fn wrong_values_are_named() {
     assert!(refused(&["--exec-opt", "native.cgroupdriver=x"], "").contains("cgroupdriver"));
     assert!(refused(&[], r#"{"mtu": "1500"}"#).contains("directive \"mtu\""));
     assert!(refused(&["--bridge", "b", "--bip", "10.0.0.1/8"], "").contains("mutually exclusive"));
+}
+
+#[test]
+fn tls_is_on_when_it_is_asked_for() {
+    let tls = |words: &[&str]| settings(words, "").unwrap().tls;
+    assert_eq!(tls(&["--tlscert", "/c"]), None);
+    assert_eq!(tls(&["--tls=false", "--tlsverify"]), None);
+    let open = tls(&["--tls", "--tlscert", "/c", "--tlskey", "/k"]).unwrap();
+    assert_eq!((open.cert, open.key, open.client_ca), ("/c".into(), "/k".into(), None));
+    let closed = tls(&["--tlsverify", "--tlscacert", "/a"]).unwrap();
+    assert_eq!(closed.client_ca, Some("/a".into()));
 }
 
 #[test]

@@ -2,20 +2,24 @@
 
 mod activation;
 mod address;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
 mod unix;
 
 use std::io;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::app::App;
+use crate::config::Tls;
 use crate::serve::{self, Transport};
 
 pub(crate) use activation::{inherited, notify_ready};
 pub(crate) use address::Address;
+use tls::Acceptor;
 pub(crate) use unix::Socket;
 
 /// Most connections at one time; further ones wait.
@@ -27,42 +31,53 @@ pub(crate) enum Listener {
     Own { listener: UnixListener, _file: Socket },
     /// A unix socket of systemd.
     Unix(UnixListener),
-    /// TCP.
-    Tcp(TcpListener),
+    /// TCP, with TLS or without.
+    Tcp(TcpListener, Option<Acceptor>),
 }
 
 /// Opens what an address names; `fd://` may be several.
 ///
 /// # Errors
 /// Names the address and the reason.
-pub(crate) fn open(address: &Address, group: Option<&str>) -> Result<Vec<Listener>> {
+pub(crate) fn open(address: &Address, group: Option<&str>, tls: Option<&Tls>) -> Result<Vec<Listener>> {
+    let acceptor = || tls.map(Acceptor::new).transpose();
     let opened = match address {
-        Address::Unix(path) => unix::listen(path, group)
-            .map(|(listener, socket)| vec![Listener::Own { listener, _file: socket }]),
-        Address::Tcp(host) => tcp(host).map(|listener| vec![Listener::Tcp(listener)]),
-        Address::Systemd => activation::listeners(),
+        Address::Unix(path) => {
+            unix::listen(path, group).map(|(listener, file)| vec![Listener::Own { listener, _file: file }])
+        }
+        Address::Tcp(host) => acceptor().and_then(|acceptor| Ok(vec![tcp(host, acceptor)?])),
+        Address::Systemd => acceptor().and_then(|acceptor| activation::listeners(acceptor.as_ref())),
     };
     opened.with_context(|| format!("cannot listen on {address}"))
 }
 
-fn tcp(host: &str) -> Result<TcpListener> {
-    tracing::warn!(
-        "listening on tcp://{host} without TLS: whoever reaches this port is root on this machine; \
-         use a unix socket or ssh instead"
-    );
+fn tcp(host: &str, acceptor: Option<Acceptor>) -> Result<Listener> {
+    if acceptor.is_none() {
+        warn_of_clear_text(&format!("tcp://{host}"));
+    }
     let listener = std::net::TcpListener::bind(host)?;
     listener.set_nonblocking(true)?;
-    Ok(TcpListener::from_std(listener)?)
+    Ok(Listener::Tcp(TcpListener::from_std(listener)?, acceptor))
+}
+
+fn warn_of_clear_text(name: &str) {
+    tracing::warn!(
+        "listening on {name} without TLS: whoever reaches it is root on this machine; \
+         use --tlsverify, a unix socket or ssh instead"
+    );
 }
 
 impl Listener {
-    async fn accept(&self) -> io::Result<Box<dyn Transport>> {
+    /// The next connection; what it still needs before requests can be read is done elsewhere.
+    async fn accept(&self) -> io::Result<(Incoming, Option<Acceptor>)> {
         match self {
-            Self::Own { listener, .. } | Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
-            Self::Tcp(listener) => {
+            Self::Own { listener, .. } | Self::Unix(listener) => {
+                Ok((Incoming::Unix(listener.accept().await?.0), None))
+            }
+            Self::Tcp(listener, acceptor) => {
                 let stream = listener.accept().await?.0;
                 stream.set_nodelay(true)?;
-                Ok(Box::new(stream))
+                Ok((Incoming::Tcp(stream), acceptor.clone()))
             }
         }
     }
@@ -72,15 +87,35 @@ impl Listener {
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             match self.accept().await {
-                Ok(io) => {
+                Ok((incoming, acceptor)) => {
                     let app = Arc::clone(&app);
                     tokio::spawn(async move {
-                        serve::connection(app, io).await;
+                        match incoming.ready(acceptor).await {
+                            Ok(io) => serve::connection(app, io).await,
+                            Err(error) => tracing::debug!("TLS handshake failed: {error}"),
+                        }
                         drop(slot);
                     });
                 }
                 Err(error) => refused(&error).await,
             }
+        }
+    }
+}
+
+/// A connection as it was accepted.
+enum Incoming {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Incoming {
+    /// Does the handshake, if there is one.
+    async fn ready(self, acceptor: Option<Acceptor>) -> io::Result<Box<dyn Transport>> {
+        match (self, acceptor) {
+            (Self::Unix(stream), _) => Ok(Box::new(stream)),
+            (Self::Tcp(stream), None) => Ok(Box::new(stream)),
+            (Self::Tcp(stream), Some(acceptor)) => acceptor.accept(stream).await,
         }
     }
 }

@@ -65,6 +65,17 @@ transport!(UnixStream, std::os::unix::net::UnixStream, |fd| sys::net::unread(fd)
 // TCP tells what has arrived, not what was read.
 transport!(TcpStream, std::net::TcpStream, |_fd| Ok::<_, io::Error>(0));
 
+#[cfg(feature = "tls")]
+impl Transport for tokio_rustls::server::TlsStream<TcpStream> {
+    fn hangup(&self) -> io::Result<BoxFuture<'static, ()>> {
+        self.get_ref().0.hangup()
+    }
+
+    fn read_by_peer(&self) -> io::Result<BoxFuture<'static, ()>> {
+        self.get_ref().0.read_by_peer()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

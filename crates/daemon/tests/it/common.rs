@@ -8,37 +8,37 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A daemon with roots of its own.
-pub struct Daemon {
+pub(crate) struct Daemon {
     root: tempfile::TempDir,
     child: Child,
 }
 
 /// One answer: status, head and body.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// The `message` of an error.
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         let json: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         json["message"].as_str().unwrap().to_owned()
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
 /// The command of a daemon below `root`, listening on `root/sock`.
-pub fn command(root: &Path) -> Command {
+pub(crate) fn command(root: &Path) -> Command {
     let config = root.join("daemon.json");
     if !config.exists() {
         std::fs::write(&config, "{}").unwrap();
@@ -60,11 +60,11 @@ pub fn command(root: &Path) -> Command {
 }
 
 impl Daemon {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(|_| {})
     }
 
-    pub fn start_with(more: impl FnOnce(&mut Command)) -> Self {
+    pub(crate) fn start_with(more: impl FnOnce(&mut Command)) -> Self {
         let root = tempfile::Builder::new().prefix("berthd-test-").tempdir().unwrap();
         let log = File::create(root.path().join("log")).unwrap();
         let mut command = command(root.path());
@@ -78,19 +78,19 @@ impl Daemon {
         daemon
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.root().join("sock")
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.root().join("log")).unwrap()
     }
 
-    pub fn connect(&self) -> UnixStream {
+    pub(crate) fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(self.socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -98,24 +98,24 @@ impl Daemon {
     }
 
     /// Sends bytes on a connection of their own and reads the answer.
-    pub fn send(&self, request: &str) -> Answer {
+    pub(crate) fn send(&self, request: &str) -> Answer {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).unwrap();
         read_answer(&mut stream)
     }
 
     /// A request without a body.
-    pub fn ask(&self, method: &str, path: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, path: &str) -> Answer {
         self.send(&format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for its end, and gives its exit code.
-    pub fn wait(&mut self) -> Option<i32> {
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }
@@ -134,7 +134,7 @@ impl Drop for Daemon {
 }
 
 /// Reads one answer: its head, and as much body as that says.
-pub fn read_answer(stream: &mut UnixStream) -> Answer {
+pub(crate) fn read_answer(stream: &mut UnixStream) -> Answer {
     let head = read_head(stream);
     let status =
         head.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{head:?}"));
@@ -157,7 +157,7 @@ pub fn read_answer(stream: &mut UnixStream) -> Answer {
 }
 
 /// Reads a head, byte by byte: what follows is not ours.
-pub fn read_head(stream: &mut UnixStream) -> String {
+pub(crate) fn read_head(stream: &mut UnixStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -170,7 +170,7 @@ pub fn read_head(stream: &mut UnixStream) -> String {
 }
 
 /// Reads a chunk; `None` is the last.
-pub fn read_chunk(stream: &mut UnixStream) -> Option<Vec<u8>> {
+pub(crate) fn read_chunk(stream: &mut UnixStream) -> Option<Vec<u8>> {
     let mut line = Vec::new();
     while !line.ends_with(b"\r\n") {
         let mut byte = [0];
