@@ -132,6 +132,9 @@ impl Network {
         if state.bridge.is_none() {
             let up = self.set_up(&mut state.record)?;
             state.bridge = Some(up);
+            for warning in self.foreign_drops() {
+                tracing::warn!("{warning}");
+            }
         }
         state.bridge.as_mut().ok_or(Error::Malformed("no bridge"))
     }

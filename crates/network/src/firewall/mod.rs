@@ -153,7 +153,8 @@ fn absent(error: &Error) -> bool {
 /// A kernel without nftables answers in riddles.
 fn explain(error: Error) -> Error {
     match error.errno() {
-        Some(Errno::PROTONOSUPPORT | Errno::OPNOTSUPP | Errno::AFNOSUPPORT | Errno::INVAL) => {
+        // A kind of chain that the kernel doesn't have "doesn't exist".
+        Some(Errno::PROTONOSUPPORT | Errno::OPNOTSUPP | Errno::AFNOSUPPORT | Errno::INVAL | Errno::NOENT) => {
             Error::Config(format!(
                 "this kernel lacks nftables with NAT ({error}), which the bridge network needs: load nf_tables and \
              nft_nat, or start berthd with --iptables=false to have no NAT, isolation or published ports"

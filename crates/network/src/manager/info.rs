@@ -21,25 +21,23 @@ impl Network {
     /// What on this machine will get in the way of containers' traffic, in words for the person
     /// who runs it (`docker info`'s warnings). Empty is the normal case.
     pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.foreign_drops();
+        if !self.config.ip_forward && !sysctl::forwarding() {
+            warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
+        }
+        warnings
+    }
+
+    /// Other tables that drop what containers send and get. No rule of ours can overrule them, and
+    /// they are not ours to change.
+    pub(super) fn foreign_drops(&self) -> Vec<String> {
         if !self.config.firewall {
             return Vec::new();
         }
         // A kernel without nftables says so when the first container needs it.
         let chains = self.firewall().foreign_drops().unwrap_or_default();
-        let mut warnings: Vec<_> = chains
-            .iter()
-            .map(|c| {
-                format!(
-                    "WARNING: chain {} of nftables table {} drops forwarded packets: containers on bridge {} reach \
-                     nothing until it accepts them",
-                    c.chain, c.table, self.config.bridge.name
-                )
-            })
-            .collect();
-        if !self.config.ip_forward && !sysctl::forwarding() {
-            warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
-        }
-        warnings
+        let bridge = &self.config.bridge.name;
+        chains.iter().map(|c| warning(&c.table, &c.chain, bridge)).collect()
     }
 
     fn bridge_info(&self, state: &State) -> NetworkInfo {
@@ -65,6 +63,13 @@ impl Network {
         let pools = address.map(pool).into_iter().collect();
         NetworkInfo { options, pools, ..fixed(&state.record.bridge, "bridge", "bridge") }
     }
+}
+
+fn warning(table: &str, chain: &str, bridge: &str) -> String {
+    format!(
+        "WARNING: chain {chain} of nftables table {table} drops forwarded packets: containers on bridge {bridge} \
+         reach nothing that it doesn't accept (is another container engine running?)"
+    )
 }
 
 fn fixed(identity: &Identity, name: &str, driver: &'static str) -> NetworkInfo {
