@@ -15,7 +15,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 #[test]
 #[ignore = "figures"]
 fn spawn_create_start_exit() {
-    let (mut spawned, mut started, mut ended, mut whole) = (vec![], vec![], vec![], vec![]);
+    let (mut spawned, mut started, mut ended, mut whole, mut work) = (vec![], vec![], vec![], vec![], vec![]);
     for _ in 0..40 {
         let mut shim = Shim::prepare();
         let begin = Instant::now();
@@ -29,12 +29,16 @@ fn spawn_create_start_exit() {
         started.push(begin.elapsed());
         shim.control.exited();
         ended.push(begin.elapsed());
+        // what it took whatever else the machine was doing
+        let schedule = fs::read_to_string(format!("/proc/{}/schedstat", shim.child.id())).unwrap();
+        work.push(Duration::from_nanos(schedule.split(' ').next().unwrap().parse().unwrap()));
         shim.shutdown();
         whole.push(begin.elapsed());
     }
     println!("spawn returns        {:?}", median(spawned));
     println!("started              {:?}", median(started));
     println!("exit told            {:?}", median(ended));
+    println!("shim on a processor   {:?}", median(work));
     println!("shim gone, cgroup gone {:?}", median(whole));
 }
 
