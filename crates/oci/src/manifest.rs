@@ -128,6 +128,7 @@ pub struct Index {
 
 /// What a blob of one of the manifest types turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one lives for a moment; a box would be in everyone's way")]
 pub enum Document {
     /// An image manifest.
     Manifest(Manifest),

@@ -9,11 +9,16 @@ use crate::Result;
 use crate::disk::{encode, write_durable};
 use crate::layout::Layout;
 
+/// The names as they are on disk.
+fn encode_refs(refs: &BTreeMap<Reference, Digest>) -> Result<Vec<u8>> {
+    let text: BTreeMap<String, &Digest> = refs.iter().map(|(name, id)| (name.to_string(), id)).collect();
+    encode(&text)
+}
+
 impl State {
     /// Replaces all names at once: on disk first, then here.
     pub(crate) fn set_refs(&mut self, layout: &Layout, refs: BTreeMap<Reference, Digest>) -> Result<()> {
-        let text: BTreeMap<String, &Digest> = refs.iter().map(|(name, id)| (name.to_string(), id)).collect();
-        write_durable(layout, &layout.refs(), &encode(&text)?)?;
+        write_durable(layout, &layout.refs(), &encode_refs(&refs)?)?;
         self.refs = refs;
         Ok(())
     }
