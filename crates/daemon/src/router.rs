@@ -97,6 +97,7 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::NetworkList => network::list(asked).await,
         Action::NetworkInspect => network::inspect(asked).await,
         Action::VolumeList => volume::list(asked).await,
+        Action::VolumeInspect => volume::inspect(asked).await,
         Action::SystemPing | Action::SystemPingHead => system::ping(&asked),
         Action::SystemVersion => system::version(&asked),
         Action::SystemInfo => system::info(asked).await,

@@ -40,6 +40,12 @@ fn feature(action: Action, path: &str) -> String {
         Action::ContainerChanges => "listing changes of a container's file system",
         Action::ContainerStats => "container statistics",
         Action::VolumeUpdate => "updating cluster volumes",
+        Action::NetworkCreate => "creating networks",
+        Action::NetworkDelete => "removing networks",
+        Action::NetworkConnect | Action::NetworkDisconnect => "connecting containers to networks",
+        Action::VolumeCreate => "creating volumes",
+        Action::VolumeDelete => "removing volumes",
+        Action::ContainerPrune | Action::ImagePrune | Action::NetworkPrune | Action::VolumePrune => "pruning",
         _ if path.starts_with("/plugins") => "managing plugins",
         _ => return format!("{} {path}", action.route().method.as_str()),
     };
@@ -59,6 +65,6 @@ mod tests {
             answer(Action::ImageBuild).to_string(),
             "building images is not supported by this version of Berth"
         );
-        assert!(answer(Action::NetworkCreate).to_string().starts_with("POST /networks/create is not"));
+        assert!(answer(Action::NetworkCreate).to_string().starts_with("creating networks is not"));
     }
 }

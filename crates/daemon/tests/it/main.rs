@@ -1,6 +1,11 @@
 //! berthd as a program: a private daemon, and HTTP spoken to it by hand.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at its first surprise")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends at its first surprise"
+)]
 
 mod common;
 mod http;
