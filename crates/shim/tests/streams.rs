@@ -202,3 +202,16 @@ fn limits_are_changed_while_it_runs() {
     shim.shutdown();
     assert!(!std::path::Path::new(&format!("/sys/fs/cgroup/pids{}", shim.cgroup().display())).exists());
 }
+
+#[test]
+fn detach_keys_are_bytes_like_others_without_a_terminal() {
+    let mut shim = Shim::spawn();
+    let request = AttachRequest { detach_keys: vec![16, 17], ..everything() };
+    let client = shim.control.attach(request);
+    shim.run(interactive(&shim, &["cat"], false));
+    write(&client, b"a\x10\x11b");
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(demux(&drain(&client)).0, b"a\x10\x11b");
+    shim.control.exited();
+    shim.shutdown();
+}

@@ -145,8 +145,8 @@ impl Client {
         if self.finishing { Err(Lost) } else { Ok(()) }
     }
 
-    /// Read what it has sent.
-    pub(super) fn read(&mut self) -> Result<Input, Lost> {
+    /// Read what it has sent. Detach keys are typed: they mean something to a terminal only.
+    pub(super) fn read(&mut self, terminal: bool) -> Result<Input, Lost> {
         let mut buffer = [0; INPUT];
         match rustix::io::retry_on_intr(|| {
             rustix::net::recv(&self.socket, &mut buffer, RecvFlags::DONTWAIT).map(|(n, _)| n)
@@ -155,6 +155,7 @@ impl Client {
                 self.stdin = false;
                 Ok(Input::End)
             }
+            Ok(n) if !terminal => Ok(Input::Bytes(buffer[..n].to_vec())),
             Ok(n) => {
                 let scanned = self.detector.scan(&buffer[..n]);
                 Ok(if scanned.detached { Input::Detach(scanned.pass) } else { Input::Bytes(scanned.pass) })

@@ -205,7 +205,7 @@ impl Session {
     }
 
     fn client_input(&mut self, at: usize) -> Option<Detached> {
-        match self.clients[at].read() {
+        match self.clients[at].read(self.terminal) {
             Ok(Input::Nothing) => None,
             Ok(Input::Bytes(bytes)) => {
                 self.write_input(&bytes);
