@@ -1,15 +1,12 @@
 //! An image of one layer out of a root file system's tar.
 
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::sync::Arc;
 
 use oci::{Digest, History, Image, ImageConfig, Platform};
 
-use crate::codec;
-use crate::disk::TmpDir;
-use crate::error::Context;
 use crate::image::ImportOptions;
-use crate::load::{NewImage, Publisher, commit_images, unpack_here};
+use crate::load::{NewImage, Publisher, commit_images, unpack_stream};
 use crate::{Error, Result, Store};
 
 impl Store {
@@ -19,9 +16,7 @@ impl Store {
     /// What is wrong with the tar; [`Error::NoSpace`]. Nothing stays behind.
     pub fn import(&self, input: &mut (dyn Read + Send), options: ImportOptions) -> Result<Digest> {
         let inner = self.inner();
-        let (start, input) = codec::peek(input, 8).context("read the archive")?;
-        let input = codec::decoder(codec::detect(&start), BufReader::with_capacity(256 << 10, input))?;
-        let layer = unpack_here(input, TmpDir::new(&inner.layout)?, inner.limits, inner.umask)?;
+        let layer = unpack_stream(inner, input)?;
         let mut publisher = Publisher::new(inner);
         let (diff_id, _) = publisher.lowest(layer)?;
         let names = options.name.clone().map(oci::Reference::with_default_tag).into_iter().collect();

@@ -400,3 +400,45 @@ fn settles_implied_directories() {
     assert_eq!(mode("gone"), (0o755, 0));
     assert_eq!(mode("new"), (0o755, 0));
 }
+
+/// A tar with every kind of entry, to be damaged.
+fn varied() -> Vec<u8> {
+    Tar::new()
+        .dir("d", 0o755)
+        .file("d/a", &[b'a'; 700])
+        .link("d/s", EntryType::Symlink, "a")
+        .link("d/h", EntryType::Link, "d/a")
+        .pax(&[("path", b"d/pax"), ("SCHILY.xattr.user.k", b"v"), ("mtime", b"1.5")])
+        .file("x", b"content")
+        .pax(&[("GNU.sparse.size", b"1000"), ("GNU.sparse.map", b"10,2,500,3")])
+        .file("map", b"vwxyz")
+        .file("d/.wh.gone", b"")
+        .file("d/a", b"again")
+        .file("implied/x", b"1")
+        .end()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(150))]
+
+    /// Whatever the bytes: no panic, and what is accepted comes back exactly.
+    #[test]
+    fn damaged_tars(changes in proptest::collection::vec((0..8192_usize, proptest::prelude::any::<u8>()), 1..6), fix in proptest::prelude::any::<bool>()) {
+        let mut tar = varied();
+        for (at, byte) in changes {
+            let at = at % tar.len();
+            tar[at] = byte;
+            let start = at - at % 512;
+            if fix && let Some(block) = tar.get_mut(start..start + 512) {
+                let mut header = tar::Header::from_byte_slice(block).clone();
+                header.set_cksum();
+                block.copy_from_slice(header.as_bytes());
+            }
+        }
+        let small = Limits { layer_bytes: 1 << 20, ..Limits::default() };
+        let (dir, done) = unpack_within(&tar, small);
+        if done.is_ok() {
+            proptest::prop_assert!(assembled(dir.path()) == tar);
+        }
+    }
+}

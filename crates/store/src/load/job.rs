@@ -6,12 +6,13 @@ use std::thread::{Builder, JoinHandle};
 use oci::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::chunks::{ChunkReader, ChunkWriter, chunks};
+use super::chunks::{CHUNK, ChunkReader, ChunkWriter, chunks, fill};
 use crate::codec::{self, Compression};
 use crate::disk::{TmpDir, Umask};
 use crate::error::Context;
 use crate::layer::{self, Unpacked};
 use crate::limits::Limits;
+use crate::store::Inner;
 use crate::{Error, Result};
 
 /// A layer unpacked below `tmp/`.
@@ -114,10 +115,37 @@ fn unpack(input: ChunkReader, dir: TmpDir, limits: Limits, umask: Umask, hash: b
     Ok(Fresh { dir, unpacked, diff_id: Some(diff_id) })
 }
 
+/// Unpacks a tar, compressed or not, while it is read, and says its digest.
+pub(crate) fn unpack_stream(inner: &Inner, mut input: impl Read) -> Result<Fresh> {
+    let failed = |error| Error::io("read the archive", error);
+    let mut first = vec![0; CHUNK];
+    let filled = fill(&mut input, &mut first).map_err(failed)?;
+    let compression = codec::detect(&first[..filled]);
+    let job = Job::start(compression, TmpDir::new(&inner.layout)?, inner.limits, inner.umask)?;
+    let mut sum = Sha256::new_with_prefix(&first[..filled]);
+    let mut wanted = job.send(first, filled);
+    while wanted {
+        let mut chunk = job.buffer();
+        match fill(&mut input, &mut chunk) {
+            Ok(0) => break,
+            Ok(filled) => {
+                sum.update(&chunk[..filled]);
+                wanted = job.send(chunk, filled);
+            }
+            Err(error) => {
+                job.abort();
+                return Err(failed(error));
+            }
+        }
+    }
+    let mut fresh = job.finish()?;
+    fresh.diff_id.get_or_insert_with(|| Digest::from_sha256(sum.finalize().into()));
+    Ok(fresh)
+}
+
 /// Unpacks a tar from a reader in this thread, and says its digest.
 pub(crate) fn unpack_here(input: impl Read, dir: TmpDir, limits: Limits, umask: Umask) -> Result<Fresh> {
-    let mut input =
-        Hashing { input: BufReader::with_capacity(super::chunks::CHUNK, input), sum: Sha256::new() };
+    let mut input = Hashing { input: BufReader::with_capacity(CHUNK, input), sum: Sha256::new() };
     let unpacked = layer::unpack(&mut input, dir.path(), limits, umask)?;
     let diff_id = Digest::from_sha256(input.sum.finalize().into());
     Ok(Fresh { dir, unpacked, diff_id: Some(diff_id) })
