@@ -22,7 +22,7 @@ use crate::error::Context;
 use crate::image::GraphDriver;
 use crate::layer::Meta;
 use crate::layout::{self, DIR_MODE};
-use crate::state::{EMPTY_CHAIN, State, chain_name, prune};
+use crate::state::{State, chain_name, prune};
 use crate::store::Inner;
 use crate::tarball::Time;
 use crate::{Error, Result, Store};
@@ -145,9 +145,9 @@ impl Store {
         if state.snapshots.contains_key(container) {
             return Err(Error::SnapshotExists(container.into()));
         }
+        let (lowers, root) = stack(inner, &state, &chain)?;
         // From here on the layers stay, whatever becomes of the image.
         state.snapshots.insert(container.into(), chain.clone());
-        let (lowers, root) = stack(inner, &state, &chain);
         drop(state);
         let snapshot =
             Snapshot { store: self.clone(), container: container.into(), driver: inner.driver, lowers };
@@ -164,13 +164,13 @@ impl Store {
     /// The root file system of a container.
     ///
     /// # Errors
-    /// [`Error::NoSuchSnapshot`].
+    /// [`Error::NoSuchSnapshot`]; [`Error::Damaged`] when its layers are gone.
     pub fn snapshot(&self, container: &str) -> Result<Snapshot> {
         let inner = self.inner();
         let state = inner.lock();
         let missing = || Error::NoSuchSnapshot(container.into());
         let chain = state.snapshots.get(container).ok_or_else(missing)?;
-        let (lowers, _) = stack(inner, &state, chain);
+        let (lowers, _) = stack(inner, &state, chain)?;
         drop(state);
         // What was made by another driver stays usable.
         let is_copy = inner.layout.snapshot(container).join(layout::snapshot::ROOT).exists();
@@ -250,8 +250,9 @@ fn set_root(path: &PathBuf, root: Meta) -> Result<()> {
 
 /// The `diff` directories of a stack, topmost first, as far down as anything shows through; and what its root
 /// directory is.
-fn stack(inner: &Inner, state: &State, chain: &str) -> (Arc<Vec<PathBuf>>, Meta) {
-    let keys = state.chains.get(chain).cloned().unwrap_or_default();
+fn stack(inner: &Inner, state: &State, chain: &str) -> Result<(Arc<Vec<PathBuf>>, Meta)> {
+    let missing = || Error::Damaged(format!("the layers of {chain} are missing"));
+    let keys = state.chains.get(chain).cloned().ok_or_else(missing)?;
     let mut lowers = Vec::with_capacity(keys.len());
     let mut root = None;
     for key in keys.iter().rev() {
@@ -263,10 +264,9 @@ fn stack(inner: &Inner, state: &State, chain: &str) -> (Arc<Vec<PathBuf>>, Meta)
         }
     }
     if lowers.is_empty() {
-        debug_assert!(chain == EMPTY_CHAIN || !keys.is_empty());
         lowers.push(inner.layout.empty());
     }
-    (Arc::new(lowers), root.unwrap_or(ROOT))
+    Ok((Arc::new(lowers), root.unwrap_or(ROOT)))
 }
 
 /// A container's id becomes a file name.
