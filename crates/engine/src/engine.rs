@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::config::{BUILT_IN_RUNTIME, CgroupDriver, Config, Runtime};
 use crate::container::mode::NetworkMode;
 use crate::container::registry::Registry;
-use crate::container::security::{Options, Seccomp};
+use crate::container::security::{Compiled, Options, Seccomp};
 use crate::container::task::blocking;
 use crate::container::{Container, Execs, Host, HostConfig, Resources};
 use crate::error::{Error, Result};
@@ -34,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) containers: Registry,
     pub(crate) execs: Execs,
     seccomp: Seccomp,
+    pub(crate) filters: Compiled,
     pub(crate) closing: watch::Sender<bool>,
 }
 
@@ -94,6 +95,7 @@ impl Inner {
             id: engine_id(&layout)?,
             host: crate::container::facts(),
             seccomp: seccomp(&config)?,
+            filters: Compiled::default(),
             store,
             network,
             events: Bus::default(),

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::error::{Error, Result};
 
 /// Filters of a list request: several values of one name are alternatives, several names must all hold.
@@ -62,6 +64,19 @@ impl Filters {
         })
     }
 
+    /// The moment that a filter names: RFC 3339, seconds since 1970, or a duration before now (`24h`, `1h30m`).
+    ///
+    /// # Errors
+    /// It is none of these.
+    pub fn moment(&self, name: &str) -> Result<Option<Timestamp>> {
+        let Some(text) = self.get(name).next() else { return Ok(None) };
+        let seconds =
+            || text.parse::<f64>().ok().and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
+        let before = || duration(text).and_then(|seconds| Timestamp::from_second(now() - seconds).ok());
+        let moment = text.parse().ok().or_else(seconds).or_else(before);
+        moment.map(Some).ok_or_else(|| Error::bad_parameter(format!("invalid filter '{name}={text}'")))
+    }
+
     /// The value of a yes/no filter, if it is used.
     ///
     /// # Errors
@@ -78,6 +93,28 @@ impl Filters {
             _ => Ok(Some(first)),
         }
     }
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_second()
+}
+
+/// Seconds of a duration as Go writes it, in hours, minutes and seconds.
+fn duration(text: &str) -> Option<i64> {
+    let (mut total, mut number) = (0_i64, String::new());
+    for letter in text.chars() {
+        let unit = match letter {
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            digit => {
+                number.push(digit);
+                continue;
+            }
+        };
+        total = total.checked_add(std::mem::take(&mut number).parse::<i64>().ok()?.checked_mul(unit)?)?;
+    }
+    (number.is_empty() && !text.is_empty()).then_some(total)
 }
 
 #[cfg(test)]
@@ -98,6 +135,15 @@ mod tests {
         assert!(filters(&[("label", "a=1"), ("label", "b")]).labels("label", &have));
         assert!(!filters(&[("label", "a=2")]).labels("label", &have));
         assert!(filters(&[]).labels("label", &have));
+    }
+
+    #[test]
+    fn moments_are_read_in_every_form() {
+        let moment = |text: &str| filters(&[("until", text)]).moment("until");
+        assert_eq!(moment("10").unwrap().unwrap().as_second(), 10);
+        assert_eq!(moment("1970-01-01T00:01:00Z").unwrap().unwrap().as_second(), 60);
+        assert!(moment("1h30m").unwrap().unwrap() < Timestamp::now());
+        assert!(moment("yesterday").is_err());
     }
 
     #[test]

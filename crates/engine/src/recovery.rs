@@ -124,6 +124,7 @@ async fn drop_shim(shim: ShimHandle, events: Events) {
 
 /// The shim says that it runs.
 async fn live(engine: &Arc<Inner>, container: &mut Container, hello: &HelloReply) {
+    let before = container.clone();
     let known = container.state.running().cloned();
     let run = Running {
         pid: hello.state.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default(),
@@ -140,7 +141,11 @@ async fn live(engine: &Arc<Inner>, container: &mut Container, hello: &HelloReply
     let (engine, container) = (Arc::clone(engine), container.clone());
     let again = blocking(move || {
         crate::network::adopt(&engine, &container)?;
-        record::write(&engine.layout, &container, Durability::Memory)
+        if container == before {
+            Ok(())
+        } else {
+            record::write(&engine.layout, &container, Durability::Memory)
+        }
     })
     .await;
     if let Err(error) = again {
@@ -155,6 +160,7 @@ async fn ended(
     exit: Option<ExitRecord>,
 ) -> Option<Arc<crate::container::registry::Entry>> {
     let ran = !matches!(container.state, State::Created { .. });
+    let before = container.clone();
     if let Some(run) = container.state.running().cloned() {
         let (inner, snapshot) = (Arc::clone(engine), container.clone());
         let swept = blocking(move || {
@@ -182,6 +188,9 @@ async fn ended(
         other => other,
     };
     container.network = crate::network::at_rest(&container.network);
+    if container == before {
+        return settle(engine, container, ran).await;
+    }
     let (inner, snapshot) = (Arc::clone(engine), container.clone());
     let settled = blocking(move || {
         if let Err(error) = crate::network::detach(&inner, &snapshot.id) {
@@ -289,6 +298,10 @@ pub(crate) fn remove_empty_parent(config: &crate::Config) {
 
 /// Cgroups beneath our parent that are named like containers.
 fn sweep_cgroups(engine: &Inner, live: &HashSet<String>) {
+    // a parent chosen by a person may hold another engine's containers
+    if !engine.config.cgroup_parent.is_empty() {
+        return;
+    }
     let Ok(host) = sys::cgroup::Host::get() else { return };
     let parent = engine.config.cgroup_parent();
     let relative = parent.trim_matches('/');

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::filters::Filters;
 
 /// Filters that list knows.
-const FILTERS: [&str; 7] = ["before", "dangling", "label", "reference", "since", "until", "id"];
+const FILTERS: [&str; 6] = ["before", "dangling", "label", "reference", "since", "until"];
 
 impl Engine {
     /// Lists images, newest first.
@@ -24,6 +24,7 @@ impl Engine {
         let dangling = filters.flag("dangling")?;
         let older = self.moment(filters, "before")?;
         let newer = self.moment(filters, "since")?;
+        let until = filters.moment("until")?.map(jiff::Timestamp::as_second);
         let containers = self.0.containers.all();
         let driver = self.0.store.driver().name();
         let wanted = |image: &ImageSummary| {
@@ -33,6 +34,7 @@ impl Engine {
                 && (options.all || dangling.is_some() || !unnamed || image.image.config().parent.is_none())
                 && older.is_none_or(|moment| image.created < moment)
                 && newer.is_none_or(|moment| image.created > moment)
+                && until.is_none_or(|moment| image.created < moment)
                 && filters.labels("label", &labels)
                 && filters.any("reference", |pattern| names(image).iter().any(|name| matches(pattern, name)))
         };

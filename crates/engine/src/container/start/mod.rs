@@ -4,13 +4,15 @@
 mod connect;
 mod prepare;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxSeccomp, Spec};
 use shim::protocol::{CgroupDriver, CgroupRequest, CreateRequest, LogRequest, RuntimeRequest};
 
 use super::mode::{self, IpcMode};
+use super::security::Seccomp;
 use super::spec::{self, Inputs, Joins, Modes};
 use super::task::blocking;
 use crate::config::BUILT_IN_RUNTIME;
@@ -100,8 +102,8 @@ async fn create(
     prepared: prepare::Prepared,
 ) -> Result<Started, Failed> {
     let joins = Joins { shm: joins.shm.or(connected.shm), ..joins };
-    let spec = specification(engine, container, &modes, &joins, &prepared)?;
-    let request = request(engine, container, spec)?;
+    let (spec, filter) = specification(engine, container, &modes, &joins, &prepared)?;
+    let request = request(engine, container, spec, filter)?;
     let fds = CreateFds { rootfs: Some(prepared.rootfs), netns: connected.netns };
     let (created, started) = shim.run(request, fds).await?;
     Ok(Started {
@@ -117,13 +119,14 @@ fn specification(
     modes: &Modes,
     joins: &Joins,
     prepared: &prepare::Prepared,
-) -> Result<Spec> {
+) -> Result<(Spec, Option<Vec<u64>>)> {
     let host = &container.host;
     let security = engine.security(host)?;
     let capabilities = spec::capabilities(host.privileged, &host.cap_add, &host.cap_drop)?;
     let init = host.init.unwrap_or(engine.config.init);
     let init_program = if init { Some(engine.init_program()?) } else { None };
-    spec::build(&Inputs {
+    let (policy, compiled) = filter(engine, container, &security.seccomp, &capabilities)?;
+    let spec = spec::build(&Inputs {
         container,
         modes,
         user: &prepared.user,
@@ -133,12 +136,27 @@ fn specification(
         files: &prepared.files,
         default_ulimits: &engine.config.default_ulimits,
         cgroup: &engine.cgroup_path(container),
-        seccomp: super::security::filter(&security.seccomp, &capabilities)?,
+        seccomp: policy,
         security: &security,
         shm_size: shm_size(engine, container),
         hostname: &prepared.hostname,
         init: init_program.as_deref(),
-    })
+    })?;
+    Ok((spec, compiled))
+}
+
+/// The system-call policy in the form that is cheapest for the runtime: Docker's own is compiled already.
+fn filter(
+    engine: &Inner,
+    container: &Container,
+    choice: &Seccomp,
+    capabilities: &BTreeSet<String>,
+) -> Result<(Option<LinuxSeccomp>, Option<Vec<u64>>)> {
+    let built_in = engine.runtime(&container.host.runtime)?.path.is_empty();
+    if built_in && *choice == Seccomp::Default {
+        return Ok((None, Some(engine.filters.default_for(capabilities)?.to_vec())));
+    }
+    Ok((super::security::filter(choice, capabilities)?, None))
 }
 
 /// Bytes of `/dev/shm`.
@@ -150,7 +168,12 @@ pub(crate) fn shm_size(engine: &Inner, container: &Container) -> i64 {
         .unwrap_or(DEFAULT)
 }
 
-fn request(engine: &Inner, container: &Container, spec: Spec) -> Result<CreateRequest> {
+fn request(
+    engine: &Inner,
+    container: &Container,
+    spec: Spec,
+    seccomp: Option<Vec<u64>>,
+) -> Result<CreateRequest> {
     let config = &container.config;
     let [rows, columns] = container.host.console_size.map(|size| u16::try_from(size).unwrap_or(u16::MAX));
     Ok(CreateRequest {
@@ -164,7 +187,7 @@ fn request(engine: &Inner, container: &Container, spec: Spec) -> Result<CreateRe
         cgroup: Some(CgroupRequest { path: engine.cgroup_path(container).into(), driver: driver(engine) }),
         runtime: runtime(engine, container)?,
         data_dir: engine.layout.container(&container.id),
-        seccomp: None,
+        seccomp,
         console_size: (config.tty && (rows, columns) != (0, 0)).then_some((rows, columns)),
     })
 }

@@ -110,7 +110,7 @@ impl Task {
             }
             return;
         }
-        if self.container.host.auto_remove {
+        if self.container.host.auto_remove && !self.held {
             self.publish();
             self.answer(|what| what != WaitCondition::Removed);
             if let Err(error) = self.remove_now(RemoveOptions { volumes: true, ..Default::default() }).await {

@@ -49,6 +49,8 @@ pub(crate) enum Request {
     Update { update: Box<Update>, reply: Reply<Vec<String>> },
     /// Its shim, made now if there is none: clients attach before the start.
     Shim(Reply<ShimHandle>),
+    /// An end is (not) followed by removal and restarts: it is being restarted by hand.
+    Hold { held: bool, reply: Reply<()> },
     /// A health probe ended.
     Probed { generation: u64, probe: crate::container::HealthProbe },
 }
@@ -67,6 +69,7 @@ pub(crate) struct Task {
     /// The kernel killed something in this run for want of memory.
     oom: bool,
     prober: health::Prober,
+    held: bool,
     removed: bool,
 }
 
@@ -92,6 +95,7 @@ impl Task {
             removal: None,
             oom: false,
             prober: health::Prober::default(),
+            held: false,
             removed: false,
         };
         if task.container.state.running().is_some() {

@@ -34,6 +34,10 @@ impl Task {
                 let result = self.shim_for_attach();
                 send(reply, result);
             }
+            Request::Hold { held, reply } => {
+                self.held = held;
+                send(reply, Ok(()));
+            }
             Request::Probed { generation, probe } => self.on_probe(generation, probe).await,
         }
     }

@@ -27,7 +27,7 @@ impl Task {
         self.container.restart_count = 0;
         self.container.stopped_by_hand = false;
         let result = self.start().await;
-        if result.is_err() && self.container.host.auto_remove {
+        if result.is_err() && self.container.host.auto_remove && !self.held {
             self.remove_now(super::RemoveOptions { volumes: true, ..Default::default() }).await?;
         }
         result

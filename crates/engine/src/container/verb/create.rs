@@ -8,6 +8,7 @@ use crate::Engine;
 use crate::container::check::{check_limits, check_network, check_settings};
 use crate::container::mode::{self, NamespaceMode, NetworkMode};
 use crate::container::record::{self, Durability};
+use crate::container::security::Seccomp;
 use crate::container::task::{Task, blocking, event};
 use crate::container::{
     Container, ContainerConfig, HostConfig, NetworkingConfig, State, logging, merge, spec,
@@ -239,7 +240,9 @@ fn verify(engine: &Inner, container: &Container) -> Result<()> {
     let host = &container.host;
     let security = engine.security(host)?;
     let capabilities = spec::capabilities(host.privileged, &host.cap_add, &host.cap_drop)?;
-    crate::container::security::filter(&security.seccomp, &capabilities)?;
+    if security.seccomp != Seccomp::Default {
+        crate::container::security::filter(&security.seccomp, &capabilities)?;
+    }
     for rule in &host.resources.device_cgroup_rules {
         spec::parse_rule(rule)?;
     }

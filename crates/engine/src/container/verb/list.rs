@@ -192,6 +192,7 @@ impl<'a> Plan<'a> {
                 .any(|mount| mount.name == wanted || mount.destination == wanted || mount.source == wanted)
         };
         self.filters.any("network", |wanted| !wanted.is_empty() && on_network(wanted))
+            && self.filters.exact("isolation", &container.host.isolation)
             && self.filters.any("volume", with_volume)
             && (self.ports.is_empty() || self.ports.iter().any(|port| has_port(container, port)))
     }

@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 
 use super::kill::{SIGKILL, stop_signal};
 use super::wait::WaitCondition;
+use crate::container::registry::Entry;
 use crate::container::signal;
 use crate::container::task::{Request, event};
 use crate::error::{Error, Kind, Result};
@@ -71,22 +72,26 @@ impl Engine {
     /// As stop and start, except that it need not run.
     pub async fn container_restart(&self, name: &str, options: StopOptions) -> Result<()> {
         let entry = self.0.containers.find(name)?;
-        if entry.snapshot().host.auto_remove && entry.snapshot().state.is_running() {
-            return Err(Error::conflict(format!(
-                "container {} is removed when it ends (--rm): it can't be restarted",
-                entry.id
-            )));
-        }
+        // `--rm` is for the end that nobody asked for
+        entry.ask(|reply| Request::Hold { held: true, reply }).await?;
+        let result = self.stop_and_start(&entry, options).await;
+        entry.ask(|reply| Request::Hold { held: false, reply }).await?;
+        result?;
+        self.0.events.publish(event(&entry.snapshot(), "restart", &[]));
+        Ok(())
+    }
+}
+
+impl Engine {
+    async fn stop_and_start(&self, entry: &Entry, options: StopOptions) -> Result<()> {
         match self.container_stop(&entry.id, options).await {
             Err(error) if error.kind() != Kind::NotModified => return Err(error),
             _ => {}
         }
         match entry.ask(Request::Start).await {
-            Err(error) if error.kind() != Kind::NotModified => return Err(error),
-            _ => {}
+            Err(error) if error.kind() != Kind::NotModified => Err(error),
+            _ => Ok(()),
         }
-        self.0.events.publish(event(&entry.snapshot(), "restart", &[]));
-        Ok(())
     }
 }
 
