@@ -14,6 +14,7 @@ pub mod mount;
 pub mod net;
 pub mod path;
 pub mod process;
+pub mod program;
 mod raw;
 pub mod sched;
 pub mod seccomp;

@@ -61,7 +61,10 @@ pub(super) fn spawn(options: &SpawnOptions<'_>) -> Result<UnixStream, ShimError>
 
 fn start(options: &SpawnOptions<'_>, socket: BorrowedFd<'_>, stderr: &File) -> sys::Result<Child> {
     let null = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut command = Command::new(options.program, "berth-shim")?;
+    // what a container finds as /proc/PID/exe of its first process must not be writable
+    let program = sys::program::sealed(options.program)
+        .map_err(|e| sys::Errno::from_io_error(&e).unwrap_or(sys::Errno::IO))?;
+    let mut command = Command::new(sys::fd::proc_path(&program), "berth-shim")?;
     command.arg(options.state_dir)?.arg(options.id)?;
     for name in PASSED_ON {
         if let Some(value) = std::env::var_os(name) {

@@ -33,6 +33,8 @@ pub fn run(mut args: impl Iterator<Item = OsString>) -> Result<(), String> {
 }
 
 fn prepare(state_dir: File) -> io::Result<Server> {
+    // it was run by a descriptor, whose number would be its name in process lists
+    rustix::thread::set_name(c"berth-shim")?;
     // fails only for a group leader, which then is what we want
     let _ = rustix::process::setsid();
     // whatever the daemon has let slip through is not for the container
