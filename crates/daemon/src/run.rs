@@ -104,6 +104,8 @@ fn ready(source: &Source) -> Result<()> {
     if let Some(number) = source.ready_fd {
         let written = listen::inherited(number).and_then(|fd| Ok(std::fs::File::from(fd).write_all(b"1")?));
         written.context("cannot say on --ready-fd that the daemon is ready")?;
+        // Whoever started us by hand or by the CLI may want to unmount where they were.
+        std::env::set_current_dir("/").context("cannot leave the starter's directory")?;
     }
     if let Err(error) = listen::notify_ready() {
         tracing::warn!("cannot tell systemd that the daemon is ready: {error}");

@@ -2,9 +2,9 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::host::DEFAULT_SOCKET;
 use crate::error::{Error, Result};
@@ -49,38 +49,44 @@ fn lock_beside(socket: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// `--ready-fd 1`: the daemon detaches into its own session, writes one byte to this descriptor
-/// when it listens, and closes it.
+/// `--ready-fd 3`: the daemon writes one byte to this descriptor when it listens. It leads a session
+/// of its own, so that neither this terminal's keys nor its end reach it.
 fn spawn() -> Result<()> {
     let program = program();
-    let failed = |what: &str| format!("cannot start {}: {what}", program.display());
+    let failed = |what: &str| Error::said(format!("cannot start {}: {what}", program.display()));
     let log = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o640)
         .open(LOG)
         .map_err(Error::io(format!("open {LOG}")))?;
+    let null = File::open("/dev/null").map_err(Error::io("open /dev/null"))?;
     let (mut ready, their_end) = io::pipe().map_err(Error::io("make a pipe"))?;
-    Command::new(&program)
-        .args(["--ready-fd", "1"])
-        .stdin(Stdio::null())
-        .stdout(their_end)
-        .stderr(log)
-        .current_dir("/")
-        .spawn()
-        .map_err(|error| Error::said(failed(&crate::error::reason(&error))))?;
-    let mut byte = [0];
-    match ready.read(&mut byte) {
+    let started = || -> rustix::io::Result<()> {
+        let mut command = sys::spawn::Command::new(&program, "berthd")?;
+        command.arg("--ready-fd")?.arg("3")?;
+        for (name, value) in std::env::vars_os() {
+            let mut assignment = name;
+            assignment.push("=");
+            assignment.push(value);
+            command.env(assignment)?;
+        }
+        command.map(null.as_fd(), 0).map(log.as_fd(), 1).map(log.as_fd(), 2).map(their_end.as_fd(), 3);
+        // Nobody waits for it here: it outlives this process.
+        command.new_session().spawn().map(drop)
+    };
+    started().map_err(|error| failed(&crate::error::reason(&error.into())))?;
+    drop(their_end);
+    match ready.read(&mut [0]) {
         Ok(1) => Ok(()),
-        _ => Err(Error::said(failed(&format!("it ended before it was ready; see {LOG}")))),
+        _ => Err(failed(&format!("it ended before it was ready; see {LOG}"))),
     }
 }
 
-/// `berthd` beside this program, else the one in `PATH`.
+/// `berthd` beside this program, else the first one in `PATH`.
 fn program() -> PathBuf {
-    std::env::current_exe()
-        .ok()
-        .map(|exe| exe.with_file_name("berthd"))
-        .filter(|path| path.is_file())
-        .unwrap_or_else(|| PathBuf::from("berthd"))
+    let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name("berthd"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path).map(|dir| dir.join("berthd"));
+    beside.into_iter().chain(in_path).find(|path| path.is_file()).unwrap_or_else(|| "/usr/bin/berthd".into())
 }
