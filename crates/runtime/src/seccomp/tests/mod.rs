@@ -205,10 +205,7 @@ fn far_jumps() {
             )
         })
         .collect();
-    let json = format!(
-        r#"{{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{}]}}"#,
-        rules.join(",")
-    );
+    let json = format!(r#"{{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{}]}}"#, rules.join(","));
     let filter = compile_for(&policy(&json), Machine::X86_64).unwrap();
     assert!(filter.program.len() > 1500);
     for (at, (name, row)) in syscalls::all().enumerate() {
