@@ -136,3 +136,13 @@ pub(crate) fn joined_below() {
     sys::process::clone3(&options, worker::sleep).unwrap();
     assert_eq!(inside.procs().unwrap().len(), 2);
 }
+
+pub(crate) fn never_threaded_by_accident() {
+    let above = Scratch::new("above");
+    let _child = worker::start(&above, worker::sleep);
+    let _below = Scratch::new("above/below");
+    for dir in existing(above.path()) {
+        let kind = std::fs::read_to_string(dir.join("cgroup.type")).unwrap_or("domain\n".to_owned());
+        assert_eq!(kind, "domain\n");
+    }
+}

@@ -12,7 +12,7 @@ use sys::cgroup::{Cgroup, CgroupPath, Driver, Host};
 
 type Check = (&'static str, fn());
 
-const CHECKS: [Check; 18] = [
+const CHECKS: [Check; 19] = [
     ("a cgroup is made, filled and removed", lifecycle::made_filled_removed),
     ("a busy cgroup is refused", lifecycle::busy_is_refused),
     ("one that is gone is said to be", lifecycle::gone_is_said),
@@ -21,6 +21,7 @@ const CHECKS: [Check; 18] = [
     ("removal waits for the dying", lifecycle::removal_waits),
     ("removal takes sub-cgroups along", lifecycle::removal_is_deep),
     ("a container with sub-cgroups is joined", lifecycle::joined_below),
+    ("a parent with processes stays a domain", lifecycle::never_threaded_by_accident),
     ("processor limits", limits::cpu),
     ("memory limits up and down", limits::memory),
     ("process limits", limits::pids),

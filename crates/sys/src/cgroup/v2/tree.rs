@@ -208,12 +208,18 @@ fn enable(dir: &Dir, wanted: Controllers) -> Result<()> {
         return Ok(());
     }
     let words: Vec<_> = missing.iter().map(|controller| format!("+{controller}")).collect();
-    if dir.write(FILE, words.join(" ")).is_err() {
-        for word in words {
-            match dir.write(FILE, word) {
-                Err(err) if !refused(&err) => return Err(err),
-                _ => {}
-            }
+    match dir.write(FILE, words.join(" ")) {
+        Ok(()) => return Ok(()),
+        // Processes are in the way. One by one the kernel would take those controllers that suit threads, and make
+        // this the root of a threaded tree, which nobody asked for.
+        Err(err) if err.errno() == Some(Errno::BUSY) => return Ok(()),
+        Err(err) if !refused(&err) => return Err(err),
+        Err(_) => {}
+    }
+    for word in words {
+        match dir.write(FILE, word) {
+            Err(err) if !refused(&err) => return Err(err),
+            _ => {}
         }
     }
     Ok(())
