@@ -83,15 +83,31 @@ impl Asked {
 
 /// A request's body, which says when it was read to its end.
 pub(crate) struct RequestBody {
-    incoming: Incoming,
+    /// Taken only when dropped.
+    incoming: Option<Incoming>,
     read: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+/// A client that is refused half-way may go on sending before it looks for the answer: a connection closed on
+/// it would show it "broken pipe" instead of the reason. So what is left of a body is read and thrown away.
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if self.is_end_stream() {
+            return;
+        }
+        let (Some(mut incoming), Ok(runtime)) = (self.incoming.take(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        runtime.spawn(async move { while let Some(Ok(_)) = incoming.frame().await {} });
+    }
 }
 
 impl RequestBody {
     /// Calls `read` when the body has been read to its end.
     pub(crate) fn new(incoming: Incoming, read: impl FnOnce() + Send + Sync + 'static) -> Self {
-        let mut body = Self { incoming, read: Some(Box::new(read)) };
-        if body.incoming.is_end_stream() {
+        let mut body = Self { incoming: Some(incoming), read: Some(Box::new(read)) };
+        if body.is_end_stream() {
             body.finish();
         }
         body
@@ -125,18 +141,19 @@ impl hyper::body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        if matches!(polled, Poll::Ready(None)) || self.incoming.is_end_stream() {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let polled = Pin::new(incoming).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) || self.is_end_stream() {
             self.finish();
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or_else(SizeHint::default, Incoming::size_hint)
     }
 }

@@ -50,6 +50,8 @@ impl Layer {
         header.set_mode(mode);
         header.set_size(bytes.len() as u64);
         header.set_mtime(1_700_000_000);
+        header.set_uid(0);
+        header.set_gid(0);
         let fields = header.as_old_mut();
         fill(&mut fields.name, path)?;
         fill(&mut fields.linkname, link)?;

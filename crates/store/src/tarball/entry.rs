@@ -112,8 +112,8 @@ impl Entry {
         };
         Ok(Self {
             mode: number(header.mode().map(u64::from), "malformed mode")? as u32 & 0o7777,
-            uid: id("uid", header.uid())?,
-            gid: id("gid", header.gid())?,
+            uid: id("uid", or_zero(&header.as_old().uid, header.uid()))?,
+            gid: id("gid", or_zero(&header.as_old().gid, header.gid()))?,
             mtime: pax
                 .time("mtime")?
                 .map_or_else(|| mtime(header).ok_or_else(|| refuse("malformed time")), Ok)?,
@@ -143,6 +143,11 @@ fn kind(entry_type: EntryType, name: &[u8]) -> Option<Kind> {
         EntryType::Fifo => Kind::Fifo,
         _ => return None,
     })
+}
+
+/// A numeric field that was never filled in means zero, as Go's archive/tar reads it.
+fn or_zero(field: &[u8], parsed: std::io::Result<u64>) -> std::io::Result<u64> {
+    if field.iter().all(|byte| matches!(byte, 0 | b' ')) { Ok(0) } else { parsed }
 }
 
 /// The header's time: octal, or (GNU) a signed big-endian number.
