@@ -175,6 +175,9 @@ fn logs_are_followed_by_berth() -> Result<()> {
 fn events_tell_the_life_of_a_container() -> Result<()> {
     let berth = Berth::start()?;
     berth.docker(["run", "--rm", "--name", "watched", IMAGE, "true"])?.ok()?;
+    // The client cuts times to whole seconds: the next one is certainly after the container's end.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let until = (now.as_secs() + 1).to_string();
     let format = "{{.Type}} {{.Action}} {{.Actor.Attributes.name}}";
     let seen = berth
         .docker([

@@ -7,27 +7,23 @@ use e2e::daemon::{Berth, IMAGE};
 fn none_host_container_and_bridge() -> Result<()> {
     let berth = Berth::start()?;
     let ok = |args: &[&str]| berth.docker(args)?.ok();
-    let links = "ls /sys/class/net | tr '\\n' ' '; ip -o link | wc -l";
     ensure!(
         ok(&["run", "--rm", "--network", "none", IMAGE, "sh", "-c", "ip -o link | cut -d: -f2 | tr -d ' '"])?
             == "lo"
     );
     let host = ok(&["run", "--rm", "--network", "host", IMAGE, "sh", "-c", "readlink /proc/self/ns/net"])?;
-    ensure!(host == std::fs::read_link("/proc/self/ns/net")?.to_string_lossy(), "{host} {links}");
+    ensure!(host == std::fs::read_link("/proc/self/ns/net")?.to_string_lossy(), "{host}");
 
     ok(&["run", "-d", "--name", "web", "--hostname", "web", IMAGE, "httpd", "-f", "-p", "80", "-h", "/etc"])?;
     let address = ok(&["inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "web"])?;
     ensure!(address.parse::<std::net::Ipv4Addr>().is_ok(), "{address:?}");
-    // From another container, and from the host, by packets.
-    let url = format!("http://{address}/group");
-    ensure!(ok(&["run", "--rm", IMAGE, "wget", "-qO-", "-T", "10", &url])?.contains("extra:x:2000"));
-    ensure!(
-        ok(&["run", "--rm", "--network", "host", IMAGE, "wget", "-qO-", "-T", "10", &url])?.contains("extra")
-    );
-    ensure!(
-        ok(&["run", "--rm", "--network", "container:web", IMAGE, "wget", "-qO-", "http://127.0.0.1/group"])?
-            .contains("extra")
-    );
+    // From another container, from the host, and from inside, by packets. (wget of a static busybox can't
+    // resolve names, and tries to.)
+    for (network, to) in [("bridge", address.as_str()), ("host", &address), ("container:web", "127.0.0.1")] {
+        let get = format!("printf 'GET /group HTTP/1.0\\r\\n\\r\\n' | nc -w 10 {to} 80");
+        let page = ok(&["run", "--rm", "--network", network, IMAGE, "sh", "-c", &get])?;
+        ensure!(page.contains("extra:x:2000"), "{network}: {page}");
+    }
 
     ensure!(ok(&["exec", "web", "cat", "/etc/hosts"])?.contains(&format!("{address}\tweb")));
     ensure!(ok(&["exec", "web", "cat", "/etc/hostname"])? == "web");
