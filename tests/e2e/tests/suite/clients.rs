@@ -185,7 +185,7 @@ fn events_tell_the_life_of_a_container() -> Result<()> {
             "--since",
             "1h",
             "--until",
-            "0s",
+            &until,
             "--filter",
             "container=watched",
             "--format",

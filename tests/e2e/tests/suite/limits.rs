@@ -98,10 +98,10 @@ fn identity_and_environment() -> Result<()> {
 fn rights_and_file_systems() -> Result<()> {
     let berth = Berth::start()?;
     let run = |options: &[&str], script: &str| inside(&berth, options, script);
-    let caps = "awk '/^Cap/{print $2}' /proc/self/status | tr '\\n' ' '";
+    let caps = "awk '/^Cap/{print $2}' /proc/self/status | tr '\\n' '|'";
     ensure!(
         run(&[], caps)?
-            == "0000000000000000 00000000a80425fb 00000000a80425fb 00000000a80425fb 0000000000000000"
+            == "0000000000000000|00000000a80425fb|00000000a80425fb|00000000a80425fb|0000000000000000|"
     );
     ensure!(
         run(&["--cap-drop", "ALL", "--cap-add", "CHOWN"], "grep CapEff /proc/self/status")?

@@ -30,10 +30,13 @@ fn shell(docker: bool) -> Result<()> {
     exec.expect("in=42")?;
     ensure!(exec.wait()?.0 == 5);
 
-    // Ctrl-C reaches the shell's child through the terminal.
-    run.send("sleep 1000\n")?;
-    run.expect("sleep 1000")?;
+    // Ctrl-C reaches the foreground process of the terminal (the typed words are not its output).
+    run.send(
+        "sh -c 'trap \"echo int\"\"errupted; exit\" INT; echo ar\"\"med; while :; do sleep 0.1; done'\n",
+    )?;
+    run.expect("armed")?;
     run.send("\x03")?;
+    run.expect("interrupted")?;
     run.expect("#")?;
     run.send("exit 4\n")?;
     ensure!(run.wait()?.0 == 4);
