@@ -23,10 +23,13 @@ impl From<store::Error> for Error {
 /// A failed look-up, with the name as Docker completes it (`alpine` is `alpine:latest`).
 pub(crate) fn named(name: &str, error: store::Error) -> Error {
     match &error {
-        store::Error::NoSuchImage(_) => {
-            let whole = oci::Reference::parse(name).map(|reference| reference.with_default_tag().familiar());
-            Error::no_such_image(&whole.unwrap_or_else(|_not_a_reference| name.to_owned()))
-        }
+        store::Error::NoSuchImage(_) => match oci::AnyReference::parse(name) {
+            Ok(oci::AnyReference::Named(reference)) => {
+                Error::no_such_image(&reference.with_default_tag().familiar())
+            }
+            Ok(oci::AnyReference::Id(_)) => Error::no_such_image(name),
+            Err(malformed) => Error::bad_parameter(malformed.to_string()),
+        },
         store::Error::Reference(reference) => Error::bad_parameter(reference.to_string()).with_source(error),
         _ => error.into(),
     }

@@ -11,7 +11,7 @@ fn names_images_and_flags() -> Result<()> {
     let berth = Berth::start()?;
     for (args, code, words) in [
         (&["run", "--rm", "no-such-image:1", "true"] as &[&str], 125, "no-such-image:1"),
-        (&["run", "--rm", "UPPER/case", "true"], 125, "invalid reference format"),
+        (&["run", "--rm", "upper/CASE", "true"], 125, "invalid reference format"),
         (&["run", "--name", "bad/name", IMAGE, "true"], 125, "Invalid container name (bad/name)"),
         (&["run", "--no-such-flag", IMAGE], 125, "unknown flag: --no-such-flag"),
         (&["run", "-m", "lots", IMAGE], 125, "lots"),
