@@ -145,4 +145,6 @@ pub(crate) fn never_threaded_by_accident() {
         let kind = std::fs::read_to_string(dir.join("cgroup.type")).unwrap_or("domain\n".to_owned());
         assert_eq!(kind, "domain\n");
     }
+    // The inner group goes first, and waits for every child of this process.
+    above.kill().unwrap();
 }
