@@ -1,5 +1,7 @@
 //! Containers from birth to death.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails says where")]
+
 mod common;
 
 use common::{Bench, LIMIT};

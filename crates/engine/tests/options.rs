@@ -1,5 +1,7 @@
 //! Options of `run`, seen from inside.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails says where")]
+
 mod common;
 
 use common::Bench;

@@ -1,5 +1,7 @@
 //! The engine goes and comes back; shims are killed.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails says where")]
+
 mod common;
 
 use common::{Bench, LIMIT};

@@ -1,5 +1,7 @@
 //! Attached clients, exec sessions, followed logs.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that fails says where")]
+
 mod common;
 
 use common::{Bench, LIMIT};

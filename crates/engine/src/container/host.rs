@@ -61,22 +61,20 @@ pub(crate) fn devices(mappings: &[DeviceMapping], privileged: bool) -> Result<Ve
         if !access.chars().all(|letter| "rwm".contains(letter)) {
             return Err(Error::bad_parameter(format!("invalid device mode: {access}")));
         }
-        let before = found.len();
-        let path = fs::canonicalize(&mapping.path_on_host)
-            .map_err(|error| gathering(&mapping.path_on_host, &error))?;
-        match device(&path, inside, access) {
+        let path = Path::new(&mapping.path_on_host);
+        let meta = fs::metadata(path).map_err(|error| gathering(&mapping.path_on_host, &error))?;
+        match device(&meta, inside, access) {
             Some(device) => {
                 found.retain(|have| have.path != device.path);
                 found.push(device);
             }
-            None if path.is_dir() => walk(&path, inside, access, 0, &mut found),
-            None => {}
-        }
-        if found.len() < before || found.len() == before && !privileged {
-            return Err(Error::bad_parameter(format!(
-                "error gathering device information while adding custom device \"{}\": not a device node",
-                mapping.path_on_host
-            )));
+            None if meta.is_dir() => walk(path, inside, access, 0, &mut found),
+            None => {
+                return Err(Error::bad_parameter(format!(
+                    "error gathering device information while adding custom device \"{}\": not a device node",
+                    mapping.path_on_host
+                )));
+            }
         }
     }
     Ok(found)
@@ -92,8 +90,7 @@ fn gathering(path: &str, error: &std::io::Error) -> Error {
     ))
 }
 
-fn device(path: &Path, inside: &str, access: &str) -> Option<HostDevice> {
-    let meta = fs::symlink_metadata(path).ok()?;
+fn device(meta: &fs::Metadata, inside: &str, access: &str) -> Option<HostDevice> {
     let kind = meta.file_type();
     if !kind.is_block_device() && !kind.is_char_device() {
         return None;
@@ -123,7 +120,7 @@ fn walk(directory: &Path, inside: &str, access: &str, depth: usize, found: &mut 
                     walk(&path, &inside, access, depth + 1, found);
                 }
             }
-            _ => found.extend(device(&path, &inside, access)),
+            _ => found.extend(entry.metadata().ok().and_then(|meta| device(&meta, &inside, access))),
         }
     }
 }
@@ -142,7 +139,7 @@ pub(crate) fn block_devices(wanted: &Resources) -> Result<std::collections::BTre
     let paths = rates.into_iter().flatten().map(|device| &device.path);
     let paths = paths.chain(wanted.blkio_weight_device.iter().map(|device| &device.path));
     paths
-        .map(|path| match fs::canonicalize(path).ok().and_then(|real| device(&real, path, "r")) {
+        .map(|path| match fs::metadata(path).ok().and_then(|meta| device(&meta, path, "r")) {
             Some(device) => Ok((path.clone(), (device.major, device.minor))),
             None => Err(Error::bad_parameter(format!("{path}: no such device"))),
         })

@@ -1,6 +1,7 @@
 //! A private engine over private roots, with the busybox image loaded; asserts at its end that nothing is left.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that fails says where")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -5,7 +5,7 @@ fn capabilities(names: &[&str]) -> BTreeSet<String> {
 }
 
 fn names(policy: &LinuxSeccomp) -> BTreeSet<&str> {
-    policy.syscalls().iter().flatten().flat_map(|rule| rule.names()).map(String::as_str).collect()
+    policy.syscalls().iter().flatten().flat_map(LinuxSyscall::names).map(String::as_str).collect()
 }
 
 const X86: Machine = Machine::X86_64;
