@@ -87,6 +87,8 @@ impl Inner {
                 return Err(Error::bad_parameter(format!("driver not supported: {other}")));
             }
         };
+        let seccomp = seccomp(&config)?;
+        check_defaults(&config, &seccomp)?;
         let store = store::Store::open(&layout.store(), driver)
             .map_err(|error| Error::because("open the image store", error))?;
         let network = ::network::Network::open(crate::network::open_config(&config, layout.network())?)
@@ -94,7 +96,7 @@ impl Inner {
         Ok(Self {
             id: engine_id(&layout)?,
             host: crate::container::facts(),
-            seccomp: seccomp(&config)?,
+            seccomp,
             filters: Compiled::default(),
             store,
             network,
@@ -142,14 +144,7 @@ impl Inner {
     /// # Errors
     /// No such runtime.
     pub(crate) fn runtime(&self, name: &str) -> Result<Runtime> {
-        let name = if name.is_empty() { &self.config.default_runtime } else { name };
-        if let Some(runtime) = self.config.runtimes.get(name) {
-            return Ok(runtime.clone());
-        }
-        match name {
-            BUILT_IN_RUNTIME | "runc" | "io.containerd.runc.v2" => Ok(Runtime::default()),
-            _ => Err(Error::bad_parameter(format!("unknown or invalid runtime name: {name}"))),
-        }
+        runtime(&self.config, name)
     }
 
     /// The init that `--init` puts inside: the shim's own, unless another is configured.
@@ -221,6 +216,40 @@ fn engine_id(layout: &Layout) -> Result<String> {
     Ok(id)
 }
 
+fn runtime(config: &Config, name: &str) -> Result<Runtime> {
+    let name = if name.is_empty() { &config.default_runtime } else { name };
+    if let Some(runtime) = config.runtimes.get(name) {
+        return Ok(runtime.clone());
+    }
+    match name {
+        BUILT_IN_RUNTIME | "runc" | "io.containerd.runc.v2" => Ok(Runtime::default()),
+        _ => Err(Error::bad_parameter(format!("unknown or invalid runtime name: {name}"))),
+    }
+}
+
+/// Defaults of containers that would only fail at the first create or start otherwise.
+fn check_defaults(config: &Config, seccomp: &Seccomp) -> Result<()> {
+    runtime(config, "").map_err(|error| error.context("default-runtime"))?;
+    crate::container::check_log(&config.log).map_err(|error| error.context("log-driver and log-opts"))?;
+    if let Seccomp::Profile(_) = seccomp {
+        crate::container::security::filter(seccomp, &std::collections::BTreeSet::new())
+            .map_err(|error| error.context(format!("seccomp-profile {}", config.seccomp_profile)))?;
+    }
+    let gateway = &config.dns.host_gateway_ip;
+    if !gateway.is_empty() && gateway.parse::<std::net::IpAddr>().is_err() {
+        return Err(Error::bad_parameter(format!("invalid host-gateway-ip: {gateway}")));
+    }
+    if let Some(limit) = config.default_ulimits.iter().find(|limit| crate::container::rlimit_type(&limit.name).is_none()) {
+        return Err(Error::bad_parameter(format!("invalid default ulimit: {}", limit.name)));
+    }
+    match &config.init_path {
+        Some(path) if !path.is_file() => {
+            Err(Error::bad_parameter(format!("init-path {} is not a file", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The daemon's default filter.
 fn seccomp(config: &Config) -> Result<Seccomp> {
     const MOST: usize = 4 << 20;
@@ -233,5 +262,28 @@ fn seccomp(config: &Config) -> Result<Seccomp> {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             Ok(Seccomp::Profile(text))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_defaults_are_refused_by_name_when_the_engine_opens() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::new("/nowhere".into(), "/nowhere".into());
+            change(&mut config);
+            check_defaults(&config, &Seccomp::Default).err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(|_| {}), None);
+        assert!(refused(|config| config.default_runtime = "x".into()).unwrap().contains("default-runtime"));
+        assert!(refused(|config| config.log.driver = "syslog".into()).unwrap().contains("log-driver"));
+        let option = |config: &mut Config| drop(config.log.options.insert("colour".into(), "red".into()));
+        assert!(refused(option).unwrap().contains("log-opts"));
+        assert!(refused(|config| config.dns.host_gateway_ip = "x".into()).unwrap().contains("host-gateway-ip"));
+        assert!(refused(|config| config.init_path = Some("/nowhere".into())).unwrap().contains("init-path"));
+        let profile = Seccomp::Profile("{".to_owned());
+        assert!(check_defaults(&Config::new("/a".into(), "/b".into()), &profile).is_err());
     }
 }

@@ -17,6 +17,7 @@ pub(crate) fn apply(host: &mut HostConfig, update: Update, facts: &Host) -> Resu
     }
     let mut wanted = host.resources.clone();
     let new = update.resources;
+    fixed(&new)?;
     exclusive(&wanted, &new)?;
     numbers(&mut wanted, &new);
     words(&mut wanted, &new);
@@ -36,6 +37,30 @@ pub(crate) fn apply(host: &mut HostConfig, update: Update, facts: &Host) -> Resu
         host.restart_policy = policy;
     }
     Ok(warnings)
+}
+
+/// What stays as it was at create is refused by name.
+fn fixed(new: &Resources) -> Result<()> {
+    let refused = [
+        ("CgroupParent", !new.cgroup_parent.is_empty()),
+        ("BlkioWeightDevice", !new.blkio_weight_device.is_empty()),
+        ("BlkioDeviceReadBps", !new.blkio_device_read_bps.is_empty()),
+        ("BlkioDeviceWriteBps", !new.blkio_device_write_bps.is_empty()),
+        ("BlkioDeviceReadIOps", !new.blkio_device_read_iops.is_empty()),
+        ("BlkioDeviceWriteIOps", !new.blkio_device_write_iops.is_empty()),
+        ("Devices", !new.devices.is_empty()),
+        ("DeviceCgroupRules", !new.device_cgroup_rules.is_empty()),
+        ("DeviceRequests", !new.device_requests.is_empty()),
+        ("MemorySwappiness", new.memory_swappiness.is_some_and(|value| value != -1)),
+        ("OomKillDisable", new.oom_kill_disable == Some(true)),
+        ("Ulimits", !new.ulimits.is_empty()),
+    ];
+    match refused.iter().find(|(_, refused)| *refused) {
+        Some((name, _)) => {
+            Err(Error::bad_parameter(format!("{name} cannot be updated: it is fixed when a container is created")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn exclusive(old: &Resources, new: &Resources) -> Result<()> {
@@ -89,5 +114,17 @@ fn words(old: &mut Resources, new: &Resources) {
     }
     if !new.cpuset_mems.is_empty() {
         old.cpuset_mems.clone_from(&new.cpuset_mems);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_fixed_is_refused_by_name() {
+        assert!(fixed(&Resources { memory: 8 << 20, ..Resources::default() }).is_ok());
+        let swappiness = Resources { memory_swappiness: Some(9), ..Resources::default() };
+        assert!(fixed(&swappiness).unwrap_err().to_string().contains("MemorySwappiness cannot be updated"));
     }
 }

@@ -25,6 +25,15 @@ pub(crate) fn complete(asked: &LogConfig, default: &LogConfig) -> Result<LogConf
             config.options.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
+    check(&config)?;
+    Ok(config)
+}
+
+/// Checks a driver and its options.
+///
+/// # Errors
+/// An unknown driver or option, or a value that makes no sense.
+pub(crate) fn check(config: &LogConfig) -> Result<()> {
     let nobody = LogContext {
         id: "",
         name: "",
@@ -34,7 +43,7 @@ pub(crate) fn complete(asked: &LogConfig, default: &LogConfig) -> Result<LogConf
         env: &[],
     };
     configure(&config.driver, &config.options, Path::new("log"), &nobody).map_err(wrong)?;
-    Ok(config)
+    Ok(())
 }
 
 fn wrong(error: shim::log::LogError) -> Error {

@@ -40,7 +40,7 @@ impl Engine {
         };
         let images = self.0.store.images();
         let listed = images.iter().filter(|image| wanted(image)).map(|summary| {
-            let mut image = convert::image(summary, driver);
+            let mut image = convert::image(&matching(summary, filters), driver);
             image.containers =
                 containers.iter().filter(|entry| entry.snapshot().image_id == image.id).count();
             image
@@ -128,6 +128,18 @@ fn uses(engine: &crate::engine::Inner, image: &oci::Digest) -> Vec<ImageUse> {
     let containers = engine.containers.all();
     let users = containers.iter().map(|entry| entry.snapshot()).filter(|one| one.image_id == image.as_str());
     users.map(|one| ImageUse { container: one.id.clone(), running: one.state.is_running() }).collect()
+}
+
+/// An image with those of its names that the `reference` filter lets through.
+fn matching(image: &ImageSummary, filters: &Filters) -> ImageSummary {
+    let wanted = |reference: &oci::Reference| {
+        let name = (reference.familiar(), reference.familiar_name());
+        filters.any("reference", |pattern| matches(pattern, &name))
+    };
+    let mut image = image.clone();
+    image.tags.retain(wanted);
+    image.digests.retain(wanted);
+    image
 }
 
 fn names(image: &ImageSummary) -> Vec<(String, String)> {

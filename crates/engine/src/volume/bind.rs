@@ -19,12 +19,13 @@ pub(crate) fn binds(engine: &Inner, container: &Container) -> Result<Vec<FileMou
             MountKind::Tmpfs => tmpfs_of_mount(container, point),
             MountKind::Volume => {
                 crate::volume::ensure(&engine.layout, &point.name, &Default::default(), point.anonymous)?;
-                bind(point, volume_path(point)?)
+                bind(point, volume_path(point)?, true)
             }
             _ => {
                 let source = PathBuf::from(&point.source);
                 make_source(container, &source)?;
-                bind(point, source)
+                let recursive = !non_recursive_read_only(container, point);
+                bind(point, source, recursive)
             }
         });
     }
@@ -68,7 +69,16 @@ fn make_source(container: &Container, source: &std::path::Path) -> Result<()> {
     })
 }
 
-fn bind(point: &MountPoint, source: PathBuf) -> FileMount {
+/// `ReadOnlyNonRecursive`: mounts beneath the source stay writable.
+fn non_recursive_read_only(container: &Container, point: &MountPoint) -> bool {
+    container.host.mounts.iter().any(|mount| {
+        mount.kind == MountKind::Bind
+            && mount.target.trim_end_matches('/') == point.destination
+            && mount.bind.as_ref().is_some_and(|options| options.read_only_non_recursive)
+    })
+}
+
+fn bind(point: &MountPoint, source: PathBuf, recursive: bool) -> FileMount {
     let propagation = if point.propagation.is_empty() { "rprivate" } else { &point.propagation };
     let mut options =
         vec![if point.non_recursive { "bind" } else { "rbind" }.to_owned(), propagation.to_owned()];
@@ -76,7 +86,7 @@ fn bind(point: &MountPoint, source: PathBuf) -> FileMount {
         options.push("rw".to_owned());
     } else {
         options.push("ro".to_owned());
-        if !point.non_recursive {
+        if recursive && !point.non_recursive {
             options.push("rro".to_owned());
         }
     }
@@ -120,4 +130,17 @@ fn tmpfs_of_mount(container: &Container, point: &MountPoint) -> FileMount {
         words.push("ro".to_owned());
     }
     tmpfs(point.destination.clone(), &words.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_only_reaches_beneath_unless_it_is_told_not_to() {
+        let point = MountPoint { destination: "/a".to_owned(), ..MountPoint::default() };
+        let options = |recursive| bind(&point, PathBuf::from("/b"), recursive).options;
+        assert_eq!(options(true), ["rbind", "rprivate", "ro", "rro"]);
+        assert_eq!(options(false), ["rbind", "rprivate", "ro"]);
+    }
 }

@@ -149,6 +149,14 @@ fn of_mount(engine: &Inner, mount: &Mount) -> Result<MountPoint> {
     if mount.target.is_empty() {
         return Err(wrong("field Target must not be empty".to_owned()));
     }
+    let foreign = [
+        ("BindOptions", MountKind::Bind, mount.bind.is_some()),
+        ("VolumeOptions", MountKind::Volume, mount.volume.is_some()),
+        ("TmpfsOptions", MountKind::Tmpfs, mount.tmpfs.is_some()),
+    ];
+    if let Some((name, ..)) = foreign.iter().find(|(_, own, given)| *given && mount.kind != *own) {
+        return Err(wrong(format!("field {name} must not be specified")));
+    }
     let destination = clean(&mount.target).map_err(|error| wrong(error.to_string()))?;
     let point = MountPoint { kind: mount.kind, destination, rw: !mount.read_only, ..MountPoint::default() };
     match mount.kind {
@@ -162,6 +170,13 @@ fn of_mount(engine: &Inner, mount: &Mount) -> Result<MountPoint> {
             let options = mount.bind.clone().unwrap_or_default();
             if !options.create_mountpoint && !std::path::Path::new(&mount.source).exists() {
                 return Err(wrong(format!("bind source path does not exist: {}", mount.source)));
+            }
+            if options.read_only_force_recursive
+                && (!mount.read_only || options.read_only_non_recursive || options.non_recursive)
+            {
+                return Err(wrong(
+                    "ReadOnlyForceRecursive needs ReadOnly, and excludes NonRecursive and ReadOnlyNonRecursive".to_owned(),
+                ));
             }
             let propagation =
                 if options.propagation.is_empty() { "rprivate".to_owned() } else { options.propagation };

@@ -1,7 +1,7 @@
 //! Network settings that contradict each other, and those Berth can't do yet.
 
 use crate::container::mode::NetworkMode;
-use crate::container::{ContainerConfig, HostConfig, NetworkingConfig};
+use crate::container::{ContainerConfig, EndpointConfig, HostConfig, NetworkingConfig};
 use crate::error::{Error, Result};
 
 fn bad<T>(sentence: impl Into<String>) -> Result<T> {
@@ -26,6 +26,9 @@ pub(crate) fn check_network(
             "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
         );
     }
+    if matches!(mode, NetworkMode::Host | NetworkMode::None) && !config.mac_address.is_empty() {
+        return bad("conflicting options: mac-address and the network mode");
+    }
     if let Some(link) = host.links.first() {
         return Err(Error::not_implemented(format!(
             "link {link}: legacy links are not supported; use a network"
@@ -37,10 +40,34 @@ pub(crate) fn check_network(
     for port in config.exposed_ports.iter().chain(host.port_bindings.keys()) {
         super::super::ports::parse(port)?;
     }
-    for name in networking.endpoints.keys() {
+    for (name, asked) in &networking.endpoints {
         known(name, &mode, &host.network_mode)?;
+        endpoint(name, asked, &mode)?;
     }
     Ok(mode)
+}
+
+/// What an endpoint of a predefined network can't have.
+fn endpoint(name: &str, asked: &EndpointConfig, mode: &NetworkMode) -> Result<()> {
+    let refused = [
+        (!asked.aliases.is_empty(), "network-scoped aliases are only supported for user-defined networks"),
+        (!asked.links.is_empty(), "legacy links are not supported"),
+        (!asked.ipv6_address.is_empty(), "an IPv6 address (IPAMConfig.IPv6Address) is not supported yet"),
+        (!asked.link_local_ips.is_empty(), "link-local addresses (LinkLocalIPs) are not supported yet"),
+        (!asked.driver_opts.is_empty(), "driver options (DriverOpts) are not supported yet"),
+        (
+            *mode != NetworkMode::Bridge && !asked.ipv4_address.is_empty(),
+            "an IPv4 address (IPAMConfig.IPv4Address) needs a network of the container's own",
+        ),
+        (
+            *mode != NetworkMode::Bridge && !asked.mac_address.is_empty(),
+            "a MAC address (MacAddress) needs a network of the container's own",
+        ),
+    ];
+    match refused.iter().find(|(refused, _)| *refused) {
+        Some((_, why)) => bad(format!("invalid endpoint settings for network {name}: {why}")),
+        None => Ok(()),
+    }
 }
 
 /// Only the network of the mode itself may carry settings: there are no others yet.
@@ -79,5 +106,30 @@ fn shared(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
     match conflicts.iter().find(|(conflict, _)| *conflict) {
         Some((_, what)) => bad(format!("conflicting options: {what}")),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(mode: &str, change: impl FnOnce(&mut EndpointConfig)) -> Option<String> {
+        let mut asked = EndpointConfig::default();
+        change(&mut asked);
+        let host = HostConfig { network_mode: mode.to_owned(), ..HostConfig::default() };
+        let networking = NetworkingConfig { endpoints: [(mode.to_owned(), asked)].into() };
+        check_network(&ContainerConfig::default(), &host, &networking).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_an_endpoint_cannot_have_is_refused_by_name() {
+        assert_eq!(refused("bridge", |asked| asked.ipv4_address = "172.17.0.9".into()), None);
+        assert!(refused("bridge", |asked| asked.aliases = vec!["a".into()]).unwrap().contains("aliases"));
+        assert!(refused("bridge", |asked| asked.ipv6_address = "fd00::9".into()).unwrap().contains("IPv6"));
+        let options = |asked: &mut EndpointConfig| asked.driver_opts = [("a".into(), "b".into())].into();
+        assert!(refused("bridge", options).unwrap().contains("DriverOpts"));
+        assert!(
+            refused("none", |asked| asked.mac_address = "02:42:ac:11:00:09".into()).unwrap().contains("MAC")
+        );
     }
 }

@@ -130,6 +130,9 @@ fn refused(host: &HostConfig) -> Result<()> {
     if !host.isolation.is_empty() && host.isolation != "default" {
         return bad(format!("invalid isolation '{}' on linux", host.isolation));
     }
+    if !host.cgroup.is_empty() {
+        return bad(format!("Cgroup '{}' is not supported: use CgroupParent or CgroupnsMode", host.cgroup));
+    }
     if let Some(request) = host.resources.device_requests.first() {
         let driver = if request.driver.is_empty() { "" } else { &request.driver };
         let wanted: Vec<_> = request.capabilities.iter().map(|set| format!("[{}]", set.join(" "))).collect();
@@ -164,6 +167,12 @@ mod tests {
         assert!(sysctls(&with("net.ipv4.ip_forward", "bridge")).is_ok());
         assert!(sysctls(&with("net.ipv4.ip_forward", "host")).is_err());
         assert!(sysctls(&with("kernel.core_pattern", "")).is_err());
+    }
+
+    #[test]
+    fn the_legacy_cgroup_field_is_refused() {
+        let host = HostConfig { cgroup: "container:x".to_owned(), ..HostConfig::default() };
+        assert!(refused(&host).unwrap_err().to_string().contains("Cgroup 'container:x'"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::Engine;
+use crate::config::BridgeConfig;
 use crate::container::check::{check_limits, check_network, check_settings};
 use crate::container::mode::{self, NamespaceMode, NetworkMode};
 use crate::container::record::{self, Durability};
@@ -138,6 +139,7 @@ fn settle(
     let (path, args) = merge::command(&config).ok_or_else(|| Error::bad_parameter("no command specified"))?;
     check_settings(&config, &host)?;
     let mut warnings = check_limits(&mut host.resources, &engine.host, false)?;
+    default_network(&config, &mut host, &engine.config.bridge)?;
     let mode = check_network(&config, &host, &networking)?;
     engine.knows(&mode)?;
     complete(engine, &mut host, &mode, &mut warnings)?;
@@ -188,6 +190,24 @@ fn fits(image: &store::ImageSummary, platform: &str, name: &str) -> Result<()> {
     Err(Error::not_found(format!(
         "image with reference {name} was found but does not provide the specified platform ({platform})"
     )))
+}
+
+/// `NetworkDisabled`, and a daemon without a default bridge (`--bridge=none`), leave loopback only.
+fn default_network(config: &ContainerConfig, host: &mut HostConfig, bridge: &BridgeConfig) -> Result<()> {
+    let off = bridge.name == "none";
+    match host.network_mode.as_str() {
+        "bridge" if off => return Err(Error::not_found("network bridge not found: --bridge=none turns it off")),
+        "" | "default" if off || config.network_disabled => "none".clone_into(&mut host.network_mode),
+        "" | "default" | "none" => {}
+        "bridge" if config.network_disabled => "none".clone_into(&mut host.network_mode),
+        other if config.network_disabled => {
+            return Err(Error::bad_parameter(format!(
+                "conflicting options: NetworkDisabled and the network mode {other}"
+            )));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The daemon's defaults, where the request says nothing.
@@ -252,4 +272,25 @@ fn verify(engine: &Inner, container: &Container) -> Result<()> {
         engine.init_program()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_bridge_the_default_is_loopback() {
+        let settled = |disabled, bridge: &str, mode: &str| {
+            let config = ContainerConfig { network_disabled: disabled, ..ContainerConfig::default() };
+            let mut host = HostConfig { network_mode: mode.to_owned(), ..HostConfig::default() };
+            let bridge = BridgeConfig { name: bridge.to_owned(), ..BridgeConfig::default() };
+            default_network(&config, &mut host, &bridge).ok().map(|()| host.network_mode)
+        };
+        assert_eq!(settled(false, "", "default").as_deref(), Some("default"));
+        assert_eq!(settled(false, "none", "default").as_deref(), Some("none"));
+        assert_eq!(settled(false, "none", "host").as_deref(), Some("host"));
+        assert_eq!(settled(false, "none", "bridge"), None);
+        assert_eq!(settled(true, "", "bridge").as_deref(), Some("none"));
+        assert_eq!(settled(true, "", "host"), None);
+    }
 }

@@ -48,7 +48,7 @@ pub struct ExecConfig {
 pub struct ExecStart {
     /// Nobody attaches.
     pub detach: bool,
-    /// The starter's word for `tty`; must agree with the session's.
+    /// The output is sent raw, without frames; clients say what the session was made with.
     pub tty: bool,
     /// Height and width of the terminal.
     pub console_size: Option<[u32; 2]>,
@@ -162,6 +162,8 @@ impl Engine {
                 let mut attached = attach::connected(near, config.tty, config.attach_stdin, None);
                 let session = Arc::clone(session);
                 let left = futures_util::stream::once(async move { session.left().await });
+                // as Docker: the starter says how the output is framed, whatever the session was made with
+                attached.tty = options.tty;
                 attached.output = attached.output.chain(left.filter_map(|()| async { None })).boxed();
                 ExecStarted::Attached(attached)
             }
