@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::config::{self, Asked, Settings, Source};
+use crate::config::{self, Asked, Given, Settings, Source};
 use crate::listen::{self, Listener};
 use crate::logging::Logging;
 use crate::pidfile::Pidfile;
@@ -58,6 +58,7 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
     }
     let patience = Duration::from_secs(u64::try_from(settings.engine.shutdown_timeout).unwrap_or(u64::MAX));
     let mut signals = Signals::new()?;
+    let given = settings.given();
     let engine = Engine::open(settings.engine).await.context("cannot open the engine")?;
     let app = Arc::new(App::new(engine));
     let mut serving = serve(&app, listeners);
@@ -69,7 +70,7 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
                 tracing::info!("{name}: shutting down; containers run on");
                 break;
             }
-            Signal::Reload => reload(source, &app, logging),
+            Signal::Reload => reload(source, &given, &app, logging),
         }
     }
     // Dropping the listeners removes their sockets: no client may think that someone still listens.
@@ -114,9 +115,12 @@ fn ready(source: &Source) -> Result<()> {
 }
 
 /// Takes over what can change while the daemon runs; a file with a mistake changes nothing.
-fn reload(source: &Source, app: &App, logging: &Logging) {
+fn reload(source: &Source, started_with: &Given, app: &App, logging: &Logging) {
     match source.settings() {
         Ok(settings) => {
+            for key in settings.fixed(started_with) {
+                tracing::warn!("{key} has changed: it takes effect at the daemon's next start");
+            }
             logging.set_level(settings.level);
             app.reload(settings.engine.labels, settings.engine.debug);
             tracing::info!("configuration reloaded: log level {}", settings.level);

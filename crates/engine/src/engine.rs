@@ -239,7 +239,9 @@ fn check_defaults(config: &Config, seccomp: &Seccomp) -> Result<()> {
     if !gateway.is_empty() && gateway.parse::<std::net::IpAddr>().is_err() {
         return Err(Error::bad_parameter(format!("invalid host-gateway-ip: {gateway}")));
     }
-    if let Some(limit) = config.default_ulimits.iter().find(|limit| crate::container::rlimit_type(&limit.name).is_none()) {
+    if let Some(limit) =
+        config.default_ulimits.iter().find(|limit| crate::container::rlimit_type(&limit.name).is_none())
+    {
         return Err(Error::bad_parameter(format!("invalid default ulimit: {}", limit.name)));
     }
     match &config.init_path {
@@ -281,7 +283,9 @@ mod tests {
         assert!(refused(|config| config.log.driver = "syslog".into()).unwrap().contains("log-driver"));
         let option = |config: &mut Config| drop(config.log.options.insert("colour".into(), "red".into()));
         assert!(refused(option).unwrap().contains("log-opts"));
-        assert!(refused(|config| config.dns.host_gateway_ip = "x".into()).unwrap().contains("host-gateway-ip"));
+        assert!(
+            refused(|config| config.dns.host_gateway_ip = "x".into()).unwrap().contains("host-gateway-ip")
+        );
         assert!(refused(|config| config.init_path = Some("/nowhere".into())).unwrap().contains("init-path"));
         let profile = Seccomp::Profile("{".to_owned());
         assert!(check_defaults(&Config::new("/a".into(), "/b".into()), &profile).is_err());

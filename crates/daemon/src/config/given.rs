@@ -1,6 +1,6 @@
 //! Values as they were given, before anyone knows what they mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::{Result, bail};
@@ -9,7 +9,7 @@ use super::table::{Kind, Opt, State, by_key};
 
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(String),
     Flag(bool),
     Int(i64),
@@ -20,7 +20,7 @@ pub(super) enum Value {
 
 /// Values by the option's key.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Given(BTreeMap<&'static str, Value>);
+pub(crate) struct Given(BTreeMap<&'static str, Value>);
 
 impl Given {
     pub(super) fn set(&mut self, option: &'static Opt, value: Value) {
@@ -31,6 +31,13 @@ impl Given {
     pub(super) fn over(self, mut below: Self) -> Self {
         below.0.extend(self.0);
         below
+    }
+
+    /// Keys whose values differ, those of `except` left out.
+    pub(crate) fn differing(&self, other: &Self, except: &[&str]) -> Vec<&'static str> {
+        let keys: BTreeSet<&'static str> = self.0.keys().chain(other.0.keys()).copied().collect();
+        let differs = |key: &&'static str| self.0.get(key) != other.0.get(key) && !except.contains(key);
+        keys.into_iter().filter(differs).collect()
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Value> {

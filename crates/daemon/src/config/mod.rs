@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+pub(crate) use given::Given;
 pub(crate) use settings::{Settings, Tls};
 
 use flags::Command;
-use given::Given;
 
 /// The configuration file that need not exist.
 const DEFAULT_FILE: &str = "/etc/berth/daemon.json";

@@ -26,6 +26,22 @@ pub(crate) struct Settings {
     pub(crate) raw_logs: bool,
     /// What the engine is opened with.
     pub(crate) engine: engine::Config,
+    given: Given,
+}
+
+/// What a reload changes; everything else needs a restart.
+const RELOADABLE: [&str; 3] = ["debug", "labels", "log-level"];
+
+impl Settings {
+    /// The values as they were given; see [`Settings::fixed`].
+    pub(crate) fn given(&self) -> Given {
+        self.given.clone()
+    }
+
+    /// Keys that differ from those the daemon was started with, and that a reload does not change.
+    pub(crate) fn fixed(&self, started_with: &Given) -> Vec<&'static str> {
+        self.given.differing(started_with, &RELOADABLE)
+    }
 }
 
 /// Gives values their meaning.
@@ -40,6 +56,11 @@ pub(super) fn build(given: &Given) -> Result<Settings> {
     if let Some(format) = given.text("log-format").filter(|format| !matches!(*format, "" | "text")) {
         bail!("log-format {format:?} is not supported yet by this version of Berth: use \"text\"");
     }
+    if given.flag("live-restore") == Some(false) {
+        bail!(
+            "live-restore=false is not supported by this version of Berth: containers always outlive the daemon"
+        );
+    }
     Ok(Settings {
         hosts,
         tls: tls(given),
@@ -48,6 +69,7 @@ pub(super) fn build(given: &Given) -> Result<Settings> {
         level: level(given)?,
         raw_logs: given.flag("raw-logs").unwrap_or(false),
         engine,
+        given: given.clone(),
     })
 }
 
@@ -191,7 +213,6 @@ fn bridge(given: &Given) -> Result<engine::config::BridgeConfig> {
     bridge.firewall = given.flag("iptables").unwrap_or(bridge.firewall);
     bridge.ip_forward = given.flag("ip-forward").unwrap_or(bridge.ip_forward);
     bridge.masquerade = given.flag("ip-masq").unwrap_or(bridge.masquerade);
-    bridge.ipv6 = given.flag("ipv6").unwrap_or(bridge.ipv6);
     bridge.address_pools = parse::address_pools(given)?;
     Ok(bridge)
 }

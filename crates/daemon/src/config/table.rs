@@ -120,7 +120,7 @@ options! {
     "ip-masq" => "ip-masq" Flag Works "Masquerade packets that leave the bridge";
     "iptables" => "iptables" Flag Works "Make firewall rules";
     "ip6tables" => "ip6tables" Flag Later "Make IPv6 firewall rules";
-    "ipv6" => "ipv6" Flag Works "IPv6 on the default network";
+    "ipv6" => "ipv6" Flag Later "IPv6 on the default network";
     "userland-proxy" => "userland-proxy" Flag Later "Forward published ports in user space";
     "userland-proxy-path" => "userland-proxy-path" Text Later "Program that does so";
 

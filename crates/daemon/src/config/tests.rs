@@ -112,3 +112,17 @@ fn keys_and_flags_are_unique() {
     keys.dedup();
     assert_eq!(keys.len(), count);
 }
+
+#[test]
+fn a_reload_names_what_it_does_not_change() {
+    let before = settings(&[], r#"{"mtu": 1400, "debug": true, "icc": false}"#).unwrap().given();
+    let after = settings(&[], r#"{"mtu": 1500, "debug": false, "labels": ["a=b"], "dns": ["1.1.1.1"]}"#);
+    assert_eq!(after.unwrap().fixed(&before), ["dns", "icc", "mtu"]);
+}
+
+#[test]
+fn what_cannot_be_had_is_refused() {
+    assert!(refused(&["--ipv6"], "").contains("--ipv6 is not supported"));
+    assert!(refused(&[], r#"{"live-restore": false}"#).contains("live-restore=false"));
+    assert!(settings(&["--live-restore", "--ipv6=false"], "").is_ok());
+}

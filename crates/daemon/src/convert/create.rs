@@ -30,7 +30,7 @@ pub(crate) fn update(request: wire::UpdateRequest) -> Result<model::Update> {
         "" if request.restart_policy.maximum_retry_count == 0 => None,
         _ => Some(host_config::restart_policy(&request.restart_policy)?),
     };
-    Ok(model::Update { resources: resources::from_wire(request.resources), restart_policy })
+    Ok(model::Update { resources: resources::from_wire(request.resources)?, restart_policy })
 }
 
 /// Height and width of a terminal; what no terminal can be is its largest size.

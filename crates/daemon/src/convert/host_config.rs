@@ -12,7 +12,7 @@ use crate::error::{ApiError, Result};
 /// What a client sent.
 pub(super) fn from_wire(host: wire::HostConfig) -> Result<model::HostConfig> {
     Ok(model::HostConfig {
-        resources: resources::from_wire(host.resources),
+        resources: resources::from_wire(host.resources)?,
         binds: host.binds,
         mounts: host.mounts.into_iter().map(mount::from_wire).collect::<Result<_>>()?,
         tmpfs: host.tmpfs,

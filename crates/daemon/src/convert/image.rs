@@ -18,7 +18,7 @@ pub(crate) fn image_summary(image: &Image, version: Version) -> wire::Summary {
         parent_id: image.parent.clone(),
         repo_digests: image.repo_digests.clone(),
         repo_tags: image.repo_tags.clone(),
-        shared_size: -1,
+        shared_size: image.shared.map_or(-1, size),
         size: size(image.size),
         ..wire::Summary::default()
     };
@@ -118,6 +118,7 @@ mod tests {
             storage_driver: "overlay2".into(),
             last_tagged: None,
             containers: 0,
+            shared: None,
         }
     }
 

@@ -29,8 +29,6 @@ pub(super) fn create(request: &mut CreateRequest, version: Version) -> Result<()
     }
     if before(version, 42) {
         host.console_size = [0; 2];
-    } else {
-        host.resources.kernel_memory = 0;
     }
     if before(version, 43) {
         host.annotations.clear();

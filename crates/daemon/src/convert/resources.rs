@@ -3,12 +3,15 @@
 use api::container as wire;
 use engine::container as model;
 
+use crate::error::{ApiError, Result};
+
 /// What a client sent.
-pub(super) fn from_wire(resources: wire::Resources) -> model::Resources {
+pub(super) fn from_wire(resources: wire::Resources) -> Result<model::Resources> {
+    refuse_foreign(&resources)?;
     let rates = |list: Vec<wire::ThrottleDevice>| {
         list.into_iter().map(|one| model::ThrottleDevice { path: one.path, rate: one.rate }).collect()
     };
-    model::Resources {
+    Ok(model::Resources {
         cpu_shares: resources.cpu_shares,
         memory: resources.memory,
         memory_reservation: resources.memory_reservation,
@@ -45,6 +48,22 @@ pub(super) fn from_wire(resources: wire::Resources) -> model::Resources {
             .into_iter()
             .map(|one| model::Ulimit { name: one.name, soft: one.soft, hard: one.hard })
             .collect(),
+    })
+}
+
+/// Limits of another operating system.
+fn refuse_foreign(resources: &wire::Resources) -> Result<()> {
+    let foreign = [
+        ("CpuCount", resources.cpu_count != 0),
+        ("CpuPercent", resources.cpu_percent != 0),
+        ("IOMaximumIOps", resources.io_maximum_iops != 0),
+        ("IOMaximumBandwidth", resources.io_maximum_bandwidth != 0),
+    ];
+    match foreign.iter().find(|(_, given)| *given) {
+        Some((name, _)) => {
+            Err(ApiError::bad_request(format!("invalid option: {name} is only supported on Windows")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -135,9 +154,15 @@ mod tests {
             "BlkioDeviceReadIOps":[{"Path":"/dev/sda","Rate":9}],"MemorySwappiness":-1,
             "Ulimits":[{"Name":"nofile","Soft":1,"Hard":2}],
             "Devices":[{"PathOnHost":"/dev/null","PathInContainer":"/dev/x","CgroupPermissions":"r"}]}"#;
-        let resources = from_wire(serde_json::from_str(json).unwrap());
+        let resources = from_wire(serde_json::from_str(json).unwrap()).unwrap();
         assert_eq!(resources.memory_swappiness, None);
         assert_eq!(resources.ulimits[0].hard, 2);
-        assert_eq!(from_wire(to_wire(&resources)), resources);
+        assert_eq!(from_wire(to_wire(&resources)).unwrap(), resources);
+    }
+
+    #[test]
+    fn limits_of_windows_are_refused_by_name() {
+        let resources = serde_json::from_str(r#"{"CpuPercent": 50}"#).unwrap();
+        assert!(from_wire(resources).unwrap_err().to_string().contains("CpuPercent"));
     }
 }

@@ -43,9 +43,7 @@ fn feature(action: Action, path: &str) -> String {
         Action::NetworkCreate => "creating networks",
         Action::NetworkDelete => "removing networks",
         Action::NetworkConnect | Action::NetworkDisconnect => "connecting containers to networks",
-        Action::VolumeCreate => "creating volumes",
-        Action::VolumeDelete => "removing volumes",
-        Action::ContainerPrune | Action::ImagePrune | Action::NetworkPrune | Action::VolumePrune => "pruning",
+        Action::ContainerPrune | Action::ImagePrune | Action::NetworkPrune => "pruning",
         _ if path.starts_with("/plugins") => "managing plugins",
         _ => return format!("{} {path}", action.route().method.as_str()),
     };

@@ -1,10 +1,11 @@
 //! Images, apart from archives of them.
 
-use engine::image::ImageListOptions;
+use engine::image::{Image, ImageListOptions};
 use hyper::StatusCode;
+use serde::Deserialize;
 
 use crate::convert;
-use crate::error::Result;
+use crate::error::{ApiError, Result};
 use crate::request::Asked;
 use crate::response::{self, Response};
 
@@ -15,7 +16,11 @@ pub(crate) async fn list(asked: Asked) -> Result<Response> {
     if let Some(name) = asked.query.text("filter").filter(|_| !asked.since(41)) {
         filters.add("reference", name);
     }
-    let options = ImageListOptions { all: asked.query.flag("all"), filters };
+    let options = ImageListOptions {
+        all: asked.query.flag("all"),
+        shared_size: asked.query.flag("shared-size"),
+        filters,
+    };
     let images = asked.engine().image_list(options).await?;
     let list: Vec<_> = images.iter().map(|image| convert::image_summary(image, asked.version)).collect();
     Ok(response::ok(&list))
@@ -23,12 +28,13 @@ pub(crate) async fn list(asked: Asked) -> Result<Response> {
 
 /// `GET /images/{name}/json`
 pub(crate) async fn inspect(asked: Asked) -> Result<Response> {
-    let image = asked.engine().image_inspect(&asked.param).await?;
+    let image = of_platform(&asked, &asked.param).await?;
     Ok(response::ok(&convert::image_inspect(&image, asked.version)))
 }
 
 /// `GET /images/{name}/history`
 pub(crate) async fn history(asked: Asked) -> Result<Response> {
+    of_platform(&asked, &asked.param).await?;
     let history = asked.engine().image_history(&asked.param).await?;
     let list: Vec<_> = history.into_iter().map(convert::history).collect();
     Ok(response::ok(&list))
@@ -45,8 +51,81 @@ pub(crate) async fn tag(asked: Asked) -> Result<Response> {
 /// `DELETE /images/{name}`
 pub(crate) async fn remove(asked: Asked) -> Result<Response> {
     let query = &asked.query;
+    if query.get("platforms").is_some_and(|platforms| !platforms.is_empty()) {
+        return Err(ApiError::not_implemented(
+            "removing single platforms of an image (platforms) is not supported by this version of Berth",
+        ));
+    }
     let removed =
         asked.engine().image_remove(&asked.param, query.flag("force"), query.flag("noprune")).await?;
     let list: Vec<_> = removed.into_iter().map(convert::removed).collect();
     Ok(response::ok(&list))
+}
+
+/// An image, which must be for the platform of the `platform` parameter (JSON); each has just one.
+pub(crate) async fn of_platform(asked: &Asked, name: &str) -> Result<Image> {
+    let image = asked.engine().image_inspect(name).await?;
+    let Some(wanted) = platform(asked)? else { return Ok(image) };
+    if wanted.fits(&image.os, &image.architecture, &image.variant) {
+        return Ok(image);
+    }
+    Err(ApiError::new(
+        StatusCode::NOT_FOUND,
+        format!(
+            "image with reference {name} was found but does not provide the specified platform ({wanted})"
+        ),
+    ))
+}
+
+/// The `platform` parameter.
+pub(crate) fn platform(asked: &Asked) -> Result<Option<Platform>> {
+    let Some(text) = asked.query.text("platform") else { return Ok(None) };
+    Platform::parse(text).map(Some).ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "invalid platform {text:?}: must be a JSON object with os and architecture"
+        ))
+    })
+}
+
+/// A platform that is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Platform {
+    os: String,
+    architecture: String,
+    variant: String,
+}
+
+impl Platform {
+    fn parse(text: &str) -> Option<Self> {
+        let platform: Self = serde_json::from_str(text).ok()?;
+        (!platform.os.is_empty() && !platform.architecture.is_empty()).then_some(platform)
+    }
+
+    /// Whether something for this system will do; a variant counts where both have one.
+    pub(crate) fn fits(&self, os: &str, architecture: &str, variant: &str) -> bool {
+        let variants = self.variant.is_empty() || variant.is_empty() || self.variant == variant;
+        self.os == os && self.architecture == architecture && variants
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_are_read_and_compared() {
+        let wanted = Platform::parse(r#"{"os":"linux","architecture":"arm64","variant":"v8"}"#).unwrap();
+        assert!(wanted.fits("linux", "arm64", "") && wanted.fits("linux", "arm64", "v8"));
+        assert!(!wanted.fits("linux", "amd64", "") && !wanted.fits("linux", "arm64", "v7"));
+        assert_eq!(wanted.to_string(), "linux/arm64/v8");
+        assert!(Platform::parse("linux/arm64").is_none() && Platform::parse("{}").is_none());
+    }
 }

@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use hyper::StatusCode;
 use tokio_util::io::ReaderStream;
 
+use super::image::{of_platform, platform};
 use crate::convert;
 use crate::error::{ApiError, Result};
 use crate::request::{Asked, RequestBody};
@@ -17,6 +18,13 @@ const STEP: usize = 64 << 10;
 
 /// `POST /images/load`
 pub(crate) async fn load(asked: Asked, body: RequestBody) -> Result<Response> {
+    if let Some(wanted) = platform(&asked)?
+        && !wanted.fits("linux", oci::Platform::host().architecture.as_str(), "")
+    {
+        return Err(ApiError::not_implemented(format!(
+            "loading an image for another platform than the host's ({wanted}) is not supported by this version of Berth"
+        )));
+    }
     let quiet = asked.query.flag_or("quiet", true);
     let progress = asked.engine().image_load(body.reader(), quiet).await?;
     messages(progress, convert::load_progress).await
@@ -74,6 +82,11 @@ pub(crate) async fn save(asked: Asked) -> Result<Response> {
     };
     if names.iter().all(String::is_empty) {
         return Err(ApiError::bad_request("no image is named to save"));
+    }
+    if platform(&asked)?.is_some() {
+        for name in &names {
+            of_platform(&asked, name).await?;
+        }
     }
     let archive = asked.engine().image_save(names).await?;
     Ok(response::stream(response::TAR, ReaderStream::with_capacity(archive, STEP)))

@@ -42,13 +42,16 @@ async fn exec_start(asked: &Asked, body: &[u8]) -> Result<Opened> {
         tty: request.tty,
         console_size: request.console_size.filter(|_| asked.since(42)).map(convert::console_size),
     };
+    if options.console_size.is_some_and(|size| size != [0, 0]) && !options.tty {
+        return Err(ApiError::bad_request("console size is only supported when TTY is enabled"));
+    }
     let engine = asked.engine();
     let before = engine.exec_inspect(&asked.param)?;
     match engine.exec_start(&asked.param, options).await {
         Ok(ExecStarted::Detached) => Ok(Opened::Done),
         Ok(ExecStarted::Attached(attached)) => Ok(Opened::Attached(attached)),
         Err(error) if !request.detach && failed_now(engine, &before) => {
-            Ok(Opened::Attached(failure(before.config.tty, &error)))
+            Ok(Opened::Attached(failure(request.tty, &error)))
         }
         Err(error) => Err(error.into()),
     }

@@ -56,9 +56,9 @@ fn fixed(new: &Resources) -> Result<()> {
         ("Ulimits", !new.ulimits.is_empty()),
     ];
     match refused.iter().find(|(_, refused)| *refused) {
-        Some((name, _)) => {
-            Err(Error::bad_parameter(format!("{name} cannot be updated: it is fixed when a container is created")))
-        }
+        Some((name, _)) => Err(Error::bad_parameter(format!(
+            "{name} cannot be updated: it is fixed when a container is created"
+        ))),
         None => Ok(()),
     }
 }

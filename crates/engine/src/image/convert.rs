@@ -63,6 +63,7 @@ pub(super) fn image(summary: &ImageSummary, driver: &str) -> Image {
             .ok()
             .filter(|_| summary.last_tagged > 0),
         containers: 0,
+        shared: None,
     }
 }
 

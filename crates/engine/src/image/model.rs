@@ -44,6 +44,8 @@ pub struct Image {
     pub last_tagged: Option<Timestamp>,
     /// Containers that use it (list only).
     pub containers: usize,
+    /// Bytes shared with other images, if it was asked for (list only).
+    pub shared: Option<u64>,
 }
 
 /// Which images are wanted.
@@ -51,6 +53,8 @@ pub struct Image {
 pub struct ImageListOptions {
     /// Intermediate images too.
     pub all: bool,
+    /// Work out how much each shares with others.
+    pub shared_size: bool,
     /// `before dangling label reference since until`.
     pub filters: Filters,
 }

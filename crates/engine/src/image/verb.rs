@@ -38,11 +38,18 @@ impl Engine {
                 && filters.labels("label", &labels)
                 && filters.any("reference", |pattern| names(image).iter().any(|name| matches(pattern, name)))
         };
+        let engine = Arc::clone(&self.0);
+        let usage = match options.shared_size {
+            true => Some(blocking(move || Ok(engine.store.disk_usage())).await?),
+            false => None,
+        };
         let images = self.0.store.images();
         let listed = images.iter().filter(|image| wanted(image)).map(|summary| {
             let mut image = convert::image(&matching(summary, filters), driver);
             image.containers =
                 containers.iter().filter(|entry| entry.snapshot().image_id == image.id).count();
+            let shared = |usage: &store::DiskUsage| usage.shared.get(&summary.id).copied().unwrap_or(0);
+            image.shared = usage.as_ref().map(shared);
             image
         });
         Ok(listed.collect())

@@ -4,11 +4,13 @@ mod bind;
 mod copy;
 mod plan;
 mod store;
+mod verb;
 
 pub(crate) use bind::binds;
 pub(crate) use copy::prepare;
 pub(crate) use plan::plan;
 pub(crate) use store::{ensure, leave, size};
+pub use verb::VolumeRequest;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -50,6 +50,16 @@ pub(crate) fn ensure(
     Ok(true)
 }
 
+/// Removes a volume. Its record goes first: a half-removed one is no volume any more.
+///
+/// # Errors
+/// The disk refuses.
+pub(super) fn remove(layout: &Layout, name: &str) -> Result<()> {
+    let failed = |error| Error::because(format!("remove volume {name}"), error);
+    fs::remove_file(layout.volume(name).join(VOLUME_RECORD)).map_err(failed)?;
+    fs::remove_dir_all(layout.volume(name)).map_err(failed)
+}
+
 /// All volumes with a readable record, by name.
 pub(super) fn list(layout: &Layout) -> Vec<Volume> {
     let Ok(entries) = fs::read_dir(layout.volumes()) else { return Vec::new() };

@@ -196,7 +196,9 @@ fn fits(image: &store::ImageSummary, platform: &str, name: &str) -> Result<()> {
 fn default_network(config: &ContainerConfig, host: &mut HostConfig, bridge: &BridgeConfig) -> Result<()> {
     let off = bridge.name == "none";
     match host.network_mode.as_str() {
-        "bridge" if off => return Err(Error::not_found("network bridge not found: --bridge=none turns it off")),
+        "bridge" if off => {
+            return Err(Error::not_found("network bridge not found: --bridge=none turns it off"));
+        }
         "" | "default" if off || config.network_disabled => "none".clone_into(&mut host.network_mode),
         "" | "default" | "none" => {}
         "bridge" if config.network_disabled => "none".clone_into(&mut host.network_mode),
