@@ -137,6 +137,13 @@ fn check_namespaces(spec: &Spec, namespaces: &namespaces::Plan) -> Result<()> {
     if named(spec.domainname()) && !namespaces.has(Namespaces::UTS) {
         return fail("unable to set domainname without a private UTS namespace");
     }
+    let apart = namespaces.new.contains(Namespaces::MOUNT);
+    if !apart && spec.mounts().as_ref().is_some_and(|mounts| !mounts.is_empty()) {
+        return fail("mounts need a new mount namespace");
+    }
+    if !apart && spec.root().as_ref().is_some_and(|root| root.readonly() == Some(true)) {
+        return fail("a read-only root needs a new mount namespace");
+    }
     let Some(linux) = spec.linux() else { return Ok(()) };
     let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|l| !l.is_empty());
     if !namespaces.new.contains(Namespaces::MOUNT)

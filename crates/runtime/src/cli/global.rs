@@ -14,7 +14,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     option("root", "", "DIR", "directory for the state of containers (default \"/run/berth-oci\")"),
     switch("systemd-cgroup", "", "let systemd make the cgroups; cgroupsPath is then \"slice:prefix:name\""),
     option("rootless", "", "BOOL", "\"true\", \"false\" or \"auto\": tolerate cgroups that can't be made"),
-    option("criu", "", "FILE", "not used; for runc's callers"),
+    option("criu", "", "FILE", "not supported: there are no checkpoints"),
     switch("version", "v", "print the version"),
 ];
 
@@ -25,6 +25,8 @@ pub(crate) struct Global {
     pub(crate) systemd: bool,
     /// Cgroups that an ordinary user can't make are done without.
     pub(crate) rootless: bool,
+    /// Where warnings go.
+    pub(crate) log: Log,
 }
 
 impl Global {
@@ -34,7 +36,10 @@ impl Global {
             Some("json") => Format::Json,
             Some(other) => bail!("invalid log-format \"{other}\": must be text or json"),
         };
-        log.open(parsed.get("log").filter(|p| !p.is_empty()), format)?;
+        log.open(parsed.get("log").filter(|p| !p.is_empty()), format, parsed.has("debug"))?;
+        if parsed.get("criu").is_some_and(|program| !program.is_empty()) {
+            bail!("--criu is not supported: there are no checkpoints");
+        }
         let ordinary = !rustix::process::geteuid().is_root();
         let rootless = match parsed.get("rootless") {
             None | Some("auto" | "") => ordinary,
@@ -47,6 +52,6 @@ impl Global {
             _ => PathBuf::from("/run/berth-oci"),
         };
         let root = parsed.get("root").filter(|r| !r.is_empty()).map_or_else(default, PathBuf::from);
-        Ok(Self { root, systemd: parsed.has("systemd-cgroup"), rootless })
+        Ok(Self { root, systemd: parsed.has("systemd-cgroup"), rootless, log: log.clone() })
     }
 }

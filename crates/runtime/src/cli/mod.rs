@@ -60,5 +60,6 @@ fn run(words: impl Iterator<Item = OsString>, log: &mut log::Log) -> Result<u8, 
     if parsed.has("help") {
         return Ok(command::help_of(command));
     }
+    global.log.debug(&format!("{name} {}", rest.join(" ")));
     (command.run)(&global, &parsed)
 }

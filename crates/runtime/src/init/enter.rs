@@ -33,7 +33,10 @@ fn steps(job: &Job<'_>, link: &Link) -> Result<Infallible> {
     let labels = labels::open(&job.process)?;
     let in_user_namespace = job.namespaces.contains(Namespaces::USER);
     limits::oom_score(&job.process, in_user_namespace)?;
+    let [before, after] = &job.process.affinity;
+    run_on(before.as_ref())?;
     cgroup::enter(&options.cgroup, Namespaces::NONE)?;
+    run_on(after.as_ref())?;
     if !job.namespaces.is_empty() {
         let what = format!("of process {}", options.target.pid.as_raw_nonzero());
         sys::process::join_namespaces(options.target.pidfd, job.namespaces).step("join namespaces", what)?;
@@ -60,4 +63,12 @@ fn steps(job: &Job<'_>, link: &Link) -> Result<Infallible> {
     let found = tail.prepare(tty.as_ref(), link)?;
     gate::parent_death(options.parent_death_signal, link)?;
     Err(tail.become_program(&found, &labels, link))
+}
+
+/// The processors that `execCPUAffinity` names.
+fn run_on(processors: Option<&rustix::thread::CpuSet>) -> Result<()> {
+    match processors {
+        Some(set) => rustix::thread::sched_setaffinity(None, set).step("execCPUAffinity", ""),
+        None => Ok(()),
+    }
 }

@@ -7,6 +7,7 @@ use oci_spec::runtime::{
     IOPriorityClass, LinuxSchedulerFlag, LinuxSchedulerPolicy, PosixRlimitType as Limit, Process, Scheduler,
 };
 use rustix::process::{Resource, Rlimit};
+use rustix::thread::CpuSet;
 use sys::caps::Sets;
 use sys::tty::Size;
 
@@ -31,6 +32,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) oom_score_adj: Option<i32>,
     pub(crate) io_priority: Option<(u8, u8)>,
     pub(crate) scheduler: Option<sys::sched::Attributes>,
+    /// Processors of an exec's process: before it enters its cgroup, and after that.
+    pub(crate) affinity: [Option<CpuSet>; 2],
     pub(crate) size: Option<Size>,
     pub(crate) apparmor: Option<&'a str>,
     pub(crate) selinux: Option<&'a str>,
@@ -74,6 +77,7 @@ pub(crate) fn plan(process: &Process) -> Result<Plan<'_>> {
         oom_score_adj: process.oom_score_adj(),
         io_priority: io_priority(process)?,
         scheduler: process.scheduler().as_ref().map(scheduler).transpose()?,
+        affinity: affinity(process)?,
         size: process.console_size().as_ref().map(size),
         apparmor: process.apparmor_profile().as_deref().filter(|p| !p.is_empty()),
         selinux: if label(process.selinux_label()) { process.selinux_label().as_deref() } else { None },
@@ -120,6 +124,28 @@ fn rlimits(process: &Process) -> Result<Vec<(Resource, Rlimit)>> {
     Ok(list)
 }
 
+fn affinity(process: &Process) -> Result<[Option<CpuSet>; 2]> {
+    let Some(affinity) = process.exec_cpu_affinity() else { return Ok([None, None]) };
+    let read = |list: &Option<String>| list.as_deref().filter(|l| !l.is_empty()).map(processors).transpose();
+    Ok([read(affinity.initial())?, read(affinity.cpu_affinity_final())?])
+}
+
+/// A list like `0-3,7`.
+fn processors(list: &str) -> Result<CpuSet> {
+    let wrong = || Error::invalid("execCPUAffinity", format!("{list}: must be a list like 0-3,7"));
+    let mut set = CpuSet::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<usize>().ok().filter(|n| *n < CpuSet::MAX_CPU);
+        let (first, last) = number(first).zip(number(last)).ok_or_else(wrong)?;
+        if first > last {
+            return Err(wrong());
+        }
+        (first..=last).for_each(|cpu| set.set(cpu));
+    }
+    Ok(set)
+}
+
 fn io_priority(process: &Process) -> Result<Option<(u8, u8)>> {
     let Some(priority) = process.io_priority() else { return Ok(None) };
     let class = match priority.class() {
@@ -161,4 +187,18 @@ fn scheduler(s: &Scheduler) -> Result<sys::sched::Attributes> {
         deadline: s.deadline().unwrap_or(0),
         period: s.period().unwrap_or(0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_processors() {
+        let set = processors("0-2,7").unwrap();
+        assert_eq!((set.count(), set.is_set(2), set.is_set(3), set.is_set(7)), (4, true, false, true));
+        for wrong in ["x", "3-1", "0,,1", "99999", "-"] {
+            assert!(processors(wrong).is_err(), "{wrong}");
+        }
+    }
 }

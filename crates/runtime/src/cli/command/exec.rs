@@ -61,6 +61,7 @@ fn start(global: &Global, parsed: &Parsed) -> Result<u8> {
     }
     let spec = container.spec()?;
     let process = process(parsed, &spec)?;
+    launch::warn_of_lacking(global, &spec, Some(&process))?;
     let detached = parsed.has("detach");
     let terminal = process.terminal().unwrap_or(false);
     launch::check_terminal(terminal, parsed.get("console-socket"), detached)?;

@@ -4,9 +4,10 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxCapabilities, LinuxNamespaceType, Process, Spec};
 use runtime::seccomp::Compiled;
 use runtime::{CgroupEntry, CreateOptions, Created, Filter, Stdio};
+use sys::caps::CapSet;
 use sys::cgroup::Cgroup;
 
 use crate::cli::args::{Flag, Parsed, option, switch};
@@ -82,8 +83,9 @@ pub(super) fn launch(global: &Global, parsed: &Parsed, wait: bool, detached: boo
     let id = parsed.id()?;
     let bundle = bundle(parsed)?;
     let (spec, bytes) = read_spec(&bundle)?;
-    let terminal = spec.process().as_ref().and_then(oci_spec::runtime::Process::terminal).unwrap_or(false);
+    let terminal = spec.process().as_ref().and_then(Process::terminal).unwrap_or(false);
     check_terminal(terminal, parsed.get("console-socket"), detached)?;
+    warn_of_lacking(global, &spec, spec.process().as_ref())?;
     let directory = Directory::create(&global.root, id)?;
     let mut cgroup = None;
     let made = directory
@@ -102,6 +104,26 @@ pub(super) fn launch(global: &Global, parsed: &Parsed, wait: bool, detached: boo
     }
 }
 
+/// Capabilities that can't be granted are left out; the specification wants a warning of that. With a user
+/// namespace all of them can.
+pub(super) fn warn_of_lacking(global: &Global, spec: &Spec, process: Option<&Process>) -> Result<()> {
+    let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
+    let user = namespaces.into_iter().flatten().any(|n| n.typ() == LinuxNamespaceType::User);
+    let Some(wanted) = process.and_then(|p| p.capabilities().as_ref()).filter(|_| !user) else {
+        return Ok(());
+    };
+    let lacking = lacking(wanted, sys::caps::permitted()?);
+    if !lacking.is_empty() {
+        global.log.warning(&format!("capabilities that can't be granted here: {}", lacking.join(", ")));
+    }
+    Ok(())
+}
+
+fn lacking(wanted: &LinuxCapabilities, have: CapSet) -> Vec<String> {
+    let permitted = wanted.permitted().iter().flatten().filter_map(|c| sys::caps::number(&c.to_string()));
+    CapSet(permitted.filter(|n| !have.has(*n)).fold(0, |all, n| all | CapSet::of(n).0)).names()
+}
+
 fn make(
     global: &Global,
     parsed: &Parsed,
@@ -116,7 +138,7 @@ fn make(
     *cgroup = limits::cgroup(global, id, spec)?;
     let attach = cgroup.as_ref().map_or(Ok(Vec::new()), Cgroup::self_attach_fds)?;
     let socket = if wait { Some(directory.listen()?) } else { None };
-    let terminal = spec.process().as_ref().and_then(oci_spec::runtime::Process::terminal).unwrap_or(false);
+    let terminal = spec.process().as_ref().and_then(Process::terminal).unwrap_or(false);
     let options = CreateOptions {
         stdio: if terminal { Stdio::Terminal(None) } else { Stdio::Inherit },
         cgroup: CgroupEntry { attach: &attach, into: cgroup.as_ref().and_then(Cgroup::into_cgroup_fd) },
@@ -185,4 +207,18 @@ pub(super) fn write_pid_file(path: Option<&str>, pid: sys::Pid) -> Result<()> {
         sys::file::write_atomic(directory, name, pid.as_raw_nonzero().to_string().as_bytes(), 0o644)
     };
     write().with_context(|| format!("pid file {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lacking_capabilities_are_named() {
+        let wanted: LinuxCapabilities =
+            serde_json::from_str(r#"{"permitted": ["CAP_CHOWN", "CAP_SYS_RESOURCE"]}"#).unwrap();
+        let chown = CapSet::of(sys::caps::number("CAP_CHOWN").unwrap());
+        assert_eq!(lacking(&wanted, chown), ["CAP_SYS_RESOURCE"]);
+        assert!(lacking(&wanted, CapSet(!0)).is_empty());
+    }
 }

@@ -31,7 +31,7 @@ pub(super) const COMMAND: Command = Command {
         option("memory", "", "BYTES", "memory limit"),
         option("memory-reservation", "", "BYTES", "memory kept when memory is short"),
         option("memory-swap", "", "BYTES", "memory and swap together; -1 for no limit"),
-        option("kernel-memory", "", "BYTES", "not used any more; for runc's callers"),
+        option("kernel-memory", "", "BYTES", "refused: Linux has no limit of kernel memory any more"),
         option("kernel-memory-tcp", "", "BYTES", "memory for TCP buffers"),
         option("pids-limit", "", "N", "processes; -1 for no limit"),
     ],
@@ -51,10 +51,11 @@ const NUMBERS: [(&str, &str, &str); 9] = [
     ("cpu-rt-runtime", "cpu", "realtimeRuntime"),
     ("pids-limit", "pids", "limit"),
 ];
-const SIZES: [(&str, &str); 4] = [
+const SIZES: [(&str, &str); 5] = [
     ("memory", "limit"),
     ("memory-reservation", "reservation"),
     ("memory-swap", "swap"),
+    ("kernel-memory", "kernel"),
     ("kernel-memory-tcp", "kernelTCP"),
 ];
 const LISTS: [(&str, &str); 2] = [("cpuset-cpus", "cpus"), ("cpuset-mems", "mems")];
