@@ -34,6 +34,11 @@ impl Source {
         self.path.strip_prefix("crates/").and_then(|rest| rest.split('/').next()).unwrap_or("")
     }
 
+    fn is_test(&self) -> bool {
+        self.path.ends_with("/tests.rs")
+            || self.path.split('/').any(|part| matches!(part, "tests" | "benches" | "testing"))
+    }
+
     /// Lines with their number from 1, comments left out.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text
@@ -50,6 +55,7 @@ pub(crate) fn main() -> Result<()> {
     let mut findings = layers::check()?;
     findings.extend(budgets::check(&sources));
     findings.extend(absences::check(&sources));
+    findings.extend(absences::check_tests(&everything()?));
     if findings.is_empty() {
         run::say(&format!("{} files keep the promises\n", sources.len()));
         return Ok(());
@@ -66,7 +72,21 @@ fn sources() -> Result<Vec<Source>> {
     let mut found = Vec::new();
     walk(&root, &root.join("crates"), &mut found)?;
     walk(&root, &root.join("xtask"), &mut found)?;
+    found.retain(|source| !source.is_test());
+    for source in &mut found {
+        source.text = without_inline_tests(&source.text).to_owned();
+    }
     found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// Every Rust file, tests and all, as it is.
+fn everything() -> Result<Vec<Source>> {
+    let root = run::root();
+    let mut found = Vec::new();
+    for dir in ["crates", "tests", "xtask"] {
+        walk(&root, &root.join(dir), &mut found)?;
+    }
     Ok(found)
 }
 
@@ -75,14 +95,13 @@ fn walk(root: &Path, dir: &Path, found: &mut Vec<Source>) -> Result<()> {
         let path: PathBuf = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
-            if !matches!(name.as_str(), "tests" | "target" | "benches" | "testing") {
+            if name != "target" {
                 walk(root, &path, found)?;
             }
-        } else if name.ends_with(".rs") && name != "tests.rs" {
+        } else if name.ends_with(".rs") {
             let text = std::fs::read_to_string(&path)?;
-            let product = without_inline_tests(&text);
             let below = path.strip_prefix(root).unwrap_or(&path);
-            found.push(Source { path: below.display().to_string(), text: product.to_owned() });
+            found.push(Source { path: below.display().to_string(), text });
         }
     }
     Ok(())

@@ -54,6 +54,9 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> serde_json::Value {
     serde_json::json!({"mediaType": media_type, "digest": Digest::sha256(bytes), "size": bytes.len()})
 }
 
+/// Images saved by real Docker, where this machine has them.
+const REAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/images");
+
 fn manifest(config: &[u8], layers: &[&[u8]]) -> Vec<u8> {
     let layers: Vec<_> = layers.iter().map(|l| descriptor(oci::media_type::OCI_LAYER_GZIP, l)).collect();
     let config = descriptor(oci::media_type::OCI_CONFIG, config);
@@ -62,7 +65,7 @@ fn manifest(config: &[u8], layers: &[&[u8]]) -> Vec<u8> {
 
 #[test]
 fn real_images_come_back_byte_by_byte() {
-    let images = Path::new("/work/shared/images");
+    let images = Path::new(REAL);
     let names = ["alpine-3.20.docker-save.tar", "busybox.docker-save.tar", "hello-world.docker-save.tar"];
     let mut archives: Vec<Vec<u8>> =
         names.iter().filter_map(|name| fs::read(images.join(name)).ok()).collect();
@@ -83,7 +86,7 @@ fn real_images_come_back_byte_by_byte() {
 
 #[test]
 fn the_old_layout() {
-    let path = Path::new("/work/shared/images/busybox.docker-20.10-save.tar");
+    let path = &Path::new(REAL).join("busybox.docker-20.10-save.tar");
     if let Ok(archive) = fs::read(path) {
         let (_dir, store) = store();
         let loaded = load(&store, &archive).unwrap();

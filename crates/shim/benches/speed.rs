@@ -1,5 +1,8 @@
-//! Figures, not checks: `cargo test --release -p shim --test speed -- --ignored --nocapture`.
+//! Figures, not checks: `cargo bench -p shim` (as root).
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for the developer alone")]
+
+#[path = "../tests/common/mod.rs"]
 mod common;
 
 use std::fs;
@@ -12,8 +15,6 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-#[test]
-#[ignore = "figures"]
 fn spawn_create_start_exit() {
     let (mut spawned, mut started, mut ended, mut whole, mut work) = (vec![], vec![], vec![], vec![], vec![]);
     for _ in 0..40 {
@@ -42,8 +43,6 @@ fn spawn_create_start_exit() {
     println!("shim gone, cgroup gone {:?}", median(whole));
 }
 
-#[test]
-#[ignore = "figures"]
 fn exec_true() {
     let mut shim = Shim::spawn();
     shim.run(shim.request(&["sleep", "1000"], false));
@@ -62,8 +61,6 @@ fn exec_true() {
     shim.shutdown();
 }
 
-#[test]
-#[ignore = "figures"]
 fn throughput() {
     let mut shim = Shim::spawn();
     let begin = Instant::now();
@@ -76,8 +73,6 @@ fn throughput() {
     shim.shutdown();
 }
 
-#[test]
-#[ignore = "figures"]
 fn memory() {
     let mut shims: Vec<Shim> = (0..10).map(|_| Shim::spawn()).collect();
     for (n, shim) in shims.iter_mut().enumerate() {
@@ -104,4 +99,11 @@ fn memory() {
         shim.control.exited();
         shim.shutdown();
     }
+}
+
+fn main() {
+    spawn_create_start_exit();
+    exec_true();
+    throughput();
+    memory();
 }
