@@ -10,7 +10,7 @@ const TAG: &str = "demo/busybox:latest";
 
 /// What the container shows of itself: first process, name, limits, address.
 const INSIDE: &str = r#"
-echo "processes:"; ps -o pid,user,args
+echo "processes:"; ps -o pid,user,comm
 echo "hostname:  $(hostname)"
 limits=/sys/fs/cgroup
 if [ -e $limits/memory ]; then

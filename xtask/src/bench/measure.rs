@@ -1,5 +1,6 @@
 //! Interleaved timing, and memory as the kernel accounts it.
 
+use std::io::{Read, Seek};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -46,13 +47,17 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Runs `command` to its end; gives milliseconds. Its output is thrown away, its failure is ours.
 pub(super) fn time(mut command: Command) -> Result<f64> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // Not a pipe: what a created container inherits would keep it open.
+    let errors = tempfile::tempfile()?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors.try_clone()?);
     let start = Instant::now();
-    let child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
-    let out = child.wait_with_output()?;
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
     let took = start.elapsed().as_secs_f64() * 1e3;
-    if !out.status.success() {
-        bail!("{command:?} ended with {}: {}", out.status, String::from_utf8_lossy(&out.stderr).trim());
+    if !status.success() {
+        let mut said = String::new();
+        (&errors).rewind()?;
+        (&errors).read_to_string(&mut said)?;
+        bail!("{command:?} ended with {status}: {}", said.trim());
     }
     Ok(took)
 }
