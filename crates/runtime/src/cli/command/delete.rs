@@ -60,7 +60,12 @@ fn run(global: &Global, parsed: &Parsed) -> Outcome {
 /// Kills the first process and waits for its end.
 fn end(container: &Container) -> Result<()> {
     let Some(process) = container.process() else { return Ok(()) };
-    kill::kill(container, Signal::KILL, false)?;
+    // It may end by itself between the look and the signal: that is what was wanted.
+    if let Err(error) = kill::kill(container, Signal::KILL, false)
+        && container.status() != Status::Stopped
+    {
+        return Err(error);
+    }
     let mut poll = [PollFd::new(&process.pidfd, PollFlags::IN)];
     let ended = rustix::io::retry_on_intr(|| rustix::event::poll(&mut poll, Some(&PATIENCE)))?;
     if ended == 0 {
