@@ -63,7 +63,7 @@ mod tests {
         fs::write(&path, "2147483646").unwrap();
         assert!(Pidfile::write(&path).is_ok());
         let mut ended = std::process::Command::new("true").spawn().unwrap();
-        let pid = rustix::process::Pid::from_child(&ended);
+        let pid = Pid::from_child(&ended);
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
         let mut polled = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut polled, None).unwrap();

@@ -10,7 +10,7 @@ use engine::container::{RemoveOptions, Status, StopOptions, WaitCondition};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_runs_writes_and_ends() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let (id, end) = bench.run(Bench::request("first", "echo out; echo err >&2; exit 3")).await;
     assert_eq!((end.code, end.error), (3, None));
     assert_eq!(
@@ -25,7 +25,7 @@ async fn a_container_runs_writes_and_ends() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_are_unique_and_can_be_changed() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let id = bench.create(Bench::request("one", "true")).await;
     let error = bench.engine.container_create(Bench::request("one", "true")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
@@ -38,7 +38,7 @@ async fn names_are_unique_and_can_be_changed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stop_kill_pause_and_remove_do_as_told() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let engine = &bench.engine;
     let id = bench.create(Bench::request("long", "trap 'exit 7' TERM; while :; do sleep 0.1; done")).await;
     engine.container_start(&id).await.unwrap();
@@ -64,7 +64,7 @@ async fn stop_kill_pause_and_remove_do_as_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_start_leaves_nothing_and_tells_dockers_code() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     for (program, code) in [("nosuchprogram", 127), ("/etc", 126)] {
         let mut request = Bench::request("", "");
         request.config.cmd = Some(vec![program.into()]);
@@ -80,7 +80,7 @@ async fn a_failed_start_leaves_nothing_and_tells_dockers_code() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn automatic_removal_removes() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let mut request = Bench::request("gone", "exit 4");
     request.host.auto_remove = true;
     let id = bench.create(request).await;

@@ -17,7 +17,7 @@ async fn prints(bench: &Bench, request: engine::container::CreateRequest) -> Str
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_init_reaps_and_hands_on() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let mut request = Bench::request("", "cat /proc/1/comm; test $$ != 1 && exit 5");
     request.host.init = Some(true);
     let (id, end) = bench.run(request).await;
@@ -36,7 +36,7 @@ async fn an_init_reaps_and_hands_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_arrive_in_the_cgroup_and_can_change() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let script = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max; sleep 100";
     let mut request = Bench::request("", script);
     request.host.resources = Resources { memory: 64 << 20, pids_limit: Some(50), ..Default::default() };
@@ -55,7 +55,7 @@ async fn limits_arrive_in_the_cgroup_and_can_change() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_environment_and_rights_are_as_asked() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let mut request =
         Bench::request("", "id; pwd; echo $A $HOME; grep -E 'CapEff|NoNewPrivs' /proc/self/status");
     request.config.user = "nobody".into();
@@ -77,7 +77,7 @@ async fn users_environment_and_rights_are_as_asked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mounts_volumes_and_tmpfs_are_there() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("f"), "from the host\n").unwrap();
     let script = "cat /b/f; (echo x > /b/f) 2>/dev/null && echo writable; ls /vol | head -1; touch /vol/new; \
@@ -100,7 +100,7 @@ async fn mounts_volumes_and_tmpfs_are_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn namespaces_can_be_shared() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let mut donor = Bench::request("donor", "echo secret > /dev/shm/s; exec sleep 100");
     donor.host.ipc_mode = "shareable".into();
     let id = bench.create(donor).await;

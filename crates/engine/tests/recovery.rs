@@ -9,7 +9,7 @@ use engine::container::{HostConfig, RestartPolicy, Status, WaitCondition};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn containers_run_on_while_the_engine_is_away() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let id = bench.create(Bench::request("long", "sleep 100")).await;
     let short = bench.create(Bench::request("short", "sleep 0.2; exit 9")).await;
     bench.engine.container_start(&id).await.unwrap();
@@ -31,7 +31,7 @@ async fn containers_run_on_while_the_engine_is_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_shim_is_reported_and_leaves_no_orphan() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let id = bench.create(Bench::request("orphan", "sleep 100 & sleep 100")).await;
     bench.engine.container_start(&id).await.unwrap();
     let pid = bench.engine.container_inspect(&id).unwrap().state.pid();
@@ -51,7 +51,7 @@ async fn a_killed_shim_is_reported_and_leaves_no_orphan() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_are_restarted_as_often_as_the_policy_says() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let mut request = Bench::request("again", "echo run; exit 1");
     request.host = HostConfig { restart_policy: RestartPolicy::OnFailure(2), ..request.host };
     let id = bench.create(request).await;
@@ -65,7 +65,7 @@ async fn failures_are_restarted_as_often_as_the_policy_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_default_bridge_gives_an_address() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let mut request = Bench::request("net", "ip -4 addr show eth0; cat /etc/hosts; ip route");
     request.host.network_mode = String::new();
     let (id, end) = bench.run(request).await;

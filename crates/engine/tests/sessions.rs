@@ -26,7 +26,7 @@ async fn read(attached: &mut Attached) -> (String, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_attached_before_the_start_sees_every_byte() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let mut request = Bench::request("cat", "cat; echo done >&2");
     request.config.open_stdin = true;
     request.config.stdin_once = true;
@@ -47,7 +47,7 @@ async fn a_client_attached_before_the_start_sees_every_byte() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exec_sessions_run_in_the_container() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let engine = &bench.engine;
     let id = bench.create(Bench::request("host", "sleep 100")).await;
     engine.container_start(&id).await.unwrap();
@@ -85,7 +85,7 @@ async fn exec_sessions_run_in_the_container() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn followed_logs_end_with_the_container() {
-    let Some(bench) = Bench::new().await else { return };
+    let bench = Bench::new().await;
     let id = bench.create(Bench::request("log", "echo one; sleep 0.3; echo two")).await;
     bench.engine.container_start(&id).await.unwrap();
     let wanted = LogsOptions { follow: true, stdout: true, ..Default::default() };

@@ -142,6 +142,35 @@ fn anonymous(engine: &Inner, destination: String) -> Result<MountPoint> {
     volume(engine, MountPoint { destination, rw: true, ..MountPoint::default() }, "")
 }
 
+fn of_bind(mount: &Mount, point: MountPoint, wrong: &impl Fn(String) -> Error) -> Result<MountPoint> {
+    if !mount.source.starts_with('/') {
+        return Err(wrong(format!("invalid mount path: '{}' mount path must be absolute", mount.source)));
+    }
+    let options = mount.bind.clone().unwrap_or_default();
+    if !options.create_mountpoint && !std::path::Path::new(&mount.source).exists() {
+        return Err(wrong(format!("bind source path does not exist: {}", mount.source)));
+    }
+    if options.read_only_force_recursive
+        && (!mount.read_only || options.read_only_non_recursive || options.non_recursive)
+    {
+        return Err(wrong(
+            "ReadOnlyForceRecursive needs ReadOnly, and excludes NonRecursive and ReadOnlyNonRecursive"
+                .to_owned(),
+        ));
+    }
+    let propagation =
+        if options.propagation.is_empty() { "rprivate".to_owned() } else { options.propagation };
+    if words(&propagation).is_none_or(|words| words.propagation.is_empty()) {
+        return Err(wrong(format!("invalid propagation mode: {propagation}")));
+    }
+    Ok(MountPoint {
+        source: mount.source.clone(),
+        propagation,
+        non_recursive: options.non_recursive,
+        ..point
+    })
+}
+
 fn of_mount(engine: &Inner, mount: &Mount) -> Result<MountPoint> {
     let kind = mount.kind.name();
     let wrong =
@@ -160,36 +189,7 @@ fn of_mount(engine: &Inner, mount: &Mount) -> Result<MountPoint> {
     let destination = clean(&mount.target).map_err(|error| wrong(error.to_string()))?;
     let point = MountPoint { kind: mount.kind, destination, rw: !mount.read_only, ..MountPoint::default() };
     match mount.kind {
-        MountKind::Bind => {
-            if !mount.source.starts_with('/') {
-                return Err(wrong(format!(
-                    "invalid mount path: '{}' mount path must be absolute",
-                    mount.source
-                )));
-            }
-            let options = mount.bind.clone().unwrap_or_default();
-            if !options.create_mountpoint && !std::path::Path::new(&mount.source).exists() {
-                return Err(wrong(format!("bind source path does not exist: {}", mount.source)));
-            }
-            if options.read_only_force_recursive
-                && (!mount.read_only || options.read_only_non_recursive || options.non_recursive)
-            {
-                return Err(wrong(
-                    "ReadOnlyForceRecursive needs ReadOnly, and excludes NonRecursive and ReadOnlyNonRecursive".to_owned(),
-                ));
-            }
-            let propagation =
-                if options.propagation.is_empty() { "rprivate".to_owned() } else { options.propagation };
-            if words(&propagation).is_none_or(|words| words.propagation.is_empty()) {
-                return Err(wrong(format!("invalid propagation mode: {propagation}")));
-            }
-            Ok(MountPoint {
-                source: mount.source.clone(),
-                propagation,
-                non_recursive: options.non_recursive,
-                ..point
-            })
-        }
+        MountKind::Bind => of_bind(mount, point, &wrong),
         MountKind::Volume => {
             let options = mount.volume.clone().unwrap_or_default();
             if !options.driver.is_empty() && options.driver != "local" {

@@ -12,8 +12,8 @@ use engine::container::{
 use engine::{Config, Engine};
 use futures_util::StreamExt as _;
 
-/// Where the images of this machine are.
-const IMAGE: &str = "/work/shared/images/busybox.docker-save.tar";
+/// What the tests call their image.
+const IMAGE: &str = "busybox:latest";
 /// Nothing here takes longer.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
@@ -23,32 +23,23 @@ pub(crate) struct Bench {
     config: Config,
 }
 
-/// The shim beside this test's program, if it was built and this is root on a machine with the image.
-fn shim() -> Option<PathBuf> {
-    let beside = std::env::current_exe().ok()?.parent()?.parent()?.join("berth-shim");
-    let shim = std::env::var_os("BERTH_SHIM").map_or(beside, PathBuf::from);
-    let ready = shim.is_file() && Path::new(IMAGE).is_file() && rustix::process::geteuid().is_root();
-    if !ready {
-        eprintln!("left out: needs root, {} and {IMAGE}", shim.display());
-    }
-    ready.then_some(shim)
-}
-
 impl Bench {
-    /// An engine with busybox, or `None` where it can't be had.
-    pub(crate) async fn new() -> Option<Self> {
-        let shim = shim()?;
+    /// An engine with busybox.
+    pub(crate) async fn new() -> Self {
+        let shim = e2e::programs::program("berth-shim").unwrap();
         let roots = tempfile::tempdir().unwrap();
         let mut config = Config::new(roots.path().join("data"), roots.path().join("exec"));
         config.shim = shim;
         config.bridge.ip_forward = false;
         let engine = Engine::open(config.clone()).await.unwrap();
-        let archive = tokio::fs::File::open(IMAGE).await.unwrap();
+        let saved = roots.path().join("busybox.tar");
+        e2e::image::Image::busybox().unwrap().save(&saved, IMAGE).unwrap();
+        let archive = tokio::fs::File::open(&saved).await.unwrap();
         let mut news = engine.image_load(Box::new(archive), true).await.unwrap();
         while let Some(news) = news.next().await {
             news.unwrap();
         }
-        Some(Self { engine, roots, config })
+        Self { engine, roots, config }
     }
 
     /// The same roots under a new engine, as after a daemon's death.
