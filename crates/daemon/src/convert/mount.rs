@@ -9,6 +9,12 @@ use crate::error::{ApiError, Result};
 /// What a client sent.
 pub(super) fn from_wire(mount: wire::Mount) -> Result<model::Mount> {
     let kind = kind(&mount.kind)?;
+    if mount.image_options.is_some() && kind != MountKind::Image {
+        return Err(ApiError::bad_request(format!(
+            "invalid mount config for type \"{}\": field ImageOptions must not be specified",
+            mount.kind
+        )));
+    }
     Ok(model::Mount {
         kind,
         source: mount.source,
@@ -115,6 +121,8 @@ mod tests {
             "VolumeOptions":{"NoCopy":true,"DriverConfig":{"Name":"local","Options":{"a":"b"}}}}"#;
         let wire: wire::Mount = serde_json::from_str(json).unwrap();
         assert_eq!(to_wire(&from_wire(wire.clone()).unwrap()), wire);
+        let foreign: wire::Mount = serde_json::from_str(r#"{"Type":"bind","ImageOptions":{}}"#).unwrap();
+        assert!(from_wire(foreign).unwrap_err().to_string().contains("ImageOptions"));
         let unknown = wire::Mount { kind: "floppy".into(), ..wire::Mount::default() };
         assert!(from_wire(unknown).unwrap_err().to_string().contains("\"floppy\": mount type unknown"));
     }

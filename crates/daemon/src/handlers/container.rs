@@ -71,6 +71,11 @@ pub(crate) fn size(asked: &Asked) -> Result<(u16, u16)> {
 
 /// `POST /containers/{id}/start`
 pub(crate) async fn start(asked: Asked) -> Result<Response> {
+    if let Some(name) = asked.query.text("checkpoint").or_else(|| asked.query.text("checkpoint-dir")) {
+        return Err(ApiError::not_implemented(format!(
+            "starting from a checkpoint ({name}) is not supported by this version of Berth"
+        )));
+    }
     asked.engine().container_start(&asked.param).await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
 }

@@ -1,7 +1,9 @@
 //! Networks.
 
+use hyper::StatusCode;
+
 use crate::convert;
-use crate::error::Result;
+use crate::error::{ApiError, Result};
 use crate::request::Asked;
 use crate::response::{self, Response};
 
@@ -20,6 +22,11 @@ pub(crate) async fn list(asked: Asked) -> Result<Response> {
 
 /// `GET /networks/{id}`
 pub(crate) async fn inspect(asked: Asked) -> Result<Response> {
+    // All networks are of this host.
+    if let Some(scope) = asked.query.text("scope").filter(|scope| *scope != "local") {
+        let message = format!("network {} not found (scope {scope})", asked.param);
+        return Err(ApiError::new(StatusCode::NOT_FOUND, message));
+    }
     let network = asked.engine().network_inspect(&asked.param)?;
     Ok(response::ok(&convert::network(network, true, asked.version)))
 }
