@@ -72,6 +72,8 @@ pub(crate) struct Choice {
     pub(crate) context: Option<String>,
     /// `--config`.
     pub(crate) config_dir: PathBuf,
+    /// `--debug`: say where the daemon is looked for.
+    pub(crate) tells: bool,
 }
 
 impl Choice {

@@ -32,7 +32,14 @@ impl Client {
         let version = std::env::var("DOCKER_API_VERSION").unwrap_or_default();
         let version = version.trim_start_matches('v');
         let prefix = if version.is_empty() { String::new() } else { format!("/v{version}") };
-        Ok(Self { host: choice.resolve()?, prefix, as_docker, idle: RefCell::new(None) })
+        let host = choice.resolve()?;
+        let tls = std::env::var_os("DOCKER_TLS_VERIFY").is_some_and(|value| !value.is_empty());
+        if tls && matches!(host, Host::Tcp(_)) {
+            return Err(Error::said(
+                "DOCKER_TLS_VERIFY is set: TLS to a remote daemon is not supported yet; forward its socket with 'ssh -L'",
+            ));
+        }
+        Ok(Self { host, prefix, as_docker, idle: RefCell::new(None) })
     }
 
     /// The version that the environment asks for.

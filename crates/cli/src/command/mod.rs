@@ -143,6 +143,9 @@ fn choice(globals: &Matches) -> Result<Choice> {
             "TLS to a remote daemon is not supported yet; forward its socket with 'ssh -L'",
         ));
     }
+    if let Some(name) = ["tlscacert", "tlscert", "tlskey"].iter().find(|name| globals.has(name)) {
+        return Err(Error::said(format!("--{name}: TLS to a remote daemon is not supported yet")));
+    }
     let level = globals.get("log-level");
     if !["debug", "info", "warn", "error", "fatal", "panic", "trace", "warning"].contains(&level) {
         return Err(Error::said(format!("Unable to parse logging level: {level}")));
@@ -154,6 +157,7 @@ fn choice(globals: &Matches) -> Result<Choice> {
     Ok(Choice {
         host: hosts.first().map(|host| (*host).to_owned()),
         context: globals.given("context").map(str::to_owned),
+        tells: globals.bool("debug") || ["debug", "trace"].contains(&level),
         config_dir: globals.given("config").map_or_else(config::default_dir, Into::into),
     })
 }

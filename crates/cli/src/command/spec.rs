@@ -173,6 +173,13 @@ impl<'a> Context<'a> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
+        if self.choice.tells {
+            let config = self.choice.config_dir.display();
+            self.out.error_line(&format!(
+                "level=debug msg=\"daemon at {}, configuration in {config}\"",
+                self.choice.resolve()?
+            ));
+        }
         let client = Client::new(&self.choice, self.program == "docker")?;
         Ok(self.client.get_or_init(|| client))
     }

@@ -5,6 +5,7 @@ use api::Action;
 use crate::command::{Arity, Command, Context};
 use crate::error::{Error, Result};
 use crate::flag::Flag;
+use crate::opts::container::process::refuse_content_trust;
 use crate::session::progress::{self, Target};
 
 pub(crate) static COMMAND: Command = Command::new(
@@ -16,6 +17,7 @@ pub(crate) static COMMAND: Command = Command::new(
         if matches.bool("all-tags") {
             return Err(Error::said("--all-tags is not supported yet"));
         }
+        refuse_content_trust(matches)?;
         let quiet = matches.bool("quiet");
         let image = matches.arg(0);
         let (_, tag) = split(image);

@@ -67,6 +67,7 @@ fn identity(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
     if matches.bool("use-api-socket") {
         return refuse("--use-api-socket is not supported yet");
     }
+    refuse_content_trust(matches)?;
     let config = &mut request.config;
     config.image = matches.arg(0).to_owned();
     if matches.args.len() > 1 {
@@ -93,6 +94,14 @@ fn identity(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
 }
 
 /// Which streams are attached.
+/// `--disable-content-trust=false` asks for what nobody does here.
+pub(crate) fn refuse_content_trust(matches: &Matches) -> Result<()> {
+    if matches.has("disable-content-trust") && !matches.bool("disable-content-trust") {
+        return refuse("--disable-content-trust=false: signatures of images can't be verified yet");
+    }
+    Ok(())
+}
+
 fn streams(matches: &Matches, request: &mut CreateRequest) {
     let attach: Vec<String> = matches.all("attach").iter().map(|name| name.to_lowercase()).collect();
     let wanted = |name: &str| attach.iter().any(|stream| stream == name);
@@ -203,6 +212,12 @@ mod tests {
         assert!(restart_policy("on-failure:x").is_err() && restart_policy(":1").is_err());
         assert!(plan(&["--rm", "--restart", "always"]).unwrap_err().contains("both --restart and --rm"));
         assert!(plan(&["--rm", "--restart", "no"]).is_ok());
+    }
+
+    #[test]
+    fn content_trust_is_not_feigned() {
+        assert!(plan(&["--disable-content-trust"]).is_ok());
+        assert!(plan(&["--disable-content-trust=false"]).unwrap_err().contains("signatures"));
     }
 
     #[test]
