@@ -9,7 +9,6 @@ use store::{DriverChoice, ImageSummary};
 use tokio::sync::watch;
 
 use crate::config::{BUILT_IN_RUNTIME, CgroupDriver, Config, Runtime};
-use crate::container::mode::NetworkMode;
 use crate::container::registry::Registry;
 use crate::container::security::{Compiled, Options, Seccomp};
 use crate::container::task::blocking;
@@ -169,18 +168,6 @@ impl Inner {
         }
         let id = self.store.resolve(name).map_err(|error| crate::image::named(name, error))?;
         Ok(self.store.image(&id)?)
-    }
-
-    /// Whether a network exists.
-    ///
-    /// # Errors
-    /// It does not.
-    pub(crate) fn knows(&self, mode: &NetworkMode) -> Result<()> {
-        match mode {
-            NetworkMode::Custom(name) => Err(Error::not_found(format!("network {name} not found"))),
-            NetworkMode::Container(name) => self.containers.find(name).map(drop),
-            _ => Ok(()),
-        }
     }
 
     /// Limits for a running container.

@@ -64,7 +64,13 @@ impl Platform {
             ("linux" | "windows" | "darwin" | "freebsd", None) => {
                 Self { os: first, architecture: host.architecture, ..Self::default() }
             }
-            (_, None) => Self { os: host.os, architecture: alias(first), ..Self::default() },
+            (_, None) => {
+                let architecture = alias(first);
+                if !ARCHITECTURES.contains(&architecture.as_str()) {
+                    return Err(format!("{text:?}: unknown operating system or architecture"));
+                }
+                Self { os: host.os, architecture, ..Self::default() }
+            }
             (_, Some(second)) => Self { os: first, architecture: alias(second), variant, ..Self::default() },
         })
     }
@@ -89,11 +95,18 @@ impl Platform {
     }
 }
 
+/// Processors that may be named without an operating system.
+const ARCHITECTURES: [&str; 14] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
+    "riscv64", "s390x", "wasm",
+];
+
 /// Names that other tools use for a processor.
 fn alias(architecture: String) -> String {
     match architecture.as_str() {
         "x86_64" | "x86-64" => "amd64".into(),
         "aarch64" => "arm64".into(),
+        "armhf" | "armel" => "arm".into(),
         "i386" => "386".into(),
         _ => architecture,
     }
@@ -118,7 +131,7 @@ mod tests {
         assert_eq!(Platform::parse("linux/arm64/v8").unwrap().to_string(), "linux/arm64/v8");
         assert_eq!(Platform::parse("aarch64").unwrap().architecture, "arm64");
         assert_eq!(Platform::parse("linux").unwrap(), Platform::host());
-        for bad in ["", "linux/", "linux//v8", "a/b/c/d"] {
+        for bad in ["", "linux/", "linux//v8", "a/b/c/d", "nonsense"] {
             assert!(Platform::parse(bad).is_err(), "{bad}");
         }
     }

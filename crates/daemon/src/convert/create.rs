@@ -15,6 +15,9 @@ pub(crate) fn create(
     version: Version,
 ) -> Result<model::CreateRequest> {
     legacy::create(&mut request, version)?;
+    // 0 and everything below are "unlimited", and shown as no limit
+    let pids = &mut request.host_config.resources.pids_limit;
+    *pids = pids.filter(|limit| *limit > 0);
     Ok(model::CreateRequest {
         name,
         platform,

@@ -31,13 +31,17 @@ pub(crate) fn inspect(
         driver: container.storage_driver.clone(),
         platform: container.os.clone(),
         exec_ids: Some(container.exec_ids.clone()).filter(|ids| !ids.is_empty()),
-        host_config: host_config::to_wire(&container.host),
+        host_config: wire::HostConfig {
+            masked_paths: container.host.shown_masked_paths(),
+            readonly_paths: container.host.shown_readonly_paths(),
+            ..host_config::to_wire(&container.host)
+        },
         graph_driver: Some(DriverData { name: container.storage_driver.clone(), data: None }),
         size_rw: measured.map(|measured| size(measured.rw)),
         size_root_fs: measured.map(|measured| size(measured.root_fs)),
         mounts: container.mounts.iter().map(mount::point).collect(),
         config: config::to_wire(&container.config),
-        network_settings: network::settings(&container.network),
+        network_settings: network::settings(container),
         ..wire::InspectResponse::default()
     };
     legacy::inspect(&mut answer, version);

@@ -18,11 +18,8 @@ fn before(version: Version, minor: u16) -> bool {
 /// Defaults and fields of `POST /containers/create` that came later than the client.
 pub(super) fn create(request: &mut CreateRequest, version: Version) -> Result<()> {
     let host = &mut request.host_config;
-    if before(version, 40) {
-        if host.ipc_mode.is_empty() {
-            "shareable".clone_into(&mut host.ipc_mode);
-        }
-        host.resources.pids_limit = host.resources.pids_limit.filter(|limit| *limit > 0);
+    if before(version, 40) && host.ipc_mode.is_empty() {
+        "shareable".clone_into(&mut host.ipc_mode);
     }
     if before(version, 41) && host.cgroupns_mode.is_empty() {
         "host".clone_into(&mut host.cgroupns_mode);

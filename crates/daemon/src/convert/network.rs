@@ -1,5 +1,6 @@
 //! Networks and ends in them.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use api::Version;
@@ -34,12 +35,14 @@ fn endpoint_from_wire(endpoint: wire::EndpointSettings) -> model::EndpointConfig
     }
 }
 
-/// A container's networks.
-pub(super) fn settings(network: &model::NetworkSettings) -> api::container::NetworkSettings {
+/// A container's networks. Without a process no port is open.
+pub(super) fn settings(container: &model::Container) -> api::container::NetworkSettings {
+    let network = &container.network;
+    let open = container.state.running().is_some();
     api::container::NetworkSettings {
         sandbox_id: network.sandbox_id.clone(),
         sandbox_key: network.sandbox_key.clone(),
-        ports: host_config::port_map(&network.ports),
+        ports: if open { host_config::port_map(&network.ports) } else { BTreeMap::new() },
         networks: network.networks.iter().map(|(name, end)| (name.clone(), endpoint(end))).collect(),
         ..api::container::NetworkSettings::default()
     }

@@ -65,6 +65,9 @@ fn command(container: &Container) -> String {
 
 fn ports(container: &Container) -> Vec<wire::Port> {
     let mut out = Vec::new();
+    if container.state.running().is_none() {
+        return out;
+    }
     for (port, bindings) in &container.network.ports {
         let (number, kind) = port.split_once('/').unwrap_or((port, "tcp"));
         let Ok(private_port) = number.parse() else { continue };

@@ -59,7 +59,7 @@ fn answer(exec: Exec) -> InspectResponse {
         open_stdin: config.attach_stdin,
         open_stderr: config.attach_stderr,
         open_stdout: config.attach_stdout,
-        can_remove: !running,
+        can_remove: false,
         container_id,
         detach_keys: config.detach_keys.unwrap_or_default(),
         pid: i64::from(pid),

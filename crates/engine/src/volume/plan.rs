@@ -2,7 +2,7 @@
 
 use crate::container::{ContainerConfig, HostConfig, Mount, MountKind, MountPoint};
 use crate::engine::Inner;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Settles the mounts of a request. Nothing is made on disk.
 ///
@@ -231,7 +231,9 @@ fn inherited(engine: &Inner, host: &HostConfig, points: &mut Vec<MountPoint>) ->
             "rw" | "z" | "Z" => false,
             _ => return Err(Error::bad_parameter(format!("invalid mode: {mode}"))),
         };
-        let other = engine.containers.find(name)?.snapshot();
+        // not 404, by which clients know that the image is missing, and pull
+        let other = engine.containers.find(name).map_err(|error| error.of_kind(Kind::BadParameter))?;
+        let other = other.snapshot();
         for theirs in &other.mounts {
             if points.iter().all(|point| point.destination != theirs.destination) {
                 points.push(MountPoint { rw: theirs.rw && !read_only, ..theirs.clone() });

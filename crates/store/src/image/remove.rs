@@ -53,7 +53,7 @@ impl Removal<'_> {
             Meant::ByName(reference, id) => {
                 by_last_name = true;
                 if names.len() <= 1 && !self.options.force {
-                    refuse_used_name(reference, id, &uses)?;
+                    refuse_used_name(name, reference, id, &uses)?;
                 }
                 self.untag(&mut state, &also_pinned(reference, &names))?;
                 if !state.names_of(id).is_empty() {
@@ -149,11 +149,13 @@ fn short(container: &str) -> &str {
     container.get(..12).unwrap_or(container)
 }
 
-fn refuse_used_name(reference: &Reference, id: &Digest, uses: &[ImageUse]) -> Result<()> {
+fn refuse_used_name(asked: &str, reference: &Reference, id: &Digest, uses: &[ImageUse]) -> Result<()> {
     let Some(user) = uses.iter().find(|user| user.running).or(uses.first()) else { return Ok(()) };
+    // without the tag that nobody wrote
+    let shown = Reference::parse(asked).map_or_else(|_| reference.familiar(), |asked| asked.familiar());
     Err(Error::Conflict(format!(
         "unable to remove repository reference \"{}\" (must force) - container {} is using its referenced image {}",
-        reference.familiar(),
+        shown,
         short(&user.container),
         id.short(),
     )))

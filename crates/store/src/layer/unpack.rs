@@ -228,6 +228,7 @@ impl Unpacker {
 
     fn symlink(&mut self, up: &Parent, name: &[u8], entry: &Entry) -> Result<()> {
         self.tree.clear(up, name)?;
+        self.size += entry.link.len() as u64;
         rustix::fs::symlinkat(&entry.link[..], &up.fd, name)
             .context(&format!("make symbolic link {:?}", show(&entry.name)))?;
         Meta::of(entry).apply_at(&up.fd, name, &entry.xattrs, true)

@@ -235,18 +235,18 @@ fn differs(a: &Stat, b: &Stat) -> bool {
         || (!is_directory(a) && content)
 }
 
-/// Bytes of the regular files among the differences, each once.
+/// Bytes of the files and symbolic links among the differences, each once.
 pub(super) fn size_of(differences: &[Difference]) -> u64 {
     let mut seen = HashSet::new();
-    let regular = |stat: &&Stat| kind(stat) == FileType::RegularFile;
-    let files = differences.iter().filter_map(|difference| difference.stat.as_ref()).filter(regular);
+    let sized = |stat: &&Stat| matches!(kind(stat), FileType::RegularFile | FileType::Symlink);
+    let files = differences.iter().filter_map(|difference| difference.stat.as_ref()).filter(sized);
     files
         .filter(|stat| seen.insert((stat.st_dev, stat.st_ino)))
         .map(|stat| stat.st_size.cast_unsigned())
         .sum()
 }
 
-/// Bytes of the regular files below a directory, each once.
+/// Bytes of the files and symbolic links below a directory, each once.
 pub(super) fn size(path: &Path) -> Result<u64> {
     fn walk(dir: &OwnedFd, seen: &mut HashSet<(u64, u64)>, depth: usize) -> Result<u64> {
         let mut sum = 0;
@@ -259,7 +259,9 @@ pub(super) fn size(path: &Path) -> Result<u64> {
                     Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 },
-                FileType::RegularFile if stat.st_nlink == 1 || seen.insert((stat.st_dev, stat.st_ino)) => {
+                FileType::RegularFile | FileType::Symlink
+                    if stat.st_nlink == 1 || seen.insert((stat.st_dev, stat.st_ino)) =>
+                {
                     sum += stat.st_size.cast_unsigned();
                 }
                 _ => {}

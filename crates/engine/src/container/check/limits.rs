@@ -91,6 +91,10 @@ fn memory(wanted: &mut Resources, host: &Host, update: bool, warnings: &mut Vec<
     if wanted.memory > 0 && wanted.memory_reservation > 0 && wanted.memory < wanted.memory_reservation {
         return bad("Minimum memory limit can not be less than memory reservation limit, see usage");
     }
+    if wanted.memory > 0 && wanted.memory_swap == 0 && host.swap && !update {
+        // as much swap as memory; the figure counts both
+        wanted.memory_swap = wanted.memory.saturating_mul(2);
+    }
     Ok(())
 }
 
@@ -298,6 +302,20 @@ mod tests {
         let mut wanted = Resources::default();
         change(&mut wanted);
         check_limits(&mut wanted, &host(), false).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_memory_limit_brings_as_much_swap() {
+        let swap = |memory_swap, host: &Host, update| {
+            let mut wanted = Resources { memory: 8 << 20, memory_swap, ..Resources::default() };
+            check_limits(&mut wanted, host, update).unwrap();
+            wanted.memory_swap
+        };
+        assert_eq!(swap(0, &host(), false), 16 << 20);
+        assert_eq!(swap(-1, &host(), false), -1);
+        assert_eq!(swap(9 << 20, &host(), false), 9 << 20);
+        assert_eq!(swap(0, &host(), true), 0);
+        assert_eq!(swap(0, &Host { swap: false, ..host() }, false), 0);
     }
 
     #[test]

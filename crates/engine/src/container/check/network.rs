@@ -83,7 +83,8 @@ fn known(name: &str, mode: &NetworkMode, mode_name: &str) -> Result<()> {
         "bridge" | "default" | "host" | "none" => {
             bad(format!("conflicting options: cannot attach both {mode_name} and {name} networks"))
         }
-        _ => Err(Error::not_found(format!("network {name} not found"))),
+        // not 404, by which clients know that the image is missing, and pull
+        _ => bad(format!("network {name} not found")),
     }
 }
 

@@ -67,12 +67,8 @@ fn standard(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
     )?);
     mounts.push(mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access])?);
     mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &[access, "nosuid", "noexec", "nodev"])?);
-    mounts.push(match inputs.modes.ipc {
-        IpcMode::Host => {
-            mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"])?
-        }
-        _ => mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
-    });
+    // shows the queues of the IPC namespace that it is mounted in, the host's too, which need not show them itself
+    mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?);
     mounts.extend(shm(inputs)?);
     Ok(mounts)
 }

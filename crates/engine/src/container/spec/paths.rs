@@ -32,6 +32,30 @@ pub(super) fn readonly(host: &HostConfig, security: &Options) -> Vec<String> {
     choose(host, security, host.readonly_paths.as_ref(), &READ_ONLY)
 }
 
+impl HostConfig {
+    /// The hidden paths as inspect shows them: the defaults where they apply.
+    #[must_use]
+    pub fn shown_masked_paths(&self) -> Option<Vec<String>> {
+        shown(self, self.masked_paths.as_ref(), &MASKED)
+    }
+
+    /// The read-only paths as inspect shows them: the defaults where they apply.
+    #[must_use]
+    pub fn shown_readonly_paths(&self) -> Option<Vec<String>> {
+        shown(self, self.readonly_paths.as_ref(), &READ_ONLY)
+    }
+}
+
+fn shown(host: &HostConfig, asked: Option<&Vec<String>>, default: &[&str]) -> Option<Vec<String>> {
+    let unconfined = host.security_opt.iter().any(|option| option == "systempaths=unconfined");
+    match asked {
+        Some(asked) => Some(asked.clone()),
+        None if host.privileged => None,
+        None if unconfined => Some(Vec::new()),
+        None => Some(default.iter().map(|path| (*path).to_owned()).collect()),
+    }
+}
+
 fn choose(
     host: &HostConfig,
     security: &Options,

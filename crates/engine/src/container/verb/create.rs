@@ -141,7 +141,6 @@ fn settle(
     let mut warnings = check_limits(&mut host.resources, &engine.host, false)?;
     default_network(&config, &mut host, &engine.config.bridge)?;
     let mode = check_network(&config, &host, &networking)?;
-    engine.knows(&mode)?;
     complete(engine, &mut host, &mode, &mut warnings)?;
     if config.hostname.is_empty() {
         config.hostname = hostname(engine, &id, &host, &mode)?;
@@ -249,7 +248,10 @@ fn complete(
 /// The host's name where the namespace is the host's, another container's where it is that, else the short id.
 fn hostname(engine: &Inner, id: &str, host: &HostConfig, mode: &NetworkMode) -> Result<String> {
     if let NetworkMode::Container(name) = mode {
-        return Ok(engine.containers.find(name)?.snapshot().config.hostname.clone());
+        // Like a missing network, a missing container is told at the start.
+        if let Ok(other) = engine.containers.find(name) {
+            return Ok(other.snapshot().config.hostname.clone());
+        }
     }
     if host.uts_mode == "host" || *mode == NetworkMode::Host {
         return Ok(rustix::system::uname().nodename().to_string_lossy().into_owned());

@@ -12,17 +12,16 @@ impl Engine {
     /// # Errors
     /// No such container; it does not run; no such signal.
     pub async fn container_kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
-        let number = match signal.filter(|signal| !signal.is_empty()) {
-            Some(signal) => signal::parse(signal)?,
-            None => SIGKILL,
-        };
+        let signal = signal.filter(|signal| !signal.is_empty());
+        self.kill(name, signal).await.map_err(|error| error.context(format!("cannot kill container: {name}")))
+    }
+
+    async fn kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
+        let number = signal.map_or(Ok(SIGKILL), signal::parse)?;
         let entry = self.0.containers.find(name)?;
         let container = entry.snapshot();
         if container.state.running().is_none() {
-            return Err(Error::conflict(format!(
-                "cannot kill container: {name}: container {} is not running",
-                container.id
-            )));
+            return Err(Error::not_running(&container.id));
         }
         let stop = number == SIGKILL || number == stop_signal(&container)?;
         let waiter = if number == SIGKILL {

@@ -84,12 +84,12 @@ impl Engine {
         Ok(listed)
     }
 
-    /// The image as list shows it: as asked for, or its id once that name means another image.
+    /// The image as list shows it: as asked for, or its id once that name means another image, or none.
     fn image_shown(&self, container: &Container) -> String {
         let asked = &container.config.image;
         match self.0.store.resolve(asked) {
-            Ok(id) if id.as_str() != container.image_id => container.image_id.clone(),
-            _ => asked.clone(),
+            Ok(id) if id.as_str() == container.image_id => asked.clone(),
+            _ => container.image_id.clone(),
         }
     }
 }

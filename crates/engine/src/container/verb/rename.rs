@@ -14,11 +14,12 @@ impl Engine {
             return Err(Error::bad_parameter("Neither old nor new names may be empty"));
         }
         let entry = self.0.containers.find(name)?;
-        let new = crate::id::container_name(new_name)?.to_owned();
+        let taken = |error: Error| error.context("Error when allocating new name");
+        let new = crate::id::container_name(new_name).map_err(taken)?.to_owned();
         if entry.snapshot().name == new {
             return Err(Error::bad_parameter("Renaming a container with the same name as its current name"));
         }
-        self.0.containers.reserve(&new, &entry.id)?;
+        self.0.containers.reserve(&new, &entry.id).map_err(taken)?;
         let result = entry.ask(|reply| Request::Rename { name: new.clone(), reply }).await;
         if result.is_err() {
             self.0.containers.release(&new, &entry.id);
