@@ -51,7 +51,12 @@ impl Engine {
     /// All networks.
     #[must_use]
     pub fn network_list(&self) -> Vec<NetworkInfo> {
-        self.0.network.networks().into_iter().map(|network| self.describe(network)).collect()
+        // --bridge=none
+        let off = |network: &::network::NetworkInfo| {
+            network.name == "bridge" && self.0.config.bridge.name == "none"
+        };
+        let networks = self.0.network.networks().into_iter().filter(|network| !off(network));
+        networks.map(|network| self.describe(network)).collect()
     }
 
     /// A network by id, name, or unambiguous beginning of its id.

@@ -132,14 +132,14 @@ fn settle(
     name: String,
     request: CreateRequest,
 ) -> Result<(Container, Vec<String>)> {
-    let CreateRequest { platform, mut config, mut host, networking, .. } = request;
+    let CreateRequest { platform, mut config, mut host, mut networking, .. } = request;
     let image = engine.find_image(&config.image)?;
     fits(&image, &platform, &config.image)?;
     merge::with_image(&mut config, merge::from_image(&image.image.config().config));
     let (path, args) = merge::command(&config).ok_or_else(|| Error::bad_parameter("no command specified"))?;
     check_settings(&config, &host)?;
     let mut warnings = check_limits(&mut host.resources, &engine.host, false)?;
-    default_network(&config, &mut host, &engine.config.bridge)?;
+    default_network(&config, &mut host, &mut networking, &engine.config.bridge)?;
     let mode = check_network(&config, &host, &networking)?;
     complete(engine, &mut host, &mode, &mut warnings)?;
     if config.hostname.is_empty() {
@@ -192,22 +192,34 @@ fn fits(image: &store::ImageSummary, platform: &str, name: &str) -> Result<()> {
 }
 
 /// `NetworkDisabled`, and a daemon without a default bridge (`--bridge=none`), leave loopback only.
-fn default_network(config: &ContainerConfig, host: &mut HostConfig, bridge: &BridgeConfig) -> Result<()> {
+fn default_network(
+    config: &ContainerConfig,
+    host: &mut HostConfig,
+    networking: &mut NetworkingConfig,
+    bridge: &BridgeConfig,
+) -> Result<()> {
     let off = bridge.name == "none";
     match host.network_mode.as_str() {
         "bridge" if off => {
-            return Err(Error::not_found("network bridge not found: --bridge=none turns it off"));
+            return Err(Error::bad_parameter("the network bridge is turned off (--bridge=none)"));
         }
-        "" | "default" if off || config.network_disabled => "none".clone_into(&mut host.network_mode),
-        "" | "default" | "none" => {}
-        "bridge" if config.network_disabled => "none".clone_into(&mut host.network_mode),
+        "" | "default" if off || config.network_disabled => {}
+        "bridge" if config.network_disabled => {}
+        "" | "default" | "none" => return Ok(()),
         other if config.network_disabled => {
             return Err(Error::bad_parameter(format!(
                 "conflicting options: NetworkDisabled and the network mode {other}"
             )));
         }
-        _ => {}
+        _ => return Ok(()),
     }
+    // what is wished of an endpoint is judged as for any other container without a network
+    for name in ["default", "bridge"] {
+        if let Some(asked) = networking.endpoints.remove(name) {
+            networking.endpoints.insert("none".to_owned(), asked);
+        }
+    }
+    "none".clone_into(&mut host.network_mode);
     Ok(())
 }
 
@@ -288,7 +300,11 @@ mod tests {
             let config = ContainerConfig { network_disabled: disabled, ..ContainerConfig::default() };
             let mut host = HostConfig { network_mode: mode.to_owned(), ..HostConfig::default() };
             let bridge = BridgeConfig { name: bridge.to_owned(), ..BridgeConfig::default() };
-            default_network(&config, &mut host, &bridge).ok().map(|()| host.network_mode)
+            let mut networking = NetworkingConfig::default();
+            networking.endpoints.insert(mode.to_owned(), Default::default());
+            default_network(&config, &mut host, &mut networking, &bridge).ok()?;
+            assert!(networking.endpoints.contains_key(&host.network_mode));
+            Some(host.network_mode)
         };
         assert_eq!(settled(false, "", "default").as_deref(), Some("default"));
         assert_eq!(settled(false, "none", "default").as_deref(), Some("none"));
