@@ -17,7 +17,7 @@ fn names_images_and_flags() -> Result<()> {
         (&["run", "-m", "lots", IMAGE], 125, "lots"),
         (&["run", "--cpus", "many", IMAGE], 125, "many"),
         (&["run", "-u", "nobody-here", IMAGE, "true"], 125, "nobody-here"),
-        (&["run", "-u", "4294967296", IMAGE, "true"], 125, "4294967296"),
+        (&["run", "-u", "4294967296", IMAGE, "true"], 125, "uids and gids must be in range 0-2147483647"),
         (&["inspect", "nothing"], 1, "nothing"),
         (&["start", "nothing"], 1, "No such container: nothing"),
         (&["rmi", "nothing"], 1, "No such image: nothing"),
