@@ -90,3 +90,14 @@ fn only_the_descriptors_that_were_asked_for() {
     // ls itself opens the directory
     assert_eq!(b.output().split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
 }
+
+#[test]
+fn an_exec_runs_on_the_processors_it_is_given() {
+    let mut b = Bundle::sleeping();
+    b.spec["process"]["execCPUAffinity"] = json!({ "initial": "0", "final": "0" });
+    b.start();
+    let ran = b.call(&["exec", &b.id, "grep", "Cpus_allowed_list", "/proc/self/status"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.out.split_whitespace().last(), Some("0"));
+    b.end();
+}
