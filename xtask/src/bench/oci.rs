@@ -30,18 +30,18 @@ pub(super) fn rows(_: &Berth, _: &Docker) -> Result<Vec<Row>> {
 fn whole(runtime: &Path, bundle: &Path) -> Result<f64> {
     let mut command = Command::new(runtime);
     time({
-        command.arg("run").arg("--bundle").arg(bundle).arg("berth-bench");
+        command.arg("run").arg("--bundle").arg(bundle).arg(&id());
         command
     })
 }
 
 fn steps(runtime: &Path, bundle: &Path) -> Result<f64> {
     let mut create = Command::new(runtime);
-    create.arg("create").arg("--bundle").arg(bundle).arg("berth-bench");
+    create.arg("create").arg("--bundle").arg(bundle).arg(&id());
     let mut start = Command::new(runtime);
-    start.args(["start", "berth-bench"]);
+    start.args(["start", &id()]);
     let mut delete = Command::new(runtime);
-    delete.args(["delete", "--force", "berth-bench"]);
+    delete.args(["delete", "--force", &id()]);
     Ok(time(create)? + time(start)? + time(delete)?)
 }
 
@@ -63,4 +63,9 @@ fn bundle() -> Result<tempfile::TempDir> {
     spec["process"]["rlimits"] = serde_json::json!([]);
     std::fs::write(&path, serde_json::to_vec(&spec)?).with_context(|| path.display().to_string())?;
     Ok(bundle)
+}
+
+/// The container's id: one that a run that failed before can't have left.
+fn id() -> String {
+    format!("berth-bench-{}", std::process::id())
 }
