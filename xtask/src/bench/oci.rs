@@ -30,14 +30,14 @@ pub(super) fn rows(_: &Berth, _: &Docker) -> Result<Vec<Row>> {
 fn whole(runtime: &Path, bundle: &Path) -> Result<f64> {
     let mut command = Command::new(runtime);
     time({
-        command.arg("run").arg("--bundle").arg(bundle).arg(&id());
+        command.arg("run").arg("--bundle").arg(bundle).arg(id());
         command
     })
 }
 
 fn steps(runtime: &Path, bundle: &Path) -> Result<f64> {
     let mut create = Command::new(runtime);
-    create.arg("create").arg("--bundle").arg(bundle).arg(&id());
+    create.arg("create").arg("--bundle").arg(bundle).arg(id());
     let mut start = Command::new(runtime);
     start.args(["start", &id()]);
     let mut delete = Command::new(runtime);
