@@ -93,9 +93,9 @@ impl Image {
             layer.file(
                 "etc/passwd",
                 0o644,
-                b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home:/bin/sh\n",
+                b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
             )?;
-            layer.file("etc/group", 0o644, b"root:x:0:\napp:x:1000:\nextra:x:2000:app\n")
+            layer.file("etc/group", 0o644, b"root:x:0:\napp:x:1000:\nextra:x:2000:app\nnobody:x:65534:\n")
         })?;
         Ok(image)
     }

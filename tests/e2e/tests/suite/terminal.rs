@@ -18,8 +18,9 @@ fn shell(docker: bool) -> Result<()> {
     run.expect("/dev/pts/0")?;
     run.expect("24 80")?;
     run.expect("pid=1")?;
-    run.resize(30, 100)?;
     programs::eventually("the container's terminal has the new size", || {
+        // Told again each time: the client may not listen for the signal yet.
+        run.resize(30, 100)?;
         run.send("stty size\n")?;
         Ok(run.expect("\r\n").and_then(|_| run.expect("\r\n"))?.contains("30 100").then_some(()))
     })?;
