@@ -18,12 +18,15 @@ fn shell(docker: bool) -> Result<()> {
     run.expect("/dev/pts/0")?;
     run.expect("24 80")?;
     run.expect("pid=1")?;
-    programs::eventually("the container's terminal has the new size", || {
-        // Told again each time: the client may not listen for the signal yet.
+    run.send("until [ \"$(stty size)\" = '30 100' ]; do sleep 0.05; done; echo re\"\"sized\n")?;
+    let mut told = 0;
+    programs::eventually("the client is told of the new size", || {
+        // Several times: it may not listen for the signal yet.
         run.resize(30, 100)?;
-        run.send("stty size\n")?;
-        Ok(run.expect("\r\n").and_then(|_| run.expect("\r\n"))?.contains("30 100").then_some(()))
+        told += 1;
+        Ok((told == 50).then_some(()))
     })?;
+    run.expect("resized")?;
 
     let mut exec = interactive(&berth, docker, &["exec", "-it", "box", "sh"])?;
     exec.expect("#")?;
