@@ -49,7 +49,15 @@ fn a_container_outlives_berthd() -> Result<()> {
 
     // exec, attach, stop and the log work as before, and no line is missing.
     ensure!(berth.berth(["exec", "box", "echo", "still here"])?.ok()? == "still here");
+    let mut attach = berth.docker_command(["attach", "--no-stdin", "box"])?;
+    let attached = std::thread::spawn(move || programs::run(&mut attach));
+    programs::eventually("the client is attached", || {
+        let events = berth.berth(["events", "--since", "1m", "--until", "0s", "--filter", "event=attach"])?;
+        Ok(events.stdout.contains("container attach").then_some(()))
+    })?;
     berth.berth(["stop", "-t", "1", "box"])?.ok()?;
+    let seen = attached.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    ensure!(seen.code == 137 && seen.stdout.starts_with("line "), "{seen:?}");
     let log = berth.berth(["logs", "box"])?.ok()?;
     for (index, line) in log.lines().enumerate() {
         ensure!(line == format!("line {}", index + 1), "line {} of the log is {line:?}", index + 1);

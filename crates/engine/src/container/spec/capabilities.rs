@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, LinuxCapabilitiesBuilder};
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
+// The runtime leaves out those that the running kernel doesn't know.
+use sys::caps::NAMES;
 
 use super::built;
 use crate::error::{Error, Result};
@@ -27,51 +29,6 @@ const DEFAULT: [&str; 14] = [
     "AUDIT_WRITE",
 ];
 
-/// Every capability the kernel may know, capabilities(7); the runtime leaves out those it doesn't.
-const ALL: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
-
 /// Upper case, without `CAP_`.
 fn normal(name: &str) -> String {
     let upper = name.to_ascii_uppercase();
@@ -85,7 +42,7 @@ fn normal(name: &str) -> String {
 pub(crate) fn for_container(privileged: bool, add: &[String], drop: &[String]) -> Result<BTreeSet<String>> {
     let known = |name: &String, option: &str| {
         let name = normal(name);
-        if name == "ALL" || ALL.contains(&name.as_str()) {
+        if name == "ALL" || NAMES.contains(&name.as_str()) {
             return Ok(name);
         }
         Err(Error::bad_parameter(format!("invalid {option}: unknown capability: \"CAP_{name}\"")))
@@ -94,10 +51,10 @@ pub(crate) fn for_container(privileged: bool, add: &[String], drop: &[String]) -
     let drop = drop.iter().map(|name| known(name, "CapDrop")).collect::<Result<BTreeSet<_>>>()?;
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     if privileged {
-        return Ok(owned(&ALL));
+        return Ok(owned(&NAMES));
     }
     let mut set = match (add.contains("ALL"), drop.contains("ALL")) {
-        (true, _) => owned(&ALL),
+        (true, _) => owned(&NAMES),
         (false, true) => BTreeSet::new(),
         (false, false) => owned(&DEFAULT),
     };
@@ -158,7 +115,7 @@ mod tests {
 
     #[test]
     fn every_name_is_known_to_the_specification() {
-        let all = ALL.iter().map(|name| (*name).to_owned()).collect();
+        let all = NAMES.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(typed(&all).unwrap().len(), 41);
     }
 }
