@@ -115,6 +115,12 @@ fn plain(value: &Value) -> Option<Value> {
                 .filter(|(name, member)| name != "MemorySwappiness" || member.as_i64() != Some(-1))
                 // Sets: their members are empty objects, and mean something.
                 .filter_map(|(name, member)| match member {
+                    // The other client takes it from a map: its order changes from run to run.
+                    Value::Array(items) if name == "Env" && !items.is_empty() => {
+                        let mut items = items.clone();
+                        items.sort_by_key(Value::to_string);
+                        Some((name, Value::Array(items)))
+                    }
                     Value::Object(inner) if inner.is_empty() && (name.contains('/') || name == "default") => {
                         Some((name, member.clone()))
                     }

@@ -11,6 +11,7 @@ use crate::response::{self, Response};
 
 /// `GET /images/json`
 pub(crate) async fn list(asked: Asked) -> Result<Response> {
+    no_manifests(&asked)?;
     let mut filters = convert::filters(&asked.filters()?);
     // Before 1.41 a name could be given beside the filters.
     if let Some(name) = asked.query.text("filter").filter(|_| !asked.since(41)) {
@@ -26,8 +27,19 @@ pub(crate) async fn list(asked: Asked) -> Result<Response> {
     Ok(response::ok(&list))
 }
 
+/// The manifests of an image's platforms, which the store does not keep.
+fn no_manifests(asked: &Asked) -> Result<()> {
+    if asked.query.flag("manifests") {
+        return Err(ApiError::not_implemented(
+            "the manifests of an image (manifests, images --tree) are not supported by this version of Berth",
+        ));
+    }
+    Ok(())
+}
+
 /// `GET /images/{name}/json`
 pub(crate) async fn inspect(asked: Asked) -> Result<Response> {
+    no_manifests(&asked)?;
     let image = of_platform(&asked, &asked.param).await?;
     Ok(response::ok(&convert::image_inspect(&image, asked.version)))
 }
