@@ -9,7 +9,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use crate::handlers::{
-    absent, container, events, exec, image, image_archive, logs, network, streams, system, volume,
+    absent, container, events, exec, image, image_archive, logs, network, stats, streams, system, volume,
 };
 use crate::request::{Asked, RequestBody};
 use crate::response::Response;
@@ -69,6 +69,7 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::ContainerInspect => container::inspect(asked).await,
         Action::ContainerTop => container::top(asked).await,
         Action::ContainerLogs => logs::logs(asked).await,
+        Action::ContainerStats => stats::stats(asked).await,
         Action::ContainerResize => container::resize(asked).await,
         Action::ContainerStart => container::start(asked).await,
         Action::ContainerStop => container::stop(asked).await,

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::config::{BUILT_IN_RUNTIME, CgroupDriver, Config, Runtime};
 use crate::container::registry::Registry;
 use crate::container::security::{Compiled, Options, Seccomp};
+use crate::container::stats::Machine;
 use crate::container::task::blocking;
 use crate::container::{Container, Execs, Host, HostConfig, Resources};
 use crate::error::{Error, Result};
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) events: Bus,
     pub(crate) containers: Registry,
     pub(crate) execs: Execs,
+    pub(crate) machine: Machine,
     seccomp: Seccomp,
     pub(crate) filters: Compiled,
     pub(crate) closing: watch::Sender<bool>,
@@ -92,9 +94,11 @@ impl Inner {
             .map_err(|error| Error::because("open the image store", error))?;
         let network = ::network::Network::open(crate::network::open_config(&config, layout.network())?)
             .map_err(|error| Error::because("open the network", error))?;
+        let host = crate::container::facts();
         Ok(Self {
             id: engine_id(&layout)?,
-            host: crate::container::facts(),
+            machine: Machine::new(crate::system::memory(), host.cgroup_v2),
+            host,
             seccomp,
             filters: Compiled::default(),
             store,

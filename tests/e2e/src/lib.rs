@@ -4,11 +4,13 @@
 //! Programs come from `BERTH_TEST_PROGRAMS` or from the folder that cargo built this test into.
 
 pub mod daemon;
+pub mod http;
 pub mod image;
 pub mod leaks;
 pub mod peers;
 pub mod programs;
 pub mod pty;
+pub mod shape;
 
 pub use daemon::Berth;
 pub use programs::Ran;

@@ -47,6 +47,11 @@ fn wish(format: &str, default: &str) -> Wish {
 
 /// Prints rows as `format` asks.
 pub(crate) fn print(out: &Out, format: &str, columns: &Columns, rows: &[Row]) -> Result<()> {
+    out.text(&render(format, columns, rows)?)
+}
+
+/// Rows as `format` asks.
+pub(crate) fn render(format: &str, columns: &Columns, rows: &[Row]) -> Result<String> {
     let (table, template) = match wish(format, columns.default) {
         Wish::Table(template) => (true, template),
         Wish::Plain(template) => (false, template),
@@ -62,10 +67,10 @@ pub(crate) fn print(out: &Out, format: &str, columns: &Columns, rows: &[Row]) ->
         text.push('\n');
     }
     if !table {
-        return out.text(&text);
+        return Ok(text);
     }
     let header = format.render_headers(columns.headers)?;
-    out.text(&table::align(&format!("{header}\n{text}"), LIST))
+    Ok(table::align(&format!("{header}\n{text}"), LIST))
 }
 
 /// `key=value,key=value`, sorted by key.

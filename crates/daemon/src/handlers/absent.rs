@@ -38,7 +38,6 @@ fn feature(action: Action, path: &str) -> String {
         }
         Action::ContainerExport => "exporting a container's file system",
         Action::ContainerChanges => "listing changes of a container's file system",
-        Action::ContainerStats => "container statistics",
         Action::VolumeUpdate => "updating cluster volumes",
         Action::NetworkCreate => "creating networks",
         Action::NetworkDelete => "removing networks",

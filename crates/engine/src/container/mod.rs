@@ -17,6 +17,7 @@ pub(crate) mod security;
 mod signal;
 mod spec;
 pub(crate) mod start;
+pub(crate) mod stats;
 pub(crate) mod task;
 mod verb;
 
@@ -29,8 +30,9 @@ pub(crate) use spec::{FileMount, limits, rlimit_type};
 pub(crate) use verb::Execs;
 
 pub use model::*;
+pub use stats::{CpuSample, Sample, Traffic};
 pub use verb::{
     AttachOptions, Attached, Chunk, CreateRequest, Created, Exec, ExecConfig, ExecStart, ExecStarted,
-    ListOptions, Listed, LogEntry, Logs, LogsOptions, RemoveOptions, Size, Source, StopOptions, Tail, Top,
-    Update, WaitCondition, WaitResult, Waiter,
+    ListOptions, Listed, LogEntry, Logs, LogsOptions, RemoveOptions, Size, Source, Stats, StopOptions, Tail,
+    Top, Update, WaitCondition, WaitResult, Waiter,
 };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::stats::Slot;
 use super::task::Request;
 use crate::container::Container;
 use crate::error::{Error, Result};
@@ -19,6 +20,8 @@ pub(crate) struct Entry {
     snapshot: RwLock<Arc<Container>>,
     shim: Mutex<Option<ShimHandle>>,
     requests: mpsc::Sender<Request>,
+    /// What readers of its statistics share.
+    pub(crate) stats: Slot,
 }
 
 impl Entry {
@@ -27,7 +30,7 @@ impl Entry {
         let (requests, receiver) = mpsc::channel(BACKLOG);
         let id = container.id.clone();
         let snapshot = RwLock::new(Arc::new(container));
-        (Arc::new(Self { id, snapshot, shim: Mutex::default(), requests }), receiver)
+        (Arc::new(Self { id, snapshot, shim: Mutex::default(), requests, stats: Slot::default() }), receiver)
     }
 
     /// The present snapshot.

@@ -4,3 +4,4 @@ mod model;
 mod verb;
 
 pub use model::*;
+pub(crate) use verb::memory;

@@ -78,7 +78,7 @@ impl Engine {
             os_version: field("VERSION_ID").unwrap_or_default(),
             machine: uname.machine().to_string_lossy().into_owned(),
             cpus: host.cpus,
-            memory: memory(),
+            memory: engine.machine.memory,
             name: uname.nodename().to_string_lossy().into_owned(),
             labels: engine.config.labels.clone(),
             runtimes: self.runtimes(),
@@ -218,7 +218,7 @@ fn release() -> Vec<(String, String)> {
 }
 
 /// Bytes of the machine's memory.
-fn memory() -> u64 {
+pub(crate) fn memory() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib = total.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());

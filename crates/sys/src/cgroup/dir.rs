@@ -7,6 +7,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::kept::Kept;
 use super::{Error, Result};
 
 /// Largest control file that is read; `cgroup.procs` of 100,000 processes fits.
@@ -19,6 +20,8 @@ const DEPTH_MAX: usize = 64;
 pub(crate) struct Dir {
     fd: OwnedFd,
     path: PathBuf,
+    /// Files that stay open, when it is read again and again.
+    kept: Option<Kept>,
 }
 
 impl Dir {
@@ -26,13 +29,18 @@ impl Dir {
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         match rustix::fs::openat(CWD, &path, flags, Mode::empty()) {
-            Ok(fd) => Ok(Self { fd, path }),
+            Ok(fd) => Ok(Self { fd, path, kept: None }),
             Err(errno) => Err(Error::io("open", &path, errno)),
         }
     }
 
     pub(crate) fn into_fd(self) -> OwnedFd {
         self.fd
+    }
+
+    /// From now on a file that was read stays open for the next read.
+    pub(crate) fn keep_open(&mut self) {
+        self.kept.get_or_insert_default();
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -65,8 +73,12 @@ impl Dir {
     }
 
     pub(crate) fn read(&self, file: &str) -> Result<String> {
-        let fd = self.open_file(file, OFlags::RDONLY)?;
-        read_all(&fd).map_err(|errno| Error::io("read", &self.path.join(file), errno))
+        let open = || self.open_file(file, OFlags::RDONLY);
+        let text = match &self.kept {
+            Some(kept) => kept.read(file, open)?,
+            None => read_all(&open()?),
+        };
+        text.map_err(|errno| Error::io("read", &self.path.join(file), errno))
     }
 
     /// The text of a file, `None` when the kernel doesn't have that file.
@@ -114,7 +126,7 @@ impl Dir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let path = self.path.join(name);
         match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
-            Ok(fd) => Ok(Self { fd, path }),
+            Ok(fd) => Ok(Self { fd, path, kept: None }),
             Err(errno) => Err(Error::io("open", &path, errno)),
         }
     }

@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod features;
 mod host;
+mod kept;
 mod path;
 mod settings;
 mod stats;
@@ -140,6 +141,19 @@ impl Cgroup {
             _ => Tree::V1(v1::Tree::open(host, path)?),
         };
         Ok(Self { path: path.clone(), tree, unit: None })
+    }
+
+    /// Opens the cgroup of a container that runs, by its `cgroupsPath`: a path, or `slice:prefix:name` for systemd
+    /// (whose scope another runtime fills itself, where ours makes a sub-cgroup).
+    ///
+    /// # Errors
+    /// As [`Cgroup::open`]; [`Error::Path`].
+    pub fn of_container(cgroups_path: &str, by_systemd: bool) -> Result<Self> {
+        if !by_systemd {
+            return Self::open(&CgroupPath::new(cgroups_path)?);
+        }
+        let unit = systemd::Unit::parse(cgroups_path)?.path()?;
+        Self::open(&unit.join(systemd::SUBGROUP)?).or_else(|_absent| Self::open(&unit))
     }
 
     /// The path below each hierarchy's root.
@@ -286,6 +300,29 @@ impl Cgroup {
         match &self.tree {
             Tree::V1(tree) => tree.stats(),
             Tree::V2(tree) => tree.stats(),
+        }
+    }
+
+    /// From now on the files that [`Cgroup::usage`] reads stay open (at most a quarter of the descriptors that the
+    /// process may have): for one who asks again and again.
+    #[must_use]
+    pub fn keep_open(mut self) -> Self {
+        match &mut self.tree {
+            Tree::V1(tree) => tree.keep_open(),
+            Tree::V2(tree) => tree.keep_open(),
+        }
+        self
+    }
+
+    /// The part of [`Cgroup::stats`] that changes from moment to moment and that Docker shows: processor time,
+    /// memory in use and its kinds, processes, block devices. Reads a third of the files.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Parse`].
+    pub fn usage(&self) -> Result<Stats> {
+        match &self.tree {
+            Tree::V1(tree) => tree.usage(),
+            Tree::V2(tree) => tree.usage(),
         }
     }
 

@@ -9,5 +9,6 @@ mod limits;
 mod networks;
 mod peers;
 mod sdk;
+mod stats;
 mod survival;
 mod terminal;

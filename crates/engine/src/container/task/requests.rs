@@ -48,6 +48,8 @@ impl Task {
             let _ = waiter.send(self.result());
             return;
         }
+        // those who gave up waiting
+        self.waiters.retain(|(_, waiter)| !waiter.is_closed());
         self.waiters.push((condition, waiter));
     }
 

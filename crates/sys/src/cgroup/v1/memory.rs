@@ -88,6 +88,20 @@ pub(super) fn stats(dir: &Dir) -> Result<MemoryStats> {
     })
 }
 
+/// What is in use now, its kinds, and the limit.
+pub(super) fn usage(dir: &Dir) -> Result<MemoryStats> {
+    let whole = part(dir, "memory")?.unwrap_or_default();
+    let detail = dir.read("memory.stat")?;
+    Ok(MemoryStats {
+        usage: whole.usage,
+        max_usage: whole.max_usage,
+        limit: whole.limit,
+        fail_count: whole.fail_count,
+        detail: fields(&detail).map(|(key, value)| (key.to_owned(), value)).collect(),
+        ..MemoryStats::default()
+    })
+}
+
 fn part(dir: &Dir, prefix: &str) -> Result<Option<MemoryPart>> {
     let Some(usage) = dir.number(&format!("{prefix}.usage_in_bytes"))? else { return Ok(None) };
     let limit = dir.number(&format!("{prefix}.limit_in_bytes"))?.filter(|&limit| limit < UNLIMITED_FROM);

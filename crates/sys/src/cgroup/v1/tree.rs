@@ -10,8 +10,8 @@ use rustix::process::Signal;
 
 use super::super::dir::{Dir, gone};
 use super::super::{
-    CgroupPath, Controller, Controllers, Error, FREEZE_WAIT, Host, OomWatch, REMOVE_WAIT, Result, Settings,
-    Stats, events, signal_one,
+    CgroupPath, Controller, Controllers, Error, FREEZE_WAIT, Host, MemoryStats, OomWatch, REMOVE_WAIT,
+    Result, Settings, Stats, events, signal_one,
 };
 use super::{blkio, cpu, cpuacct, cpuset, devices, freezer, hugetlb, memory, network, pids, rdma};
 
@@ -197,6 +197,22 @@ impl Tree {
     }
 
     pub(crate) fn stats(&self) -> Result<Stats> {
+        let mut stats = self.counters(memory::stats)?;
+        if let Some(dir) = self.dir(Controller::Hugetlb) {
+            stats.hugepages = hugetlb::stats(dir)?;
+        }
+        Ok(stats)
+    }
+
+    pub(crate) fn usage(&self) -> Result<Stats> {
+        self.counters(memory::usage)
+    }
+
+    pub(crate) fn keep_open(&mut self) {
+        self.dirs.iter_mut().for_each(|part| part.dir.keep_open());
+    }
+
+    fn counters(&self, memory: fn(&Dir) -> Result<MemoryStats>) -> Result<Stats> {
         let mut stats = Stats::default();
         if let Some(dir) = self.dir(Controller::Cpuacct) {
             cpuacct::stats(dir, &mut stats.cpu)?;
@@ -205,16 +221,13 @@ impl Tree {
             cpu::stats(dir, &mut stats.cpu)?;
         }
         if let Some(dir) = self.dir(Controller::Memory) {
-            stats.memory = memory::stats(dir)?;
+            stats.memory = memory(dir)?;
         }
         if let Some(dir) = self.dir(Controller::Pids) {
             stats.pids = pids::stats(dir)?;
         }
         if let Some(dir) = self.dir(Controller::Blkio) {
             stats.block_io = blkio::stats(dir)?;
-        }
-        if let Some(dir) = self.dir(Controller::Hugetlb) {
-            stats.hugepages = hugetlb::stats(dir)?;
         }
         Ok(stats)
     }

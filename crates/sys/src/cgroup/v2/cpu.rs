@@ -56,6 +56,11 @@ fn weight(shares: u64) -> u64 {
 }
 
 pub(super) fn stats(dir: &Dir) -> Result<CpuStats> {
+    let pressure = dir.read_if_any("cpu.pressure")?.as_deref().map(Pressure::parse);
+    Ok(CpuStats { pressure, ..usage(dir)? })
+}
+
+pub(super) fn usage(dir: &Dir) -> Result<CpuStats> {
     const NANOS: u64 = 1000;
     let text = dir.read("cpu.stat")?;
     let value = |key| field(&text, key).unwrap_or(0);
@@ -67,7 +72,7 @@ pub(super) fn stats(dir: &Dir) -> Result<CpuStats> {
         periods: value("nr_periods"),
         throttled_periods: value("nr_throttled"),
         throttled_time: value("throttled_usec").saturating_mul(NANOS),
-        pressure: dir.read_if_any("cpu.pressure")?.as_deref().map(Pressure::parse),
+        pressure: None,
     })
 }
 

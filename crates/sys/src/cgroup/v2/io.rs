@@ -51,11 +51,15 @@ fn rates(dir: &Dir, key: &str, rates: &[DeviceRate]) -> Result<()> {
 }
 
 pub(super) fn stats(dir: &Dir) -> Result<BlockIoStats> {
+    let pressure = dir.read_if_any("io.pressure")?.as_deref().map(Pressure::parse);
+    Ok(BlockIoStats { pressure, ..usage(dir)? })
+}
+
+pub(super) fn usage(dir: &Dir) -> Result<BlockIoStats> {
     let mut stats = BlockIoStats::default();
     for line in dir.read_if_any("io.stat")?.unwrap_or_default().lines() {
         device(line, &mut stats);
     }
-    stats.pressure = dir.read_if_any("io.pressure")?.as_deref().map(Pressure::parse);
     Ok(stats)
 }
 

@@ -84,6 +84,19 @@ pub(super) fn stats(dir: &Dir) -> Result<MemoryStats> {
     })
 }
 
+/// What is in use now, its kinds, and the limit.
+pub(super) fn usage(dir: &Dir) -> Result<MemoryStats> {
+    let Some(usage) = dir.number("memory.current")? else { return Ok(MemoryStats::default()) };
+    let detail = dir.read("memory.stat")?;
+    Ok(MemoryStats {
+        usage,
+        limit: dir.number("memory.max")?.filter(|&limit| limit != u64::MAX),
+        detail: fields(&detail).map(|(key, value)| (key.to_owned(), value)).collect(),
+        hierarchical: true,
+        ..MemoryStats::default()
+    })
+}
+
 fn part(dir: &Dir, prefix: &str) -> Result<Option<MemoryPart>> {
     let Some(usage) = dir.number(&format!("{prefix}.current"))? else { return Ok(None) };
     let limit = dir.number(&format!("{prefix}.max"))?.filter(|&limit| limit != u64::MAX);

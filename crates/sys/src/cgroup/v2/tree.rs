@@ -159,6 +159,20 @@ impl Tree {
         if frozen { self.dir.write("cgroup.freeze", 0) } else { Ok(()) }
     }
 
+    pub(crate) fn keep_open(&mut self) {
+        self.dir.keep_open();
+    }
+
+    pub(crate) fn usage(&self) -> Result<Stats> {
+        Ok(Stats {
+            cpu: cpu::usage(&self.dir)?,
+            memory: memory::usage(&self.dir)?,
+            pids: pids::stats(&self.dir)?,
+            block_io: io::usage(&self.dir)?,
+            ..Stats::default()
+        })
+    }
+
     pub(crate) fn stats(&self) -> Result<Stats> {
         let mut stats = Stats::default();
         stats.cpu = cpu::stats(&self.dir)?;
