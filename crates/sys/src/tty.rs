@@ -39,9 +39,18 @@ pub fn open_pty(devpts: impl AsFd) -> Result<Pty> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
     let master = rustix::fs::openat2(devpts, "ptmx", flags, Mode::empty(), resolve)?;
     rustix::pty::unlockpt(&master)?;
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let peer = rustix::pty::ioctl_tiocgptpeer(&master, flags)?;
+    let peer = peer(&master)?;
     Ok(Pty { master, peer })
+}
+
+/// Opens the program's side of a terminal whose other side is `master` (`TIOCGPTPEER`), close-on-exec and not as the
+/// controlling terminal.
+///
+/// # Errors
+/// What `ioctl_tty(2)` says.
+pub fn peer(master: impl AsFd) -> Result<OwnedFd> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    rustix::pty::ioctl_tiocgptpeer(master, flags)
 }
 
 /// Sets the size; the foreground process group gets `SIGWINCH` when it changes.

@@ -4,6 +4,7 @@
 //! Programs come from `BERTH_TEST_PROGRAMS` or from the folder that cargo built this test into.
 
 pub mod daemon;
+pub mod debian;
 pub mod http;
 pub mod image;
 pub mod leaks;

@@ -18,6 +18,7 @@ mod signal;
 mod spec;
 pub(crate) mod start;
 pub(crate) mod stats;
+pub mod system;
 pub(crate) mod task;
 mod verb;
 

@@ -42,6 +42,9 @@ pub(crate) struct Options {
     pub(crate) copy_up: bool,
     /// Idmapped with the container's (or the mount's) mapping; true: all below, too.
     pub(crate) idmap: Option<bool>,
+    /// A v1 hierarchy (`name=systemd`) of a read-only cgroup mount that is writable all the same: what a service
+    /// manager in the container keeps its groups in. A word of our own, `x-cgroup-rw=…`.
+    pub(crate) writable_hierarchy: Option<String>,
     /// What is left: for the filesystem.
     pub(crate) data: Vec<String>,
 }
@@ -100,6 +103,13 @@ pub(crate) fn parse<S: AsRef<str>>(words: &[S]) -> Options {
 }
 
 impl Options {
+    /// The same, but writable.
+    pub(crate) fn writable(&self) -> Self {
+        let mut options = self.clone();
+        options.attrs.apply(Attr::RDONLY, false);
+        options
+    }
+
     fn other(&mut self, word: &str) {
         match word {
             "bind" => self.bind = Some(self.bind.unwrap_or(false)),
@@ -110,7 +120,10 @@ impl Options {
             // mount(8)'s words for "nothing special"
             "" | "defaults" | "async" | "nomand" | "noiversion" | "loud" | "user" | "nouser" | "auto"
             | "noauto" | "_netdev" | "nofail" => {}
-            data => self.data.push(data.to_owned()),
+            word => match word.strip_prefix("x-cgroup-rw=") {
+                Some(hierarchy) => self.writable_hierarchy = Some(hierarchy.to_owned()),
+                None => self.data.push(word.to_owned()),
+            },
         }
     }
 }

@@ -29,6 +29,9 @@ pub(super) struct Session {
     /// Standard output (of a terminal: everything) and standard error.
     outputs: [Option<Watched>; 2],
     input: Option<Watched>,
+    /// The program's side of the terminal, open while the process lives: one that has closed its terminal (systemd does)
+    /// may open it again, and until then the master would report a hang-up all the time.
+    peer: Option<OwnedFd>,
     /// The end of one client's input is the end of the process's.
     pub(super) stdin_once: bool,
     /// Input that the process has not taken.
@@ -58,6 +61,7 @@ impl Session {
             pid: None,
             outputs: [None, None],
             input: None,
+            peer: None,
             stdin_once: false,
             pending: Vec::new(),
             closing: false,
@@ -70,6 +74,10 @@ impl Session {
         for fd in [&ends.stdin, &ends.stdout, &ends.stderr].into_iter().flatten() {
             sys::fd::set_nonblocking(fd, true)?;
         }
+        self.peer = match ends.stdout.as_ref().filter(|_| self.terminal) {
+            Some(master) => Some(sys::tty::peer(master)?),
+            None => None,
+        };
         let n = self.number;
         let watched = |fd: Option<OwnedFd>, token| fd.map(|fd| Watched::new(fd, token));
         self.input = watched(ends.stdin, Token::Stdin(n));
@@ -135,7 +143,6 @@ impl Session {
             rustix::io::retry_on_intr(|| rustix::io::read(output, rustix::buffer::spare_capacity(buffer)));
         match read {
             Err(Errno::AGAIN) => false,
-            // a terminal ends with EIO when no process has it open any more
             Ok(0) | Err(_) => {
                 self.end_output(stream, log);
                 false
@@ -164,6 +171,7 @@ impl Session {
     pub(super) fn process_ended(&mut self, buffer: &mut Vec<u8>, log: &mut LogWriter) {
         self.pid = None;
         self.input = None;
+        self.peer = None;
         self.pending = Vec::new();
         for stream in [Stream::Stdout, Stream::Stderr] {
             while self.pump(stream, buffer, log) {}
@@ -178,6 +186,7 @@ impl Session {
     pub(super) fn abandon(&mut self) {
         self.pid = None;
         self.input = None;
+        self.peer = None;
         self.outputs = [None, None];
         self.clients.clear();
     }

@@ -11,4 +11,5 @@ mod peers;
 mod sdk;
 mod stats;
 mod survival;
+mod systemd;
 mod terminal;

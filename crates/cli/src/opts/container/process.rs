@@ -40,6 +40,12 @@ pub(crate) const FLAGS: &[Flag] = &[
     Flag::string("runtime", "OCI runtime to use"),
     Flag::string("stop-signal", "Signal that asks the container to end"),
     Flag::int("stop-timeout", "Seconds from that signal until the container is killed"),
+    Flag::string(
+        "systemd",
+        "Run as a system container: when the command is systemd (true), never (false) or always",
+    )
+    .default("true")
+    .check(check_systemd),
     Flag::bool("tty", "Give the container a terminal").short('t'),
     Flag::bool("use-api-socket", "Give the container the API's socket and the user's logins"),
     Flag::string("user", "User name or UID (format: <name|uid>[:<group|gid>])").short('u'),
@@ -47,6 +53,16 @@ pub(crate) const FLAGS: &[Flag] = &[
     Flag::string("uts", "UTS namespace to use"),
     Flag::string("workdir", "Working directory in the container").short('w'),
 ];
+
+/// What the daemon reads as `--systemd`.
+const SYSTEMD: &str = "io.berth.systemd";
+
+fn check_systemd(text: &str) -> Result<(), String> {
+    if ["true", "false", "always"].contains(&text) {
+        return Ok(());
+    }
+    Err("must be \"true\", \"false\" or \"always\"".to_owned())
+}
 
 fn check_stream(text: &str) -> Result<(), String> {
     if ["stdin", "stdout", "stderr"].contains(&text.to_lowercase().as_str()) {
@@ -86,6 +102,9 @@ fn identity(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
     let host = &mut request.host_config;
     host.group_add = matches.list("group-add");
     host.annotations = kv::map(&matches.all("annotation"));
+    if matches.has("systemd") {
+        host.annotations.insert(SYSTEMD.to_owned(), matches.get("systemd").to_owned());
+    }
     host.runtime = matches.get("runtime").to_owned();
     host.isolation = matches.get("isolation").to_owned();
     host.init = matches.has("init").then(|| matches.bool("init"));

@@ -57,6 +57,9 @@ pub struct Container {
     pub hosts_path: PathBuf,
     /// Generated `/etc/resolv.conf`.
     pub resolv_conf_path: PathBuf,
+    /// Its first process is systemd: see [`crate::container::system`].
+    #[serde(default)]
+    pub system: bool,
     /// Exec sessions that have not ended.
     #[serde(skip)]
     pub exec_ids: Vec<String>,

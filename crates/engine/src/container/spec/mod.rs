@@ -8,6 +8,7 @@ mod namespaces;
 mod paths;
 mod process;
 mod resources;
+mod system;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) files: &'a [FileMount],
     /// Limits of processes that the container does not set itself.
     pub(crate) default_ulimits: &'a [Ulimit],
+    /// The host has cgroup v2 alone.
+    pub(crate) cgroup_v2: bool,
     /// Path beneath the cgroup mounts.
     pub(crate) cgroup: &'a str,
     /// System-call filter; `None` = unconfined.
@@ -117,6 +120,8 @@ fn linux(inputs: &Inputs<'_>) -> Result<oci_spec::runtime::Linux> {
     let host = &inputs.container.host;
     let mut wanted = limits(&host.resources, inputs.block_devices)?;
     wanted.set_devices(Some(devices::rules(host, inputs.devices)?));
+    let mut readonly = paths::readonly(host, inputs.security);
+    readonly.extend(system::readonly_paths(inputs));
     let mut linux = built(
         LinuxBuilder::default()
             .namespaces(namespaces::build(inputs)?)
@@ -125,7 +130,7 @@ fn linux(inputs: &Inputs<'_>) -> Result<oci_spec::runtime::Linux> {
             .cgroups_path(inputs.cgroup)
             .sysctl(sysctls(inputs))
             .masked_paths(paths::masked(host, inputs.security))
-            .readonly_paths(paths::readonly(host, inputs.security))
+            .readonly_paths(readonly)
             .build(),
     )?;
     linux.set_seccomp(inputs.seccomp.clone());

@@ -26,12 +26,15 @@ fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Resul
 
 pub(super) fn build(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
     let mut mounts = standard(inputs)?;
+    let files =
+        || inputs.files.iter().filter(|file| !crate::container::system::gives_way(inputs.container, file));
     // a mount of the request replaces the standard one at the same place
     mounts.retain(|mount| {
         let destination = mount.destination().to_string_lossy();
-        !inputs.files.iter().any(|file| file.destination.trim_end_matches('/') == destination)
+        !files().any(|file| file.destination.trim_end_matches('/') == destination)
     });
-    let mut files: Vec<_> = inputs.files.iter().collect();
+    let system = super::system::mounts(inputs);
+    let mut files: Vec<_> = files().chain(&system).collect();
     files.sort_by_key(|file| file.destination.matches('/').count());
     for file in files {
         mounts.push(bind(file)?);
@@ -66,7 +69,8 @@ fn standard(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
         &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
     )?);
     mounts.push(mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access])?);
-    mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &[access, "nosuid", "noexec", "nodev"])?);
+    let cgroup = [&[access, "nosuid", "noexec", "nodev"], super::system::cgroup_options(inputs)].concat();
+    mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &cgroup)?);
     // shows the queues of the IPC namespace that it is mounted in, the host's too, which need not show them itself
     mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?);
     mounts.extend(shm(inputs)?);

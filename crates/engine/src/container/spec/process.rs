@@ -36,11 +36,14 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Process> {
     args.extend(container.args.iter().cloned());
     let cwd = if config.working_dir.is_empty() { "/" } else { &config.working_dir };
     let names = capabilities::for_container(host.privileged, &host.cap_add, &host.cap_drop)?;
+    let mut env = environment(config, inputs.hostname, &inputs.user.home);
+    super::system::environment(container, &mut env);
     let mut process = built(
         ProcessBuilder::default()
-            .terminal(config.tty)
+            // the console of a system container is a terminal, also where a client sees a plain stream
+            .terminal(config.tty || container.system)
             .args(args)
-            .env(environment(config, inputs.hostname, &inputs.user.home))
+            .env(env)
             .cwd(cwd)
             .user(user(inputs.user)?)
             .capabilities(capabilities::sets(&names, inputs.user.uid == 0)?)

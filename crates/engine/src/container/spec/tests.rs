@@ -32,6 +32,7 @@ fn container(config: ContainerConfig, host: HostConfig) -> Container {
         hostname_path: PathBuf::new(),
         hosts_path: PathBuf::new(),
         resolv_conf_path: PathBuf::new(),
+        system: false,
         exec_ids: Vec::new(),
     }
 }
@@ -54,6 +55,7 @@ fn spec_of(config: ContainerConfig, host: HostConfig, files: &[FileMount]) -> Sp
         block_devices: &BTreeMap::new(),
         files,
         default_ulimits: &[],
+        cgroup_v2: false,
         cgroup: "/berth/x",
         seccomp: None,
         security: &Options::default(),

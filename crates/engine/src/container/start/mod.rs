@@ -135,6 +135,7 @@ fn specification(
         block_devices: &prepared.block_devices,
         files: &prepared.files,
         default_ulimits: &engine.config.default_ulimits,
+        cgroup_v2: engine.host.cgroup_v2,
         cgroup: &engine.cgroup_path(container),
         seccomp: policy,
         security: &security,

@@ -12,7 +12,7 @@ use crate::container::record::{self, Durability};
 use crate::container::security::Seccomp;
 use crate::container::task::{Task, blocking, event};
 use crate::container::{
-    Container, ContainerConfig, HostConfig, NetworkingConfig, State, logging, merge, spec,
+    Container, ContainerConfig, HostConfig, NetworkingConfig, State, logging, merge, spec, system,
 };
 use crate::engine::Inner;
 use crate::error::{Error, Result};
@@ -97,11 +97,13 @@ fn make(
     name: String,
     request: CreateRequest,
 ) -> Result<(Container, Vec<String>)> {
-    let (container, warnings) = settle(engine, id, name, request)?;
+    let system = system::asked(&request.host)?;
+    let (mut container, warnings) = settle(engine, id, name, request)?;
     let image = parse_id(&container.image_id).ok_or_else(|| Error::no_such_image(&container.config.image))?;
     record::make_directory(&engine.layout, &container.id)?;
     let made =
         engine.store.create_snapshot(&container.id, &image).map_err(Error::from).and_then(|_snapshot| {
+            system::settle(engine, &mut container, system)?;
             crate::volume::prepare(engine, &container)?;
             let durability = if container.host.auto_remove { Durability::Memory } else { Durability::Disk };
             record::write(&engine.layout, &container, durability)
@@ -165,6 +167,7 @@ fn settle(
         hostname_path: engine.layout.hostname(&id),
         hosts_path: engine.layout.hosts(&id),
         resolv_conf_path: engine.layout.resolv_conf(&id),
+        system: false,
         exec_ids: Vec::new(),
         config: Arc::new(config),
         host: Arc::new(host),

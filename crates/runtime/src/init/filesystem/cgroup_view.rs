@@ -75,7 +75,11 @@ fn hierarchies(mount: &Planned<'_>, target: &OwnedFd, host: &Host, namespaced: b
             let relative = below_root.strip_prefix(&hierarchy.root).unwrap_or(own);
             bound(&hierarchy.mount.join(relative))?
         };
-        mounts::attributes(&fd, &mount.options, point)?;
+        if mount.options.writable_hierarchy.as_ref() == Some(&hierarchy.options) {
+            mounts::attributes(&fd, &mount.options.writable(), point)?;
+        } else {
+            mounts::attributes(&fd, &mount.options, point)?;
+        }
         place(&tmpfs, hierarchy, &fd)?;
     }
     mounts::attributes(&tmpfs, &mount.options, point)

@@ -1,0 +1,51 @@
+//! A small Debian with systemd, made by debootstrap once and kept beside the build.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, ensure};
+
+/// One maker at a time in this process; between processes the finished file appears by a rename.
+static MAKING: Mutex<()> = Mutex::new(());
+
+/// A tar of a minimal Debian whose `/sbin/init` is systemd, without a machine id.
+pub fn with_systemd() -> Result<PathBuf> {
+    let _one = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debian");
+    let tar = cache.join("bookworm-systemd.tar");
+    if tar.exists() {
+        return Ok(tar);
+    }
+    std::fs::create_dir_all(&cache)?;
+    let work = tempfile::tempdir_in(&cache)?;
+    let root = work.path().join("root");
+    run(Command::new("debootstrap")
+        .args(["--variant=minbase", "--include=systemd-sysv,dbus", "bookworm"])
+        .arg(&root)
+        .stdout(File::create(work.path().join("log"))?))
+    .context("debootstrap (apt-get install debootstrap)")?;
+    for id in ["etc/machine-id", "var/lib/dbus/machine-id"] {
+        let _ = std::fs::remove_file(root.join(id));
+    }
+    File::create(root.join("etc/machine-id"))?;
+    let made = work.path().join("tar");
+    run(Command::new("tar")
+        .arg("--exclude=./var/cache/apt/*")
+        .arg("--exclude=./var/lib/apt/lists/*")
+        .arg("--exclude=./usr/share/doc/*")
+        .arg("-C")
+        .arg(&root)
+        .arg("-cf")
+        .arg(&made)
+        .arg("."))?;
+    std::fs::rename(made, &tar)?;
+    Ok(tar)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status()?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
