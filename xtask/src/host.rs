@@ -33,6 +33,7 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "conmon", shows: "/usr/bin/conmon" },
     Package { name: "iptables", shows: "/usr/sbin/iptables" },
     Package { name: "libseccomp-dev", shows: "/usr/include/seccomp.h" },
+    Package { name: "debootstrap", shows: "/usr/sbin/debootstrap" },
     Package { name: "python3-venv", shows: "/usr/share/doc/python3-venv" },
 ];
 

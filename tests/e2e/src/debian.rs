@@ -10,6 +10,16 @@ use anyhow::{Context, Result, ensure};
 /// One maker at a time in this process; between processes the finished file appears by a rename.
 static MAKING: Mutex<()> = Mutex::new(());
 
+/// What a boot does not read.
+const UNNEEDED: [&str; 6] = [
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "usr/share/doc",
+    "usr/share/locale",
+    "usr/share/man",
+    "usr/share/zoneinfo",
+];
+
 /// A tar of a minimal Debian whose `/sbin/init` is systemd, without a machine id.
 pub fn with_systemd() -> Result<PathBuf> {
     let _one = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -32,9 +42,7 @@ pub fn with_systemd() -> Result<PathBuf> {
     File::create(root.join("etc/machine-id"))?;
     let made = work.path().join("tar");
     run(Command::new("tar")
-        .arg("--exclude=./var/cache/apt/*")
-        .arg("--exclude=./var/lib/apt/lists/*")
-        .arg("--exclude=./usr/share/doc/*")
+        .args(UNNEEDED.map(|path| format!("--exclude=./{path}/*")))
         .arg("-C")
         .arg(&root)
         .arg("-cf")

@@ -76,6 +76,13 @@ impl Terminal {
         }
     }
 
+    /// Ends the program, whatever it is doing.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Waits for the program's end; gives its exit code and what was still printed.
     pub fn wait(mut self) -> Result<(i32, String)> {
         while self.read(PATIENCE)? {}

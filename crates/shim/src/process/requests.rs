@@ -140,6 +140,7 @@ impl Server {
         let session = &mut self.sessions[0];
         session.terminal =
             request.spec.process().as_ref().and_then(oci_spec::runtime::Process::terminal).unwrap_or(false);
+        session.framed = request.framed;
         session.stdin_once = request.stdin_once;
         session.begin(&self.poller, made.pid, made.ends).map_err(|e| failed("watch the streams", e))?;
         Ok(Reply::Created(Created { pid: made.pid.as_raw_nonzero().get(), client: None }))

@@ -24,6 +24,8 @@ pub(super) struct Session {
     /// `None` is the container itself.
     pub(super) exec_id: Option<String>,
     pub(super) terminal: bool,
+    /// Clients get its output with stream headers, though it comes from a terminal.
+    pub(super) framed: bool,
     /// The process, while it is not reaped.
     pub(super) pid: Option<Pid>,
     /// Standard output (of a terminal: everything) and standard error.
@@ -58,6 +60,7 @@ impl Session {
             number,
             exec_id,
             terminal: false,
+            framed: false,
             pid: None,
             outputs: [None, None],
             input: None,
@@ -151,7 +154,7 @@ impl Session {
                 if self.exec_id.is_none() {
                     log.write(stream, buffer);
                 }
-                let header = !self.terminal;
+                let header = !self.terminal || self.framed;
                 self.clients
                     .retain_mut(|client| client.send(stream, buffer, header).is_ok() || client.hang_up());
                 true

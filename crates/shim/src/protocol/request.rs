@@ -100,6 +100,9 @@ pub struct CreateRequest {
     /// First size of the terminal: rows, columns.
     #[serde(default)]
     pub console_size: Option<(u16, u16)>,
+    /// Clients get the terminal's output framed, like that of pipes: the terminal is the container's own affair.
+    #[serde(default)]
+    pub framed: bool,
 }
 
 /// A control group and who manages it.

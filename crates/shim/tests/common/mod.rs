@@ -227,6 +227,7 @@ impl Shim {
             data_dir: self.data(),
             seccomp: None,
             console_size: terminal.then_some((24, 80)),
+            framed: false,
         }
     }
 

@@ -4,10 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use e2e::daemon::{Berth, IMAGE};
+use e2e::debian;
+use e2e::image::Image;
 use e2e::pty::Terminal;
-use e2e::{debian, leaks};
 
 const DEBIAN: &str = "berth-test/debian-systemd";
+/// Not a systemd to run, but one to recognise.
+const SMALL: &str = "berth-test/systemd:latest";
 
 fn import(berth: &Berth) -> Result<()> {
     let tar = debian::with_systemd()?;
@@ -18,8 +21,10 @@ fn import(berth: &Berth) -> Result<()> {
 
 /// Waits until the console shows the login prompt's first line, and then until systemd says that all is up.
 fn booted(berth: &Berth, name: &str) -> Result<()> {
-    let mut console = Terminal::spawn(&mut berth.berth_command(["logs", "-f", name])?)?;
-    console.expect("Debian GNU/Linux 12")?;
+    let since = berth.berth(["inspect", "-f", "{{.State.StartedAt}}", name])?.ok()?;
+    let mut console = Terminal::spawn(&mut berth.berth_command(["logs", "-f", "--since", &since, name])?)?;
+    let host = berth.berth(["inspect", "-f", "{{.Config.Hostname}}", name])?.ok()?;
+    console.expect(&format!("Debian GNU/Linux 12 {host}"))?;
     console.kill()?;
     let state = berth.docker(["exec", name, "systemctl", "is-system-running", "--wait"])?;
     let failed = berth.docker(["exec", name, "systemctl", "--failed", "--no-pager"])?;
@@ -73,20 +78,23 @@ fn systemd_boots_without_privileges_and_shuts_down() -> Result<()> {
     booted(&berth, "sys")?;
     ensure!(berth.docker(["exec", "sys", "cat", "/etc/machine-id"])?.ok()? == id[..32]);
     stops(&berth, "sys")?;
-    leaks::no_container(&berth)?;
+    ensure!(cgroups(&id)?.is_empty(), "{:?}", cgroups(&id)?);
+    on_a_terminal(&berth)?;
+    by_the_old_recipes(&berth)?;
     berth.finish()
 }
 
-#[test]
-fn systemd_on_a_terminal_and_by_the_old_recipes() -> Result<()> {
-    let berth = Berth::start()?;
-    import(&berth)?;
+fn on_a_terminal(berth: &Berth) -> Result<()> {
     let mut console = Terminal::spawn(&mut berth.docker_command(["run", "-it", "--name", "tty", DEBIAN])?)?;
     console.expect("console")?;
     console.send("\n")?;
     console.expect("login:")?;
     berth.docker(["rm", "-f", "tty"])?.ok()?;
-    console.kill()?;
+    console.kill()
+}
+
+/// Options with which people have run systemd under Docker go on working.
+fn by_the_old_recipes(berth: &Berth) -> Result<()> {
     let view = "/sys/fs/cgroup:/sys/fs/cgroup:ro";
     for (name, options) in [
         ("bound", &["--tmpfs", "/run", "--tmpfs", "/run/lock", "-v", view][..]),
@@ -94,10 +102,22 @@ fn systemd_on_a_terminal_and_by_the_old_recipes() -> Result<()> {
         ("both", &["--privileged", "--tmpfs", "/run", "-v", view]),
     ] {
         berth.docker([&["run", "-d", "--name", name], options, &[DEBIAN]].concat())?.ok()?;
-        booted(&berth, name)?;
+        booted(berth, name)?;
         berth.docker(["stop", name])?.ok()?;
     }
-    berth.finish()
+    Ok(())
+}
+
+/// Groups of a container, wherever they are.
+fn cgroups(id: &str) -> Result<Vec<String>> {
+    let mut left = Vec::new();
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup")?.flatten() {
+        for parent in std::fs::read_dir(hierarchy.path()).into_iter().flatten().flatten() {
+            let path = parent.path().join(id);
+            left.extend(path.exists().then(|| path.display().to_string()));
+        }
+    }
+    Ok(left)
 }
 
 #[test]
@@ -127,8 +147,20 @@ fn the_mode_can_be_forced_and_forbidden() -> Result<()> {
         .docker(["run", "--annotation", "io.berth.systemd=maybe", IMAGE])?
         .fails(125, "invalid systemd mode: \"maybe\"")?;
     berth.berth(["run", "--systemd", "always", "--init", IMAGE])?.fails(125, "conflicting options")?;
-    import(&berth)?;
-    berth.berth(["create", "--name", "never", "--systemd", "false", DEBIAN])?.ok()?;
-    ensure!(berth.berth(["inspect", "-f", "{{.Config.StopSignal}}", "never"])?.ok()?.is_empty());
+    let mut image = Image::busybox()?.config("Cmd", serde_json::json!(["/sbin/init"]));
+    image.layer(|layer| {
+        layer.dir("sbin/", 0o755)?;
+        layer.file("lib/systemd/systemd", 0o755, b"")?;
+        layer.symlink("sbin/init", "/lib/systemd/systemd")
+    })?;
+    berth.load(&image, SMALL)?;
+    for (name, options, signal) in [
+        ("auto", &[][..], "SIGRTMIN+3"),
+        ("never", &["--systemd=false"], ""),
+        ("own", &["--stop-signal=INT"], "INT"),
+    ] {
+        berth.berth([&["create", "--name", name], options, &[SMALL]].concat())?.ok()?;
+        ensure!(berth.berth(["inspect", "-f", "{{.Config.StopSignal}}", name])?.ok()? == signal, "{name}");
+    }
     berth.finish()
 }

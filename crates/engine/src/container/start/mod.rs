@@ -190,6 +190,7 @@ fn request(
         data_dir: engine.layout.container(&container.id),
         seccomp,
         console_size: (config.tty && (rows, columns) != (0, 0)).then_some((rows, columns)),
+        framed: !config.tty,
     })
 }
 
