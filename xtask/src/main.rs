@@ -1,4 +1,4 @@
-//! The developer's commands: `cargo xtask check | tidy | test | demo | bench`.
+//! The developer's commands: `cargo xtask check | tidy | test | storm | demo | bench`.
 
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ usage: cargo xtask COMMAND
 
   demo            build berth, make an image from Debian packages, run it, show what it did, clean up
   test [FILTER]   install what the tests need, then check, build and run every test (or those that match)
+  storm [SIZE]    kill containers and berthd at random; SIZE is CONTAINERS,SECONDS[,SEED], else 50,120
   check           rustfmt, clippy with every warning an error, tidy
   tidy            layers, budgets and promises of absence of ARCHITECTURE.md
   bench [ROW...]  measure against the installed peers and write docs/performance.md
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         "bench" => bench::main(rest),
         "check" => check::main(),
         "demo" => demo::main(),
+        "storm" => test::storm(rest),
         "test" => test::main(rest),
         "tidy" => tidy::main(),
         "help" | "-h" | "--help" => {

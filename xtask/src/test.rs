@@ -20,3 +20,15 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
     tests.args(filter).env("BERTH_TEST_PYTHON", python).env("BERTH_TEST_PROGRAMS", run::programs("debug")?);
     run::run(&mut tests)
 }
+
+/// Runs the restart storm in its full size, or in the one given.
+pub(crate) fn storm(size: &[String]) -> Result<()> {
+    host::install(host::DEMO)?;
+    run::step("build");
+    run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;
+    run::step("storm");
+    let mut test = run::cargo(["test", "-p", "e2e", "--test", "suite", "--", "--nocapture", "storm::"]);
+    test.env("BERTH_TEST_PROGRAMS", run::programs("debug")?)
+        .env("BERTH_STORM", size.first().map_or("50,120", String::as_str));
+    run::run(&mut test)
+}

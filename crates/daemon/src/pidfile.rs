@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, test_kill_process};
 
 /// The file, removed when this is dropped.
 pub(crate) struct Pidfile {
@@ -19,7 +18,7 @@ impl Pidfile {
     pub(crate) fn write(path: &Path) -> Result<Self> {
         if let Some(pid) = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<i32>().ok())
             && pid.unsigned_abs() != std::process::id()
-            && lives(pid)
+            && sys::process::is_alive(pid)
         {
             bail!("process with PID {pid} is still running: {} says so", path.display());
         }
@@ -30,16 +29,6 @@ impl Pidfile {
         fs::write(path, std::process::id().to_string()).with_context(what)?;
         Ok(Self { path: path.to_owned() })
     }
-}
-
-/// Whether there is such a process. One that was killed and that nobody has reaped yet no longer counts: it
-/// holds nothing, and a daemon that is started again at once must not stumble over it.
-fn lives(pid: i32) -> bool {
-    let exists = Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok());
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // proc_pid_stat(5): the state follows the name in parentheses, which may itself hold parentheses.
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    exists && !matches!(state, Some('Z' | 'X'))
 }
 
 impl Drop for Pidfile {
@@ -63,7 +52,7 @@ mod tests {
         fs::write(&path, "2147483646").unwrap();
         assert!(Pidfile::write(&path).is_ok());
         let mut ended = std::process::Command::new("true").spawn().unwrap();
-        let pid = Pid::from_child(&ended);
+        let pid = rustix::process::Pid::from_child(&ended);
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
         let mut polled = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut polled, None).unwrap();

@@ -37,6 +37,7 @@ pub(crate) struct Inner {
     seccomp: Seccomp,
     pub(crate) filters: Compiled,
     pub(crate) closing: watch::Sender<bool>,
+    swept: watch::Sender<bool>,
 }
 
 impl Engine {
@@ -107,9 +108,21 @@ impl Inner {
             containers: Registry::default(),
             execs: Execs::default(),
             closing: watch::Sender::new(false),
+            swept: watch::Sender::new(false),
             layout,
             config,
         })
+    }
+
+    /// Waits until what former daemons have left is swept: nothing new may be made before, it would be swept as well.
+    pub(crate) async fn swept(&self) {
+        // the sender lives in self
+        let _ = self.swept.subscribe().wait_for(|swept| *swept).await;
+    }
+
+    /// The sweep is over.
+    pub(crate) fn set_swept(&self) {
+        self.swept.send_replace(true);
     }
 
     /// Path of a container's cgroup beneath the hierarchies' mounts; `slice:prefix:name` for systemd.

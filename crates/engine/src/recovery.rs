@@ -9,8 +9,10 @@ use shim::protocol::{ExitRecord, HelloReply, Status as ShimStatus};
 use sys::cgroup::{Cgroup, CgroupPath};
 
 use crate::container::record::{self, Durability};
-use crate::container::task::{Request, Task, blocking, lost, remove_shim_directory};
-use crate::container::{Container, Exited, RestartPolicy, Running, State, restarts_with_daemon};
+use crate::container::task::{
+    Request, Task, blocking, health_at_rest, initial_health, lost, remove_shim_directory,
+};
+use crate::container::{Container, Exited, RestartPolicy, Running, State, conclude, starts_with_daemon};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::shim::{Events, ShimHandle};
@@ -36,11 +38,13 @@ pub(crate) async fn recover(engine: &Arc<Inner>) -> Result<()> {
         }
     }
     let sweeping = Arc::clone(engine);
-    blocking(move || {
+    let swept = blocking(move || {
         sweep(&sweeping, &found.unreadable);
         Ok(())
     })
-    .await?;
+    .await;
+    engine.set_swept();
+    swept?;
     for entry in wake {
         tokio::spawn(async move {
             if let Err(error) = entry.ask(Request::Start).await {
@@ -102,11 +106,13 @@ async fn adopt(
         Ok((shim, events, hello)) => {
             drop_shim(shim, events).await;
             remove_shim_directory(&state_dir);
-            ended(&engine, container, hello.state.exit).await
+            ended(&engine, container, hello.state.exit, false).await
         }
         Err(_) => {
+            // the directory lies on a file system that goes with the machine, and goes itself when an end is noted
+            let machine_restarted = !state_dir.exists();
             remove_shim_directory(&state_dir);
-            ended(&engine, container, None).await
+            ended(&engine, container, None, machine_restarted).await
         }
     }
 }
@@ -122,9 +128,27 @@ async fn drop_shim(shim: ShimHandle, events: Events) {
     drop(events);
 }
 
+/// A shim, or the record that it left, tells of a run. Whether that is news: the last daemon was killed after it had
+/// begun the run and before it could note so.
+fn is_news(container: &mut Container, run: u64) -> bool {
+    if run <= container.run {
+        return false;
+    }
+    container.run = run;
+    if !container.state.is_restarting() {
+        // it was begun by hand
+        container.restart_count = 0;
+        (container.stopped_by_hand, container.restart_cancelled) = (false, false);
+    }
+    true
+}
+
 /// The shim says that it runs.
 async fn live(engine: &Arc<Inner>, container: &mut Container, hello: &HelloReply) {
     let before = container.clone();
+    if is_news(container, hello.state.run) {
+        container.health = initial_health(container);
+    }
     let known = container.state.running().cloned();
     let run = Running {
         pid: hello.state.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default(),
@@ -157,42 +181,24 @@ async fn live(engine: &Arc<Inner>, container: &mut Container, hello: &HelloReply
 async fn ended(
     engine: &Arc<Inner>,
     mut container: Container,
-    exit: Option<ExitRecord>,
+    told: Option<ExitRecord>,
+    machine_restarted: bool,
 ) -> Option<Arc<crate::container::registry::Entry>> {
-    let ran = !matches!(container.state, State::Created { .. });
     let before = container.clone();
-    if let Some(run) = container.state.running().cloned() {
-        let (inner, snapshot) = (Arc::clone(engine), container.clone());
-        let swept = blocking(move || {
-            kill_leftovers(&inner, &snapshot);
-            Ok(record::read_exit(&inner.layout, &snapshot.id))
-        });
-        let record = match exit {
-            Some(record) => {
-                // the leftovers' result is not needed
-                drop(swept.await);
-                record
-            }
-            None => swept.await.ok().flatten().unwrap_or_else(lost),
-        };
-        container.state = State::Exited(Exited {
-            code: record.code,
-            started_at: Some(run.started_at),
-            finished_at: Some(record.at),
-            oom_killed: record.oom_killed,
-            error: record.error.unwrap_or_default(),
-        });
-    }
-    container.state = match container.state {
-        State::Restarting(exit) | State::Removing(exit) => State::Exited(exit),
-        other => other,
+    let (inner, id) = (Arc::clone(engine), container.id.clone());
+    let told = match told {
+        Some(told) => Some(told),
+        None => blocking(move || Ok(record::read_exit(&inner.layout, &id))).await.ok().flatten(),
     };
+    take_end(&mut container, told, machine_restarted);
     container.network = crate::network::at_rest(&container.network);
     if container == before {
-        return settle(engine, container, ran).await;
+        return settle(engine, container).await;
     }
+    container.health = container.health.take().map(health_at_rest);
     let (inner, snapshot) = (Arc::clone(engine), container.clone());
     let settled = blocking(move || {
+        kill_leftovers(&inner, &snapshot);
         if let Err(error) = crate::network::detach(&inner, &snapshot.id) {
             tracing::warn!(container = %snapshot.id, %error, "the network was not given back whole");
         }
@@ -202,18 +208,42 @@ async fn ended(
     if let Err(error) = settled {
         tracing::error!(container = %container.id, %error, "the record could not be written");
     }
-    settle(engine, container, ran).await
+    settle(engine, container).await
 }
 
-/// Gone (`--rm`), to be started (restart policy), or at rest.
-async fn settle(
-    engine: &Arc<Inner>,
-    container: Container,
-    ran: bool,
-) -> Option<Arc<crate::container::registry::Entry>> {
-    let policy = container.host.restart_policy;
-    let again = restarts_with_daemon(policy, ran, container.state.exit_code(), container.stopped_by_hand);
-    let remove = container.host.auto_remove && policy == RestartPolicy::No;
+/// Puts the end of a run into a container that does not run, once: an end that was noted changes nothing. Pure.
+fn take_end(container: &mut Container, told: Option<ExitRecord>, machine_restarted: bool) {
+    let started_at = container.state.started_at();
+    let waited_for = container.state.running().is_some();
+    let news = told.as_ref().is_some_and(|told| is_news(container, told.run));
+    match told.filter(|told| told.run == container.run) {
+        Some(told) if news || waited_for => {
+            let started_at = told.started_at.or(started_at);
+            conclude(container, Exited { started_at, ..Exited::from(told) });
+        }
+        _ if waited_for => {
+            let code = if machine_restarted { MACHINE_RESTARTED } else { lost().code };
+            conclude(container, Exited { code, started_at, ..Exited::from(lost()) });
+            if machine_restarted {
+                // as in Docker: no end of its own
+                container.restart_count = 0;
+            }
+        }
+        _ => {
+            if let State::Removing(exit) = &container.state {
+                container.state = State::Exited(exit.clone());
+            }
+        }
+    }
+}
+
+/// Docker's exit code of a container that ran when the machine went down.
+const MACHINE_RESTARTED: i32 = 255;
+
+/// Gone (`--rm`), to be started (restart policy), or at rest. One that waits for its next run goes on by itself.
+async fn settle(engine: &Arc<Inner>, container: Container) -> Option<Arc<crate::container::registry::Entry>> {
+    let again = !container.state.is_restarting() && starts_with_daemon(&container);
+    let remove = container.host.auto_remove && container.host.restart_policy == RestartPolicy::No;
     let entry = Task::spawn(engine, container, None);
     if remove {
         let options = crate::container::RemoveOptions { force: true, volumes: true, link: false };
@@ -320,5 +350,60 @@ fn sweep_cgroups(engine: &Inner, live: &HashSet<String>) {
         if let Err(error) = remove_cgroup(&format!("/{relative}/{name}")) {
             tracing::warn!(cgroup = %name, %error, "an orphaned cgroup stays");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::container::{HostConfig, sample};
+
+    fn running(run: u64) -> Container {
+        let host = HostConfig { restart_policy: RestartPolicy::Always, ..HostConfig::default() };
+        let mut container = sample(Default::default(), host);
+        container.run = run;
+        container.state = State::Running(Running { pid: 1, started_at: Timestamp::now() });
+        container
+    }
+
+    fn end(run: u64) -> Option<ExitRecord> {
+        Some(ExitRecord { code: 3, run, ..lost() })
+    }
+
+    #[test]
+    fn an_end_counts_once() {
+        let mut container = running(4);
+        take_end(&mut container, end(4), false);
+        assert_eq!((container.restart_count, container.state.exit_code()), (1, 3));
+        assert!(container.state.is_restarting());
+        // the daemon is killed before the next start, or after it
+        take_end(&mut container, end(4), false);
+        assert_eq!(container.restart_count, 1);
+        take_end(&mut container, end(5), false);
+        assert_eq!((container.restart_count, container.run), (2, 5));
+    }
+
+    #[test]
+    fn the_record_of_an_older_run_is_no_end_of_this_one() {
+        let mut container = running(4);
+        take_end(&mut container, end(3), false);
+        assert_eq!((container.state.exit_code(), container.restart_count), (lost().code, 1));
+        let mut container = running(4);
+        container.restart_count = 6;
+        take_end(&mut container, None, true);
+        assert_eq!((container.state.exit_code(), container.restart_count), (255, 0));
+    }
+
+    #[test]
+    fn a_start_by_hand_that_nobody_has_noted_begins_the_count_anew() {
+        let mut container = running(4);
+        container.state = State::Exited(Exited::default());
+        (container.restart_count, container.stopped_by_hand) = (9, true);
+        container.restart_cancelled = true;
+        assert!(is_news(&mut container, 5) && !is_news(&mut container, 5));
+        assert_eq!((container.restart_count, container.stopped_by_hand), (0, false));
+        assert!(!container.restart_cancelled);
     }
 }

@@ -1,6 +1,7 @@
 //! The facade: opening, and what all verbs share.
 
 use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -90,11 +91,27 @@ impl Store {
 
 fn lock(layout: &Layout) -> Result<File> {
     let path = layout.lock();
-    let file =
-        fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path).at("open", &path)?;
+    let options = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
+    let mut file = options.open(&path).at("open", &path)?;
+    let failed = |error| Error::io(format!("lock {}", path.display()), error);
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(Errno::WOULDBLOCK) => Err(Error::Locked(layout.dir().display().to_string())),
-        Err(error) => Err(Error::io(format!("lock {}", path.display()), error)),
+        Ok(()) => {}
+        // A daemon that was killed while it started a program has left the lock to that child, until its execve(2).
+        Err(Errno::WOULDBLOCK) if holder(&mut file).is_some_and(|pid| !sys::process::is_alive(pid)) => {
+            rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(failed)?;
+        }
+        Err(Errno::WOULDBLOCK) => return Err(Error::Locked(layout.dir().display().to_string())),
+        Err(error) => return Err(failed(error)),
     }
+    file.set_len(0).and_then(|()| file.rewind()).at("write", &path)?;
+    write!(file, "{}", std::process::id()).at("write", &path)?;
+    Ok(file)
+}
+
+/// The process that has written itself into the lock file.
+fn holder(file: &mut File) -> Option<i32> {
+    const MOST: u64 = 16;
+    let mut text = String::new();
+    file.take(MOST).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }

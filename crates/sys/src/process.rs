@@ -268,6 +268,17 @@ pub fn try_wait_any() -> Result<Option<(Pid, Exit)>> {
     }))
 }
 
+/// Whether there is such a process. One that was killed and that nobody has reaped yet does not count: it holds nothing
+/// (`proc_pid_stat(5)`).
+#[must_use]
+pub fn is_alive(pid: i32) -> bool {
+    let exists = Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // the state follows the name in parentheses, which may itself hold parentheses
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    exists && !matches!(state, Some('Z' | 'X'))
+}
+
 /// Joins the namespaces `which` of the process behind `target` (a pidfd), or the one namespace that `target` (an open
 /// `/proc/PID/ns/*` file) refers to. A pid namespace is joined by future children only.
 ///

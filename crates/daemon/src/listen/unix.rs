@@ -65,7 +65,13 @@ fn connects(path: &Path) -> bool {
     let Ok(socket) = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
         return false;
     };
-    UnixStream::connect(sys::fd::proc_path(&socket)).is_ok()
+    let Ok(stream) = UnixStream::connect(sys::fd::proc_path(&socket)) else { return false };
+    // A daemon that was killed while it started a shim has left its descriptors to that child, until its execve(2).
+    // The socket says who listens (unix(7)); whom our process namespace can't see has number 0.
+    match rustix::net::sockopt::socket_peercred(&stream) {
+        Ok(peer) => sys::process::is_alive(peer.pid.as_raw_nonzero().get()),
+        Err(_) => true,
+    }
 }
 
 fn prepare(path: &Path, group: Option<&str>) -> Result<()> {

@@ -25,10 +25,13 @@ mod verb;
 pub(crate) use check::Host;
 pub(crate) use host::facts;
 pub(crate) use logging::{DRIVERS as LOG_DRIVERS, check as check_log};
-pub(crate) use policy::starts_with_daemon as restarts_with_daemon;
+pub(crate) use policy::{conclude, starts_with_daemon};
 pub(crate) use ports::parse as parse_port;
 pub(crate) use spec::{FileMount, limits, rlimit_type};
 pub(crate) use verb::Execs;
+
+#[cfg(test)]
+pub(crate) use spec::tests::container as sample;
 
 pub use model::*;
 pub use stats::{CpuSample, Sample, Traffic};

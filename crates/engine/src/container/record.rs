@@ -83,16 +83,10 @@ pub(crate) fn read(directory: &Path) -> Result<Container> {
     Ok(read.container)
 }
 
-/// Reads what the shim wrote about the end of the last run, if it did.
+/// Reads what the shim wrote about the end of a run, if it did.
 pub(crate) fn read_exit(layout: &Layout, id: &str) -> Option<shim::protocol::ExitRecord> {
     let bytes = sys::file::read_bounded(layout.container(id).join(EXIT), MOST_BYTES).ok()?;
     serde_json::from_slice(&bytes).ok()
-}
-
-/// Forgets the end of the last run.
-pub(crate) fn forget_exit(layout: &Layout, id: &str) {
-    // most containers have none
-    let _ = std::fs::remove_file(layout.container(id).join(EXIT));
 }
 
 /// Removes a container's directory. One that is gone is fine.

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socketpair};
 use shim::protocol::SOCKET;
 use sys::process::Child;
 use sys::spawn::Command;
@@ -41,11 +41,14 @@ pub(super) fn spawn(options: &SpawnOptions<'_>) -> Result<UnixStream, ShimError>
         .mode(0o700)
         .create(options.state_dir)
         .map_err(path_error("create directory", options.state_dir))?;
+    let listener = listen(options.state_dir)
+        .map_err(io::Error::from)
+        .map_err(path_error("listen in", options.state_dir))?;
     let stderr = stderr_file(options.state_dir).map_err(path_error("create file in", options.state_dir))?;
     let (near, far) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(io::Error::from)
         .map_err(ShimError::system("socketpair"))?;
-    let child = start(options, far.as_fd(), &stderr)
+    let child = start(options, far.as_fd(), listener.as_fd(), &stderr)
         .map_err(io::Error::from)
         .map_err(path_error("start", options.program))?;
     #[expect(deprecated, reason = "unsound only for types that change their descriptor; an OwnedFd does not")]
@@ -59,8 +62,30 @@ pub(super) fn spawn(options: &SpawnOptions<'_>) -> Result<UnixStream, ShimError>
     Ok(near.into())
 }
 
-fn start(options: &SpawnOptions<'_>, socket: BorrowedFd<'_>, stderr: &File) -> sys::Result<Child> {
-    let null = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+/// The socket that later daemons connect to. It is made here and not by the shim: whenever a shim lives it can be
+/// found, even by a daemon that comes up while the shim of its killed predecessor has not run one instruction.
+fn listen(state_dir: &Path) -> sys::Result<OwnedFd> {
+    let dir = rustix::fs::open(state_dir, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    // of a former shim in the same directory
+    let _ = rustix::fs::unlinkat(&dir, SOCKET, rustix::fs::AtFlags::empty());
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let listener = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    // through the descriptor, since the directory's own path may be longer than an address
+    let path = format!("{}/{SOCKET}", sys::fd::proc_path(&dir));
+    rustix::net::bind(&listener, &SocketAddrUnix::new(path)?)?;
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
+}
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 8;
+
+fn start(
+    options: &SpawnOptions<'_>,
+    socket: BorrowedFd<'_>,
+    listener: BorrowedFd<'_>,
+    stderr: &File,
+) -> sys::Result<Child> {
     // what a container finds as /proc/PID/exe of its first process must not be writable
     let program = sys::program::sealed(options.program)
         .map_err(|e| sys::Errno::from_io_error(&e).unwrap_or(sys::Errno::IO))?;
@@ -74,7 +99,7 @@ fn start(options: &SpawnOptions<'_>, socket: BorrowedFd<'_>, stderr: &File) -> s
             command.env(assignment)?;
         }
     }
-    command.map(socket, 0).map(null.as_fd(), 1).map(stderr.as_fd(), 2).new_session();
+    command.map(socket, 0).map(listener, 1).map(stderr.as_fd(), 2).new_session();
     command.spawn()
 }
 

@@ -18,6 +18,8 @@ use crate::protocol::{CreateRequest, ErrorKind, ErrorReply, ExecRequest, ExitRec
 #[derive(Debug)]
 pub(super) struct Container {
     pub(super) id: String,
+    /// Which of its runs this is.
+    pub(super) run: u64,
     backend: Backend,
     /// The first process, until it is started.
     pending: Option<Pending>,
@@ -68,6 +70,7 @@ impl Container {
         let oom = made.cgroup.as_ref().and_then(|cgroup| cgroup.oom_events().ok());
         let container = Self {
             id: request.id.clone(),
+            run: request.run,
             backend,
             pending: Some(made.pending),
             cgroup: made.cgroup,
@@ -178,8 +181,9 @@ impl Container {
     }
 
     /// Put the end on disk. A full disk is told in the record that the daemon gets.
-    pub(super) fn record(&mut self, mut record: ExitRecord) -> ExitRecord {
-        record.oom_killed = self.oom_killed;
+    pub(super) fn record(&mut self, code: i32, signal: Option<i32>, at: Timestamp) -> ExitRecord {
+        let (oom_killed, started_at, run) = (self.oom_killed, self.started_at, self.run);
+        let mut record = ExitRecord { code, signal, oom_killed, started_at, at, run, error: None };
         if let Err(e) = crate::exit::write(&self.data_dir, &record) {
             record.error = Some(format!("write {}: {e}", crate::exit::FILE));
         }

@@ -36,6 +36,17 @@ impl Daemon {
         }
     }
 
+    /// Read all that has arrived; `false` at the end of the connection.
+    pub(super) fn fill_all(&mut self) -> Result<bool, FrameError> {
+        loop {
+            match self.reader.fill(&self.socket, false) {
+                Err(FrameError::Io(e)) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(true),
+                Ok(true) => {}
+                other => return other,
+            }
+        }
+    }
+
     /// The next whole frame's JSON.
     pub(super) fn next_frame(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
         self.reader.next_frame()

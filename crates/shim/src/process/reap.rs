@@ -5,7 +5,7 @@ use sys::Pid;
 use sys::process::Exit;
 
 use super::server::Server;
-use crate::protocol::{Event, ExitRecord};
+use crate::protocol::Event;
 
 impl Server {
     /// Reap every child that has ended: the container's first process, exec sessions, and orphans.
@@ -41,8 +41,7 @@ impl Server {
             Exit::Signal { signal, .. } => Some(signal.number()),
             Exit::Code(_) => None,
         };
-        let record = ExitRecord { code: exit.shell_code(), signal, oom_killed: false, at, error: None };
-        let record = container.record(record);
+        let record = container.record(exit.shell_code(), signal, at);
         self.tell(Event::Exited(record));
     }
 

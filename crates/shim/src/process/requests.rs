@@ -90,6 +90,7 @@ impl Server {
     }
 
     fn hello(&mut self, daemon: u64) -> Reply {
+        self.serve_older(daemon);
         self.greet(daemon);
         Reply::Hello(Box::new(HelloReply {
             version: VERSION,
@@ -118,6 +119,7 @@ impl Server {
             status,
             pid: main.pid.map(|pid| pid.as_raw_nonzero().get()),
             started_at: container.and_then(|c| c.started_at),
+            run: container.map_or(0, |c| c.run),
             exit: container.and_then(|c| c.exit.clone()),
             oom_killed: container.is_some_and(|c| c.oom_killed),
             terminal: main.terminal,
@@ -128,6 +130,10 @@ impl Server {
     fn create(&mut self, request: &CreateRequest, fds: Vec<OwnedFd>, bytes: &[u8]) -> Outcome {
         if self.container.is_some() {
             return Err(invalid_state("create: the container exists"));
+        }
+        // a daemon that was killed may have asked before its successor gave the container up
+        if self.released {
+            return Err(invalid_state("create: the shim was given up"));
         }
         self.open_log(&request.log).map_err(|e| failed("create", e))?;
         container::keep(&self.state_dir, bytes).map_err(|e| failed("keep the request", e))?;

@@ -202,6 +202,19 @@ impl Server {
         }
     }
 
+    /// Do what the daemons before this one have asked: they are gone, and what a new one is told must stay true.
+    pub(super) fn serve_older(&mut self, id: u64) {
+        let older: Vec<u64> =
+            self.daemons.iter().map(|daemon| daemon.id).filter(|other| *other < id).collect();
+        for other in older {
+            let daemon = self.daemons.iter_mut().find(|daemon| daemon.id == other);
+            let alive = daemon.is_some_and(|daemon| matches!(daemon.fill_all(), Ok(true)));
+            if self.serve_frames(other).is_err() || !alive {
+                self.daemons.retain(|daemon| daemon.id != other);
+            }
+        }
+    }
+
     fn serve_frames(&mut self, id: u64) -> Result<(), FrameError> {
         while let Some(daemon) = self.daemons.iter_mut().find(|daemon| daemon.id == id) {
             let Some(bytes) = daemon.next_frame()? else { break };

@@ -45,7 +45,7 @@ fn prepare(state_dir: File) -> io::Result<Server> {
     // everything but SIGCHLD stays blocked and unread: only SIGKILL ends a shim from outside
     let signals = SignalFd::new(&Signal::all_catchable())?;
     poller.add(&signals, Token::Signals, rustix::event::epoll::EventFlags::IN)?;
-    let listener = listen(&state_dir)?;
+    let listener = listener(&state_dir)?;
     poller.add(&listener, Token::Listener, rustix::event::epoll::EventFlags::IN)?;
     let mut server = Server::new(poller, signals, listener, state_dir);
     server.add_daemon(first_connection()?);
@@ -61,6 +61,18 @@ fn listen(state_dir: &File) -> io::Result<OwnedFd> {
     let path = format!("{}/{SOCKET}", fd_path(state_dir.as_fd()));
     rustix::net::bind(&listener, &SocketAddrUnix::new(path)?)?;
     rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
+}
+
+/// The listening socket is standard output: made by the daemon, so that from the first moment of our life whoever
+/// looks for us finds us. Who runs us by hand leaves it to us.
+fn listener(state_dir: &File) -> io::Result<OwnedFd> {
+    // ENOTSOCK is a no
+    if !rustix::net::sockopt::socket_acceptconn(io::stdout()).unwrap_or(false) {
+        return listen(state_dir);
+    }
+    let listener = sys::fd::dup_above(io::stdout(), 3)?;
+    rustix::stdio::dup2_stdout(File::options().write(true).open("/dev/null")?)?;
     Ok(listener)
 }
 

@@ -111,6 +111,9 @@ pub struct StateReply {
     pub pid: Option<i32>,
     /// When it was started.
     pub started_at: Option<Timestamp>,
+    /// [`super::CreateRequest::run`].
+    #[serde(default)]
+    pub run: u64,
     /// How it ended.
     pub exit: Option<ExitRecord>,
     /// The kernel has killed a process of it for want of memory.
@@ -146,8 +149,14 @@ pub struct ExitRecord {
     /// The kernel has killed a process of it for want of memory.
     #[serde(default)]
     pub oom_killed: bool,
+    /// When it was started.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
     /// When it ended.
     pub at: Timestamp,
+    /// [`super::CreateRequest::run`].
+    #[serde(default)]
+    pub run: u64,
     /// What went wrong on our side.
     #[serde(default)]
     pub error: Option<String>,

@@ -93,6 +93,10 @@ pub struct CreateRequest {
     pub runtime: RuntimeRequest,
     /// The container's directory, where `exit.json` is written.
     pub data_dir: PathBuf,
+    /// Which of the container's runs this is, from 1: the shim's answers and `exit.json` bear it, so that a daemon
+    /// which was killed half-way knows a run that it has not noted from one that it has. 0 = not said.
+    #[serde(default)]
+    pub run: u64,
     /// A compiled seccomp filter, one `u64` an instruction as in `struct sock_filter`
     /// (`code | jt << 16 | jf << 24 | k << 32`), installed without flags; without it the shim compiles `spec.linux.seccomp`.
     #[serde(default)]

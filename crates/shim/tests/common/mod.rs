@@ -219,6 +219,7 @@ impl Shim {
             spec: self.spec(args, terminal),
             rootfs_fd: true,
             netns_fd: false,
+            run: 7,
             open_stdin: false,
             stdin_once: false,
             log: self.log_request(),

@@ -10,6 +10,7 @@ mod networks;
 mod peers;
 mod sdk;
 mod stats;
+mod storm;
 mod survival;
 mod systemd;
 mod terminal;

@@ -37,10 +37,17 @@ pub struct Container {
     pub networking: Arc<NetworkingConfig>,
     /// Where it is in its life.
     pub state: State,
-    /// Restarts by the policy since the last start by hand.
+    /// Ends that the restart policy has followed with a restart, since the last start by hand.
     pub restart_count: u32,
-    /// Stopped by a person: `unless-stopped` leaves it so.
+    /// Number of the present run, or of the last: each start takes the next one. What a shim says of a run with a higher
+    /// number is news, of this one has been counted or is being waited for, and of a lower one is history.
+    #[serde(default)]
+    pub run: u64,
+    /// A person has sent it a signal since its last start: `unless-stopped` leaves it at its end.
     pub stopped_by_hand: bool,
+    /// The signal was one that stops it: no policy follows this run's end.
+    #[serde(default)]
+    pub restart_cancelled: bool,
     /// Networks it has got.
     pub network: NetworkSettings,
     /// Mounts.

@@ -150,4 +150,4 @@ fn sysctls(inputs: &Inputs<'_>) -> std::collections::HashMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

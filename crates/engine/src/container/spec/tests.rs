@@ -9,7 +9,7 @@ use super::*;
 use crate::container::security::Options;
 use crate::container::{ContainerConfig, HostConfig, State};
 
-fn container(config: ContainerConfig, host: HostConfig) -> Container {
+pub(crate) fn container(config: ContainerConfig, host: HostConfig) -> Container {
     Container {
         id: "ab".repeat(32),
         name: "test".into(),
@@ -23,7 +23,9 @@ fn container(config: ContainerConfig, host: HostConfig) -> Container {
         networking: Arc::default(),
         state: State::Created { failure: None },
         restart_count: 0,
+        run: 0,
         stopped_by_hand: false,
+        restart_cancelled: false,
         network: Default::default(),
         mounts: Vec::new(),
         storage_driver: String::new(),

@@ -188,6 +188,7 @@ fn request(
         cgroup: Some(CgroupRequest { path: engine.cgroup_path(container).into(), driver: driver(engine) }),
         runtime: runtime(engine, container)?,
         data_dir: engine.layout.container(&container.id),
+        run: container.run,
         seccomp,
         console_size: (config.tty && (rows, columns) != (0, 0)).then_some((rows, columns)),
         framed: !config.tty,

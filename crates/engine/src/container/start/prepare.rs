@@ -26,7 +26,6 @@ pub(crate) struct Prepared {
 /// The mount fails; the user is unknown; a device or bind source is missing.
 pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<Prepared> {
     let (config, resources) = (&container.config, &container.host.resources);
-    super::super::record::forget_exit(&engine.layout, &container.id);
     let mount = engine
         .store
         .snapshot(&container.id)

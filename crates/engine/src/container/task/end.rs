@@ -1,7 +1,5 @@
 //! Ends of runs: what the shim tells, what follows.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use shim::protocol::{Event as Told, ExitRecord};
 use tokio::time::Instant;
@@ -10,7 +8,7 @@ use super::super::policy;
 use super::super::record::{self, Durability};
 use super::super::verb::{RemoveOptions, WaitCondition};
 use super::{STEADY, Task, blocking};
-use crate::container::{Exited, State};
+use crate::container::Exited;
 use crate::shim::ShimEvent;
 
 /// Exit code of what was killed (128 + SIGKILL).
@@ -58,32 +56,30 @@ impl Task {
             Ok(record::read_exit(&engine.layout, &container.id))
         })
         .await;
-        let record = swept.ok().flatten().unwrap_or_else(lost);
-        self.ended(record).await;
+        let told = swept.ok().flatten().filter(|record| record.run == self.container.run);
+        self.ended(told.unwrap_or_else(lost)).await;
     }
 
     /// The first process has ended.
     pub(super) async fn ended(&mut self, record: ExitRecord) {
         let Some(run) = self.container.state.running() else { return };
-        let steady = Timestamp::now().duration_since(run.started_at).unsigned_abs() >= STEADY;
-        let exit = Exited {
-            code: record.code,
-            started_at: Some(run.started_at),
-            finished_at: Some(record.at),
-            oom_killed: record.oom_killed || self.oom,
-            error: record.error.unwrap_or_default(),
-        };
+        let started_at = run.started_at;
+        let lasted = record.at.duration_since(started_at);
+        let code = record.code;
         self.prober.stop();
-        if steady {
+        if lasted.unsigned_abs() >= STEADY {
             self.back_off.reset();
         }
-        let lasted = Timestamp::now().duration_since(run.started_at).as_secs();
-        self.container.state = State::Exited(exit);
+        let oom_killed = record.oom_killed || self.oom;
+        let exit = Exited { oom_killed, started_at: Some(started_at), ..Exited::from(record) };
+        policy::conclude(&mut self.container, exit);
         self.container.health = self.container.health.take().map(super::health::at_rest);
         self.engine.execs.container_ended(&self.container.id);
         self.container.exec_ids.clear();
+        self.publish();
         self.give_back().await;
-        self.tell("die", &[("exitCode", record.code.to_string()), ("execDuration", lasted.to_string())]);
+        let lasted = lasted.as_secs().max(0).to_string();
+        self.tell("die", &[("exitCode", code.to_string()), ("execDuration", lasted)]);
         self.after_end().await;
     }
 
@@ -98,7 +94,7 @@ impl Task {
         }
     }
 
-    /// A waiting removal, the restart policy, or rest.
+    /// A waiting removal, automatic removal, the next run, or rest.
     async fn after_end(&mut self) {
         if let Some((options, replies)) = self.removal.take() {
             self.publish();
@@ -118,30 +114,28 @@ impl Task {
             }
             return;
         }
-        let delay = self.back_off.next();
-        self.consider_restart(delay).await;
+        if self.container.state.is_restarting() {
+            self.restart_at = Some(Instant::now() + self.back_off.next());
+        }
+        self.rest().await;
     }
 
-    /// Plans a restart if the policy wants one; otherwise the container rests.
-    pub(super) async fn consider_restart(&mut self, delay: Duration) {
-        let container = &mut self.container;
-        let again = policy::restarts(
-            container.host.restart_policy,
-            container.state.exit_code(),
-            container.stopped_by_hand,
-            container.restart_count,
-        );
-        if again && let State::Exited(exit) = &container.state {
-            container.state = State::Restarting(exit.clone());
-            self.restart_at = Some(Instant::now() + delay);
-        }
+    /// The end of a run, or of the wait for the next one, is on disk: whoever waits for it may know.
+    pub(super) async fn rest(&mut self) {
         self.commit_fact(Durability::Disk).await;
-        let resting = !self.container.state.is_running();
-        self.answer(|what| match what {
-            WaitCondition::NotRunning => resting,
-            WaitCondition::NextExit => true,
-            WaitCondition::Removed => false,
-        });
+        self.answer(|what| what != WaitCondition::Removed);
+    }
+}
+
+impl From<ExitRecord> for Exited {
+    fn from(record: ExitRecord) -> Self {
+        Self {
+            code: record.code,
+            started_at: record.started_at,
+            finished_at: Some(record.at),
+            oom_killed: record.oom_killed,
+            error: record.error.unwrap_or_default(),
+        }
     }
 }
 
@@ -151,7 +145,9 @@ pub(crate) fn lost() -> ExitRecord {
         code: KILLED,
         signal: Some(9),
         oom_killed: false,
+        started_at: None,
         at: Timestamp::now(),
+        run: 0,
         error: Some("the container's shim ended unexpectedly; its processes were killed".to_owned()),
     }
 }

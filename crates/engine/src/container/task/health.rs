@@ -12,7 +12,7 @@ use super::super::record::Durability;
 use super::super::verb::{Attached, ExecConfig, ExecStart, ExecStarted};
 use super::{Request, Task};
 use crate::Engine;
-use crate::container::{ContainerConfig, Health, HealthProbe, HealthStatus, Healthcheck};
+use crate::container::{Container, ContainerConfig, Health, HealthProbe, HealthStatus, Healthcheck};
 use crate::error::Result;
 
 /// Docker's defaults.
@@ -53,13 +53,15 @@ fn check(config: &ContainerConfig) -> Option<&Healthcheck> {
     config.healthcheck.as_ref().filter(|check| check.test.len() > 1 && check.test[0] != "NONE")
 }
 
-/// Health at the start of a run.
-pub(super) fn initial(config: &ContainerConfig) -> Option<Health> {
-    check(config).map(|_| Health { status: HealthStatus::Starting, failing_streak: 0, log: Vec::new() })
+/// Health at the start of a run. As in Docker the probes of the last run stay in the log.
+pub(crate) fn initial(container: &Container) -> Option<Health> {
+    check(&container.config)?;
+    let log = container.health.clone().map(|health| health.log).unwrap_or_default();
+    Some(Health { status: HealthStatus::Starting, failing_streak: 0, log })
 }
 
 /// Health of a container that has stopped.
-pub(super) fn at_rest(health: Health) -> Health {
+pub(crate) fn at_rest(health: Health) -> Health {
     Health { status: HealthStatus::Unhealthy, ..health }
 }
 
@@ -144,7 +146,7 @@ impl Probing {
     }
 
     /// Shorter while the container starts.
-    fn interval(&self, container: &crate::container::Container) -> Duration {
+    fn interval(&self, container: &Container) -> Duration {
         let or = |nanoseconds: i64, default: Duration| match u64::try_from(nanoseconds) {
             Ok(0) | Err(_) => default,
             Ok(given) => Duration::from_nanos(given),

@@ -7,6 +7,7 @@ mod requests;
 mod run;
 
 pub(crate) use end::lost;
+pub(crate) use health::{at_rest as health_at_rest, initial as initial_health};
 pub(crate) use requests::shim_error;
 pub(crate) use run::remove_shim_directory;
 
@@ -33,7 +34,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 pub(crate) enum Request {
     /// Start it.
     Start(Reply<()>),
-    /// Send a signal to its first process. `stop` = a person wants it to end.
+    /// Send a signal to its first process. `stop` = no policy follows the end that it brings.
     Signal { signal: i32, stop: bool, reply: Reply<()> },
     /// Freeze it.
     Pause(Reply<()>),
@@ -83,6 +84,8 @@ impl Task {
         let (entry, requests) = Entry::new(container.clone());
         let (shim, events) = shim.unzip();
         entry.set_shim(shim.clone());
+        // whatever was waited for before the daemon's end, it has been waited for long enough
+        let restart_at = container.state.is_restarting().then(Instant::now);
         let mut task = Self {
             engine: Arc::clone(engine),
             entry: Arc::clone(&entry),
@@ -90,7 +93,7 @@ impl Task {
             shim,
             events,
             waiters: Vec::new(),
-            restart_at: None,
+            restart_at,
             back_off: BackOff::default(),
             removal: None,
             oom: false,

@@ -28,7 +28,7 @@ impl Task {
             send(reply, result);
             return;
         }
-        self.container.stopped_by_hand = true;
+        self.by_hand(true).await;
         match self.kill_for_removal().await {
             // the removal goes on when the end is told
             Ok(()) => self.removal = Some((options, vec![reply])),

@@ -3,7 +3,7 @@
 use super::super::record::Durability;
 use super::super::verb::{Update, WaitCondition, WaitResult};
 use super::{Reply, Request, Task};
-use crate::container::{State, Status};
+use crate::container::{RestartPolicy, State, Status};
 use crate::error::{Error, Result};
 use crate::shim::{ShimError, ShimHandle};
 
@@ -61,15 +61,11 @@ impl Task {
     }
 
     async fn signal(&mut self, signal: i32, stop: bool) -> Result<()> {
-        if stop && !self.container.stopped_by_hand {
-            self.container.stopped_by_hand = true;
-            self.publish();
-        }
-        if stop && let State::Restarting(exit) = &self.container.state {
+        self.by_hand(stop).await;
+        if let State::Restarting(exit) = &self.container.state {
             self.container.state = State::Exited(exit.clone());
             self.restart_at = None;
-            self.commit_fact(Durability::Disk).await;
-            self.answer(|what| what == WaitCondition::NotRunning);
+            self.rest().await;
             return Ok(());
         }
         let shim = self.running_shim()?;
@@ -85,6 +81,18 @@ impl Task {
             self.unpause().await?;
         }
         Ok(())
+    }
+
+    /// A person means this end: written before the signal is sent, for the policy must know it after any crash.
+    pub(super) async fn by_hand(&mut self, cancel: bool) {
+        let container = &mut self.container;
+        let before = (container.stopped_by_hand, container.restart_cancelled);
+        container.stopped_by_hand = true;
+        container.restart_cancelled |= cancel;
+        let changed = before != (container.stopped_by_hand, container.restart_cancelled);
+        if changed && container.host.restart_policy != RestartPolicy::No {
+            self.commit_fact(Durability::Memory).await;
+        }
     }
 
     async fn pause(&mut self) -> Result<()> {

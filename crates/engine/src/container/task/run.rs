@@ -6,7 +6,7 @@ use shim::protocol::ErrorReply;
 use super::super::record::Durability;
 use super::super::start;
 use super::Task;
-use crate::container::{Failure, Running, State, Status};
+use crate::container::{Exited, Failure, Running, State, Status};
 use crate::error::{Error, Kind, Result};
 use crate::shim::{ShimError, ShimHandle, SpawnOptions};
 
@@ -26,6 +26,7 @@ impl Task {
         self.back_off.reset();
         self.container.restart_count = 0;
         self.container.stopped_by_hand = false;
+        self.container.restart_cancelled = false;
         let result = self.start().await;
         if result.is_err() && self.container.host.auto_remove && !self.held {
             self.remove_now(super::RemoveOptions { volumes: true, ..Default::default() }).await?;
@@ -35,7 +36,9 @@ impl Task {
 
     /// Starts it, or leaves everything undone and the failure in the state.
     pub(super) async fn start(&mut self) -> Result<()> {
+        self.engine.swept().await;
         self.oom = false;
+        self.container.run += 1;
         let shim = match self.ensure_shim() {
             Ok(shim) => shim,
             Err(error) => return self.failed(error).await,
@@ -44,7 +47,7 @@ impl Task {
             Ok(started) => {
                 self.container.state = State::Running(Running { pid: started.pid, started_at: started.at });
                 self.container.network = started.network;
-                self.container.health = super::health::initial(&self.container.config);
+                self.container.health = super::health::initial(&self.container);
                 self.commit_fact(Durability::Memory).await;
                 self.tell("start", &[]);
                 self.start_probing();
@@ -71,8 +74,7 @@ impl Task {
             }
         };
         self.commit_fact(Durability::Memory).await;
-        self.tell("die", &[("exitCode", error.code.to_string())]);
-        // no wait is answered: nothing has run, so nothing has ended
+        // no event and no answer to a wait: nothing has run, so nothing has ended
         Err(error.error)
     }
 
@@ -108,13 +110,15 @@ impl Task {
         }
     }
 
+    /// The delay is over. As in Docker a start that fails now is the last one: the container rests, with the exit code of
+    /// its last run and the reason of the failure.
     pub(super) async fn on_restart(&mut self) {
         self.restart_at = None;
-        self.container.restart_count += 1;
-        // the failure is in the state, which is all that a policy can tell
-        if self.start().await.is_err() {
-            let delay = self.back_off.next();
-            self.consider_restart(delay).await;
+        let State::Restarting(exit) = self.container.state.clone() else { return };
+        if let Err(error) = self.start().await {
+            tracing::warn!(container = %self.container.id, %error, "the container was not started again");
+            self.container.state = State::Exited(Exited { error: error.to_string(), ..exit });
+            self.rest().await;
         }
     }
 }

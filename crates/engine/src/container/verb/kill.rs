@@ -20,10 +20,13 @@ impl Engine {
         let number = signal.map_or(Ok(SIGKILL), signal::parse)?;
         let entry = self.0.containers.find(name)?;
         let container = entry.snapshot();
-        if container.state.running().is_none() {
+        if !container.state.is_running() {
             return Err(Error::not_running(&container.id));
         }
-        let stop = number == SIGKILL || number == stop_signal(&container)?;
+        // as in Docker: where no stop signal is configured, any signal counts as one
+        let stop = number == SIGKILL
+            || container.config.stop_signal.is_empty()
+            || number == stop_signal(&container)?;
         let waiter = if number == SIGKILL {
             Some(self.register(&entry, WaitCondition::NotRunning).await?)
         } else {

@@ -4,9 +4,10 @@ use crate::Engine;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use super::kill::{SIGKILL, stop_signal};
-use super::wait::WaitCondition;
+use super::wait::{WaitCondition, WaitResult};
 use crate::container::registry::Entry;
 use crate::container::signal;
 use crate::container::task::{Request, event};
@@ -37,33 +38,43 @@ impl Engine {
             None => stop_signal(&container)?,
         };
         let patience = options.timeout.or(container.config.stop_timeout).unwrap_or(PATIENCE);
-        let mut waiter = self.register(&entry, WaitCondition::NotRunning).await?.done().boxed();
-        let ended = match entry.ask(|reply| Request::Signal { signal, stop: true, reply }).await {
-            // it has ended meanwhile, or is gone
-            Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => true,
-            other => {
-                other?;
-                match u64::try_from(patience) {
-                    Ok(seconds) => {
-                        tokio::time::timeout(Duration::from_secs(seconds), &mut waiter).await.is_ok()
-                    }
-                    Err(_) => {
-                        (&mut waiter).await;
-                        true
-                    }
-                }
-            }
-        };
-        if !ended {
-            let killed = entry.ask(|reply| Request::Signal { signal: SIGKILL, stop: true, reply }).await;
-            if killed.is_ok() && tokio::time::timeout(LAST_PATIENCE, &mut waiter).await.is_err() {
-                return Err(Error::system(format!(
-                    "cannot stop container: {name}: tried to kill container, but did not receive an exit event"
-                )));
-            }
-        }
+        self.end(&entry, signal, patience).await?;
         self.0.events.publish(event(&entry.snapshot(), "stop", &[]));
         Ok(())
+    }
+
+    /// The signal, `patience` seconds (negative = for ever), and SIGKILL.
+    async fn end(&self, entry: &Entry, signal: i32, patience: i64) -> Result<()> {
+        let Some(mut waiter) = self.signalled(entry, signal).await? else { return Ok(()) };
+        let Ok(seconds) = u64::try_from(patience) else {
+            waiter.await;
+            return Ok(());
+        };
+        if tokio::time::timeout(Duration::from_secs(seconds), &mut waiter).await.is_ok() {
+            return Ok(());
+        }
+        let Some(waiter) = self.signalled(entry, SIGKILL).await? else { return Ok(()) };
+        match tokio::time::timeout(LAST_PATIENCE, waiter).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::system(format!(
+                "cannot stop container: {}: tried to kill container, but did not receive an exit event",
+                entry.snapshot().name
+            ))),
+        }
+    }
+
+    /// Sends a stopping signal, and gives what completes with the end; `None` when there is nothing to end any more.
+    async fn signalled(&self, entry: &Entry, signal: i32) -> Result<Option<BoxFuture<'static, WaitResult>>> {
+        let sent = entry.ask(|reply| Request::Signal { signal, stop: true, reply }).await;
+        match sent {
+            Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => Ok(None),
+            Err(error) => Err(error),
+            // only now: an end before the signal may be one that a policy has followed
+            Ok(()) => match self.register(entry, WaitCondition::NotRunning).await {
+                Err(error) if error.kind() == Kind::NotFound => Ok(None),
+                waiter => Ok(Some(waiter?.done().boxed())),
+            },
+        }
     }
 
     /// Stops a container if it runs, and starts it.
