@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 use crate::error::{Error, Result};
 
 /// Longest name of an interface (`IFNAMSIZ` without the final zero).
-const MAX_NAME_LEN: usize = 15;
+pub(crate) const MAX_NAME_LEN: usize = 15;
 
 /// Everything [`crate::Network::open`] needs to know.
 #[derive(Debug, Clone)]

@@ -7,17 +7,28 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a container asks of the default bridge.
+use crate::dns::ResolverSockets;
+
+/// What a container asks of one network.
 #[derive(Debug, Clone, Default)]
 pub struct EndpointRequest {
     /// The container's full id (64 hex digits).
     pub container_id: String,
+    /// The network's id; empty means the default bridge.
+    pub network_id: String,
     /// A particular address, which must be free and in the subnet.
     pub ip: Option<Ipv4Addr>,
     /// A particular hardware address; otherwise one is derived from the IP address.
     pub mac: Option<MacAddr>,
-    /// Ports to publish on the host.
+    /// Ports to publish on the host, if this is the endpoint that the default route leads through.
     pub ports: Vec<PortRequest>,
+    /// Names by which the network's other containers find it.
+    pub names: Vec<String>,
+    /// Names that this container alone gives to others: own name → the other's.
+    pub links: Vec<(String, String)>,
+    /// The default route goes through the endpoint with the highest priority; among equals through
+    /// the network whose name comes first.
+    pub priority: i64,
 }
 
 /// A network namespace that is ready for a container, with what it was given.
@@ -26,11 +37,14 @@ pub struct Attachment {
     /// The namespace. When the last descriptor and process are gone, the kernel frees it and its
     /// interfaces.
     pub netns: OwnedFd,
-    /// What to record with the container, and to give back to [`crate::Network::adopt`].
-    pub endpoint: Endpoint,
+    /// What to record with the container, and to give back to [`crate::Network::adopt`]; in the
+    /// order of the requests.
+    pub endpoints: Vec<Endpoint>,
+    /// Where its questions for names arrive, if it is on a network that has names.
+    pub resolver: Option<ResolverSockets>,
 }
 
-/// A container's addresses on the default bridge. Recorded with the container.
+/// A container's place on a network. Recorded with the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Id of this endpoint, 64 hex digits.
@@ -41,7 +55,7 @@ pub struct Endpoint {
     pub ip: Ipv4Addr,
     /// Length of the subnet's prefix.
     pub prefix_len: u8,
-    /// The default route.
+    /// The way out of the network, if there is one.
     pub gateway: Ipv4Addr,
     /// Hardware address of the container's interface.
     pub mac: MacAddr,
@@ -52,6 +66,15 @@ pub struct Endpoint {
     /// Ports published on the host.
     #[serde(default)]
     pub ports: Vec<PublishedPort>,
+    /// As in [`EndpointRequest::names`].
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// As in [`EndpointRequest::links`].
+    #[serde(default)]
+    pub links: Vec<(String, String)>,
+    /// As in [`EndpointRequest::priority`].
+    #[serde(default)]
+    pub priority: i64,
 }
 
 /// One `-p`: a container port to be reachable through the host.

@@ -60,10 +60,39 @@ pub enum Error {
         subnet: Ipv4Net,
     },
     /// The requested address belongs to somebody else.
-    #[error("Address already in use: {0}")]
+    #[error("Address already in use")]
     AddressInUse(Ipv4Addr),
+    /// The network is not there.
+    #[error("network {0} not found")]
+    NoSuchNetwork(String),
+    /// Another network has the name.
+    #[error("network with name {0} already exists")]
+    NameInUse(String),
+    /// No network of this kind can be made.
+    #[error("plugin \"{0}\" not found")]
+    NoSuchDriver(String),
+    /// The subnet shares addresses with another network's.
+    #[error("Pool overlaps with other one on this address space")]
+    PoolOverlap,
+    /// A network that containers are on.
+    #[error("error while removing network: network {name} id {id} has active endpoints")]
+    InUse {
+        /// Its name.
+        name: String,
+        /// Its id.
+        id: String,
+    },
+    /// Something that may not be done.
+    #[error("{0}")]
+    Forbidden(String),
+    /// A request that makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// A request that cannot be fulfilled by this version.
+    #[error("{0}")]
+    Unsupported(String),
     /// The requested address is not in the subnet.
-    #[error("invalid address {ip}: it does not belong to any of this network's subnets ({subnet})")]
+    #[error("invalid address {ip}: It does not belong to any of this network's subnets ({subnet})")]
     AddressOutside {
         /// The address.
         ip: Ipv4Addr,
@@ -90,9 +119,22 @@ pub enum Error {
         /// The protocol.
         protocol: Protocol,
     },
-    /// The container already has an endpoint.
-    #[error("container {0} is already attached to network bridge")]
-    AlreadyAttached(String),
+    /// The container already has an endpoint there.
+    #[error("container {container} is already attached to network {network}")]
+    AlreadyAttached {
+        /// Its id.
+        container: String,
+        /// The network's name.
+        network: String,
+    },
+    /// The container has no endpoint there.
+    #[error("container {container} is not connected to network {network}")]
+    NotAttached {
+        /// Its id.
+        container: String,
+        /// The network's name.
+        network: String,
+    },
 }
 
 impl Error {

@@ -1,12 +1,15 @@
 //! Container networks over netlink and nftables, every operation with its inverse.
 //!
-//! [`Network`] is the whole facade: it makes network namespaces, joins them to the default bridge,
-//! and takes everything back. What a container needs is held by its namespace (the veth pair dies
+//! [`Network`] is the whole facade: it makes networks and network namespaces, joins the latter to
+//! the former, knows who is called what on them, and takes everything back. What a container needs is held by its namespace (the veth pair dies
 //! with it); what the kernel does not collect is named after the container and found by
 //! [`Network::sweep`]. [`files`] computes `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`.
 
 mod bridge;
 mod config;
+mod definition;
+mod dns;
+mod driver;
 mod endpoint;
 mod error;
 pub mod files;
@@ -25,7 +28,10 @@ mod route;
 mod sysctl;
 
 pub use config::{AddressPool, BridgeConfig, Config, DnsConfig};
+pub use definition::CreateRequest;
+pub use dns::{Door, ResolverSockets, Verdict, failure};
 pub use endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PortRequest, Protocol, PublishedPort};
 pub use error::{Error, Result};
+pub use ipam::SubnetRequest;
 pub use manager::{Network, SweepReport};
 pub use model::{IpamPool, NetworkInfo};

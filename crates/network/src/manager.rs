@@ -1,60 +1,45 @@
 //! The facade: networks of this machine, and the endpoints of its containers.
 
 mod attach;
+mod create;
+mod forwarding;
 mod info;
+mod leave;
+mod live;
 mod recover;
+mod state;
 
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use ipnet::Ipv4Net;
-
-use crate::bridge::{self, Bridge};
+use crate::bridge;
 use crate::config::{Config, DnsConfig};
-use crate::endpoint::Endpoint;
+use crate::dns::Directory;
 use crate::error::{Error, Result};
-use crate::firewall::{Firewall, plan};
+use crate::firewall::Firewall;
 use crate::ipam::Leases;
 use crate::netlink::{Protocol, Socket};
 use crate::netns::Pool;
-use crate::ports::Ports;
-use crate::record::{Forwarding, Record};
-use crate::route;
 use crate::sysctl;
+use state::{State, Up};
 
 pub use recover::SweepReport;
 
 /// Networks of this machine. Every operation blocks (milliseconds at most) and may be called from
 /// any thread that is in the host's network namespace.
 ///
-/// Locks are taken in the order of the fields: `state`, `host`, `firewall`.
+/// Locks are taken in the order of the fields: `state`, `host`, `firewall`, `names`.
 #[derive(Debug)]
 pub struct Network {
     config: Config,
+    /// Name of our firewall table, and what is written on our bridges.
+    owner: String,
     state: Mutex<State>,
     host: Mutex<Socket>,
     firewall: Mutex<Firewall>,
+    names: RwLock<Directory>,
     pool: Pool,
-}
-
-/// What is known about the default bridge and who is on it.
-#[derive(Debug)]
-struct State {
-    record: Record,
-    bridge: Option<Up>,
-    endpoints: HashMap<String, Endpoint>,
-    ports: Ports,
-    /// The host's loopback may already reach published ports.
-    loopback_routed: bool,
-}
-
-/// The bridge while it is up.
-#[derive(Debug)]
-struct Up {
-    bridge: Bridge,
-    leases: Leases,
 }
 
 impl Network {
@@ -64,21 +49,16 @@ impl Network {
     /// Contradictory options, an unreadable record, or no netlink socket.
     pub fn open(config: Config) -> Result<Self> {
         config.check()?;
-        let record = Record::open(&config.data_dir)?;
-        let table = config.tag.as_ref().map_or_else(|| "berth".to_owned(), |tag| format!("berth-{tag}"));
-        let state = State {
-            record,
-            bridge: None,
-            endpoints: HashMap::new(),
-            ports: Ports::default(),
-            loopback_routed: false,
-        };
+        let owner = config.tag.as_ref().map_or_else(|| "berth".to_owned(), |tag| format!("berth-{tag}"));
+        let state = State::open(&config)?;
         Ok(Self {
             config,
             state: Mutex::new(state),
             host: Mutex::new(Socket::open(Protocol::Route)?),
-            firewall: Mutex::new(Firewall::new(table)),
+            firewall: Mutex::new(Firewall::new(owner.clone())),
+            names: RwLock::default(),
             pool: Pool::default(),
+            owner,
         })
     }
 
@@ -92,7 +72,7 @@ impl Network {
         namespace.map(|namespace| namespace.fd)
     }
 
-    /// Removes the bridge and the firewall table when no container is attached, and says whether
+    /// Removes the bridges and the firewall table when no container is attached, and says whether
     /// it did. For a daemon that shuts down.
     ///
     /// # Errors
@@ -102,16 +82,16 @@ impl Network {
         if !state.endpoints.is_empty() {
             return Ok(false);
         }
-        self.remove(&mut state)?;
+        self.remove_all(&mut state)?;
         Ok(true)
     }
 
-    /// Removes the bridge and the firewall table whatever is attached. Idempotent.
+    /// Removes the bridges and the firewall table whatever is attached. Idempotent.
     ///
     /// # Errors
     /// The kernel refuses; everything has been tried.
     pub fn teardown(&self) -> Result<()> {
-        self.remove(&mut self.state())
+        self.remove_all(&mut self.state())
     }
 
     /// The host's address on the default bridge (`host-gateway` in `--add-host`).
@@ -119,7 +99,9 @@ impl Network {
     /// # Errors
     /// As for making the bridge, which this does.
     pub fn host_gateway(&self) -> Result<Ipv4Addr> {
-        self.ensure(&mut self.state()).map(|up| up.bridge.address.addr())
+        let mut state = self.state();
+        let id = state.record.bridge.id.clone();
+        self.ensure(&mut state, &id).map(|up| up.bridge.address.addr())
     }
 
     /// The daemon's defaults for containers' name resolution.
@@ -127,98 +109,63 @@ impl Network {
         &self.config.dns
     }
 
-    /// The default bridge, made if it must be.
-    fn ensure<'s>(&self, state: &'s mut State) -> Result<&'s mut Up> {
-        if state.bridge.is_none() {
-            let up = self.set_up(&mut state.record)?;
-            state.bridge = Some(up);
+    /// A network's bridge, made if it must be.
+    fn ensure<'s>(&self, state: &'s mut State, id: &str) -> Result<&'s mut Up> {
+        if state.net(id)?.up.is_none() {
+            let up = self.set_up(state, id)?;
+            state.net_mut(id)?.up = Some(up);
             for warning in self.foreign_drops() {
                 tracing::warn!("{warning}");
             }
         }
-        state.bridge.as_mut().ok_or(Error::Malformed("no bridge"))
+        state.net_mut(id)?.up.as_mut().ok_or(Error::Malformed("no bridge"))
     }
 
-    fn set_up(&self, record: &mut Record) -> Result<Up> {
-        let config = &self.config.bridge;
-        let known = record.clone();
-        let bridge =
-            bridge::ensure(&mut self.host(), config, &self.config.address_pools, record.bridge_address)?;
+    fn set_up(&self, state: &mut State, id: &str) -> Result<Up> {
+        let default = state.record.bridge.id == id;
+        let net = state.net(id)?;
+        let (config, reserved, name) = (net.config.clone(), net.reserved.clone(), net.name.clone());
+        let recorded = state.record.bridge_address.filter(|_| default);
+        let pools = &self.config.address_pools;
+        let bridge = bridge::ensure(&mut self.host(), &self.owner, &config, pools, recorded)?;
         let address = bridge.address;
-        record.bridge_address = Some(address);
-        let forward = self.config.ip_forward && !sysctl::forwarding();
-        if forward {
-            record.forwarding = Some(Forwarding { boot_id: sysctl::boot_id(), uplinks: self.uplinks()? });
+        if default {
+            state.record.bridge_address = Some(address);
         }
+        let forward = self.begin_forwarding(&mut state.record)?;
         // Whatever we are about to change is written down first.
-        if *record != known {
-            record.write(&self.config.data_dir)?;
-        }
-        self.apply_rules(record, address)?;
+        state.write_record(&self.config.data_dir)?;
+        let reserved = [address.addr(), bridge.gateway].into_iter().chain(reserved).collect::<Vec<_>>();
+        let leases = Leases::new(&name, address, config.fixed_cidr, &reserved);
+        let up = Up { bridge, leases, loopback_routed: false };
+        state.net_mut(id)?.address = Some(address);
+        self.apply_rules(state, Some(id))?;
         // Last, when the rules that keep it within bounds are there.
         if forward {
             sysctl::enable_forwarding()?;
         }
-        let reserved = [address.addr(), bridge.gateway];
-        let leases = Leases::new("bridge", address, config.fixed_cidr, &reserved);
-        Ok(Up { bridge, leases })
+        Ok(up)
     }
 
-    fn apply_rules(&self, record: &Record, address: Ipv4Net) -> Result<()> {
+    /// Makes the firewall say what the bridges that are up need, and the one that comes up.
+    fn apply_rules(&self, state: &State, coming: Option<&str>) -> Result<()> {
         if !self.config.firewall {
             return Ok(());
         }
-        let config = &self.config.bridge;
-        let rules = plan::Bridge {
-            name: config.name.clone(),
-            subnet: address.trunc(),
-            icc: config.icc,
-            masquerade: config.ip_masq,
-        };
-        let ours = record.forwarding.as_ref().filter(|f| f.boot_id == sysctl::boot_id());
-        self.firewall().apply(&[rules], ours.map_or(&[], |f| f.uplinks.as_slice()))
+        self.firewall().apply(&state.rules(coming), state.uplinks())
     }
 
-    /// The host's interfaces that lead elsewhere: neither loopback nor a bridge nor its port.
-    fn uplinks(&self) -> Result<Vec<String>> {
-        let links = route::dump(&mut self.host())?;
-        let elsewhere =
-            |l: &route::Link| l.name != "lo" && l.kind.as_deref() != Some("bridge") && l.master.is_none();
-        Ok(links.into_iter().filter(elsewhere).map(|l| l.name).collect())
-    }
-
-    fn remove(&self, state: &mut State) -> Result<()> {
+    fn remove_all(&self, state: &mut State) -> Result<()> {
         self.pool.clear();
-        state.bridge = None;
-        state.loopback_routed = false;
-        let link = bridge::remove(&mut self.host(), &self.config.bridge);
+        let mut links = Ok(());
+        for net in state.nets.values_mut() {
+            net.up = None;
+            links = links.and(bridge::remove(&mut self.host(), &net.config));
+        }
         // Before the rules go that keep it within bounds.
         let forwarding = self.end_forwarding(&mut state.record);
         let table = if self.config.firewall { self.firewall().remove() } else { Ok(()) };
-        link.and(forwarding).and(table)
-    }
-
-    /// Switches forwarding off, if we have switched it on and nobody can have come to rely on it
-    /// since: every interface was there before.
-    fn end_forwarding(&self, record: &mut Record) -> Result<()> {
-        let Some(ours) = record.forwarding.as_ref().filter(|f| f.boot_id == sysctl::boot_id()) else {
-            return Ok(());
-        };
-        let uplinks = ours.uplinks.clone();
-        let newcomer = || -> Result<bool> {
-            let links = route::dump(&mut self.host())?;
-            Ok(links.iter().any(|l| l.name != "lo" && !uplinks.contains(&l.name)))
-        };
-        if newcomer()? {
-            return Ok(());
-        }
-        sysctl::disable_forwarding()?;
-        // Another daemon may have made its bridge, and found forwarding on, in between.
-        if newcomer()? {
-            return sysctl::enable_forwarding();
-        }
-        record.forwarding = None;
-        record.write(&self.config.data_dir)
+        links.and(forwarding).and(table)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -236,6 +183,9 @@ impl Network {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod user_tests;
 
 #[cfg(test)]
 mod bench;

@@ -1,6 +1,7 @@
 //! What `network ls` and `network inspect` read.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
@@ -9,18 +10,30 @@ use ipnet::Ipv4Net;
 pub struct NetworkInfo {
     /// 64 hex digits, the same after a restart.
     pub id: String,
-    /// `bridge`, `host` or `none`.
+    /// `bridge`, `host`, `none`, or the name a person gave.
     pub name: String,
     /// When it was made: milliseconds since the Unix epoch.
     pub created_ms: u64,
     /// `bridge`, `host` or `null`.
-    pub driver: &'static str,
+    pub driver: String,
     /// `local`: no other host shares it.
     pub scope: &'static str,
-    /// The driver's options in effect (`com.docker.network.bridge.*`).
+    /// A person made it.
+    pub user_defined: bool,
+    /// No way out.
+    pub internal: bool,
+    /// As asked.
+    pub attachable: bool,
+    /// The driver's options in effect (`com.docker.network.bridge.*`); of a network that a person
+    /// made, those that were asked for.
     pub options: BTreeMap<String, String>,
-    /// Subnets; empty when the network has none, or has not been needed yet.
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Subnets as they were asked for, or else as they are; empty when the network has none, or has
+    /// not been needed yet.
     pub pools: Vec<IpamPool>,
+    /// A person has chosen the subnet.
+    pub subnet_chosen: bool,
 }
 
 /// A subnet and its gateway.
@@ -31,5 +44,7 @@ pub struct IpamPool {
     /// Part of it from which addresses are given, when restricted.
     pub ip_range: Option<Ipv4Net>,
     /// The containers' default route.
-    pub gateway: Option<std::net::Ipv4Addr>,
+    pub gateway: Option<Ipv4Addr>,
+    /// Name → an address that is not given out.
+    pub aux: BTreeMap<String, Ipv4Addr>,
 }

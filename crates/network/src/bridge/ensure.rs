@@ -15,23 +15,37 @@ use crate::{ipam, sysctl};
 const DEFAULT_MTU: u32 = 1500;
 
 /// The bridge that `config` describes, up and with its address, which is `recorded` unless
-/// something else has taken that in the meantime.
+/// something else has taken that in the meantime. A new one bears `owner`, by which it is swept.
 pub(crate) fn ensure(
     socket: &mut Socket,
+    owner: &str,
     config: &BridgeConfig,
     pools: &[AddressPool],
     recorded: Option<Ipv4Net>,
 ) -> Result<Bridge> {
     let found = route::by_name(socket, &config.name)?;
     let (link, address) = match found {
-        Some(link) => adopt(socket, config, pools, recorded, link)?,
+        Some(link) => adopt(socket, owner, config, pools, recorded, link)?,
         None if config.external => {
             return Err(Error::Config(format!("bridge {} does not exist", config.name)));
         }
-        None => create(socket, config, pools, recorded)?,
+        None => create(socket, owner, config, pools, recorded)?,
     };
     let gateway = config.default_gateway.unwrap_or(address.addr());
     Ok(Bridge { index: link.index, address, gateway, mtu: config.mtu.unwrap_or(link.mtu) })
+}
+
+/// Removes the bridges that bear `owner`, except those called as in `keep`; the names of those removed.
+pub(crate) fn sweep(socket: &mut Socket, owner: &str, keep: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for link in route::dump(socket)? {
+        let ours = link.kind.as_deref() == Some("bridge") && link.alias.as_deref() == Some(owner);
+        if ours && !keep(&link.name) {
+            delete(socket, &link)?;
+            removed.push(link.name);
+        }
+    }
+    Ok(removed)
 }
 
 /// Removes the bridge, unless it is the administrator's. That there is none is no error.
@@ -48,6 +62,7 @@ pub(crate) fn remove(socket: &mut Socket, config: &BridgeConfig) -> Result<()> {
 /// Uses an interface that is there: an earlier daemon's, or the administrator's.
 fn adopt(
     socket: &mut Socket,
+    owner: &str,
     config: &BridgeConfig,
     pools: &[AddressPool],
     recorded: Option<Ipv4Net>,
@@ -68,7 +83,7 @@ fn adopt(
             )));
         }
         delete(socket, &link)?;
-        return create(socket, config, pools, recorded);
+        return create(socket, owner, config, pools, recorded);
     }
     let address = match wanted.or_else(|| present.first().copied()) {
         Some(address) => {
@@ -85,6 +100,7 @@ fn adopt(
 
 fn create(
     socket: &mut Socket,
+    owner: &str,
     config: &BridgeConfig,
     pools: &[AddressPool],
     recorded: Option<Ipv4Net>,
@@ -100,6 +116,7 @@ fn create(
         .ok_or_else(|| Error::Config(format!("bridge {} vanished while being made", config.name)))?;
     let mut batch = Batch::default();
     route::push_mtu(&mut batch, &config.name, mtu);
+    route::push_alias(&mut batch, &config.name, owner);
     let addressed = sysctl::disable_ipv6(&config.name)
         .and_then(|()| socket.request(&mut batch))
         .and_then(|_| assign(socket, config, pools, recorded, link.index));

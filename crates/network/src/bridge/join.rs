@@ -13,14 +13,15 @@ use crate::netlink::{Batch, Socket};
 use crate::netns::Namespace;
 use crate::route::{self, Veth};
 
-/// Name of the interface in the container.
-const INTERFACE: &str = "eth0";
-
 /// What to make of a namespace.
 #[derive(Debug)]
 pub(crate) struct Joined<'a> {
     /// Name of the host's end.
     pub(crate) host_name: &'a str,
+    /// Name of the container's end.
+    pub(crate) name: &'a str,
+    /// Where the container's default route leads, if it is to lead through here.
+    pub(crate) gateway: Option<Ipv4Addr>,
     /// The container's address.
     pub(crate) ip: Ipv4Addr,
     /// Its hardware address.
@@ -32,14 +33,13 @@ pub(crate) struct Joined<'a> {
     pub(crate) hairpin: bool,
 }
 
-/// Connects the namespace to the bridge; the name of its interface. On an error, what was made
-/// dies with the namespace.
+/// Connects the namespace to the bridge. On an error, what was made dies with the namespace.
 pub(crate) fn join(
     host: &Mutex<Socket>,
     bridge: &Bridge,
     namespace: &mut Namespace,
     wanted: &Joined<'_>,
-) -> Result<String> {
+) -> Result<()> {
     let mut batch = Batch::default();
     route::push_veth(
         &mut batch,
@@ -47,7 +47,7 @@ pub(crate) fn join(
             host_name: wanted.host_name,
             bridge: bridge.index,
             netns: namespace.fd.as_fd(),
-            name: INTERFACE,
+            name: wanted.name,
             mac: wanted.mac,
             mtu: bridge.mtu,
         },
@@ -66,11 +66,12 @@ pub(crate) fn join(
     host.request(&mut batch)?;
     drop(host);
 
-    let index = namespace.route.index_of(INTERFACE)?;
+    let index = namespace.route.index_of(wanted.name)?;
     let mut batch = Batch::default();
     route::push_up(&mut batch, index);
     route::push_address(&mut batch, index, Ipv4Net::new_assert(wanted.ip, bridge.address.prefix_len()));
-    route::default_route(&mut batch, index, bridge.gateway);
-    namespace.route.request(&mut batch)?;
-    Ok(INTERFACE.to_owned())
+    if let Some(gateway) = wanted.gateway {
+        route::default_route(&mut batch, index, gateway);
+    }
+    namespace.route.request(&mut batch).map(|_| ())
 }

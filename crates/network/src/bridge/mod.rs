@@ -1,4 +1,4 @@
-//! The default bridge: the interface, its address, and joining containers to it.
+//! A bridge: the interface, its address, and joining containers to it.
 
 mod ensure;
 mod join;
@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-pub(crate) use ensure::{ensure, remove};
+pub(crate) use ensure::{ensure, remove, sweep};
 pub(crate) use join::{Joined, join};
 
 /// A bridge that is up.
@@ -17,7 +17,7 @@ pub(crate) struct Bridge {
     pub(crate) index: u32,
     /// Its own address, with the subnet's prefix.
     pub(crate) address: Ipv4Net,
-    /// The containers' default route.
+    /// The containers' way out.
     pub(crate) gateway: Ipv4Addr,
     /// Largest packet.
     pub(crate) mtu: u32,

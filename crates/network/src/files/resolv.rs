@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::DnsConfig;
+use crate::dns::ADDRESS;
 
 /// Used when neither the options nor the host name a server that a container can reach.
 const FALLBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)), IpAddr::V4(Ipv4Addr::new(8, 8, 4, 4))];
@@ -41,6 +42,31 @@ pub fn build(host: &str, dns: &DnsConfig, ipv6: bool) -> String {
         servers.extend(FALLBACK.iter().map(ToString::to_string));
     }
     write(&servers, &parsed, dns)
+}
+
+/// The file of a container whose names the embedded resolver knows: that server alone, which asks
+/// those of [`upstream`]. Names without dots are asked as they are, since containers' names have none.
+pub fn embedded(host: &str, dns: &DnsConfig) -> String {
+    let parsed = parse(host);
+    let mut dns = dns.clone();
+    if dns.options.is_empty() {
+        dns.options = parsed.options.iter().map(|option| (*option).to_owned()).collect();
+    }
+    if !dns.options.iter().any(|option| option.starts_with("ndots:")) {
+        dns.options.push("ndots:0".to_owned());
+    }
+    write(&[ADDRESS.to_string()], &Parsed { options: Vec::new(), ..parsed }, &dns)
+}
+
+/// The servers that the embedded resolver asks for other names: what `dns` gives, or the `host`'s,
+/// those on its loopback too.
+pub fn upstream(host: &str, dns: &DnsConfig) -> Vec<IpAddr> {
+    if !dns.servers.is_empty() {
+        return dns.servers.clone();
+    }
+    let servers: Vec<_> =
+        parse(host).servers.iter().filter(|s| !s.text.contains('%')).map(|s| s.ip).collect();
+    if servers.is_empty() { FALLBACK.to_vec() } else { servers }
 }
 
 /// The file of a container on the host's network: the `host`'s own text, or, when `dns` overrides
@@ -165,6 +191,26 @@ nameserver 2001:db8::53\nsearch a.example b.example\noptions ndots:2 timeout:1\n
             DnsConfig { servers: vec![[9, 9, 9, 9].into()], search: vec!["d".into()], options: vec![] };
         let own = DnsConfig { search: vec!["c".into()], ..DnsConfig::default() }.or(&daemon);
         assert_eq!((own.servers.len(), own.search[0].as_str()), (1, "c"));
+    }
+
+    #[test]
+    fn the_embedded_resolver_is_the_only_server_and_asks_the_others() {
+        let text = embedded(HOST, &DnsConfig::default());
+        assert_eq!(
+            text.lines().skip(1).collect::<Vec<_>>(),
+            [
+                "nameserver 127.0.0.11",
+                "search a.example b.example",
+                "options ndots:2 timeout:1",
+                "sortlist 10.0.0.0"
+            ]
+        );
+        let dns = DnsConfig { servers: vec![[1, 1, 1, 1].into()], ..DnsConfig::default() };
+        assert!(embedded("", &dns).ends_with("nameserver 127.0.0.11\noptions ndots:0\n"));
+        assert_eq!(upstream(HOST, &dns), dns.servers);
+        let hosts: [IpAddr; 3] = [[127, 0, 0, 1].into(), [192, 0, 2, 53].into(), "2001:db8::53".parse().expect("ip")];
+        assert_eq!(upstream(HOST, &DnsConfig::default()), hosts);
+        assert_eq!(upstream("", &DnsConfig::default()), FALLBACK);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! NAT, isolation and published ports, in one nftables table of our own.
 
 mod conntrack;
+pub(crate) mod divert;
 mod nft;
 pub(crate) mod plan;
 

@@ -28,6 +28,8 @@ pub(crate) struct Bridge {
     pub(crate) icc: bool,
     /// What leaves it gets the host's address.
     pub(crate) masquerade: bool,
+    /// Nothing leaves it, and nothing enters.
+    pub(crate) internal: bool,
 }
 
 /// A chain of rules at a place in the kernel's packet path.
@@ -107,8 +109,7 @@ pub(crate) enum Action {
 pub(crate) fn chains(bridges: &[Bridge]) -> Vec<Chain> {
     let chain =
         |at, rules: fn(&Bridge) -> Vec<Rule>| Chain { at, rules: bridges.iter().flat_map(rules).collect() };
-    let mut forwarding = chain(Place::Forward, forward);
-    forwarding.rules.push(guard());
+    let forwarding = Chain { at: Place::Forward, rules: forwarding(bridges) };
     vec![
         chain(Place::Raw, raw),
         Chain { at: Place::Prerouting, rules: prerouting() },
@@ -141,17 +142,39 @@ fn translate() -> Vec<Rule> {
     vec![rule([], Action::ToPublishedHere), rule([Match::ToHost], Action::ToPublishedEverywhere)]
 }
 
+/// A connection is judged by its first packet; the others find their answer in the first rule,
+/// however many networks there are. Internal networks come before those that publish ports.
+fn forwarding(bridges: &[Bridge]) -> Vec<Rule> {
+    let mut rules = vec![rule([Match::Established], Action::Accept)];
+    rules.extend(bridges.iter().filter(|bridge| bridge.internal).flat_map(confine));
+    rules.extend(bridges.iter().filter(|bridge| !bridge.internal).flat_map(forward));
+    rules.push(guard());
+    rules
+}
+
 /// Into a bridge go answers, what is published, and (with `icc`) its own containers' packets;
 /// nothing else, so that a neighbour with a route to the subnet reaches nothing unpublished.
 fn forward(bridge: &Bridge) -> Vec<Rule> {
     let into = || Match::Out(bridge.name.clone());
-    let between = if bridge.icc { Action::Accept } else { Action::Drop };
     vec![
-        rule([into(), Match::Established], Action::Accept),
         rule([into(), Match::Published], Action::Accept),
-        rule([into(), Match::In(bridge.name.clone())], between),
+        rule([into(), Match::In(bridge.name.clone())], between(bridge)),
         rule([into()], Action::Drop),
     ]
+}
+
+/// Into an internal network, and out of it, goes nothing.
+fn confine(bridge: &Bridge) -> Vec<Rule> {
+    let (from, into) = (|| Match::In(bridge.name.clone()), || Match::Out(bridge.name.clone()));
+    vec![
+        rule([from(), into()], between(bridge)),
+        rule([from()], Action::Drop),
+        rule([into()], Action::Drop),
+    ]
+}
+
+fn between(bridge: &Bridge) -> Action {
+    if bridge.icc { Action::Accept } else { Action::Drop }
 }
 
 fn postrouting(bridge: &Bridge) -> Vec<Rule> {

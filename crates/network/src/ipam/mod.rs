@@ -1,7 +1,11 @@
 //! Addresses: which subnet a bridge gets, and which address a container. No I/O.
 
 mod lease;
+mod request;
 mod subnet;
 
+pub use request::SubnetRequest;
+
 pub(crate) use lease::Leases;
-pub(crate) use subnet::candidates;
+pub(crate) use request::{first, read};
+pub(crate) use subnet::{candidates, overlap};

@@ -37,7 +37,7 @@ fn defaults() -> Vec<AddressPool> {
 }
 
 /// Whether two subnets share an address: of prefixes, one then contains the other.
-fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
+pub(crate) fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
     a.contains(&b.network()) || b.contains(&a.network())
 }
 

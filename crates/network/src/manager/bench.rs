@@ -53,7 +53,7 @@ fn attach_cost_is_within_twice_the_bare_calls() {
         let network: Network = lab.network();
         network.host_gateway().expect("bridge");
         let mut host = Socket::open(Protocol::Route).expect("socket");
-        let bridge = bridge::ensure(&mut host, &lab.config().bridge, &[], None).expect("bridge");
+        let bridge = bridge::ensure(&mut host, "berth", &lab.config().bridge, &[], None).expect("bridge");
         let mut parts: [Vec<Duration>; 5] = Default::default();
         for round in 0..ROUNDS {
             let (namespace, cost) =

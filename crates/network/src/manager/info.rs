@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use super::{Network, State};
+use super::Network;
+use super::state::{Net, State};
+use crate::definition::Definition;
 use crate::model::{IpamPool, NetworkInfo};
 use crate::record::Identity;
 use crate::sysctl;
 
 impl Network {
-    /// The networks: `bridge`, `host` and `none`.
+    /// The networks: `bridge`, `host`, `none`, and those that persons made.
     pub fn networks(&self) -> Vec<NetworkInfo> {
         let state = self.state();
-        vec![
+        let mut networks = vec![
             self.bridge_info(&state),
             fixed(&state.record.host, "host", "host"),
             fixed(&state.record.none, "none", "null"),
-        ]
+        ];
+        let made = state.nets.iter().filter(|(_, net)| net.definition.is_some());
+        networks.extend(made.map(|(id, net)| net.info(id)));
+        networks
     }
 
     /// What on this machine will get in the way of containers' traffic, in words for the person
@@ -42,15 +47,17 @@ impl Network {
 
     fn bridge_info(&self, state: &State) -> NetworkInfo {
         let config = &self.config.bridge;
-        let address = state.bridge.as_ref().map(|up| up.bridge.address);
-        let address = address.or(config.bip).or(state.record.bridge_address);
+        let net = state.nets.get(&state.record.bridge.id);
+        let up = net.and_then(|net| net.up.as_ref());
+        let address = up.map(|up| up.bridge.address).or(config.bip).or(state.record.bridge_address);
         let gateway = config.default_gateway;
         let pool = |address: ipnet::Ipv4Net| IpamPool {
             subnet: address.trunc(),
             ip_range: config.fixed_cidr,
             gateway: Some(gateway.unwrap_or(address.addr())),
+            aux: BTreeMap::new(),
         };
-        let mtu = state.bridge.as_ref().map(|up| up.bridge.mtu).or(config.mtu).unwrap_or(1500);
+        let mtu = up.map(|up| up.bridge.mtu).or(config.mtu).unwrap_or(1500);
         let option = |key: &str, value: String| (format!("com.docker.network.{key}"), value);
         let options = BTreeMap::from([
             option("bridge.default_bridge", "true".to_owned()),
@@ -77,9 +84,44 @@ fn fixed(identity: &Identity, name: &str, driver: &'static str) -> NetworkInfo {
         id: identity.id.clone(),
         name: name.to_owned(),
         created_ms: identity.created_ms,
-        driver,
+        driver: driver.to_owned(),
         scope: "local",
+        user_defined: false,
+        internal: false,
+        attachable: false,
         options: BTreeMap::new(),
+        labels: BTreeMap::new(),
         pools: Vec::new(),
+        subnet_chosen: false,
+    }
+}
+
+impl Net {
+    /// What is shown of it.
+    pub(super) fn info(&self, id: &str) -> NetworkInfo {
+        let identity = Identity { id: id.to_owned(), created_ms: 0 };
+        let Some(made) = &self.definition else { return fixed(&identity, &self.name, "bridge") };
+        NetworkInfo {
+            created_ms: made.created_ms,
+            user_defined: true,
+            internal: made.internal,
+            attachable: made.attachable,
+            options: made.options.clone(),
+            labels: made.labels.clone(),
+            pools: vec![pool(made)],
+            subnet_chosen: !made.asked.is_empty(),
+            ..fixed(&identity, &made.name, "bridge")
+        }
+    }
+}
+
+/// As asked; where nothing was asked, as it is.
+fn pool(made: &Definition) -> IpamPool {
+    let gateway_shown = made.asked.first().is_none_or(|asked| !asked.gateway.is_empty());
+    IpamPool {
+        subnet: made.subnet,
+        ip_range: made.ip_range,
+        gateway: gateway_shown.then_some(made.gateway),
+        aux: made.aux.clone(),
     }
 }

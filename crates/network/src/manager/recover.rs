@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use super::Network;
 use super::attach::elements;
+use crate::bridge;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::firewall::{Published, plan};
@@ -19,43 +20,61 @@ pub struct SweepReport {
     pub interfaces: Vec<String>,
     /// Containers whose published ports were still in the firewall.
     pub published: Vec<String>,
+    /// Bridges whose network is no more.
+    pub bridges: Vec<String>,
 }
 
 impl Network {
-    /// Takes over a container that a previous daemon attached: its address and ports are held
-    /// again, and the bridge, its port and the firewall are put back should they have been lost.
+    /// Takes over a container that a previous daemon attached: its addresses and ports are held
+    /// again, and the bridges, their ports and the firewall are put back should they have been lost.
     ///
     /// # Errors
-    /// The address or a port is held by another container, or the kernel refuses.
-    pub fn adopt(&self, container_id: &str, endpoint: &Endpoint) -> Result<()> {
-        let bridge = {
+    /// An address or a port is held by another container, or the kernel refuses. The other
+    /// endpoints have been tried.
+    pub fn adopt(&self, container_id: &str, endpoints: &[Endpoint]) -> Result<()> {
+        endpoints.iter().fold(Ok(()), |done, endpoint| done.and(self.adopt_one(container_id, endpoint)))
+    }
+
+    fn adopt_one(&self, container_id: &str, endpoint: &Endpoint) -> Result<()> {
+        let index = {
             let mut state = self.state();
-            let up = self.ensure(&mut state)?;
+            let up = self.ensure(&mut state, &endpoint.network_id)?;
             up.leases.take(endpoint.ip, container_id)?;
-            let bridge = up.bridge.clone();
+            let index = up.bridge.index;
             for port in &endpoint.ports {
                 state.ports.adopt(container_id, port)?;
             }
-            state.endpoints.insert(container_id.to_owned(), endpoint.clone());
-            bridge
+            state.endpoints.entry(container_id.to_owned()).or_default().push(endpoint.clone());
+            state.announce(&mut self.names_mut(), container_id, endpoint);
+            index
         };
-        self.plug_in(&endpoint.host_interface, bridge.index)?;
+        self.plug_in(&endpoint.host_interface, index)?;
         if endpoint.ports.is_empty() {
             return Ok(());
         }
-        self.open_loopback(&endpoint.ports)?;
+        self.open_loopback(&endpoint.network_id, &endpoint.ports)?;
         self.firewall().publish(&elements(container_id, endpoint))
     }
 
-    /// Removes what containers other than those in `live` have left: interfaces, ports. Called
-    /// after every live container was adopted, and before any is attached.
+    /// Removes what containers other than those in `live` have left, and what networks that are no
+    /// more have left: interfaces, ports, bridges. Called after every live container was adopted,
+    /// and before any is attached.
     ///
     /// # Errors
     /// The first failure, after everything has been tried.
     pub fn sweep(&self, live: &HashSet<String>) -> Result<SweepReport> {
         let interfaces = self.sweep_interfaces(live);
         let published = if self.config.firewall { self.sweep_ports(live) } else { Ok(Vec::new()) };
-        Ok(SweepReport { interfaces: interfaces?, published: published? })
+        let bridges = self.sweep_bridges();
+        Ok(SweepReport { interfaces: interfaces?, published: published?, bridges: bridges? })
+    }
+
+    fn sweep_bridges(&self) -> Result<Vec<String>> {
+        let state = self.state();
+        let known = |name: &str| {
+            state.nets.values().any(|net| net.config.name == name) || state.unreadable.iter().any(|n| n == name)
+        };
+        bridge::sweep(&mut self.host(), &self.owner, known)
     }
 
     /// Makes the host's end a port of the bridge, if it is not. That it is gone (a container may
@@ -72,23 +91,26 @@ impl Network {
     }
 
     /// A namespace that somebody still holds (a process that left its container's cgroup, a bind
-    /// mount) keeps its interface: those on our bridge that nobody owns are removed.
+    /// mount) keeps its interface: those on our bridges that nobody owns are removed.
     fn sweep_interfaces(&self, live: &HashSet<String>) -> Result<Vec<String>> {
         let state = self.state();
         let owned: HashSet<_> = state
-            .endpoints
-            .iter()
+            .placed()
             .filter(|(container, _)| live.contains(*container))
             .map(|(_, endpoint)| endpoint.host_interface.as_str())
             .collect();
         let mut host = self.host();
-        let Some(bridge) = route::by_name(&mut host, &self.config.bridge.name)? else {
-            return Ok(Vec::new());
-        };
+        let links = route::dump(&mut host)?;
+        let bridges: Vec<_> = links
+            .iter()
+            .filter(|link| state.nets.values().any(|net| net.config.name == link.name))
+            .map(|link| link.index)
+            .collect();
         let mut batch = Batch::default();
         let mut removed = Vec::new();
-        for link in route::dump(&mut host)? {
-            let ours = link.master == Some(bridge.index) && link.kind.as_deref() == Some("veth");
+        for link in links {
+            let on_ours = link.master.is_some_and(|master| bridges.contains(&master));
+            let ours = on_ours && link.kind.as_deref() == Some("veth");
             if ours && is_endpoint(&link.name) && !owned.contains(link.name.as_str()) {
                 route::push_delete(&mut batch, link.index, &link.name);
                 removed.push(link.name);
@@ -105,8 +127,8 @@ impl Network {
         let state = self.state();
         let mut firewall = self.firewall();
         let known = |p: &Published| {
-            let endpoint = state.endpoints.get(&p.container_id).filter(|_| live.contains(&p.container_id));
-            endpoint.is_some_and(|e| e.ip == p.ip && e.ports.contains(&p.port))
+            let endpoints = state.endpoints.get(&p.container_id).filter(|_| live.contains(&p.container_id));
+            endpoints.is_some_and(|all| all.iter().any(|e| e.ip == p.ip && e.ports.contains(&p.port)))
         };
         let stale: Vec<_> = firewall.published()?.into_iter().filter(|p| !known(p)).collect();
         let elements: Vec<_> = stale.iter().map(|p| plan::element(&p.port, p.ip, &p.container_id)).collect();

@@ -3,9 +3,23 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::endpoint::{Attachment, EndpointRequest, PortRequest, Protocol as Transport};
+use crate::endpoint::{Endpoint, EndpointRequest, PortRequest, Protocol as Transport};
 use crate::lab::{self, Lab, OUTSIDE, Service, call, call_here, call_udp, on_host, serve, serve_udp};
 use crate::route;
+
+/// A container on one network.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    pub(super) netns: OwnedFd,
+    pub(super) endpoint: Endpoint,
+}
+
+impl Network {
+    pub(super) fn attach_bridge(&self, request: &EndpointRequest) -> Result<Attachment> {
+        let made = self.attach(std::slice::from_ref(request))?;
+        Ok(Attachment { netns: made.netns, endpoint: made.endpoints.into_iter().next().expect("one") })
+    }
+}
 
 fn request(name: char) -> EndpointRequest {
     EndpointRequest { container_id: name.to_string().repeat(64), ..EndpointRequest::default() }
@@ -163,7 +177,7 @@ fn a_bridge_of_the_administrators_is_used_and_kept() {
         theirs.external = false;
         theirs.bip = Some("10.6.0.1/24".parse().expect("net"));
         let mut socket = Socket::open(Protocol::Route).expect("socket");
-        bridge::ensure(&mut socket, &theirs, &[], None).expect("made by hand");
+        bridge::ensure(&mut socket, "them", &theirs, &[], None).expect("made by hand");
         let a = network.attach_bridge(&request('a')).expect("a");
         assert_eq!(a.endpoint.ip, Ipv4Addr::new(10, 6, 0, 2));
         network.teardown().expect("teardown");
@@ -326,7 +340,7 @@ fn a_new_daemon_takes_over_what_lives_and_sweeps_the_rest() {
         let services = vec![serve(&a.netns, 80)];
         drop(first);
         let second = lab.network();
-        second.adopt(&"a".repeat(64), &a.endpoint).expect("adopted");
+        second.adopt(&"a".repeat(64), std::slice::from_ref(&a.endpoint)).expect("adopted");
         let report = second.sweep(&HashSet::from(["a".repeat(64)])).expect("sweep");
         assert_eq!(report.interfaces, std::slice::from_ref(&b.endpoint.host_interface));
         assert_eq!(report.published, ["b".repeat(64)]);
@@ -350,7 +364,7 @@ fn what_was_flushed_behind_our_back_comes_back() {
         bridge::remove(&mut socket, &lab.config().bridge).expect("removed");
         drop(first);
         let second = lab.network();
-        second.adopt(&"a".repeat(64), &a.endpoint).expect("adopted");
+        second.adopt(&"a".repeat(64), std::slice::from_ref(&a.endpoint)).expect("adopted");
         assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()));
         bridge::remove(&mut socket, &lab.config().bridge).expect("removed");
         let b = second.attach_bridge(&request('b')).expect("the bridge is made again");
@@ -397,7 +411,7 @@ fn bad_requests_say_why_and_leave_nothing() {
         assert!(matches!(network.attach_bridge(&same), Err(Error::AddressInUse(_))));
         let elsewhere = EndpointRequest { ip: Some([10, 0, 0, 5].into()), ..request('b') };
         assert!(matches!(network.attach_bridge(&elsewhere), Err(Error::AddressOutside { .. })));
-        assert!(matches!(network.attach_bridge(&request('a')), Err(Error::AlreadyAttached(_))));
+        assert!(matches!(network.attach_bridge(&request('a')), Err(Error::AlreadyAttached { .. })));
         assert_eq!(network.state().endpoints.len(), 1);
         nothing_left(&network, vec![a], vec![]);
     });
@@ -422,7 +436,7 @@ fn the_read_model_shows_the_three_networks() {
         let network = lab.network();
         network.host_gateway().expect("gateway");
         let all = network.networks();
-        let names: Vec<_> = all.iter().map(|n| (n.name.as_str(), n.driver)).collect();
+        let names: Vec<_> = all.iter().map(|n| (n.name.as_str(), n.driver.as_str())).collect();
         assert_eq!(names, [("bridge", "bridge"), ("host", "host"), ("none", "null")]);
         assert_eq!(all[0].pools[0].subnet, "172.17.0.0/16".parse().expect("net"));
         assert_eq!(all[0].options["com.docker.network.driver.mtu"], "1400", "that of the way out");

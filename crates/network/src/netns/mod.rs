@@ -3,7 +3,9 @@
 mod pool;
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::thread::LinkNameSpaceType;
 
 use sys::process::Namespaces;
 
@@ -33,6 +35,12 @@ impl Namespace {
         on_thread("berth-netns", Self::unshare)
     }
 
+    /// One that exists, with a socket in it. The calling thread stays where it is.
+    pub(crate) fn open(fd: OwnedFd) -> Result<Self> {
+        let route = within(fd.as_fd(), || Socket::open(Protocol::Route))?;
+        Ok(Self { fd, route })
+    }
+
     /// Makes one and leaves the calling thread in it.
     pub(crate) fn unshare() -> Result<Self> {
         sys::process::unshare(Namespaces::NET).map_err(Error::system("creating a network namespace"))?;
@@ -47,6 +55,15 @@ impl Namespace {
         let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
         Ok(Self { fd: fd.into(), route })
     }
+}
+
+/// Runs `work` on a thread of its own in that namespace; sockets made there stay there.
+pub(crate) fn within<T: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    on_thread("berth-netns", move || {
+        rustix::thread::move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))
+            .map_err(Error::system("entering a network namespace"))?;
+        work()
+    })
 }
 
 /// Runs `work` on a thread of its own, which may change its namespaces.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::INET;
-use super::kind::{GETADDR, GETROUTE, NEWADDR, NEWROUTE};
+use super::kind::{DELROUTE, GETADDR, GETROUTE, NEWADDR, NEWROUTE};
 use crate::error::Result;
 use crate::netlink::{Batch, Reply, Socket, attr, flag};
 
@@ -21,6 +21,10 @@ const TABLE_MAIN: u8 = 254;
 const PROTOCOL_BOOT: u8 = 3;
 /// `RTN_UNICAST`.
 const TYPE_UNICAST: u8 = 1;
+
+/// `struct rtmsg` of the route to everywhere else.
+const DEFAULT_ROUTE: [u8; RTMSG_LEN] =
+    [INET, 0, 0, 0, TABLE_MAIN, PROTOCOL_BOOT, 0, TYPE_UNICAST, 0, 0, 0, 0];
 
 /// `IFA_*`.
 mod ifa {
@@ -58,11 +62,25 @@ pub(crate) fn push_address(batch: &mut Batch, index: u32, net: Ipv4Net) {
 
 /// The route to everywhere else.
 pub(crate) fn default_route(batch: &mut Batch, index: u32, gateway: Ipv4Addr) {
+    push_default(batch, index, gateway, flag::EXCL);
+}
+
+/// The route to everywhere else, in place of the one there may be.
+pub(crate) fn replace_default_route(batch: &mut Batch, index: u32, gateway: Ipv4Addr) {
+    push_default(batch, index, gateway, flag::REPLACE);
+}
+
+fn push_default(batch: &mut Batch, index: u32, gateway: Ipv4Addr, how: u16) {
     let action = format!("adding default route via {gateway}");
-    batch.push(action, NEWROUTE, flag::ACK | flag::CREATE | flag::EXCL, |m| {
-        m.raw(&[INET, 0, 0, 0, TABLE_MAIN, PROTOCOL_BOOT, 0, TYPE_UNICAST, 0, 0, 0, 0])
-            .bytes(rta::GATEWAY, &gateway.octets())
-            .u32(rta::OIF, index);
+    batch.push(action, NEWROUTE, flag::ACK | flag::CREATE | how, |m| {
+        m.raw(&DEFAULT_ROUTE).bytes(rta::GATEWAY, &gateway.octets()).u32(rta::OIF, index);
+    });
+}
+
+/// Takes the route to everywhere else away; fails with `ESRCH` when there is none.
+pub(crate) fn remove_default_route(batch: &mut Batch) {
+    batch.push("removing the default route", DELROUTE, flag::ACK, |m| {
+        m.raw(&DEFAULT_ROUTE);
     });
 }
 

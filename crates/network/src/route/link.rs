@@ -19,6 +19,7 @@ mod attribute {
     pub(super) const MTU: u16 = 4;
     pub(super) const MASTER: u16 = 10;
     pub(super) const LINKINFO: u16 = 18;
+    pub(super) const IFALIAS: u16 = 20;
     pub(super) const NET_NS_FD: u16 = 28;
     pub(super) const NUM_TX_QUEUES: u16 = 31;
     pub(super) const NUM_RX_QUEUES: u16 = 32;
@@ -55,6 +56,8 @@ pub(crate) struct Link {
     pub(crate) master: Option<u32>,
     /// Largest packet.
     pub(crate) mtu: u32,
+    /// What somebody has written on it.
+    pub(crate) alias: Option<String>,
 }
 
 impl Link {
@@ -73,6 +76,7 @@ impl Link {
             kind: attr::find(info, INFO_KIND).map(attr::text),
             master: number(attribute::MASTER),
             mtu: number(attribute::MTU).unwrap_or(0),
+            alias: attr::find(attributes, attribute::IFALIAS).map(attr::text),
         })
     }
 }
@@ -141,6 +145,14 @@ pub(crate) fn push_bridge(batch: &mut Batch, name: &str, mac: MacAddr) {
 pub(crate) fn push_mtu(batch: &mut Batch, name: &str, mtu: u32) {
     batch.push(format!("setting the MTU of {name} to {mtu}"), SETLINK, flag::ACK, |m| {
         header(m, 0, false).text(attribute::IFNAME, name).u32(attribute::MTU, mtu);
+    });
+}
+
+/// Writes on an interface whose it is. The kernel makes nothing of it.
+pub(crate) fn push_alias(batch: &mut Batch, name: &str, alias: &str) {
+    batch.push(format!("marking {name} as {alias}"), SETLINK, flag::ACK, |m| {
+        // Not a string: without a final zero.
+        header(m, 0, false).text(attribute::IFNAME, name).bytes(attribute::IFALIAS, alias.as_bytes());
     });
 }
 

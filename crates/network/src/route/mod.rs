@@ -4,9 +4,11 @@ mod address;
 mod link;
 mod neighbour;
 
-pub(crate) use address::{addresses, default_route, push_address, subnets_in_use, uplink_mtu};
+pub(crate) use address::{
+    addresses, default_route, push_address, remove_default_route, replace_default_route, subnets_in_use, uplink_mtu,
+};
 pub(crate) use link::{
-    Link, Veth, by_alt_name, by_name, dump, push_alt_name, push_bridge, push_delete, push_master, push_mtu,
+    Link, Veth, by_alt_name, by_name, dump, push_alias, push_alt_name, push_bridge, push_delete, push_master, push_mtu,
     push_port, push_up, push_veth,
 };
 
@@ -21,6 +23,7 @@ mod kind {
     pub(super) const NEWADDR: u16 = 20;
     pub(super) const GETADDR: u16 = 22;
     pub(super) const NEWROUTE: u16 = 24;
+    pub(super) const DELROUTE: u16 = 25;
     pub(super) const GETROUTE: u16 = 26;
     pub(super) const NEWNEIGH: u16 = 28;
     pub(super) const NEWLINKPROP: u16 = 108;

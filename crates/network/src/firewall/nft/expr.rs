@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::{DATA_VALUE, LIST_ELEM, data};
+use crate::endpoint::Protocol;
 use crate::firewall::plan::{Action, Match, PUBLISHED_EVERYWHERE, PUBLISHED_HERE, Rule, UPLINKS};
 use crate::netlink::Message;
 
@@ -45,6 +46,14 @@ const SOURCE: u32 = 12;
 const DESTINATION: u32 = 16;
 /// Offset of the destination port in TCP, UDP and SCTP headers.
 const DESTINATION_PORT: u32 = 2;
+/// Offset of the source port in TCP, UDP and SCTP headers.
+const SOURCE_PORT: u32 = 0;
+/// Offset of the checksum in a TCP header.
+const TCP_CHECKSUM: u32 = 16;
+/// Offset of the checksum in a UDP header.
+const UDP_CHECKSUM: u32 = 6;
+/// `NFT_PAYLOAD_CSUM_INET`.
+const CHECKSUM_INET: u32 = 1;
 /// `NFT_CT_STATE`.
 const CT_STATE: u32 = 0;
 /// `NFT_CT_STATUS`.
@@ -80,6 +89,47 @@ pub(super) fn write(m: &mut Message<'_>, rule: &Rule) {
             matching(m, each);
         }
         action(m, rule.action);
+    });
+}
+
+/// Which end of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Header {
+    Source,
+    Destination,
+}
+
+/// Writes a rule that changes the port of packets at this end of theirs.
+pub(super) fn divert(
+    m: &mut Message<'_>,
+    end: Header,
+    ip: Ipv4Addr,
+    protocol: Protocol,
+    (from, to): (u16, u16),
+) {
+    let (address, port) = match end {
+        Header::Source => (SOURCE, SOURCE_PORT),
+        Header::Destination => (DESTINATION, DESTINATION_PORT),
+    };
+    m.nested(RULE_EXPRESSIONS, |m| {
+        load_meta(m, meta::NFPROTO, REG);
+        compare(m, Compare::Equal, &[IPV4]);
+        load_payload(m, NETWORK_HEADER, address, 4, REG);
+        compare(m, Compare::Equal, &ip.octets());
+        load_meta(m, meta::L4PROTO, REG);
+        compare(m, Compare::Equal, &[protocol.number()]);
+        load_payload(m, TRANSPORT_HEADER, port, 2, REG);
+        compare(m, Compare::Equal, &from.to_be_bytes());
+        expression(m, "immediate", |m| {
+            m.be32(1, REG);
+            data(m, 2, &to.to_be_bytes());
+        });
+        let checksum = if protocol == Protocol::Udp { UDP_CHECKSUM } else { TCP_CHECKSUM };
+        expression(m, "payload", |m| {
+            // base, offset, length, source register, kind and place of the checksum
+            m.be32(2, TRANSPORT_HEADER).be32(3, port).be32(4, 2).be32(5, REG);
+            m.be32(6, CHECKSUM_INET).be32(7, checksum);
+        });
     });
 }
 

@@ -1,5 +1,6 @@
 //! nftables over netlink: transactions that the kernel takes as a whole.
 
+mod diversion;
 mod dump;
 mod expr;
 
@@ -7,6 +8,7 @@ use super::plan::{Element, PUBLISHED_EVERYWHERE, PUBLISHED_HERE, Place, Rule, UP
 use crate::error::Result;
 use crate::netlink::{Batch, Message, Socket, flag};
 
+pub(super) use diversion::Diversion;
 pub(crate) use dump::{Foreign, Published};
 pub(super) use dump::{exists, forward_policies, published};
 

@@ -2,7 +2,8 @@ use super::*;
 use crate::endpoint::Protocol;
 
 fn bridge(icc: bool, masquerade: bool) -> Bridge {
-    Bridge { name: "berth0".into(), subnet: "172.17.0.0/16".parse().expect("subnet"), icc, masquerade }
+    let subnet = "172.17.0.0/16".parse().expect("subnet");
+    Bridge { name: "berth0".into(), subnet, icc, masquerade, internal: false }
 }
 
 fn at(chains: &[Chain], place: Place) -> &[Rule] {
@@ -49,6 +50,26 @@ fn without_icc_containers_reach_each_other_through_published_ports_only() {
     let forward = at(&chains, Place::Forward);
     assert_eq!(verdict(forward, packet("berth0", "berth0", false, false)), Some(Action::Drop));
     assert_eq!(verdict(forward, packet("berth0", "berth0", false, true)), Some(Action::Accept));
+}
+
+#[test]
+fn networks_do_not_reach_each_other_but_by_published_ports() {
+    let other = Bridge { name: "br-other".into(), ..bridge(true, true) };
+    let inner = Bridge { name: "br-inner".into(), internal: true, ..bridge(true, false) };
+    let chains = chains(&[bridge(true, true), other, inner]);
+    let forward = at(&chains, Place::Forward);
+    let first = |from, to, published| verdict(forward, packet(from, to, false, published));
+    assert_eq!(first("berth0", "br-other", false), Some(Action::Drop));
+    assert_eq!(first("br-other", "berth0", false), Some(Action::Drop));
+    assert_eq!(first("berth0", "br-other", true), Some(Action::Accept));
+    // An internal network takes part in nothing, published or not.
+    assert_eq!(first("br-inner", "br-inner", false), Some(Action::Accept));
+    for published in [false, true] {
+        assert_eq!(first("br-inner", "berth0", published), Some(Action::Drop));
+        assert_eq!(first("br-inner", "eth0", published), Some(Action::Drop));
+        assert_eq!(first("berth0", "br-inner", published), Some(Action::Drop));
+        assert_eq!(first("eth0", "br-inner", published), Some(Action::Drop));
+    }
 }
 
 #[test]

@@ -1,0 +1,156 @@
+//! The options of a bridge network (`com.docker.network.*`).
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use crate::error::{Error, Result};
+
+/// Prefix of every option.
+const PREFIX: &str = "com.docker.network.";
+/// Longest prefix of an interface's name in the container: a number must still fit behind it.
+const MAX_PREFIX_LEN: usize = 10;
+
+/// A bridge network's options, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Name of the bridge's interface, when one was asked for.
+    pub(crate) name: Option<String>,
+    /// Containers may talk to each other.
+    pub(crate) icc: bool,
+    /// What leaves the network gets the host's address.
+    pub(crate) masquerade: bool,
+    /// Host address of published ports that name none.
+    pub(crate) publish_ip: Option<Ipv4Addr>,
+    /// Largest packet.
+    pub(crate) mtu: Option<u32>,
+    /// How interfaces in containers are called, before their number.
+    pub(crate) interface: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: None,
+            icc: true,
+            masquerade: true,
+            publish_ip: None,
+            mtu: None,
+            interface: "eth".to_owned(),
+        }
+    }
+}
+
+/// Reads the options. What is unknown is refused: it would have no effect.
+pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
+    let mut read = Options::default();
+    for (key, value) in options {
+        match key.strip_prefix(PREFIX).unwrap_or_default() {
+            "bridge.name" if value.is_empty() => {}
+            "bridge.name" => read.name = Some(interface_name(value)?),
+            "bridge.enable_icc" => read.icc = flag(key, value)?,
+            "bridge.enable_ip_masquerade" => read.masquerade = flag(key, value)?,
+            "bridge.host_binding_ipv4" => read.publish_ip = Some(value.parse().map_err(|_| {
+                Error::Invalid(format!("failed to parse {key} value: {value} (invalid ip)"))
+            })?),
+            "driver.mtu" => read.mtu = mtu(key, value)?,
+            "container_iface_prefix" => read.interface = interface_prefix(value)?,
+            // What a bridge does anyway.
+            "bridge.gateway_mode_ipv4" if value == "nat" => {}
+            _ => {
+                let shown: String = key.chars().take(64).collect();
+                return Err(Error::Unsupported(format!(
+                    "option {shown}={value} is not supported by networks of the driver bridge"
+                )));
+            }
+        }
+    }
+    Ok(read)
+}
+
+/// As Go's `strconv.ParseBool`.
+fn flag(key: &str, value: &str) -> Result<bool> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(Error::Invalid(format!(
+            "failed to parse {key} value: {value} (strconv.ParseBool: parsing \"{value}\": invalid syntax)"
+        ))),
+    }
+}
+
+/// Zero is the default.
+fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
+    let wrong = || {
+        Error::Invalid(format!(
+            "failed to parse {key} value: {value} (strconv.Atoi: parsing \"{value}\": invalid syntax)"
+        ))
+    };
+    match value.parse::<u32>().map_err(|_| wrong())? {
+        0 => Ok(None),
+        // RFC 791: every network carries 68 bytes.
+        mtu @ 68..=65535 => Ok(Some(mtu)),
+        mtu => Err(Error::Invalid(format!("invalid MTU: {mtu}"))),
+    }
+}
+
+fn interface_prefix(value: &str) -> Result<String> {
+    let good = !value.is_empty()
+        && value.len() <= MAX_PREFIX_LEN
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if good && value != "lo" {
+        return Ok(value.to_owned());
+    }
+    Err(Error::Invalid(format!("invalid prefix of interface names: {value:?}")))
+}
+
+/// A name that the kernel takes for an interface (`dev_valid_name`).
+pub(crate) fn interface_name(name: &str) -> Result<String> {
+    let bad = name.is_empty()
+        || name.len() > crate::config::MAX_NAME_LEN
+        || matches!(name, "." | ".." | "lo" | "all" | "default")
+        || name.bytes().any(|b| matches!(b, b'/' | b':' | b'%') || !b.is_ascii_graphic());
+    if bad {
+        let shown: String = name.chars().take(32).collect();
+        return Err(Error::Invalid(format!("invalid bridge name: {shown:?}")));
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(key: &str, value: &str) -> Result<Options> {
+        read(&BTreeMap::from([(format!("com.docker.network.{key}"), value.to_owned())]))
+    }
+
+    #[test]
+    fn options_are_read_in_dockers_words() {
+        assert_eq!(read(&BTreeMap::new()).expect("none"), Options::default());
+        assert!(!one("bridge.enable_icc", "false").expect("flag").icc);
+        assert_eq!(one("driver.mtu", "1400").expect("mtu").mtu, Some(1400));
+        assert_eq!(one("driver.mtu", "0").expect("default").mtu, None);
+        assert_eq!(one("bridge.name", "br0").expect("name").name.as_deref(), Some("br0"));
+        assert_eq!(
+            one("driver.mtu", "abc").expect_err("text").to_string(),
+            "failed to parse com.docker.network.driver.mtu value: abc (strconv.Atoi: parsing \"abc\": invalid syntax)"
+        );
+    }
+
+    #[test]
+    fn what_has_no_effect_or_no_meaning_is_refused() {
+        for (key, value) in [
+            ("bridge.name", "a/b"),
+            ("bridge.name", "sixteen-letters-"),
+            ("bridge.name", "a b"),
+            ("bridge.gateway_mode_ipv4", "routed"),
+            ("container_iface_prefix", "e/h"),
+            ("driver.mtu", "9"),
+            ("bridge.host_binding_ipv4", "x"),
+            ("colour", "red"),
+        ] {
+            assert!(one(key, value).is_err(), "{key}={value}");
+        }
+        assert!(read(&BTreeMap::from([("foo".to_owned(), "bar".to_owned())])).is_err());
+    }
+}

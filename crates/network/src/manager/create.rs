@@ -1,0 +1,207 @@
+//! Making and removing networks.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ipnet::Ipv4Net;
+use rustix::io::Errno;
+
+use super::Network;
+use super::state::{Net, State};
+use crate::bridge;
+use crate::definition::{CreateRequest, Definition};
+use crate::driver;
+use crate::error::{Error, Result};
+use crate::ipam;
+use crate::model::NetworkInfo;
+use crate::record::random_id;
+use crate::route;
+
+/// Networks at most.
+const MAX_NETWORKS: usize = 4096;
+/// Longest name, label and option, and how many of the two there may be.
+const MAX_TEXT: usize = 64 << 10;
+
+impl Network {
+    /// Makes a network: its record, and its bridge, so that nobody else takes its subnet.
+    ///
+    /// # Errors
+    /// The name is taken, an option is unknown or wrong, the subnet overlaps another network's, no
+    /// subnet is free, or the kernel refuses. Nothing of it stays then.
+    pub fn create(&self, request: CreateRequest) -> Result<NetworkInfo> {
+        let driver = if request.driver.is_empty() { "bridge" } else { &request.driver };
+        driver::check(driver)?;
+        check(&request)?;
+        let options = driver::bridge::read(&request.options)?;
+        let wanted = ipam::read(&request.subnets)?;
+        let mut state = self.state();
+        state.check_name(&request.name)?;
+        let id = random_id()?;
+        if let Some(name) = &options.name {
+            state.check_bridge(&id, name)?;
+        }
+        self.settle_default(&mut state)?;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let created_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let external = match &options.name {
+            Some(name) => self.is_foreign(name)?,
+            None => false,
+        };
+        let define = |subnet: Ipv4Net| {
+            let gateway = wanted.gateway.unwrap_or_else(|| ipam::first(subnet, wanted.ip_range));
+            let addresses = (subnet, wanted.ip_range);
+            let aux = wanted.aux.clone();
+            let mut network = Definition::new(id.clone(), created_ms, request.clone(), addresses, gateway, aux);
+            network.external = external;
+            network
+        };
+        match wanted.subnet {
+            Some(subnet) if state.overlaps(subnet) => return Err(Error::PoolOverlap),
+            Some(subnet) => self.bring_up(&mut state, define(subnet)).map_err(claimed)?,
+            None => self.bring_up_anywhere(&mut state, define)?,
+        }
+        let net = state.net(&id)?;
+        Ok(net.info(&id))
+    }
+
+    /// Removes a network, its bridge and its record.
+    ///
+    /// # Errors
+    /// It does not exist, it is the default one, or containers are on it; the kernel refuses, or
+    /// the record cannot be removed.
+    pub fn remove(&self, id: &str) -> Result<()> {
+        let mut state = self.state();
+        let net = state.net(id)?;
+        let name = net.name.clone();
+        let Some(definition) = net.definition.clone() else {
+            return Err(Error::Forbidden(format!("{name} is a pre-defined network and cannot be removed")));
+        };
+        if state.placed().any(|(_, endpoint)| endpoint.network_id == id) {
+            return Err(Error::InUse { name, id: id.to_owned() });
+        }
+        // Without its record the bridge is an orphan, which the next start would sweep.
+        definition.remove(&self.config.data_dir)?;
+        let net = state.nets.remove(id);
+        let removed = match net {
+            Some(net) => bridge::remove(&mut self.host(), &net.config),
+            None => Ok(()),
+        };
+        let rules = if self.has_rules(&state)? { self.apply_rules(&state, None) } else { Ok(()) };
+        removed.and(rules)
+    }
+
+    /// Rules are there, or ought to be.
+    fn has_rules(&self, state: &State) -> Result<bool> {
+        let up = state.nets.values().any(|net| net.up.is_some());
+        Ok(up || (self.config.firewall && self.firewall().exists()?))
+    }
+
+    /// Settles on the default network's subnet, if it has none yet, so that it keeps Docker's.
+    fn settle_default(&self, state: &mut State) -> Result<()> {
+        let config = &self.config.bridge;
+        if state.record.bridge_address.is_some() || config.bip.is_some() || config.external {
+            return Ok(());
+        }
+        let used = self.in_use(state)?;
+        let subnet = ipam::candidates(&self.config.address_pools, &used).next();
+        if let Some(subnet) = subnet {
+            let address = Ipv4Net::new_assert(ipam::first(subnet, None), subnet.prefix_len());
+            state.record.bridge_address = Some(address);
+            state.write_record(&self.config.data_dir)?;
+            let id = state.record.bridge.id.clone();
+            state.net_mut(&id)?.address = Some(address);
+        }
+        Ok(())
+    }
+
+    /// Subnets that no network of ours may have: the machine's, and our own networks'.
+    fn in_use(&self, state: &State) -> Result<Vec<Ipv4Net>> {
+        let mut used = route::subnets_in_use(&mut self.host())?;
+        used.extend(state.nets.values().filter_map(|net| net.address).map(|address| address.trunc()));
+        Ok(used)
+    }
+
+    /// On the first subnet that is free. Two daemons that choose at the same time see the same
+    /// subnet free: the bridge's claim decides.
+    fn bring_up_anywhere(&self, state: &mut State, define: impl Fn(Ipv4Net) -> Definition) -> Result<()> {
+        let used = self.in_use(state)?;
+        for subnet in ipam::candidates(&self.config.address_pools, &used) {
+            match self.bring_up(state, define(subnet)) {
+                Err(error) if error.errno() == Some(Errno::EXIST) => {}
+                result => return result,
+            }
+        }
+        Err(Error::NoFreeSubnet)
+    }
+
+    /// The bridge, then the record: a bridge without one is swept.
+    fn bring_up(&self, state: &mut State, network: Definition) -> Result<()> {
+        let id = network.id.clone();
+        state.nets.insert(id.clone(), Net::of(network.clone(), &self.config));
+        let made = self.ensure(state, &id).map(drop).and_then(|()| network.write(&self.config.data_dir));
+        let Err(error) = made else { return Ok(()) };
+        if let Some(net) = state.nets.remove(&id) {
+            // The first error is the one to report; what stays is swept.
+            let _ = bridge::remove(&mut self.host(), &net.config);
+        }
+        let _ = network.remove(&self.config.data_dir).and_then(|()| self.apply_rules(state, None));
+        Err(error)
+    }
+
+    /// Whether an interface has this name that is none of our bridges.
+    fn is_foreign(&self, name: &str) -> Result<bool> {
+        let link = route::by_name(&mut self.host(), name)?;
+        Ok(link.is_some_and(|link| link.alias.as_deref() != Some(&self.owner)))
+    }
+}
+
+impl State {
+    fn check_name(&self, name: &str) -> Result<()> {
+        if ["bridge", "host", "none", "default"].contains(&name) || name.starts_with("container:") {
+            return Err(Error::Forbidden(format!("operation is not permitted on predefined {name} network")));
+        }
+        if self.nets.values().any(|net| net.name == name) {
+            return Err(Error::NameInUse(name.to_owned()));
+        }
+        if self.nets.len() >= MAX_NETWORKS {
+            return Err(Error::Forbidden(format!("there are {MAX_NETWORKS} networks already")));
+        }
+        Ok(())
+    }
+
+    fn check_bridge(&self, id: &str, name: &str) -> Result<()> {
+        let other = self.nets.iter().find(|(_, net)| net.config.name == name);
+        other.map_or(Ok(()), |(other, _)| {
+            Err(Error::Forbidden(format!(
+                "cannot create network {id} ({name}): conflicts with network {other} ({name}): networks have same \
+                 bridge name"
+            )))
+        })
+    }
+
+    fn overlaps(&self, subnet: Ipv4Net) -> bool {
+        let addresses = self.nets.values().filter_map(|net| net.address);
+        addresses.into_iter().any(|address| ipam::overlap(address.trunc(), subnet))
+    }
+}
+
+/// The subnet is another daemon's.
+fn claimed(error: Error) -> Error {
+    if error.errno() == Some(Errno::EXIST) { Error::PoolOverlap } else { error }
+}
+
+/// Limits on what a record holds, and names that no command line could give back.
+fn check(request: &CreateRequest) -> Result<()> {
+    let name = &request.name;
+    if name.trim().is_empty() {
+        return Err(Error::Invalid("invalid name: name is empty".to_owned()));
+    }
+    if name.len() > 255 || name.chars().any(char::is_control) {
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+        return Err(Error::Invalid(format!("invalid name: {shown:?} is too long or not printable")));
+    }
+    let maps = request.labels.iter().chain(&request.options);
+    if maps.map(|(key, value)| key.len() + value.len() + 1).sum::<usize>() > MAX_TEXT {
+        return Err(Error::Invalid(format!("labels and options of more than {MAX_TEXT} bytes")));
+    }
+    Ok(())
+}

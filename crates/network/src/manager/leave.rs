@@ -1,0 +1,91 @@
+//! Taking back what a container has.
+
+use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
+
+use super::Network;
+use super::attach::elements;
+use super::state::State;
+use crate::dns::{self, Directory, Verdict};
+use crate::endpoint::Endpoint;
+use crate::error::Result;
+
+impl Network {
+    /// Takes back the container's addresses and published ports. The veth pairs are left to the
+    /// death of the namespace. Idempotent.
+    ///
+    /// # Errors
+    /// The kernel refuses to remove the ports; the addresses are free all the same.
+    pub fn detach(&self, container_id: &str) -> Result<()> {
+        let mut state = self.state();
+        let endpoints = state.endpoints.remove(container_id).unwrap_or_default();
+        // First the firewall, so that no port leads to an address that somebody else has got.
+        let unpublished = self.unpublish(container_id, &endpoints);
+        state.ports.release(container_id);
+        for endpoint in &endpoints {
+            state.release(container_id, &endpoint.network_id);
+        }
+        self.names_mut().leave_all(container_id);
+        unpublished
+    }
+
+    /// Closes the way to these endpoints' ports.
+    pub(super) fn unpublish(&self, container_id: &str, endpoints: &[Endpoint]) -> Result<()> {
+        let all: Vec<_> = endpoints.iter().flat_map(|endpoint| elements(container_id, endpoint)).collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut firewall = self.firewall();
+        let removed = firewall.unpublish(&all);
+        endpoints.iter().for_each(|endpoint| firewall.forget_flows(&endpoint.ports));
+        removed
+    }
+
+    /// A container's endpoints, in the order in which it joined.
+    pub fn endpoints(&self, container_id: &str) -> Vec<Endpoint> {
+        self.state().endpoints.get(container_id).cloned().unwrap_or_default()
+    }
+
+    /// Gives a container's endpoints other names, network by network.
+    pub fn rename(&self, container_id: &str, mut names: impl FnMut(&Endpoint) -> Vec<String>) {
+        let mut state = self.state();
+        let Some(endpoints) = state.endpoints.get_mut(container_id) else { return };
+        endpoints.iter_mut().for_each(|endpoint| endpoint.names = names(endpoint));
+        let endpoints = endpoints.clone();
+        let mut directory = self.names_mut();
+        directory.leave_all(container_id);
+        endpoints.iter().for_each(|endpoint| state.announce(&mut directory, container_id, endpoint));
+    }
+
+    /// Judges a container's question for a name; `turn` is different each time. `stream`: it came
+    /// over TCP.
+    pub fn answer(&self, container_id: &str, query: &[u8], turn: usize, stream: bool) -> Verdict {
+        dns::answer(&self.names(), container_id, query, turn, stream)
+    }
+
+    pub(super) fn names_mut(&self) -> RwLockWriteGuard<'_, Directory> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names(&self) -> RwLockReadGuard<'_, Directory> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Gives a container's address on a network back.
+    pub(super) fn release(&mut self, container: &str, network: &str) {
+        if let Some(up) = self.nets.get_mut(network).and_then(|net| net.up.as_mut()) {
+            up.leases.release(container);
+        }
+    }
+
+    /// Lets the network's other containers find an endpoint by its names. The default network has none.
+    pub(super) fn announce(&self, names: &mut Directory, container: &str, endpoint: &Endpoint) {
+        let Some(net) = self.nets.get(&endpoint.network_id) else { return };
+        if net.definition.is_some() {
+            names.enter(&net.name, net.address, net.internal, container, endpoint);
+        } else {
+            names.visit(net.internal, container);
+        }
+    }
+}

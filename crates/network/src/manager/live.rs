@@ -1,0 +1,189 @@
+//! A running container joins and leaves networks.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+
+use super::Network;
+use super::state::State;
+use crate::dns::ResolverSockets;
+use crate::endpoint::{Endpoint, EndpointRequest};
+use crate::error::{Error, Result};
+use crate::netlink::Batch;
+use crate::netns::Namespace;
+use crate::route;
+
+impl Network {
+    /// Joins a running container, whose namespace is `netns`, to one more network. The default
+    /// route and the published ports go to it, if it is now the first in rank. All of the
+    /// container's endpoints, as they are then.
+    ///
+    /// # Errors
+    /// As for [`Network::attach`]; nothing has changed then.
+    pub fn connect(&self, netns: OwnedFd, request: &EndpointRequest) -> Result<Vec<Endpoint>> {
+        let container = request.container_id.as_str();
+        let mut namespace = Namespace::open(netns)?;
+        let (place, before) = {
+            let mut state = self.state();
+            let before = state.way_out(container);
+            (self.reserve_one(&mut state, request)?, before)
+        };
+        let network_id = place.network_id().to_owned();
+        let connected = self
+            .connect_one(container, &mut namespace, &place, false)
+            .and_then(|()| self.reroute(&mut namespace, container, before.as_deref(), Some(request)));
+        if let Err(error) = connected {
+            // The first error is the one to report; what stays is swept.
+            let _ = self.leave(&mut namespace, container, &network_id);
+            return Err(error);
+        }
+        let state = self.state();
+        let endpoints = state.endpoints.get(container).cloned().unwrap_or_default();
+        let mut names = self.names_mut();
+        if let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.network_id == network_id) {
+            state.announce(&mut names, container, endpoint);
+        }
+        Ok(endpoints)
+    }
+
+    /// Takes a running container, whose namespace is `netns`, from a network. All of the
+    /// container's other endpoints, as they are then.
+    ///
+    /// # Errors
+    /// It is not on that network, or the kernel refuses; everything has been tried.
+    pub fn disconnect(&self, netns: OwnedFd, container: &str, network_id: &str) -> Result<Vec<Endpoint>> {
+        let mut namespace = Namespace::open(netns)?;
+        self.leave(&mut namespace, container, network_id)?;
+        Ok(self.endpoints(container))
+    }
+
+    /// Opens the sockets at which a container's questions for names arrive, in its namespace.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn open_resolver(&self, netns: BorrowedFd<'_>) -> Result<ResolverSockets> {
+        ResolverSockets::open(netns)
+    }
+
+    fn leave(&self, namespace: &mut Namespace, container: &str, network_id: &str) -> Result<()> {
+        let (endpoint, before) = {
+            let mut state = self.state();
+            let before = state.way_out(container);
+            let network = state.net(network_id)?.name.clone();
+            let endpoint = state.take_endpoint(container, network_id);
+            let missing = || Error::NotAttached { container: container.to_owned(), network };
+            let endpoint = endpoint.ok_or_else(missing)?;
+            self.names_mut().leave(container, network_id);
+            (endpoint, before)
+        };
+        let unpublished = self.unpublish(container, std::slice::from_ref(&endpoint));
+        let removed = self.unplug(&endpoint.host_interface);
+        {
+            let mut state = self.state();
+            // Not before its interface is gone: somebody else may get it now.
+            state.release(container, network_id);
+            if let Some(heir) = state.way_out(container).filter(|_| !endpoint.ports.is_empty()) {
+                state.inherit(container, &heir, &endpoint);
+            } else if !endpoint.ports.is_empty() {
+                state.ports.release(container);
+            }
+        }
+        let rerouted = self.reroute(namespace, container, before.as_deref(), None);
+        unpublished.and(removed).and(rerouted)
+    }
+
+    /// Brings the default route and the published ports to where they belong now; `before` is the
+    /// network that they were on. `request` says which ports a container wants that has none yet.
+    fn reroute(
+        &self,
+        namespace: &mut Namespace,
+        container: &str,
+        before: Option<&str>,
+        request: Option<&EndpointRequest>,
+    ) -> Result<()> {
+        let (way_out, former) = {
+            let mut state = self.state();
+            let way_out = state.way_out(container);
+            if way_out.as_deref() == before {
+                return Ok(());
+            }
+            let former = before.and_then(|before| state.endpoint(container, before)).cloned();
+            match (&way_out, &former) {
+                (Some(now), Some(former)) => state.inherit(container, now, former),
+                (Some(now), None) => {
+                    let bare = state.endpoint(container, now).is_some_and(|e| e.ports.is_empty());
+                    if let Some(request) = request.filter(|request| bare && !request.ports.is_empty()) {
+                        self.take_ports(&mut state, now, request)?;
+                    }
+                }
+                (None, _) => {}
+            }
+            let now = way_out.and_then(|now| state.endpoint(container, &now).cloned());
+            (now, former)
+        };
+        if let Some(former) = &former {
+            self.unpublish(container, std::slice::from_ref(former))?;
+        }
+        let Some(endpoint) = way_out else { return without_route(namespace) };
+        let mut batch = Batch::default();
+        let index = namespace.route.index_of(&endpoint.interface)?;
+        route::replace_default_route(&mut batch, index, endpoint.gateway);
+        namespace.route.request(&mut batch)?;
+        if endpoint.ports.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        let isolated = !self.state().net(&endpoint.network_id)?.config.icc;
+        route::push_port(&mut batch, &endpoint.host_interface, true, isolated);
+        self.host().request(&mut batch)?;
+        self.publish(container, &endpoint)
+    }
+
+    /// Removes the host's end of a pair, and with it the container's. That it is gone is no error.
+    fn unplug(&self, name: &str) -> Result<()> {
+        let mut host = self.host();
+        let Some(link) = route::by_name(&mut host, name)? else { return Ok(()) };
+        let mut batch = Batch::default();
+        route::push_delete(&mut batch, link.index, name);
+        match host.request(&mut batch) {
+            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+}
+
+/// No network leads out any more.
+fn without_route(namespace: &mut Namespace) -> Result<()> {
+    let mut batch = Batch::default();
+    route::remove_default_route(&mut batch);
+    match namespace.route.request(&mut batch) {
+        // It went with its interface.
+        Err(error) if error.errno() == Some(Errno::SRCH) => Ok(()),
+        result => result.map(|_| ()),
+    }
+}
+
+impl State {
+    /// Takes a container's endpoint on a network out of the book; its address stays taken.
+    fn take_endpoint(&mut self, container: &str, network: &str) -> Option<Endpoint> {
+        let endpoints = self.endpoints.get_mut(container)?;
+        let at = endpoints.iter().position(|endpoint| endpoint.network_id == network)?;
+        let endpoint = endpoints.remove(at);
+        if endpoints.is_empty() {
+            self.endpoints.remove(container);
+        }
+        Some(endpoint)
+    }
+
+    /// Moves the ports of one endpoint to that on network `heir`.
+    fn inherit(&mut self, container: &str, heir: &str, former: &Endpoint) {
+        let endpoints = self.endpoints.get_mut(container).map_or(&mut [][..], Vec::as_mut_slice);
+        for endpoint in endpoints {
+            if endpoint.network_id == heir {
+                endpoint.ports.clone_from(&former.ports);
+            } else if endpoint.id == former.id {
+                endpoint.ports.clear();
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Networks that persons make, with packets.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::*;
+use crate::definition::CreateRequest;
+use crate::dns::Verdict;
+use crate::endpoint::{Attachment, Endpoint, EndpointRequest, PortRequest, Protocol as Transport};
+use crate::ipam::SubnetRequest;
+use crate::lab::{self, Lab, OUTSIDE, call, call_here, on_host, serve};
+use crate::route;
+
+fn named(name: &str) -> CreateRequest {
+    CreateRequest { name: name.to_owned(), ..CreateRequest::default() }
+}
+
+fn with_subnet(name: &str, subnet: &str) -> CreateRequest {
+    let subnets = vec![SubnetRequest { subnet: subnet.to_owned(), ..SubnetRequest::default() }];
+    CreateRequest { subnets, ..named(name) }
+}
+
+fn on(network: &str, container: char, names: &[&str]) -> EndpointRequest {
+    EndpointRequest {
+        container_id: id(container),
+        network_id: network.to_owned(),
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..EndpointRequest::default()
+    }
+}
+
+fn id(container: char) -> String {
+    container.to_string().repeat(64)
+}
+
+fn attach(network: &Network, requests: &[EndpointRequest]) -> (OwnedFd, Vec<Endpoint>) {
+    let Attachment { netns, endpoints, .. } = network.attach(requests).expect("attached");
+    (netns, endpoints)
+}
+
+fn links() -> Vec<String> {
+    let mut socket = Socket::open(Protocol::Route).expect("socket");
+    route::dump(&mut socket).expect("links").into_iter().map(|l| l.name).collect()
+}
+
+fn bridges() -> usize {
+    links().iter().filter(|name| name.starts_with("br-")).count()
+}
+
+fn port(host_port: u16) -> PortRequest {
+    PortRequest {
+        protocol: Transport::Tcp,
+        container_port: 80,
+        host_ip: None,
+        host_port: Some(host_port),
+        host_port_end: None,
+    }
+}
+
+#[test]
+fn networks_get_dockers_subnets_and_are_kept_and_removed() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let first = network.create(named("one")).expect("one");
+        assert_eq!(first.pools[0].subnet, "172.18.0.0/16".parse().expect("net"), "the first is the default's");
+        let second = network.create(with_subnet("two", "10.7.0.0/16")).expect("two");
+        assert_eq!((second.pools[0].gateway, second.subnet_chosen), (None, true));
+        assert!(links().contains(&format!("br-{}", &first.id[..12])));
+        let refused = |request| network.create(request).expect_err("refused").to_string();
+        assert_eq!(refused(named("one")), "network with name one already exists");
+        assert_eq!(refused(named("host")), "operation is not permitted on predefined host network");
+        assert_eq!(refused(with_subnet("x", "10.7.9.0/24")), "Pool overlaps with other one on this address space");
+        assert_eq!(refused(with_subnet("x", "172.17.0.0/24")), "Pool overlaps with other one on this address space");
+        assert!(refused(named("a\nb")).starts_with("invalid name"));
+        let name = BTreeMap::from([("com.docker.network.bridge.name".to_owned(), "br0".to_owned())]);
+        network.create(CreateRequest { options: name.clone(), ..named("three") }).expect("three");
+        assert!(refused(CreateRequest { options: name, ..named("four") }).ends_with("networks have same bridge name"));
+        // A second daemon with the same records finds them again; one with others keeps off.
+        drop(network);
+        let network = lab.network();
+        assert_eq!(network.networks().len(), 6);
+        network.remove(&first.id).expect("removed");
+        assert!(network.remove(&first.id).is_err());
+        let default = network.networks()[0].id.clone();
+        assert!(network.remove(&default).expect_err("default").to_string().contains("pre-defined"));
+        assert!(!links().contains(&format!("br-{}", &first.id[..12])));
+        network.teardown().expect("teardown");
+        assert_eq!((bridges(), links().contains(&"br0".to_owned())), (0, false));
+    });
+}
+
+#[test]
+fn two_networks_are_isolated_and_a_container_on_both_reaches_both() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let (front, back) = (network.create(named("front")).expect("front").id, network.create(named("back")).expect("back").id);
+        let (a, ea) = attach(&network, &[on(&front, 'a', &["a"])]);
+        let (b, eb) = attach(&network, &[on(&front, 'b', &["b"]), on(&back, 'b', &["b"])]);
+        let (c, ec) = attach(&network, &[on(&back, 'c', &["c"])]);
+        assert_eq!(eb.iter().map(|e| e.interface.as_str()).collect::<Vec<_>>(), ["eth0", "eth1"]);
+        let services = [serve(&a, 80), serve(&b, 80), serve(&c, 80), serve(&lab.outside.fd, 80)];
+        assert!(call(&b, ea[0].ip, 80).is_some() && call(&b, ec[0].ip, 80).is_some());
+        assert!(call(&a, eb[0].ip, 80).is_some() && call(&c, eb[1].ip, 80).is_some());
+        assert_eq!(call(&a, ec[0].ip, 80), None, "another network's container");
+        assert_eq!(call(&c, ea[0].ip, 80), None);
+        assert!(call(&b, OUTSIDE, 80).is_some(), "the way out");
+        assert!(network.remove(&back).expect_err("in use").to_string().ends_with("has active endpoints"));
+        drop(services);
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn nothing_leaves_an_internal_network_and_nothing_enters() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let inner = network.create(CreateRequest { internal: true, ..named("inner") }).expect("inner").id;
+        let asking = EndpointRequest { ports: vec![port(8080)], ..on(&inner, 'a', &["a"]) };
+        let (a, ea) = attach(&network, &[asking]);
+        let (b, _) = attach(&network, &[on(&inner, 'b', &["b"])]);
+        let (c, _) = attach(&network, &[on("", 'c', &[])]);
+        assert!(ea[0].ports.is_empty(), "there is nothing to publish to");
+        let services = [serve(&a, 80), serve(&lab.outside.fd, 80)];
+        lab.outside_routes_through_host();
+        assert!(call(&b, ea[0].ip, 80).is_some());
+        assert_eq!(call(&a, OUTSIDE, 80), None);
+        assert_eq!(call(&c, ea[0].ip, 80), None);
+        assert_eq!(call(&lab.outside.fd, ea[0].ip, 80), None);
+        // Even with a route of its own making.
+        lab::within(&a, || {
+            let mut socket = Socket::open(Protocol::Route).expect("socket");
+            let index = route::by_name(&mut socket, "eth0").expect("asked").expect("eth0").index;
+            let mut batch = crate::netlink::Batch::default();
+            route::default_route(&mut batch, index, ea[0].gateway);
+            socket.request(&mut batch).expect("route");
+        });
+        assert_eq!(call(&a, OUTSIDE, 80), None);
+        drop(services);
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn a_running_container_joins_and_leaves_and_its_ports_and_route_move() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let one = network.create(named("one")).expect("one").id;
+        let two = network.create(named("two")).expect("two").id;
+        let (a, ea) = attach(&network, &[EndpointRequest { ports: vec![port(8080)], ..on(&two, 'a', &["a"]) }]);
+        let (b, eb) = attach(&network, &[on(&one, 'b', &["b"])]);
+        let services = [serve(&a, 80), serve(&b, 80), serve(&lab.outside.fd, 80)];
+        assert_eq!(call(&a, eb[0].ip, 80), None);
+        let dup = || a.try_clone().expect("dup");
+        // `one` comes before `two`: it is the way out now.
+        let now = network.connect(dup(), &on(&one, 'a', &["a"])).expect("connected");
+        assert_eq!(now.iter().map(|e| e.ports.len()).collect::<Vec<_>>(), [0, 1]);
+        assert!(call(&a, eb[0].ip, 80).is_some() && call(&b, now[1].ip, 80).is_some());
+        assert!(call(&a, OUTSIDE, 80).is_some());
+        assert!(call(&lab.outside.fd, lab::HOST, 8080).is_some(), "through the new endpoint");
+        assert!(call_here(Ipv4Addr::LOCALHOST, 8080).is_some());
+        assert!(call(&a, lab::HOST, 8080).is_some(), "from itself");
+        assert!(matches!(network.connect(dup(), &on(&one, 'a', &[])), Err(Error::AlreadyAttached { .. })));
+        let left = network.disconnect(dup(), &id('a'), &one).expect("disconnected");
+        assert_eq!((left.len(), left[0].ip, left[0].ports.len()), (1, ea[0].ip, 1));
+        assert_eq!(call(&a, eb[0].ip, 80), None, "cut");
+        assert_eq!(call(&b, now[1].ip, 80), None, "cut");
+        assert!(call(&a, OUTSIDE, 80).is_some(), "the way out is the old one again");
+        assert!(call(&lab.outside.fd, lab::HOST, 8080).is_some(), "through the old endpoint");
+        assert_eq!(network.disconnect(dup(), &id('a'), &two).expect("disconnected"), []);
+        assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), None);
+        assert!(matches!(network.disconnect(dup(), &id('a'), &two), Err(Error::NotAttached { .. })));
+        let again = EndpointRequest { ports: vec![port(8080)], ..on(&two, 'a', &["a"]) };
+        let back = network.connect(dup(), &again).expect("back");
+        assert_eq!((back[0].ip, back[0].ports.len()), (ea[0].ip, 1));
+        assert!(call(&lab.outside.fd, lab::HOST, 8080).is_some(), "and back");
+        drop(services);
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn the_next_daemon_takes_over_and_sweeps_what_has_no_record() {
+    on_host(|lab: &Lab| {
+        let first = lab.network();
+        let kept = first.create(named("kept")).expect("kept").id;
+        let lost = first.create(named("lost")).expect("lost").id;
+        let (a, ea) = attach(&first, &[on(&kept, 'a', &["a"]), on("", 'a', &[])]);
+        let services = [serve(&a, 80)];
+        drop(first);
+        std::fs::remove_file(crate::layout::user(&lab.config().data_dir).join(crate::layout::definition(&lost)))
+            .expect("the crash came before");
+        let second = lab.network();
+        second.adopt(&id('a'), &ea).expect("adopted");
+        let swept = second.sweep(&HashSet::from([id('a')])).expect("swept");
+        assert_eq!(swept.bridges, [format!("br-{}", &lost[..12])]);
+        assert_eq!((swept.interfaces.len(), bridges()), (0, 1));
+        let (b, eb) = attach(&second, &[on(&kept, 'b', &["b"])]);
+        assert_ne!(eb[0].ip, ea[0].ip, "the lease is held");
+        assert!(call(&b, ea[0].ip, 80).is_some());
+        drop(services);
+        second.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn another_daemons_bridges_are_not_swept() {
+    on_host(|lab: &Lab| {
+        let other = Config::new(Some("0badcafe".into()), lab.dir.path().join("other"));
+        let other = Network::open(other).expect("other");
+        other.create(named("theirs")).expect("theirs");
+        let network = lab.network();
+        let ours = network.create(named("ours")).expect("ours");
+        assert_ne!(ours.pools[0].subnet, other.networks()[3].pools[0].subnet);
+        assert_eq!(network.sweep(&HashSet::new()).expect("swept").bridges, [""; 0]);
+        assert_eq!(bridges(), 2);
+        network.teardown().expect("teardown");
+        other.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn questions_for_names_arrive_at_the_resolvers_sockets_and_port_53_is_free() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let net = network.create(named("net")).expect("net").id;
+        let made = network.attach(&[on(&net, 'a', &["web", "svc"])]).expect("attached");
+        let sockets = made.resolver.expect("a resolver");
+        let server = UdpSocket::from(sockets.udp);
+        server.set_nonblocking(false).expect("blocking");
+        server.set_read_timeout(Some(Duration::from_secs(5))).expect("time-out");
+        let (own, client) = lab::within(&made.netns, || {
+            let any = || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 53));
+            let client = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("client");
+            client.connect((crate::dns::ADDRESS, 53)).expect("connected");
+            (any().expect("the container may be a name server itself"), client)
+        });
+        client.set_read_timeout(Some(Duration::from_secs(5))).expect("time-out");
+        let question = b"\xab\xcd\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03web\x00\x00\x01\x00\x01";
+        client.send(question).expect("sent");
+        let mut buffer = [0; 512];
+        let (len, peer) = server.recv_from(&mut buffer).expect("asked");
+        let Verdict::Answer(answer) = network.answer(&id('a'), &buffer[..len], 0, false) else {
+            panic!("no answer");
+        };
+        server.send_to(&answer, peer).expect("answered");
+        let len = client.recv(&mut buffer).expect("from port 53 as it seems");
+        assert_eq!(buffer[len - 4..len], made.endpoints[0].ip.octets());
+        drop(own);
+        // The same over TCP.
+        let listener = std::net::TcpListener::from(sockets.tcp);
+        listener.set_nonblocking(false).expect("blocking");
+        let accepted = std::thread::spawn(move || listener.accept().map(|(_, peer)| peer));
+        lab::within(&made.netns, || {
+            let to = SocketAddrV4::new(crate::dns::ADDRESS, 53).into();
+            std::net::TcpStream::connect_timeout(&to, Duration::from_secs(5)).expect("connected");
+        });
+        accepted.join().expect("no panic").expect("accepted");
+        network.teardown().expect("teardown");
+    });
+}
