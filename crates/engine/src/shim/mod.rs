@@ -231,6 +231,22 @@ impl ShimHandle {
         fds.into_iter().next().ok_or(ShimError::Unexpected("Netns"))
     }
 
+    /// Have descriptors held under a name for as long as the shim lives, in place of those held so far.
+    ///
+    /// # Errors
+    /// The shim's refusal: there are too many, or it is of a release that holds none.
+    pub async fn keep(&self, name: &str, fds: Vec<OwnedFd>) -> Result<(), ShimError> {
+        self.connection.call(&Request::Keep { name: name.to_owned() }, fds).await.map(drop)
+    }
+
+    /// Copies of the descriptors held under a name.
+    ///
+    /// # Errors
+    /// The shim's refusal: it holds none.
+    pub async fn kept(&self, name: &str) -> Result<Vec<OwnedFd>, ShimError> {
+        Ok(self.connection.call_fds(&Request::Kept { name: name.to_owned() }, Vec::new()).await?.1)
+    }
+
     /// Acknowledge the end of the container (or give up one that was not started). Afterwards its cgroup is
     /// gone; the shim itself ends as soon as its clients have their last bytes.
     ///

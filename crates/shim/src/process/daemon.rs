@@ -57,13 +57,13 @@ impl Daemon {
     }
 
     /// Send a frame; what the socket does not take waits. `false` when the connection is to be closed.
-    pub(super) fn send(&mut self, frame: &ServerFrame, fd: Option<OwnedFd>, poller: &Poller) -> bool {
+    pub(super) fn send(&mut self, frame: &ServerFrame, fds: &[OwnedFd], poller: &Poller) -> bool {
         let Ok(bytes) = encode(frame) else { return false };
-        let borrowed: Vec<_> = fd.iter().map(AsFd::as_fd).collect();
+        let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
         let sent = match self.pending.is_empty().then(|| send_some(&self.socket, &bytes, &borrowed)) {
             Some(Ok(n)) => n,
-            // a descriptor can't wait, so its frame can't either
-            _ if fd.is_some() => return false,
+            // descriptors can't wait, so their frame can't either
+            _ if !fds.is_empty() => return false,
             Some(Err(e)) if e.kind() != std::io::ErrorKind::WouldBlock => return false,
             _ => 0,
         };

@@ -10,6 +10,7 @@ mod backend;
 mod client;
 mod container;
 mod daemon;
+mod kept;
 mod poll;
 mod reap;
 mod requests;

@@ -22,10 +22,10 @@ use crate::protocol::{
 /// Exec sessions at once.
 const MAX_SESSIONS: usize = 4096;
 
-/// A reply's frame, and the descriptor that goes with it.
+/// A reply's frame, and the descriptors that go with it.
 pub(super) struct Answer {
     pub(super) frame: ServerFrame,
-    pub(super) fd: Option<OwnedFd>,
+    pub(super) fds: Vec<OwnedFd>,
 }
 
 type Outcome = Result<Reply, ErrorReply>;
@@ -46,10 +46,11 @@ impl Server {
         let (id, outcome) = match serde_json::from_slice::<ClientFrame>(bytes) {
             Ok(ClientFrame { id, fds, request }) => {
                 let fds = self.take_fds(daemon, fds);
-                if let Request::Netns = request {
-                    return Ok(self.netns(id));
+                match request {
+                    Request::Netns => return Ok(self.netns(id)),
+                    Request::Kept { name } => return Ok(handed(id, self.kept.get(&name), "kept: nothing")),
+                    _ => (id, self.perform(daemon, request, fds, bytes)),
                 }
-                (id, self.perform(daemon, request, fds, bytes))
             }
             Err(e) => {
                 let Envelope { id, fds } = serde_json::from_slice(bytes)?;
@@ -63,7 +64,7 @@ impl Server {
             Err(error) => (None, Some(error)),
         };
         let frame = ServerFrame { id: Some(id), reply, error, ..ServerFrame::default() };
-        Ok(Answer { frame, fd: None })
+        Ok(Answer { frame, fds: Vec::new() })
     }
 
     fn perform(&mut self, daemon: u64, request: Request, fds: Vec<OwnedFd>, bytes: &[u8]) -> Outcome {
@@ -85,7 +86,10 @@ impl Server {
             Request::Ps => self.started()?.pids().map(Reply::Pids),
             Request::State => Ok(Reply::State(Box::new(self.state()))),
             Request::Shutdown => self.shutdown(),
-            Request::Netns => Err(ErrorReply::new(ErrorKind::Unsupported, "netns")),
+            Request::Keep { name } => self.keep(name, fds),
+            Request::Netns | Request::Kept { .. } => {
+                Err(ErrorReply::new(ErrorKind::Unsupported, "answered with descriptors"))
+            }
         }
     }
 
@@ -182,7 +186,7 @@ impl Server {
         if self.sessions.iter().any(|session| session.exec_id.as_deref() == Some(&request.exec_id)) {
             return Err(invalid_state("exec: there is a session of this id"));
         }
-        let created = self.kept()?;
+        let created = self.kept_request()?;
         let number = self.number();
         let mut session = Session::new(number, Some(request.exec_id.clone()));
         session.terminal = request.process.terminal().unwrap_or(false);
@@ -200,7 +204,7 @@ impl Server {
     }
 
     /// The request that the container was made from.
-    fn kept(&self) -> Result<Box<CreateRequest>, ErrorReply> {
+    fn kept_request(&self) -> Result<Box<CreateRequest>, ErrorReply> {
         let read = || -> std::io::Result<ClientFrame> {
             let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
             let file =
@@ -297,15 +301,11 @@ impl Server {
 
     fn netns(&self, id: u64) -> Answer {
         let netns = self.container.as_ref().and_then(|container| container.netns.as_ref());
-        let mut frame = ServerFrame { id: Some(id), ..ServerFrame::default() };
-        let fd = netns.and_then(|fd| fd.try_clone().ok());
-        if fd.is_some() {
-            frame.fds = 1;
-            frame.reply = Some(Reply::Done);
-        } else {
-            frame.error = Some(invalid_state("netns: the shim holds none"));
-        }
-        Answer { frame, fd }
+        handed(id, netns.map(std::slice::from_ref), "netns: the shim holds none")
+    }
+
+    fn keep(&mut self, name: String, fds: Vec<OwnedFd>) -> Outcome {
+        self.kept.keep(name, fds).map(|()| Reply::Done)
     }
 
     fn existing(&mut self) -> Result<&mut Container, ErrorReply> {
@@ -315,6 +315,20 @@ impl Server {
     fn started(&mut self) -> Result<&mut Container, ErrorReply> {
         if self.is_running() { self.existing() } else { Err(invalid_state("the container is not running")) }
     }
+}
+
+/// An answer that consists of copies of descriptors.
+fn handed(id: u64, fds: Option<&[OwnedFd]>, otherwise: &str) -> Answer {
+    let mut frame = ServerFrame { id: Some(id), ..ServerFrame::default() };
+    let copies = fds.unwrap_or_default().iter().filter_map(|fd| fd.try_clone().ok());
+    let fds: Vec<_> = copies.collect();
+    if fds.is_empty() {
+        frame.error = Some(invalid_state(otherwise));
+    } else {
+        frame.fds = fds.len();
+        frame.reply = Some(Reply::Done);
+    }
+    Answer { frame, fds }
 }
 
 /// It is our child and not reaped, so the number is its own.

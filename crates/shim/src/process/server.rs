@@ -12,6 +12,7 @@ use sys::signal::SignalFd;
 
 use super::container::Container;
 use super::daemon::Daemon;
+use super::kept::Kept;
 use super::poll::{Poller, Token};
 use super::session::{Detached, Session};
 use crate::log::{LogWriter, Stream};
@@ -34,6 +35,7 @@ pub(super) struct Server {
     pub(super) sessions: Vec<Session>,
     pub(super) container: Option<Container>,
     pub(super) log: LogWriter,
+    pub(super) kept: Kept,
     pub(super) buffer: Vec<u8>,
     last_number: u64,
     /// The daemon has acknowledged.
@@ -53,6 +55,7 @@ impl Server {
             sessions: vec![Session::new(0, None)],
             container: None,
             log: LogWriter::none(),
+            kept: Kept::default(),
             buffer: Vec::new(),
             last_number: 0,
             released: false,
@@ -219,7 +222,7 @@ impl Server {
         while let Some(daemon) = self.daemons.iter_mut().find(|daemon| daemon.id == id) {
             let Some(bytes) = daemon.next_frame()? else { break };
             let answer = self.answer(id, &bytes)?;
-            self.send(id, &answer.frame, answer.fd);
+            self.send(id, &answer.frame, &answer.fds);
         }
         Ok(())
     }
@@ -237,9 +240,9 @@ impl Server {
         }
     }
 
-    fn send(&mut self, id: u64, frame: &ServerFrame, fd: Option<OwnedFd>) {
+    fn send(&mut self, id: u64, frame: &ServerFrame, fds: &[OwnedFd]) {
         let sent = self.daemons.iter_mut().find(|daemon| daemon.id == id);
-        if sent.is_some_and(|daemon| !daemon.send(frame, fd, &self.poller)) {
+        if sent.is_some_and(|daemon| !daemon.send(frame, fds, &self.poller)) {
             self.drop_daemon(id);
         }
     }
@@ -247,7 +250,7 @@ impl Server {
     /// Send an event to everybody who has said hello.
     pub(super) fn tell(&mut self, event: Event) {
         let frame = ServerFrame { event: Some(event), ..ServerFrame::default() };
-        self.daemons.retain_mut(|daemon| !daemon.greeted || daemon.send(&frame, None, &self.poller));
+        self.daemons.retain_mut(|daemon| !daemon.greeted || daemon.send(&frame, &[], &self.poller));
     }
 
     fn drop_daemon(&mut self, id: u64) {

@@ -58,6 +58,17 @@ pub enum Request {
     State,
     /// Hand back the container's network namespace as a file descriptor.
     Netns,
+    /// Keep this frame's file descriptors, in place of those kept under the same name, for as long as
+    /// the shim lives: what must outlive the daemon. Allowed before `Create`.
+    Keep {
+        /// The daemon's name for them.
+        name: String,
+    },
+    /// Hand copies of the descriptors back that are kept under this name.
+    Kept {
+        /// The name.
+        name: String,
+    },
     /// Acknowledge the exit record: the shim removes the container's cgroup, answers and ends.
     /// Refused while the container runs.
     Shutdown,

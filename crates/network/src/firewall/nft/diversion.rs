@@ -23,6 +23,9 @@ pub(in crate::firewall) struct Diversion {
 impl Diversion {
     pub(in crate::firewall) fn new(table: &str) -> Self {
         let mut transaction = Transaction::new(table);
+        // In place of an earlier one, if there is one.
+        transaction.table();
+        transaction.remove_table();
         transaction.table();
         transaction.push("creating nftables chain", kind::NEWCHAIN, flag::CREATE, |m, table| {
             m.text(chain::TABLE, table)
