@@ -42,8 +42,8 @@ wire! {
     #[serde(rename_all = "PascalCase")]
     pub struct Ipam {
         pub driver: String,
-        #[serde(serialize_with = "null_if_empty_map")]
-        pub options: BTreeMap<String, String>,
+        /// `null` where nobody has asked.
+        pub options: Option<BTreeMap<String, String>>,
         pub config: Vec<IpamConfig>,
     }
 
@@ -138,6 +138,8 @@ wire! {
         pub attachable: bool,
         pub ingress: bool,
         pub config_only: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub config_from: Option<ConfigReference>,
         pub options: BTreeMap<String, String>,
         pub labels: BTreeMap<String, String>,
     }
@@ -147,6 +149,13 @@ wire! {
     pub struct CreateResponse {
         pub id: String,
         pub warning: String,
+    }
+
+    /// Answer of `POST /networks/prune`.
+    #[serde(rename_all = "PascalCase")]
+    pub struct PruneResponse {
+        #[serde(serialize_with = "null_if_empty")]
+        pub networks_deleted: Vec<String>,
     }
 
     /// Body of `POST /networks/{id}/connect`.

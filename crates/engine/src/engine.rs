@@ -17,6 +17,7 @@ use crate::container::{Container, Execs, Host, HostConfig, Resources};
 use crate::error::{Error, Result};
 use crate::events::Bus;
 use crate::layout::Layout;
+use crate::network::resolver::Resolvers;
 
 /// A handle to the engine; clones share it.
 #[derive(Clone)]
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) host: Host,
     pub(crate) store: store::Store,
     pub(crate) network: ::network::Network,
+    pub(crate) resolvers: Resolvers,
     pub(crate) events: Bus,
     pub(crate) containers: Registry,
     pub(crate) execs: Execs,
@@ -55,6 +57,7 @@ impl Engine {
     pub async fn close(&self) {
         self.0.closing.send_replace(true);
         self.0.containers.clear();
+        self.0.resolvers.clear();
         let engine = Arc::clone(&self.0);
         // without threads to block the process is ending anyway, and the next daemon uses the cgroup again
         let _ = blocking(move || {
@@ -104,6 +107,7 @@ impl Inner {
             filters: Compiled::default(),
             store,
             network,
+            resolvers: Resolvers::default(),
             events: Bus::default(),
             containers: Registry::default(),
             execs: Execs::default(),

@@ -100,6 +100,7 @@ async fn adopt(
     match ShimHandle::connect(&state_dir).await {
         Ok((shim, events, hello)) if is_live(&hello) => {
             live(&engine, &mut container, &hello).await;
+            crate::network::resolver::resume(&engine, &container, &shim).await;
             Task::spawn(&engine, container, Some((shim, events)));
             None
         }

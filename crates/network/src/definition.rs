@@ -190,7 +190,14 @@ mod tests {
     fn network() -> Definition {
         let request = CreateRequest { name: "web".into(), internal: true, ..CreateRequest::default() };
         let subnet = "10.1.0.0/16".parse().expect("subnet");
-        Definition::new("ab".repeat(32), 7, request, (subnet, None), Ipv4Addr::new(10, 1, 0, 1), BTreeMap::new())
+        Definition::new(
+            "ab".repeat(32),
+            7,
+            request,
+            (subnet, None),
+            Ipv4Addr::new(10, 1, 0, 1),
+            BTreeMap::new(),
+        )
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) use event::event;
 pub(crate) use image::{history, import_progress, load_progress, removed};
 pub(crate) use image::{image_inspect, image_summary};
 pub(crate) use inspect::{inspect, waited};
-pub(crate) use network::{network, network_passes};
+pub(crate) use network::{endpoint_from_wire, network, network_passes, network_request};
 pub(crate) use stats::stats;
 pub(crate) use summary::summary;
 pub(crate) use system::{DfWanted, disk_usage, info, version};

@@ -7,7 +7,7 @@ use api::Version;
 use api::network as wire;
 use engine::container as model;
 use engine::filters::Filters;
-use engine::network::NetworkInfo;
+use engine::network::{NetworkInfo, NetworkRequest, SubnetRequest};
 
 use super::{host_config, time};
 
@@ -21,7 +21,36 @@ pub(super) fn from_wire(config: wire::NetworkingConfig) -> model::NetworkingConf
     model::NetworkingConfig { endpoints }
 }
 
-fn endpoint_from_wire(endpoint: wire::EndpointSettings) -> model::EndpointConfig {
+/// A network that a client wishes for.
+pub(crate) fn network_request(request: wire::CreateRequest) -> NetworkRequest {
+    let ipam = request.ipam.unwrap_or_default();
+    let subnet = |config: wire::IpamConfig| SubnetRequest {
+        subnet: config.subnet,
+        ip_range: config.ip_range,
+        gateway: config.gateway,
+        aux: config.auxiliary_addresses,
+    };
+    NetworkRequest {
+        name: request.name,
+        driver: request.driver,
+        scope: request.scope,
+        ipv4: request.enable_ipv4.unwrap_or(true),
+        ipv6: request.enable_ipv6.unwrap_or_default(),
+        ipam_driver: ipam.driver,
+        ipam_options: ipam.options.unwrap_or_default(),
+        subnets: ipam.config.into_iter().map(subnet).collect(),
+        internal: request.internal,
+        attachable: request.attachable,
+        ingress: request.ingress,
+        config_only: request.config_only,
+        config_from: request.config_from.unwrap_or_default().network,
+        options: request.options,
+        labels: request.labels,
+    }
+}
+
+/// What a client asks of one network.
+pub(crate) fn endpoint_from_wire(endpoint: wire::EndpointSettings) -> model::EndpointConfig {
     let ipam = endpoint.ipam_config.unwrap_or_default();
     model::EndpointConfig {
         ipv4_address: ipam.ipv4_address,
@@ -91,10 +120,11 @@ pub(crate) fn network(network: NetworkInfo, inspect: bool, version: Version) -> 
         };
         (id, resource)
     });
-    let subnets = network.subnets.into_iter().map(|(subnet, gateway)| wire::IpamConfig {
-        subnet,
-        gateway,
-        ..wire::IpamConfig::default()
+    let subnets = network.subnets.into_iter().map(|subnet| wire::IpamConfig {
+        subnet: subnet.subnet,
+        ip_range: subnet.ip_range,
+        gateway: subnet.gateway,
+        auxiliary_addresses: subnet.aux,
     });
     wire::Network {
         name: network.name,
@@ -103,8 +133,13 @@ pub(crate) fn network(network: NetworkInfo, inspect: bool, version: Version) -> 
         scope: "local".to_owned(),
         enable_ipv4: true,
         enable_ipv6: network.ipv6,
-        ipam: wire::Ipam { driver: "default".to_owned(), config: subnets.collect(), ..wire::Ipam::default() },
+        ipam: wire::Ipam {
+            driver: "default".to_owned(),
+            options: network.user_defined.then(BTreeMap::new),
+            config: subnets.collect(),
+        },
         internal: network.internal,
+        attachable: network.attachable,
         containers: match (inspect || version < Version::minor(28), version >= Version::minor(52)) {
             (true, _) => Some(containers.collect()),
             (false, false) => Some(Default::default()),
@@ -119,8 +154,8 @@ pub(crate) fn network(network: NetworkInfo, inspect: bool, version: Version) -> 
 
 /// Whether a network is wanted. All of ours are local and predefined by name or made by a person.
 pub(crate) fn network_passes(network: &NetworkInfo, filters: &Filters) -> bool {
-    let kind = if is_predefined(&network.name) { "builtin" } else { "custom" };
-    let dangling = network.containers.is_empty() && kind == "custom";
+    let kind = if network.user_defined { "custom" } else { "builtin" };
+    let dangling = network.containers.is_empty() && network.user_defined;
     filters.any("name", |wanted| network.name.contains(wanted))
         && filters.any("id", |wanted| network.id.starts_with(wanted))
         && filters.exact("driver", &network.driver)
@@ -128,8 +163,4 @@ pub(crate) fn network_passes(network: &NetworkInfo, filters: &Filters) -> bool {
         && filters.exact("type", kind)
         && filters.any("dangling", |wanted| matches!(wanted, "1" | "true") == dangling)
         && filters.labels("label", &network.labels)
-}
-
-fn is_predefined(name: &str) -> bool {
-    matches!(name, "bridge" | "host" | "none")
 }

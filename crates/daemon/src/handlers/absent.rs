@@ -39,10 +39,7 @@ fn feature(action: Action, path: &str) -> String {
         Action::ContainerExport => "exporting a container's file system",
         Action::ContainerChanges => "listing changes of a container's file system",
         Action::VolumeUpdate => "updating cluster volumes",
-        Action::NetworkCreate => "creating networks",
-        Action::NetworkDelete => "removing networks",
-        Action::NetworkConnect | Action::NetworkDisconnect => "connecting containers to networks",
-        Action::ContainerPrune | Action::ImagePrune | Action::NetworkPrune => "pruning",
+        Action::ContainerPrune | Action::ImagePrune => "pruning",
         _ if path.starts_with("/plugins") => "managing plugins",
         _ => return format!("{} {path}", action.route().method.as_str()),
     };
@@ -62,6 +59,5 @@ mod tests {
             answer(Action::ImageBuild).to_string(),
             "building images is not supported by this version of Berth"
         );
-        assert!(answer(Action::NetworkCreate).to_string().starts_with("creating networks is not"));
     }
 }

@@ -1,10 +1,11 @@
 //! Networks.
 
+use api::network::{ConnectRequest, CreateRequest, CreateResponse, DisconnectRequest, PruneResponse};
 use hyper::StatusCode;
 
 use crate::convert;
 use crate::error::{ApiError, Result};
-use crate::request::Asked;
+use crate::request::{Asked, RequestBody};
 use crate::response::{self, Response};
 
 /// `GET /networks`
@@ -29,4 +30,40 @@ pub(crate) async fn inspect(asked: Asked) -> Result<Response> {
     }
     let network = asked.engine().network_inspect(&asked.param)?;
     Ok(response::ok(&convert::network(network, true, asked.version)))
+}
+
+/// `POST /networks/create`
+pub(crate) async fn create(asked: Asked, body: RequestBody) -> Result<Response> {
+    let request: CreateRequest = asked.json(&body.collect().await?, false)?;
+    let id = asked.engine().network_create(convert::network_request(request)).await?;
+    Ok(response::json(StatusCode::CREATED, &CreateResponse { id, warning: String::new() }))
+}
+
+/// `DELETE /networks/{id}`
+pub(crate) async fn remove(asked: Asked) -> Result<Response> {
+    asked.engine().network_remove(&asked.param).await?;
+    Ok(response::empty(StatusCode::NO_CONTENT))
+}
+
+/// `POST /networks/{id}/connect`
+pub(crate) async fn connect(asked: Asked, body: RequestBody) -> Result<Response> {
+    let request: ConnectRequest = asked.json(&body.collect().await?, false)?;
+    let wished = convert::endpoint_from_wire(request.endpoint_config.unwrap_or_default());
+    asked.engine().network_connect(&asked.param, &request.container, wished).await?;
+    Ok(response::empty(StatusCode::OK))
+}
+
+/// `POST /networks/{id}/disconnect`
+pub(crate) async fn disconnect(asked: Asked, body: RequestBody) -> Result<Response> {
+    let request: DisconnectRequest = asked.json(&body.collect().await?, false)?;
+    asked.engine().network_disconnect(&asked.param, &request.container, request.force).await?;
+    Ok(response::empty(StatusCode::OK))
+}
+
+/// `POST /networks/prune`; with `dry-run` nothing is removed, which Docker has not.
+pub(crate) async fn prune(asked: Asked) -> Result<Response> {
+    let filters = convert::filters(&asked.filters()?);
+    let dry = asked.query.flag("dry-run");
+    let networks_deleted = asked.engine().network_prune(filters, dry).await?;
+    Ok(response::ok(&PruneResponse { networks_deleted }))
 }

@@ -1,6 +1,7 @@
 //! `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` of one container.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use ::network::DnsConfig;
 use ::network::files::{hosts, resolv};
@@ -21,6 +22,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) gateway: Option<IpAddr>,
     /// The daemon's resolver defaults.
     pub(crate) dns: &'a DnsConfig,
+    /// The embedded resolver answers its questions.
+    pub(crate) embedded: bool,
 }
 
 /// Writes the files of a container with a network of its own, or the host's.
@@ -44,6 +47,8 @@ pub(crate) fn write(layout: &Layout, contents: &Contents<'_>, mode: &NetworkMode
     };
     let resolv = if on_host {
         resolv::on_host(&host_resolv, &dns)
+    } else if contents.embedded {
+        resolv::embedded(&host_resolv, &dns)
     } else {
         resolv::build(&host_resolv, &dns, contents.addresses.iter().any(IpAddr::is_ipv6))
     };
@@ -52,13 +57,67 @@ pub(crate) fn write(layout: &Layout, contents: &Contents<'_>, mode: &NetworkMode
         ("hosts", hosts),
         ("resolv.conf", resolv),
     ];
-    for (name, text) in files {
-        // in place: a running container's bind mount shows the same inode
-        std::fs::write(directory.join(name), text).map_err(failed)?;
-        let readable = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644);
-        std::fs::set_permissions(directory.join(name), readable).map_err(failed)?;
+    files.iter().try_for_each(|(name, text)| put(&directory.join(name), text).map_err(failed))
+}
+
+/// In place: a running container's bind mount shows the same inode.
+fn put(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::write(path, text)?;
+    let readable = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644);
+    std::fs::set_permissions(path, readable)
+}
+
+/// A running container has one more address: its hosts file says so. What the container has written
+/// there stays.
+pub(crate) fn add_host(container: &Container, ip: IpAddr) {
+    change_hosts(container, |text| {
+        let own = hosts::own(ip, &container.config.hostname, &container.config.domainname);
+        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        format!("{text}{gap}{}\t{}\n", own.ip, own.names)
+    });
+}
+
+/// A running container has an address no more.
+pub(crate) fn remove_host(container: &Container, ip: IpAddr) {
+    let own = hosts::own(ip, &container.config.hostname, &container.config.domainname);
+    let line = format!("{}\t{}", own.ip, own.names);
+    change_hosts(container, |text| {
+        text.split_inclusive('\n').filter(|present| present.trim_end_matches('\n') != line).collect()
+    });
+}
+
+/// A container's hosts file is its own to change: one that can't be read any more is left as it is.
+fn change_hosts(container: &Container, change: impl FnOnce(&str) -> String) {
+    let path = &container.hosts_path;
+    let changed = sys::file::read_bounded(path, MOST_HOSTS)
+        .and_then(|bytes| put(path, &change(&String::from_utf8_lossy(&bytes))));
+    if let Err(error) = changed {
+        tracing::warn!(container = %container.id, %error, "the hosts file was not changed");
     }
-    Ok(())
+}
+
+/// Longest hosts file of a container that is changed.
+const MOST_HOSTS: usize = 1 << 20;
+
+/// From now on the embedded resolver answers a running container's questions.
+///
+/// # Errors
+/// The disk is full; a `--dns` is wrong.
+pub(crate) fn embed_resolver(container: &Container, defaults: &DnsConfig) -> Result<()> {
+    let failed = |error| Error::because("write resolv.conf", error);
+    let host = ::network::files::host::resolv_conf().map_err(failed)?;
+    let text = resolv::embedded(&host, &dns(&container.host)?.or(defaults));
+    put(&container.resolv_conf_path, &text).map_err(failed)
+}
+
+/// Servers that the embedded resolver asks for what it does not know.
+///
+/// # Errors
+/// The host's own can't be read; a `--dns` is wrong.
+pub(crate) fn upstream(container: &Container, defaults: &DnsConfig) -> Result<Vec<IpAddr>> {
+    let failed = |error| Error::because("read /etc/resolv.conf", error);
+    let host = ::network::files::host::resolv_conf().map_err(failed)?;
+    Ok(resolv::upstream(&host, &dns(&container.host)?.or(defaults)))
 }
 
 /// The binds of the three files.

@@ -2,7 +2,7 @@
 
 mod change;
 mod check;
-mod files;
+pub(crate) mod files;
 pub(crate) mod host;
 mod logging;
 pub(crate) mod merge;
@@ -22,7 +22,7 @@ pub mod system;
 pub(crate) mod task;
 mod verb;
 
-pub(crate) use check::Host;
+pub(crate) use check::{Host, check_endpoint};
 pub(crate) use host::facts;
 pub(crate) use logging::{DRIVERS as LOG_DRIVERS, check as check_log};
 pub(crate) use policy::{conclude, starts_with_daemon};

@@ -6,6 +6,7 @@ use ::network::{AddressPool, BridgeConfig, Config, DnsConfig};
 
 use crate::container::mode::NetworkMode;
 use crate::container::{ContainerConfig, Endpoint, NetworkSettings, NetworkingConfig};
+use crate::engine::Inner;
 use crate::error::{Error, Result};
 
 /// What crate `network` is opened with.
@@ -64,8 +65,10 @@ pub(crate) fn name(mode: &NetworkMode) -> Option<&str> {
     }
 }
 
-/// Settings of a container that has not been started.
+/// Settings of a container that has not been started. The networks are those for which something is
+/// asked, or else the one of the mode.
 pub(crate) fn initial(
+    engine: &Inner,
     mode: &NetworkMode,
     config: &ContainerConfig,
     asked: &NetworkingConfig,
@@ -74,10 +77,18 @@ pub(crate) fn initial(
     for port in &config.exposed_ports {
         settings.ports.insert(whole(port), None);
     }
-    if let Some(name) = name(mode) {
-        let config = asked.endpoints.get(name).or_else(|| asked.endpoints.get("default")).cloned();
-        let endpoint = Endpoint { config: config.unwrap_or_default(), ..Endpoint::default() };
-        settings.networks.insert(name.to_owned(), endpoint);
+    let Some(own) = name(mode) else { return settings };
+    let listed = |called: &str| match called {
+        "default" => own.to_owned(),
+        called if mode.is_own() => engine.network_name(called),
+        called => called.to_owned(),
+    };
+    for (called, config) in &asked.endpoints {
+        let endpoint = Endpoint { config: config.clone(), ..Endpoint::default() };
+        settings.networks.insert(listed(called), endpoint);
+    }
+    if settings.networks.is_empty() {
+        settings.networks.insert(listed(own), Endpoint::default());
     }
     settings
 }

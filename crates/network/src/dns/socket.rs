@@ -68,7 +68,8 @@ impl ResolverSockets {
 }
 
 fn port_of(socket: &OwnedFd) -> Result<u16> {
-    let address = rustix::net::getsockname(socket).map_err(Error::system("asking for the resolver's port"))?;
+    let address =
+        rustix::net::getsockname(socket).map_err(Error::system("asking for the resolver's port"))?;
     let address = SocketAddrV4::try_from(address).map_err(Error::system("reading the resolver's port"))?;
     Ok(address.port())
 }

@@ -49,9 +49,11 @@ pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
             "bridge.name" => read.name = Some(interface_name(value)?),
             "bridge.enable_icc" => read.icc = flag(key, value)?,
             "bridge.enable_ip_masquerade" => read.masquerade = flag(key, value)?,
-            "bridge.host_binding_ipv4" => read.publish_ip = Some(value.parse().map_err(|_| {
-                Error::Invalid(format!("failed to parse {key} value: {value} (invalid ip)"))
-            })?),
+            "bridge.host_binding_ipv4" => {
+                read.publish_ip = Some(value.parse().map_err(|_| {
+                    Error::Invalid(format!("failed to parse {key} value: {value} (invalid ip)"))
+                })?)
+            }
             "driver.mtu" => read.mtu = mtu(key, value)?,
             "container_iface_prefix" => read.interface = interface_prefix(value)?,
             // What a bridge does anyway.

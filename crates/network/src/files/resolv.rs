@@ -208,7 +208,8 @@ nameserver 2001:db8::53\nsearch a.example b.example\noptions ndots:2 timeout:1\n
         let dns = DnsConfig { servers: vec![[1, 1, 1, 1].into()], ..DnsConfig::default() };
         assert!(embedded("", &dns).ends_with("nameserver 127.0.0.11\noptions ndots:0\n"));
         assert_eq!(upstream(HOST, &dns), dns.servers);
-        let hosts: [IpAddr; 3] = [[127, 0, 0, 1].into(), [192, 0, 2, 53].into(), "2001:db8::53".parse().expect("ip")];
+        let hosts: [IpAddr; 3] =
+            [[127, 0, 0, 1].into(), [192, 0, 2, 53].into(), "2001:db8::53".parse().expect("ip")];
         assert_eq!(upstream(HOST, &DnsConfig::default()), hosts);
         assert_eq!(upstream("", &DnsConfig::default()), FALLBACK);
     }

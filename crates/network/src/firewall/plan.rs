@@ -166,11 +166,7 @@ fn forward(bridge: &Bridge) -> Vec<Rule> {
 /// Into an internal network, and out of it, goes nothing.
 fn confine(bridge: &Bridge) -> Vec<Rule> {
     let (from, into) = (|| Match::In(bridge.name.clone()), || Match::Out(bridge.name.clone()));
-    vec![
-        rule([from(), into()], between(bridge)),
-        rule([from()], Action::Drop),
-        rule([into()], Action::Drop),
-    ]
+    vec![rule([from(), into()], between(bridge)), rule([from()], Action::Drop), rule([into()], Action::Drop)]
 }
 
 fn between(bridge: &Bridge) -> Action {

@@ -66,7 +66,8 @@ pub(crate) fn read(asked: &[SubnetRequest]) -> Result<Wanted> {
     if one.aux.len() > MAX_AUX {
         return Err(invalid(&format!("more than {MAX_AUX} auxiliary addresses")));
     }
-    let aux = one.aux.iter().map(|(name, text)| Ok((name.clone(), address("auxiliary address", text, subnet)?)));
+    let aux =
+        one.aux.iter().map(|(name, text)| Ok((name.clone(), address("auxiliary address", text, subnet)?)));
     Ok(Wanted { subnet: Some(subnet), ip_range, gateway, aux: aux.collect::<Result<_>>()? })
 }
 
@@ -88,8 +89,9 @@ fn net(what: &str, text: &str) -> Result<Ipv4Net> {
     if text.contains(':') {
         return Err(Error::Unsupported(format!("{what} {}: IPv6 is not supported yet", shown(text))));
     }
-    let net: Ipv4Net =
-        text.parse().map_err(|_| invalid(&format!("invalid {what} {}: invalid CIDR block notation", shown(text))))?;
+    let net: Ipv4Net = text
+        .parse()
+        .map_err(|_| invalid(&format!("invalid {what} {}: invalid CIDR block notation", shown(text))))?;
     if net != net.trunc() {
         return Err(invalid(&format!("invalid {what} {net}: it should be {}", net.trunc())));
     }
@@ -102,7 +104,9 @@ fn usable(subnet: Ipv4Net) -> Result<Ipv4Net> {
         format!("its prefix is shorter than {SHORTEST} bits")
     } else if subnet.prefix_len() > LONGEST {
         format!("its prefix is longer than {LONGEST} bits")
-    } else if subnet.network().octets()[0] == 0 || subnet.network().octets()[0] >= 224 || subnet.network().is_loopback()
+    } else if subnet.network().octets()[0] == 0
+        || subnet.network().octets()[0] >= 224
+        || subnet.network().is_loopback()
     {
         "it holds no addresses for hosts".to_owned()
     } else {
@@ -114,7 +118,9 @@ fn usable(subnet: Ipv4Net) -> Result<Ipv4Net> {
 fn address(what: &str, text: &str, subnet: Ipv4Net) -> Result<Ipv4Addr> {
     let ip: Ipv4Addr = text.parse().map_err(|_| invalid(&format!("invalid {what} {}", shown(text))))?;
     if !subnet.contains(&ip) {
-        return Err(invalid(&format!("invalid {what} {ip}: parent subnet {subnet} doesn't contain this address")));
+        return Err(invalid(&format!(
+            "invalid {what} {ip}: parent subnet {subnet} doesn't contain this address"
+        )));
     }
     Ok(ip)
 }

@@ -67,11 +67,7 @@ impl Network {
 
     /// Books addresses and ports, all or none; touches nothing but the book (and the bridges, if
     /// missing).
-    fn reserve(
-        &self,
-        container: &str,
-        requests: &[EndpointRequest],
-    ) -> Result<(Vec<Place>, Option<String>)> {
+    fn reserve(&self, container: &str, requests: &[EndpointRequest]) -> Result<(Vec<Place>, Option<String>)> {
         let mut state = self.state();
         if let Some(present) = state.endpoints.get(container).and_then(|all| all.first()) {
             let network = state.net(&present.network_id)?.name.clone();
@@ -114,8 +110,11 @@ impl Network {
     pub(super) fn reserve_one(&self, state: &mut State, request: &EndpointRequest) -> Result<Place> {
         let id = random_id()?;
         let container = request.container_id.as_str();
-        let network_id =
-            if request.network_id.is_empty() { state.record.bridge.id.clone() } else { request.network_id.clone() };
+        let network_id = if request.network_id.is_empty() {
+            state.record.bridge.id.clone()
+        } else {
+            request.network_id.clone()
+        };
         let network = state.net(&network_id)?.name.clone();
         let others = state.endpoints.get(container).map_or(&[][..], Vec::as_slice);
         if others.iter().any(|endpoint| endpoint.network_id == network_id) {

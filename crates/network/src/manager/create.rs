@@ -50,7 +50,8 @@ impl Network {
             let gateway = wanted.gateway.unwrap_or_else(|| ipam::first(subnet, wanted.ip_range));
             let addresses = (subnet, wanted.ip_range);
             let aux = wanted.aux.clone();
-            let mut network = Definition::new(id.clone(), created_ms, request.clone(), addresses, gateway, aux);
+            let mut network =
+                Definition::new(id.clone(), created_ms, request.clone(), addresses, gateway, aux);
             network.external = external;
             network
         };

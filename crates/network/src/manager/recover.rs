@@ -72,7 +72,8 @@ impl Network {
     fn sweep_bridges(&self) -> Result<Vec<String>> {
         let state = self.state();
         let known = |name: &str| {
-            state.nets.values().any(|net| net.config.name == name) || state.unreadable.iter().any(|n| n == name)
+            state.nets.values().any(|net| net.config.name == name)
+                || state.unreadable.iter().any(|n| n == name)
         };
         bridge::sweep(&mut self.host(), &self.owner, known)
     }

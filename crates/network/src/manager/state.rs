@@ -70,7 +70,8 @@ impl State {
         let mut nets: BTreeMap<_, _> =
             definitions.into_iter().map(|network| (network.id.clone(), Net::of(network, config))).collect();
         nets.insert(record.bridge.id.clone(), Net::default_bridge(&record, config));
-        let id = |path: std::path::PathBuf| path.file_stem()?.to_str()?.get(..12).map(|id| format!("br-{id}"));
+        let id =
+            |path: std::path::PathBuf| path.file_stem()?.to_str()?.get(..12).map(|id| format!("br-{id}"));
         Ok(Self {
             written: record.clone(),
             record,

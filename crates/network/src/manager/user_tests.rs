@@ -64,19 +64,32 @@ fn networks_get_dockers_subnets_and_are_kept_and_removed() {
     on_host(|lab: &Lab| {
         let network = lab.network();
         let first = network.create(named("one")).expect("one");
-        assert_eq!(first.pools[0].subnet, "172.18.0.0/16".parse().expect("net"), "the first is the default's");
+        assert_eq!(
+            first.pools[0].subnet,
+            "172.18.0.0/16".parse().expect("net"),
+            "the first is the default's"
+        );
         let second = network.create(with_subnet("two", "10.7.0.0/16")).expect("two");
         assert_eq!((second.pools[0].gateway, second.subnet_chosen), (None, true));
         assert!(links().contains(&format!("br-{}", &first.id[..12])));
         let refused = |request| network.create(request).expect_err("refused").to_string();
         assert_eq!(refused(named("one")), "network with name one already exists");
         assert_eq!(refused(named("host")), "operation is not permitted on predefined host network");
-        assert_eq!(refused(with_subnet("x", "10.7.9.0/24")), "Pool overlaps with other one on this address space");
-        assert_eq!(refused(with_subnet("x", "172.17.0.0/24")), "Pool overlaps with other one on this address space");
+        assert_eq!(
+            refused(with_subnet("x", "10.7.9.0/24")),
+            "Pool overlaps with other one on this address space"
+        );
+        assert_eq!(
+            refused(with_subnet("x", "172.17.0.0/24")),
+            "Pool overlaps with other one on this address space"
+        );
         assert!(refused(named("a\nb")).starts_with("invalid name"));
         let name = BTreeMap::from([("com.docker.network.bridge.name".to_owned(), "br0".to_owned())]);
         network.create(CreateRequest { options: name.clone(), ..named("three") }).expect("three");
-        assert!(refused(CreateRequest { options: name, ..named("four") }).ends_with("networks have same bridge name"));
+        assert!(
+            refused(CreateRequest { options: name, ..named("four") })
+                .ends_with("networks have same bridge name")
+        );
         // A second daemon with the same records finds them again; one with others keeps off.
         drop(network);
         let network = lab.network();
@@ -95,7 +108,10 @@ fn networks_get_dockers_subnets_and_are_kept_and_removed() {
 fn two_networks_are_isolated_and_a_container_on_both_reaches_both() {
     on_host(|lab: &Lab| {
         let network = lab.network();
-        let (front, back) = (network.create(named("front")).expect("front").id, network.create(named("back")).expect("back").id);
+        let (front, back) = (
+            network.create(named("front")).expect("front").id,
+            network.create(named("back")).expect("back").id,
+        );
         let (a, ea) = attach(&network, &[on(&front, 'a', &["a"])]);
         let (b, eb) = attach(&network, &[on(&front, 'b', &["b"]), on(&back, 'b', &["b"])]);
         let (c, ec) = attach(&network, &[on(&back, 'c', &["c"])]);
@@ -148,7 +164,8 @@ fn a_running_container_joins_and_leaves_and_its_ports_and_route_move() {
         let network = lab.network();
         let one = network.create(named("one")).expect("one").id;
         let two = network.create(named("two")).expect("two").id;
-        let (a, ea) = attach(&network, &[EndpointRequest { ports: vec![port(8080)], ..on(&two, 'a', &["a"]) }]);
+        let (a, ea) =
+            attach(&network, &[EndpointRequest { ports: vec![port(8080)], ..on(&two, 'a', &["a"]) }]);
         let (b, eb) = attach(&network, &[on(&one, 'b', &["b"])]);
         let services = [serve(&a, 80), serve(&b, 80), serve(&lab.outside.fd, 80)];
         assert_eq!(call(&a, eb[0].ip, 80), None);
@@ -189,8 +206,10 @@ fn the_next_daemon_takes_over_and_sweeps_what_has_no_record() {
         let (a, ea) = attach(&first, &[on(&kept, 'a', &["a"]), on("", 'a', &[])]);
         let services = [serve(&a, 80)];
         drop(first);
-        std::fs::remove_file(crate::layout::user(&lab.config().data_dir).join(crate::layout::definition(&lost)))
-            .expect("the crash came before");
+        std::fs::remove_file(
+            crate::layout::user(&lab.config().data_dir).join(crate::layout::definition(&lost)),
+        )
+        .expect("the crash came before");
         let second = lab.network();
         second.adopt(&id('a'), &ea).expect("adopted");
         let swept = second.sweep(&HashSet::from([id('a')])).expect("swept");

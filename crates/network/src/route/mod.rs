@@ -5,11 +5,12 @@ mod link;
 mod neighbour;
 
 pub(crate) use address::{
-    addresses, default_route, push_address, remove_default_route, replace_default_route, subnets_in_use, uplink_mtu,
+    addresses, default_route, push_address, remove_default_route, replace_default_route, subnets_in_use,
+    uplink_mtu,
 };
 pub(crate) use link::{
-    Link, Veth, by_alt_name, by_name, dump, push_alias, push_alt_name, push_bridge, push_delete, push_master, push_mtu,
-    push_port, push_up, push_veth,
+    Link, Veth, by_alt_name, by_name, dump, push_alias, push_alt_name, push_bridge, push_delete, push_master,
+    push_mtu, push_port, push_up, push_veth,
 };
 
 pub(crate) use neighbour::{push_forwarding, push_neighbour};

@@ -1,26 +1,27 @@
 //! `berth network …`
 
+pub(crate) mod connect;
+pub(crate) mod create;
+pub(crate) mod disconnect;
 pub(crate) mod inspect;
+mod ipam;
 pub(crate) mod ls;
+pub(crate) mod prune;
 pub(crate) mod rm;
 
-use super::{Command, Group};
+use super::Group;
 
 /// The noun.
 pub(crate) static GROUP: Group = Group {
     name: "network",
     about: "Manage networks",
     commands: &[
-        &Command::planned("connect", "[OPTIONS] NETWORK CONTAINER", "Connect a container to a network"),
-        &Command::planned("create", "[OPTIONS] NETWORK", "Create a network"),
-        &Command::planned(
-            "disconnect",
-            "[OPTIONS] NETWORK CONTAINER",
-            "Disconnect a container from a network",
-        ),
+        &connect::COMMAND,
+        &create::COMMAND,
+        &disconnect::COMMAND,
         &inspect::COMMAND,
         &ls::COMMAND,
-        &Command::planned("prune", "[OPTIONS]", "Remove networks that nothing uses"),
+        &prune::COMMAND,
         &rm::COMMAND,
     ],
 };

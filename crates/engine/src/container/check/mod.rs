@@ -5,5 +5,5 @@ mod network;
 mod settings;
 
 pub(crate) use limits::{Host, check_limits, count};
-pub(crate) use network::check_network;
+pub(crate) use network::{check_network, endpoint as check_endpoint};
 pub(crate) use settings::check_settings;

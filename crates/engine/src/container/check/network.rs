@@ -42,50 +42,67 @@ pub(crate) fn check_network(
     }
     for (name, asked) in &networking.endpoints {
         known(name, &mode, &host.network_mode)?;
-        endpoint(name, asked, &mode)?;
+        let predefined = matches!(name.as_str(), "bridge" | "default" | "host" | "none");
+        endpoint(name, asked, !predefined)?;
     }
     Ok(mode)
 }
 
-/// What an endpoint of a predefined network can't have.
-fn endpoint(name: &str, asked: &EndpointConfig, mode: &NetworkMode) -> Result<()> {
+/// What an endpoint can't have: one of a network that no person has made, above all.
+///
+/// # Errors
+/// Docker's sentence about it, or that it is not there yet.
+pub(crate) fn endpoint(name: &str, asked: &EndpointConfig, user_defined: bool) -> Result<()> {
+    let predefined = !user_defined;
+    let bare = predefined && !matches!(name, "bridge" | "default");
     let refused = [
-        (!asked.aliases.is_empty(), "network-scoped aliases are only supported for user-defined networks"),
-        (!asked.links.is_empty(), "legacy links are not supported"),
+        (
+            predefined && !asked.aliases.is_empty(),
+            "network-scoped aliases are only supported for user-defined networks",
+        ),
+        (predefined && !asked.links.is_empty(), "links are only supported for user-defined networks"),
         (!asked.ipv6_address.is_empty(), "an IPv6 address (IPAMConfig.IPv6Address) is not supported yet"),
         (!asked.link_local_ips.is_empty(), "link-local addresses (LinkLocalIPs) are not supported yet"),
         (!asked.driver_opts.is_empty(), "driver options (DriverOpts) are not supported yet"),
         (
-            *mode != NetworkMode::Bridge && !asked.ipv4_address.is_empty(),
+            bare && !asked.ipv4_address.is_empty(),
             "an IPv4 address (IPAMConfig.IPv4Address) needs a network of the container's own",
         ),
         (
-            *mode != NetworkMode::Bridge && !asked.mac_address.is_empty(),
+            bare && !asked.mac_address.is_empty(),
             "a MAC address (MacAddress) needs a network of the container's own",
         ),
+        (asked.aliases.len() > MOST_NAMES || asked.links.len() > MOST_NAMES, "there are too many names"),
     ];
-    match refused.iter().find(|(refused, _)| *refused) {
-        Some((_, why)) => bad(format!("invalid endpoint settings for network {name}: {why}")),
-        None => Ok(()),
+    if let Some((_, why)) = refused.iter().find(|(refused, _)| *refused) {
+        return bad(format!("invalid endpoint settings for network {name}: {why}"));
     }
+    if let Some(wrong) = asked.aliases.iter().find(|alias| !is_alias(alias)) {
+        return bad(format!("invalid endpoint settings for network {name}: invalid alias {wrong:?}"));
+    }
+    asked.links.iter().try_for_each(|link| crate::network::endpoint::split_link(link).map(drop))
 }
 
-/// Only the network of the mode itself may carry settings: there are no others yet.
+/// Aliases of an endpoint, and its links, at most.
+const MOST_NAMES: usize = 256;
+
+/// A name that can be asked for in DNS (RFC 1035).
+fn is_alias(alias: &str) -> bool {
+    let label =
+        |label: &str| !label.is_empty() && label.len() <= 63 && label.bytes().all(|b| b.is_ascii_graphic());
+    alias.len() <= 253 && alias.split('.').all(label)
+}
+
+/// A container has one network that it does not share, or any number of bridges.
 fn known(name: &str, mode: &NetworkMode, mode_name: &str) -> Result<()> {
-    let own = match mode {
-        NetworkMode::Bridge => matches!(name, "bridge" | "default"),
+    let fits = match mode {
+        NetworkMode::Bridge | NetworkMode::Custom(_) => !matches!(name, "host" | "none"),
         _ => name == mode_name,
     };
-    if own {
+    if fits {
         return Ok(());
     }
-    match name {
-        "bridge" | "default" | "host" | "none" => {
-            bad(format!("conflicting options: cannot attach both {mode_name} and {name} networks"))
-        }
-        // not 404, by which clients know that the image is missing, and pull
-        _ => bad(format!("network {name} not found")),
-    }
+    bad(format!("conflicting options: cannot attach both {mode_name} and {name} networks"))
 }
 
 fn shared(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
@@ -126,6 +143,10 @@ mod tests {
     fn what_an_endpoint_cannot_have_is_refused_by_name() {
         assert_eq!(refused("bridge", |asked| asked.ipv4_address = "172.17.0.9".into()), None);
         assert!(refused("bridge", |asked| asked.aliases = vec!["a".into()]).unwrap().contains("aliases"));
+        assert_eq!(refused("net", |asked| asked.aliases = vec!["a.b-c_d".into()]), None);
+        for wrong in ["", "a b", "a..b"] {
+            assert!(refused("net", |asked| asked.aliases = vec![wrong.into()]).is_some(), "{wrong}");
+        }
         assert!(refused("bridge", |asked| asked.ipv6_address = "fd00::9".into()).unwrap().contains("IPv6"));
         let options = |asked: &mut EndpointConfig| asked.driver_opts = [("a".into(), "b".into())].into();
         assert!(refused("bridge", options).unwrap().contains("DriverOpts"));

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
+use ::network::ResolverSockets;
 use sys::mount::{Attr, FsContext};
 
 use super::super::files::{self, Contents};
@@ -14,6 +15,7 @@ use super::super::spec::{Joins, Modes};
 use crate::container::{Container, NetworkSettings};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::network::Attached;
 
 /// Containers that join each other's networks in turn, at most.
 const MAX_JOINED: usize = 16;
@@ -25,6 +27,8 @@ pub(crate) struct Connected {
     pub(crate) settings: NetworkSettings,
     /// Shared memory on the host that others may join.
     pub(crate) shm: Option<PathBuf>,
+    /// Where questions for names arrive, if the embedded resolver answers them.
+    pub(crate) resolver: Option<ResolverSockets>,
 }
 
 /// Namespaces of other containers that this one joins, by their first processes.
@@ -109,7 +113,7 @@ pub(crate) fn connect(engine: &Inner, container: &Container, modes: &Modes) -> R
             .map_err(|error| Error::because(format!("join the network of container {name}"), error))?;
         let settings =
             NetworkSettings { ports: container.network.ports.clone(), ..NetworkSettings::default() };
-        return Ok(Connected { netns: Some(namespace.into()), settings, shm });
+        return Ok(Connected { netns: Some(namespace.into()), settings, shm, resolver: None });
     }
     let attached = crate::network::attach(engine, container, &modes.network)?;
     let gateway = crate::network::host_gateway(engine, container)?;
@@ -121,10 +125,12 @@ pub(crate) fn connect(engine: &Inner, container: &Container, modes: &Modes) -> R
             addresses: &attached.addresses,
             gateway,
             dns: engine.network.dns_defaults(),
+            embedded: attached.resolver.is_some(),
         },
         &modes.network,
     )?;
-    Ok(Connected { netns: attached.netns, settings: attached.settings, shm })
+    let Attached { netns, settings, resolver, .. } = attached;
+    Ok(Connected { netns, settings, shm, resolver })
 }
 
 /// A tmpfs on the host: the one thing that must be visible there, since others bind it.

@@ -19,6 +19,7 @@ use crate::config::BUILT_IN_RUNTIME;
 use crate::container::{Container, NetworkSettings};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::network::resolver::Prepared;
 use crate::shim::{CreateFds, ShimHandle};
 
 pub(crate) use connect::forget_shm;
@@ -104,8 +105,16 @@ async fn create(
     let joins = Joins { shm: joins.shm.or(connected.shm), ..joins };
     let (spec, filter) = specification(engine, container, &modes, &joins, &prepared)?;
     let request = request(engine, container, spec, filter)?;
+    let resolver = connected.resolver.zip(connected.netns.as_ref());
+    let resolver =
+        resolver.map(|(sockets, netns)| Prepared::new(engine, container, sockets, netns)).transpose()?;
     let fds = CreateFds { rootfs: Some(prepared.rootfs), netns: connected.netns };
-    let (created, started) = shim.run(request, fds).await?;
+    let (run, kept) = tokio::join!(shim.run(request, fds), Prepared::keep(resolver.as_ref(), shim));
+    let (created, started) = run?;
+    kept?;
+    if let Some(resolver) = resolver {
+        resolver.serve(engine)?;
+    }
     Ok(Started {
         pid: u32::try_from(created.pid).unwrap_or_default(),
         at: started.at,

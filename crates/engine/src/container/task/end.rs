@@ -77,9 +77,11 @@ impl Task {
         self.engine.execs.container_ended(&self.container.id);
         self.container.exec_ids.clear();
         self.publish();
+        let networks = self.container.network.networks.clone();
         self.give_back().await;
         let lasted = lasted.as_secs().max(0).to_string();
         self.tell("die", &[("exitCode", code.to_string()), ("execDuration", lasted)]);
+        self.tell_networks("disconnect", &networks);
         self.after_end().await;
     }
 

@@ -2,6 +2,7 @@
 
 mod end;
 mod health;
+mod network;
 mod removal;
 mod requests;
 mod run;
@@ -25,6 +26,7 @@ use crate::container::Container;
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::events::{Event, EventKind};
+use crate::network::Joining;
 use crate::shim::{Events, ShimEvent, ShimHandle};
 
 /// Where an answer goes.
@@ -48,6 +50,10 @@ pub(crate) enum Request {
     Rename { name: String, reply: Reply<()> },
     /// Take other limits.
     Update { update: Box<Update>, reply: Reply<Vec<String>> },
+    /// Join one more network.
+    Connect { joining: Box<Joining>, reply: Reply<()> },
+    /// Leave the network of this name.
+    Disconnect { network: String, reply: Reply<()> },
     /// Its shim, made now if there is none: clients attach before the start.
     Shim(Reply<ShimHandle>),
     /// An end is (not) followed by removal and restarts: it is being restarted by hand.

@@ -30,6 +30,8 @@ impl Task {
             Request::Remove { options, reply } => self.on_remove(options, reply).await,
             Request::Rename { name, reply } => send(reply, self.rename(name).await),
             Request::Update { update, reply } => send(reply, self.update(*update).await),
+            Request::Connect { joining, reply } => send(reply, self.connect(*joining).await),
+            Request::Disconnect { network, reply } => send(reply, self.disconnect(&network).await),
             Request::Shim(reply) => {
                 let result = self.shim_for_attach();
                 send(reply, result);
@@ -53,7 +55,7 @@ impl Task {
         self.waiters.push((condition, waiter));
     }
 
-    fn running_shim(&self) -> Result<ShimHandle> {
+    pub(super) fn running_shim(&self) -> Result<ShimHandle> {
         match (&self.shim, self.container.state.running()) {
             (Some(shim), Some(_)) => Ok(shim.clone()),
             _ => Err(Error::not_running(&self.container.id)),
@@ -138,6 +140,7 @@ impl Task {
             return Err(error);
         }
         self.engine.containers.release(&old, &self.container.id);
+        self.rename_on_networks();
         self.tell("rename", &[("oldName", format!("/{old}"))]);
         Ok(())
     }

@@ -49,6 +49,7 @@ impl Task {
                 self.container.network = started.network;
                 self.container.health = super::health::initial(&self.container);
                 self.commit_fact(Durability::Memory).await;
+                self.tell_networks("connect", &self.container.network.networks);
                 self.tell("start", &[]);
                 self.start_probing();
                 Ok(())

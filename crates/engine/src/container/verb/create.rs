@@ -148,7 +148,7 @@ fn settle(
         config.hostname = hostname(engine, &id, &host, &mode)?;
     }
     let mounts = crate::volume::plan(engine, &config, &host)?;
-    let network = crate::network::initial(&mode, &config, &networking);
+    let network = crate::network::initial(engine, &mode, &config, &networking);
     let log_path = (host.log_config.driver == "json-file").then(|| engine.layout.log(&id));
     let container = Container {
         created: Timestamp::now(),

@@ -31,7 +31,8 @@ impl Diversion {
             m.text(chain::TABLE, table)
                 .text(chain::NAME, CHAIN)
                 .nested(chain::HOOK, |m| {
-                    m.be32(chain::HOOK_NUMBER, HOOK_OUTPUT).be32(chain::HOOK_PRIORITY, PRIORITY.cast_unsigned());
+                    m.be32(chain::HOOK_NUMBER, HOOK_OUTPUT)
+                        .be32(chain::HOOK_PRIORITY, PRIORITY.cast_unsigned());
                 })
                 .text(chain::TYPE, "filter");
         });

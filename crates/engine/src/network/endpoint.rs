@@ -1,0 +1,121 @@
+//! One container on one network: what it asks, in the network's words, and what it got, in ours.
+
+use std::net::Ipv4Addr;
+
+use ::network::{EndpointRequest, MacAddr, NetworkInfo};
+
+use crate::container::{Container, Endpoint, EndpointConfig, NetworkSettings};
+use crate::engine::Inner;
+use crate::error::{Error, Kind, Result};
+
+/// What a container asks of a network.
+///
+/// # Errors
+/// An address or a port is none; the network gives no chosen addresses.
+pub(super) fn request(
+    container: &Container,
+    network: &NetworkInfo,
+    asked: &EndpointConfig,
+) -> Result<EndpointRequest> {
+    let own_mac = Some(&container.config.mac_address).filter(|_| network.name == container.host.network_mode);
+    let mac = [Some(&asked.mac_address), own_mac].into_iter().flatten().find(|mac| !mac.is_empty());
+    let ip = address(&asked.ipv4_address)?;
+    if ip.is_some() && network.user_defined && !network.subnet_chosen {
+        return Err(Error::bad_parameter(
+            "user specified IP address is supported only when connecting to networks with user configured subnets",
+        ));
+    }
+    Ok(EndpointRequest {
+        container_id: container.id.clone(),
+        network_id: network.id.clone(),
+        ip,
+        mac: mac.map(|text| hardware_address(text)).transpose()?,
+        ports: super::ports(container)?,
+        names: if network.user_defined { names(container, asked) } else { Vec::new() },
+        links: asked.links.iter().map(|link| split_link(link)).collect::<Result<_>>()?,
+        priority: asked.gw_priority,
+    })
+}
+
+/// Names by which others find it: its own, what was asked for, its short id, its hostname.
+pub(crate) fn names(container: &Container, asked: &EndpointConfig) -> Vec<String> {
+    let mut names = vec![container.name.clone()];
+    let more =
+        asked.aliases.iter().map(String::as_str).chain([container.short_id(), &container.config.hostname]);
+    for name in more.filter(|name| !name.is_empty()) {
+        if !names.iter().any(|have| have == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+fn address(text: &str) -> Result<Option<Ipv4Addr>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |_error| Error::bad_parameter(format!("invalid IPv4 address: {text}"));
+    text.parse().map(Some).map_err(wrong)
+}
+
+fn hardware_address(text: &str) -> Result<MacAddr> {
+    text.parse().map_err(|error| {
+        Error::because(format!("invalid MAC address: {text}"), error).of_kind(Kind::BadParameter)
+    })
+}
+
+/// `other:name`: the container's own name for another; without a colon, the other's.
+pub(crate) fn split_link(link: &str) -> Result<(String, String)> {
+    let (other, name) = link.split_once(':').unwrap_or((link, link));
+    let other = other.strip_prefix('/').unwrap_or(other);
+    if other.is_empty() || name.is_empty() || name.contains(':') {
+        return Err(Error::bad_parameter(format!("bad format for links: {link}")));
+    }
+    Ok((name.to_owned(), other.to_owned()))
+}
+
+/// A container's settings with these endpoints: all that it has.
+pub(super) fn settle(engine: &Inner, container: &Container, made: &[::network::Endpoint]) -> NetworkSettings {
+    let before = &container.network;
+    let networks = engine.network.networks();
+    let mut settings = before.clone();
+    settings.networks.clear();
+    for endpoint in made {
+        let Some(network) = networks.iter().find(|network| network.id == endpoint.network_id) else {
+            continue;
+        };
+        let known =
+            |(name, end): &(&String, &Endpoint)| **name == network.name || end.network_id == network.id;
+        let config = before.networks.iter().find(known).map(|(_, end)| end.config.clone());
+        let end = Endpoint {
+            config: config.unwrap_or_default(),
+            network_id: network.id.clone(),
+            endpoint_id: endpoint.id.clone(),
+            ip: Some(endpoint.ip.into()),
+            prefix: endpoint.prefix_len,
+            gateway: (!network.internal).then_some(endpoint.gateway.into()),
+            mac: endpoint.mac.to_string(),
+            dns_names: endpoint.names.clone(),
+            ..Endpoint::default()
+        };
+        settings.networks.insert(network.name.clone(), end);
+    }
+    let published: Vec<_> = made.iter().flat_map(|endpoint| endpoint.ports.iter().copied()).collect();
+    settings.ports = super::ports::published(&before.ports, &published);
+    settings.sandbox_id.clone_from(&container.id);
+    settings.kernel = serde_json::to_value(made).ok();
+    settings
+}
+
+/// The endpoints in a running container's record. The first releases recorded one alone, not a list.
+///
+/// # Errors
+/// They can't be read.
+pub(super) fn recorded(container: &Container) -> Result<Vec<::network::Endpoint>> {
+    let unread = |error| Error::because("read endpoint", error);
+    match &container.network.kernel {
+        None => Ok(Vec::new()),
+        Some(list @ serde_json::Value::Array(_)) => serde_json::from_value(list.clone()).map_err(unread),
+        Some(one) => serde_json::from_value(one.clone()).map(|one| vec![one]).map_err(unread),
+    }
+}

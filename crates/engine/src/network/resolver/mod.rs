@@ -1,0 +1,156 @@
+//! The embedded resolver: the sockets of every container that has names around it, and who serves them.
+//!
+//! The sockets lie in the containers' namespaces and are held by their shims, too. While no daemon
+//! serves them, questions wait in them for the next one, which gets them back.
+
+mod tcp;
+mod udp;
+mod upstream;
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ::network::{Door, ResolverSockets};
+use tokio::task::AbortHandle;
+
+use crate::container::{Container, files};
+use crate::engine::Inner;
+use crate::error::{Error, Result};
+use crate::shim::ShimHandle;
+use upstream::Upstream;
+
+/// The name under which a shim keeps the sockets: UDP, then TCP.
+const KEPT: &str = "resolver";
+
+/// Who is served.
+#[derive(Debug, Default)]
+pub(crate) struct Resolvers(Mutex<HashMap<String, [AbortHandle; 2]>>);
+
+impl Resolvers {
+    /// Whether a container's questions are answered.
+    pub(crate) fn serves(&self, container: &str) -> bool {
+        self.lock().contains_key(container)
+    }
+
+    /// Ends with a container. One that was not served is fine.
+    pub(crate) fn stop(&self, container: &str) {
+        self.lock().remove(container).into_iter().flatten().for_each(|task| task.abort());
+    }
+
+    /// Ends all: the daemon goes.
+    pub(crate) fn clear(&self) {
+        self.lock().drain().flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, [AbortHandle; 2]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sockets of a container that is about to start.
+pub(crate) struct Prepared {
+    id: String,
+    servers: Vec<std::net::IpAddr>,
+    sockets: ResolverSockets,
+    door: Door,
+}
+
+/// What its tasks know of a container.
+struct Served {
+    engine: Arc<Inner>,
+    id: String,
+    upstream: Upstream,
+}
+
+impl Prepared {
+    /// The container with these sockets in this namespace.
+    ///
+    /// # Errors
+    /// There are no descriptors left; a `--dns` is wrong.
+    pub(crate) fn new(
+        engine: &Inner,
+        container: &Container,
+        sockets: ResolverSockets,
+        netns: &OwnedFd,
+    ) -> Result<Self> {
+        let netns = netns.try_clone().map_err(|error| Error::because("open the resolver", error))?;
+        let servers = files::upstream(container, engine.network.dns_defaults())?;
+        Ok(Self { id: container.id.clone(), servers, sockets, door: Door::new(netns) })
+    }
+
+    /// Gives the sockets into the shim's keeping.
+    ///
+    /// # Errors
+    /// There are no descriptors left; the shim's refusal.
+    pub(crate) async fn keep(this: Option<&Self>, shim: &ShimHandle) -> Result<()> {
+        let Some(this) = this else { return Ok(()) };
+        let copies =
+            this.sockets.udp.try_clone().and_then(|udp| Ok(vec![udp, this.sockets.tcp.try_clone()?]));
+        let copies = copies.map_err(|error| Error::because("keep the resolver's sockets", error))?;
+        shim.keep(KEPT, copies).await.map_err(|error| Error::because("keep the resolver's sockets", error))
+    }
+
+    /// Answers from now on, until the container ends.
+    ///
+    /// # Errors
+    /// The sockets can't be watched.
+    pub(crate) fn serve(self, engine: &Arc<Inner>) -> Result<()> {
+        let failed = |error| Error::because("watch the resolver's sockets", error);
+        let ResolverSockets { udp, tcp } = self.sockets;
+        let udp = tokio::net::UdpSocket::from_std(udp.into()).map_err(failed)?;
+        let tcp = tokio::net::TcpListener::from_std(tcp.into()).map_err(failed)?;
+        let upstream = Upstream::new(self.servers, self.door);
+        let served = Arc::new(Served { engine: Arc::clone(engine), id: self.id.clone(), upstream });
+        let tasks = [
+            tokio::spawn(udp::serve(Arc::clone(&served), Arc::new(udp))).abort_handle(),
+            tokio::spawn(tcp::serve(served, tcp)).abort_handle(),
+        ];
+        let before = engine.resolvers.lock().insert(self.id, tasks);
+        before.into_iter().flatten().for_each(|task| task.abort());
+        Ok(())
+    }
+}
+
+/// A running container is on a network with names for the first time: its questions come to us from
+/// now on.
+///
+/// # Errors
+/// The kernel refuses the sockets, or the shim their keeping; the disk is full.
+pub(crate) async fn begin(engine: &Arc<Inner>, container: &Container, shim: &ShimHandle) -> Result<()> {
+    let netns = super::namespace(shim).await?;
+    let (inner, owned) = (Arc::clone(engine), container.clone());
+    let prepared = crate::container::task::blocking(move || {
+        let sockets = inner.network.open_resolver(std::os::fd::AsFd::as_fd(&netns));
+        let sockets = sockets.map_err(|error| Error::because("open the resolver", error))?;
+        files::embed_resolver(&owned, inner.network.dns_defaults())?;
+        Prepared::new(&inner, &owned, sockets, &netns)
+    })
+    .await?;
+    Prepared::keep(Some(&prepared), shim).await?;
+    prepared.serve(engine)
+}
+
+/// Serves a container again that another daemon has served. Failure is told and is not the container's end.
+pub(crate) async fn resume(engine: &Arc<Inner>, container: &Container, shim: &ShimHandle) {
+    let named = container.network.networks.values().any(|end| !end.dns_names.is_empty());
+    let kept = shim.kept(KEPT).await.map(<[OwnedFd; 2]>::try_from);
+    let resumed = match kept {
+        Ok(Ok([udp, tcp])) => take_up(engine, container, shim, ResolverSockets { udp, tcp }).await,
+        _ if named => begin(engine, container, shim).await,
+        _ => Ok(()),
+    };
+    if let Err(error) = resumed {
+        tracing::warn!(container = %container.id, %error, "the container's resolver does not answer");
+    }
+}
+
+async fn take_up(
+    engine: &Arc<Inner>,
+    container: &Container,
+    shim: &ShimHandle,
+    sockets: ResolverSockets,
+) -> Result<()> {
+    let netns = super::namespace(shim).await?;
+    Prepared::new(engine, container, sockets, &netns)?.serve(engine)
+}

@@ -1,0 +1,65 @@
+//! Questions over UDP.
+//!
+//! A question is looked at, answered, and only then taken out of the socket: a daemon that is killed
+//! in between leaves it to the next one. Those that go on to other servers are taken first.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ::network::Verdict;
+use rustix::net::{RecvFlags, SocketAddrAny};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use super::Served;
+
+/// Longest question.
+const MAX_LEN: usize = 4096;
+/// Questions that are answered before others on this thread get their turn.
+const TURN: usize = 32;
+
+/// Answers for as long as the container lives.
+pub(super) async fn serve(served: Arc<Served>, socket: Arc<UdpSocket>) {
+    let mut buffer = vec![0; MAX_LEN];
+    let mut count = 0_usize;
+    loop {
+        if let Err(error) = socket.readable().await {
+            tracing::warn!(container = %served.id, %error, "the resolver's socket failed");
+            return;
+        }
+        while let Ok((len, peer)) = receive(&socket, &mut buffer, RecvFlags::PEEK) {
+            one(&served, &socket, &buffer[..len], peer, count);
+            count = count.wrapping_add(1);
+            if count % TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+fn one(served: &Arc<Served>, socket: &Arc<UdpSocket>, query: &[u8], peer: SocketAddr, turn: usize) {
+    let verdict = served.engine.network.answer(&served.id, query, turn, false);
+    if let Verdict::Answer(answer) = &verdict {
+        // A client whose buffer is full asks again.
+        let _ = socket.try_send_to(answer, peer);
+    }
+    // It is there still, as nobody else takes it.
+    let _ = receive(socket, &mut [0; 1], RecvFlags::empty());
+    if verdict == Verdict::Forward {
+        let (served, socket, query) = (Arc::clone(served), Arc::clone(socket), query.to_vec());
+        tokio::spawn(async move {
+            let answer = served.upstream.ask(&query, false).await;
+            let _ = socket.send_to(&answer, peer).await;
+        });
+    }
+}
+
+fn receive(socket: &UdpSocket, buffer: &mut [u8], flags: RecvFlags) -> io::Result<(usize, SocketAddr)> {
+    socket.try_io(Interest::READABLE, || {
+        let flags = flags | RecvFlags::DONTWAIT;
+        let (len, _, peer) = rustix::net::recvfrom(socket, buffer, flags)?;
+        let peer = peer.map(|peer: SocketAddrAny| SocketAddr::try_from(peer)).transpose()?;
+        peer.map(|peer| (len, peer)).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    })
+}

@@ -1,0 +1,116 @@
+//! `create`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::event;
+use crate::Engine;
+use crate::container::task::blocking;
+use crate::error::{Error, Result};
+use crate::network::attach::kind;
+
+pub use ::network::SubnetRequest;
+
+/// A network that is wished for.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkRequest {
+    /// Its name.
+    pub name: String,
+    /// Its driver; empty = `bridge`.
+    pub driver: String,
+    /// `local`, or empty.
+    pub scope: String,
+    /// IPv4 addresses; on unless said otherwise.
+    pub ipv4: bool,
+    /// IPv6 addresses.
+    pub ipv6: bool,
+    /// Who gives addresses; empty = `default`.
+    pub ipam_driver: String,
+    /// Options of who gives addresses.
+    pub ipam_options: BTreeMap<String, String>,
+    /// Subnets.
+    pub subnets: Vec<SubnetRequest>,
+    /// No way out.
+    pub internal: bool,
+    /// Containers may join.
+    pub attachable: bool,
+    /// Swarm's routing mesh.
+    pub ingress: bool,
+    /// A configuration for others, no network.
+    pub config_only: bool,
+    /// The network whose configuration this one takes.
+    pub config_from: String,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Engine {
+    /// Makes a network; its id.
+    ///
+    /// # Errors
+    /// The name is taken; a setting is wrong or can't be had; no subnet is free.
+    pub async fn network_create(&self, request: NetworkRequest) -> Result<String> {
+        check(&request)?;
+        let engine = Arc::clone(&self.0);
+        blocking(move || {
+            let made = engine.network.create(::network::CreateRequest {
+                name: request.name,
+                driver: request.driver,
+                subnets: request.subnets,
+                internal: request.internal,
+                attachable: request.attachable,
+                options: request.options,
+                labels: request.labels,
+            });
+            let made = made.map_err(|error| {
+                let kind = kind(&error);
+                Error::system(error.to_string()).of_kind(kind).with_source(error)
+            })?;
+            event::publish(&engine, "create", &made.id, &made.name, &made.driver, None);
+            Ok(made.id)
+        })
+        .await
+    }
+}
+
+/// What is refused by name.
+fn check(request: &NetworkRequest) -> Result<()> {
+    let unsupported = [
+        (request.ipv6, "IPv6 (EnableIPv6)"),
+        (!request.ipv4, "switching IPv4 off (EnableIPv4)"),
+        (request.ingress, "the routing mesh (Ingress)"),
+        (request.config_only, "a network that is a configuration only (ConfigOnly)"),
+        (!request.config_from.is_empty(), "another network's configuration (ConfigFrom)"),
+        (!matches!(request.scope.as_str(), "" | "local"), "a scope other than local (Scope)"),
+        (!request.ipam_options.is_empty(), "options of the IPAM driver (IPAM.Options)"),
+    ];
+    if let Some((_, what)) = unsupported.iter().find(|(asked, _)| *asked) {
+        return Err(Error::not_implemented(format!("network {}: {what} is not supported yet", request.name)));
+    }
+    match request.ipam_driver.as_str() {
+        "" | "default" => Ok(()),
+        other => Err(Error::not_found(format!("could not find IPAM driver {other}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_yet_is_refused_by_name() {
+        let refused = |change: fn(&mut NetworkRequest)| {
+            let mut request = NetworkRequest { ipv4: true, ..NetworkRequest::default() };
+            change(&mut request);
+            check(&request).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(refused(|_| {}), "");
+        assert!(refused(|request| request.ipv6 = true).contains("EnableIPv6"));
+        assert!(refused(|request| request.ipv4 = false).contains("EnableIPv4"));
+        assert!(refused(|request| request.config_only = true).contains("ConfigOnly"));
+        assert!(refused(|request| request.scope = "swarm".into()).contains("Scope"));
+        assert!(refused(|request| request.ipam_driver = "dhcp".into()).contains("IPAM driver dhcp"));
+    }
+}

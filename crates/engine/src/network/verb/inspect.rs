@@ -1,0 +1,71 @@
+//! `list` and `inspect`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::Engine;
+use crate::error::Result;
+use crate::network::{NetworkContainer, NetworkInfo, Subnet};
+
+impl Engine {
+    /// All networks.
+    #[must_use]
+    pub fn network_list(&self) -> Vec<NetworkInfo> {
+        let mut networks: Vec<_> =
+            self.0.all_networks().into_iter().map(|network| self.describe(network)).collect();
+        networks.sort_by(|a, b| b.created.cmp(&a.created));
+        networks
+    }
+
+    /// A network by id, name, or unambiguous beginning of its id.
+    ///
+    /// # Errors
+    /// No such network.
+    pub fn network_inspect(&self, name: &str) -> Result<NetworkInfo> {
+        Ok(self.describe(self.0.find_network(name)?))
+    }
+
+    fn describe(&self, network: ::network::NetworkInfo) -> NetworkInfo {
+        let created = i64::try_from(network.created_ms).unwrap_or_default();
+        let subnet = |pool: ::network::IpamPool| Subnet {
+            subnet: pool.subnet.to_string(),
+            ip_range: pool.ip_range.map(|range| range.to_string()).unwrap_or_default(),
+            gateway: pool.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+            aux: pool.aux.into_iter().map(|(name, ip)| (name, ip.to_string())).collect(),
+        };
+        NetworkInfo {
+            containers: self.members(&network.id),
+            created: Timestamp::from_millisecond(created).unwrap_or_default(),
+            driver: network.driver,
+            user_defined: network.user_defined,
+            ipv6: false,
+            internal: network.internal,
+            attachable: network.attachable,
+            subnets: network.pools.into_iter().map(subnet).collect(),
+            options: network.options,
+            labels: network.labels,
+            name: network.name,
+            id: network.id,
+        }
+    }
+
+    fn members(&self, network_id: &str) -> BTreeMap<String, NetworkContainer> {
+        let containers = self.0.containers.all();
+        let members = containers.iter().filter_map(|entry| {
+            let container = entry.snapshot();
+            container.state.running()?;
+            let ends = &container.network.networks;
+            let endpoint = ends.values().find(|endpoint| endpoint.network_id == network_id)?;
+            let member = NetworkContainer {
+                name: container.name.clone(),
+                endpoint_id: endpoint.endpoint_id.clone(),
+                mac: endpoint.mac.clone(),
+                ipv4: endpoint.ip.map(|ip| format!("{ip}/{}", endpoint.prefix)).unwrap_or_default(),
+                ipv6: endpoint.ipv6.map(|ip| format!("{ip}/{}", endpoint.ipv6_prefix)).unwrap_or_default(),
+            };
+            Some((container.id.clone(), member))
+        });
+        members.collect()
+    }
+}

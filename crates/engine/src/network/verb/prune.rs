@@ -1,0 +1,56 @@
+//! `prune`.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::remove::remove;
+use crate::Engine;
+use crate::container::task::blocking;
+use crate::error::Result;
+use crate::events::{Event, EventKind};
+use crate::filters::Filters;
+
+impl Engine {
+    /// Removes networks that no running container is on; their names. With `dry` they stay.
+    ///
+    /// # Errors
+    /// An unknown filter, or a wrong moment. A network that can't be removed is left out.
+    pub async fn network_prune(&self, filters: Filters, dry: bool) -> Result<Vec<String>> {
+        filters.only(&["label", "label!", "until"])?;
+        let until = filters.moment("until")?;
+        let unused = self.network_list().into_iter().filter(|network| {
+            let spared = filters.contains("label!") && filters.labels("label!", &network.labels);
+            network.user_defined
+                && network.containers.is_empty()
+                && until.is_none_or(|until| network.created < until)
+                && filters.labels("label", &network.labels)
+                && !spared
+        });
+        let unused: Vec<_> = unused.map(|network| (network.id, network.name)).collect();
+        if dry {
+            return Ok(unused.into_iter().map(|(_, name)| name).collect());
+        }
+        let engine = Arc::clone(&self.0);
+        blocking(move || {
+            let mut removed = Vec::new();
+            for (id, name) in unused {
+                let gone = engine.find_network(&id).and_then(|network| remove(&engine, &network));
+                match gone {
+                    Ok(()) => removed.push(name),
+                    // Somebody has joined it in the meantime, or removed it.
+                    Err(error) => tracing::debug!(network = %name, %error, "not pruned"),
+                }
+            }
+            engine.events.publish(Event {
+                kind: EventKind::Network,
+                action: "prune".to_owned(),
+                id: String::new(),
+                attributes: [("reclaimed".to_owned(), "0".to_owned())].into(),
+                time: Timestamp::now(),
+            });
+            Ok(removed)
+        })
+        .await
+    }
+}
