@@ -53,6 +53,9 @@ pub(super) fn inspect(answer: &mut InspectResponse, version: Version) {
     if before(version, 52) {
         flat_network(answer);
     }
+    if before(version, 45) {
+        short_id_alias(answer);
+    }
     if before(version, 48) {
         answer.image_manifest_descriptor = None;
     }
@@ -62,6 +65,17 @@ pub(super) fn inspect(answer: &mut InspectResponse, version: Version) {
     }
     if before(version, 43) {
         answer.host_config.annotations.clear();
+    }
+}
+
+/// Before 1.45 the aliases of an end were all its names but the container's own, the short id among them.
+fn short_id_alias(answer: &mut InspectResponse) {
+    let Some(short) = answer.id.get(..12) else { return };
+    let predefined = ["bridge", "host", "none"];
+    let made =
+        answer.network_settings.networks.iter_mut().filter(|(name, _)| !predefined.contains(&name.as_str()));
+    for (_, end) in made.filter(|(_, end)| !end.aliases.iter().any(|alias| alias == short)) {
+        end.aliases.push(short.to_owned());
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
             "bridge.enable_icc" => read.icc = flag(key, value)?,
             "bridge.enable_ip_masquerade" => read.masquerade = flag(key, value)?,
             "bridge.host_binding_ipv4" => {
-                read.publish_ip = Some(value.parse().map_err(|_| {
+                read.publish_ip = Some(value.parse().map_err(|_not_an_ip| {
                     Error::Invalid(format!("failed to parse {key} value: {value} (invalid ip)"))
                 })?)
             }
@@ -87,7 +87,7 @@ fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
             "failed to parse {key} value: {value} (strconv.Atoi: parsing \"{value}\": invalid syntax)"
         ))
     };
-    match value.parse::<u32>().map_err(|_| wrong())? {
+    match value.parse::<u32>().map_err(|_not_a_number| wrong())? {
         0 => Ok(None),
         // RFC 791: every network carries 68 bytes.
         mtu @ 68..=65535 => Ok(Some(mtu)),

@@ -89,9 +89,9 @@ fn net(what: &str, text: &str) -> Result<Ipv4Net> {
     if text.contains(':') {
         return Err(Error::Unsupported(format!("{what} {}: IPv6 is not supported yet", shown(text))));
     }
-    let net: Ipv4Net = text
-        .parse()
-        .map_err(|_| invalid(&format!("invalid {what} {}: invalid CIDR block notation", shown(text))))?;
+    let net: Ipv4Net = text.parse().map_err(|_unread| {
+        invalid(&format!("invalid {what} {}: invalid CIDR block notation", shown(text)))
+    })?;
     if net != net.trunc() {
         return Err(invalid(&format!("invalid {what} {net}: it should be {}", net.trunc())));
     }
@@ -116,7 +116,7 @@ fn usable(subnet: Ipv4Net) -> Result<Ipv4Net> {
 }
 
 fn address(what: &str, text: &str, subnet: Ipv4Net) -> Result<Ipv4Addr> {
-    let ip: Ipv4Addr = text.parse().map_err(|_| invalid(&format!("invalid {what} {}", shown(text))))?;
+    let ip: Ipv4Addr = text.parse().map_err(|_unread| invalid(&format!("invalid {what} {}", shown(text))))?;
     if !subnet.contains(&ip) {
         return Err(invalid(&format!(
             "invalid {what} {ip}: parent subnet {subnet} doesn't contain this address"

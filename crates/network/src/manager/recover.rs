@@ -32,7 +32,11 @@ impl Network {
     /// An address or a port is held by another container, or the kernel refuses. The other
     /// endpoints have been tried.
     pub fn adopt(&self, container_id: &str, endpoints: &[Endpoint]) -> Result<()> {
-        endpoints.iter().fold(Ok(()), |done, endpoint| done.and(self.adopt_one(container_id, endpoint)))
+        let mut adopted = Ok(());
+        for endpoint in endpoints {
+            adopted = adopted.and(self.adopt_one(container_id, endpoint));
+        }
+        adopted
     }
 
     fn adopt_one(&self, container_id: &str, endpoint: &Endpoint) -> Result<()> {
