@@ -31,7 +31,7 @@ pub(super) async fn serve(served: Arc<Served>, socket: Arc<UdpSocket>) {
         while let Ok((len, peer)) = receive(&socket, &mut buffer, RecvFlags::PEEK) {
             one(&served, &socket, &buffer[..len], peer, count);
             count = count.wrapping_add(1);
-            if count % TURN == 0 {
+            if count.is_multiple_of(TURN) {
                 tokio::task::yield_now().await;
             }
         }

@@ -14,7 +14,7 @@ impl Engine {
     pub fn network_list(&self) -> Vec<NetworkInfo> {
         let mut networks: Vec<_> =
             self.0.all_networks().into_iter().map(|network| self.describe(network)).collect();
-        networks.sort_by(|a, b| b.created.cmp(&a.created));
+        networks.sort_by_key(|network| std::cmp::Reverse(network.created));
         networks
     }
 
