@@ -75,7 +75,7 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Processes whose command line or working place names `root`.
-fn processes(root: &Path) -> Result<Vec<String>> {
+pub fn processes(root: &Path) -> Result<Vec<String>> {
     let root = root.as_os_str().as_encoded_bytes();
     let me = std::process::id().to_string();
     let mut found = Vec::new();

@@ -72,7 +72,6 @@ wire! {
     pub struct Health {
         pub status: String,
         pub failing_streak: i64,
-        #[serde(serialize_with = "null_if_empty")]
         pub log: Vec<HealthResult>,
     }
 

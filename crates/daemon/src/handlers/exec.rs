@@ -23,6 +23,7 @@ pub(crate) async fn create(asked: Asked, body: RequestBody) -> Result<Response> 
         attach_stdout: request.attach_stdout,
         attach_stderr: request.attach_stderr,
         privileged: request.privileged,
+        bound: false,
         detach_keys: Some(request.detach_keys).filter(|keys| !keys.is_empty()),
         console_size: request.console_size.filter(|_| asked.since(42)).map(convert::console_size),
     };

@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 
 use super::{Event, EventsOptions};
 use crate::Stream;
+use crate::error::Error;
 
 /// Events kept for `since`, as Docker.
 const MEMORY: usize = 256;
@@ -28,9 +29,13 @@ impl Default for Bus {
 }
 
 impl Bus {
-    /// Tells everyone.
-    pub(crate) fn publish(&self, event: Event) {
+    /// Tells everyone. Times never go back from one event to the next: who asks for what came since the last one that it
+    /// has seen gets all of it.
+    pub(crate) fn publish(&self, mut event: Event) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = memory.back() {
+            event.time = event.time.max(last.time);
+        }
         if memory.len() == MEMORY {
             memory.pop_front();
         }
@@ -44,7 +49,8 @@ impl Bus {
         self.sender.receiver_count()
     }
 
-    /// Remembered events since `since`, then live ones, up to `until`; all that pass `wanted`.
+    /// Remembered events since `since` (all of them, when only `until` is given), then live ones, up to `until`; all
+    /// that pass `wanted`. A listener that has lagged behind so far that it has lost some gets an error and the end.
     pub(crate) fn stream(
         &self,
         options: &EventsOptions,
@@ -55,7 +61,8 @@ impl Bus {
         let in_time = move |event: &Event| until.is_none_or(|until| event.time <= until);
         let past: Vec<_> = memory
             .iter()
-            .filter(|event| since.is_some_and(|since| event.time >= since) && in_time(event) && wanted(event))
+            .filter(|_| since.or(until).is_some())
+            .filter(|event| since.is_none_or(|since| event.time >= since) && in_time(event) && wanted(event))
             .cloned()
             .collect();
         let receiver = self.sender.subscribe();
@@ -64,18 +71,21 @@ impl Bus {
         if until.is_some_and(|until| until <= Timestamp::now()) {
             return past.map(Ok).boxed();
         }
-        let live = futures_util::stream::unfold(receiver, |mut receiver| async move {
-            loop {
-                match receiver.recv().await {
-                    Ok(event) => return Some((event, receiver)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
+        let live = futures_util::stream::unfold(Some(receiver), |receiver| async move {
+            let mut receiver = receiver?;
+            match receiver.recv().await {
+                Ok(event) => Some((Ok(event), Some(receiver))),
+                Err(broadcast::error::RecvError::Lagged(lost)) => Some((Err(too_slow(lost)), None)),
+                Err(broadcast::error::RecvError::Closed) => None,
             }
         });
-        let live = live.filter(move |event| std::future::ready(wanted(event)));
-        past.chain(live.take_until(moment(until))).map(Ok).boxed()
+        let live = live.filter(move |event| std::future::ready(event.as_ref().map_or(true, &wanted)));
+        past.map(Ok).chain(live.take_until(moment(until))).boxed()
     }
+}
+
+fn too_slow(lost: u64) -> Error {
+    Error::unavailable(format!("the listener was too slow: {lost} events are lost to it"))
 }
 
 /// Completes at `until`, or never.
@@ -121,10 +131,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_until_in_the_past_ends_the_stream() {
+    async fn an_until_in_the_past_shows_what_was_and_ends_the_stream() {
         let bus = Bus::default();
         bus.publish(event("create"));
         let options = EventsOptions { until: Some(Timestamp::now()), ..EventsOptions::default() };
-        assert!(bus.stream(&options, |_| true).next().await.is_none());
+        let mut stream = bus.stream(&options, |_| true);
+        assert_eq!(stream.next().await.unwrap().unwrap().action, "create");
+        assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_slow_listener_hears_that_it_has_lost_something() {
+        let bus = Bus::default();
+        let mut stream = bus.stream(&EventsOptions::default(), |_| true);
+        for _ in 0..=BACKLOG {
+            bus.publish(event("create"));
+        }
+        let error = stream.next().await.unwrap().unwrap_err();
+        assert!(error.to_string().contains("1 events are lost"), "{error}");
+        assert!(stream.next().await.is_none());
     }
 }

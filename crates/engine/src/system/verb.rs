@@ -179,8 +179,8 @@ impl Engine {
 fn wanted(event: &Event, filters: &crate::filters::Filters) -> bool {
     let named = |name: &str, kind: EventKind| {
         filters.any(name, |wanted| {
-            let called = event.attributes.get("name").is_some_and(|have| have == wanted);
-            event.kind == kind && (event.id == wanted || event.id.starts_with(wanted) || called)
+            let called = event.attributes.get("name").is_some_and(|have| have.starts_with(wanted));
+            event.kind == kind && (event.id.starts_with(wanted) || called)
         })
     };
     let image = filters.any("image", |wanted| {

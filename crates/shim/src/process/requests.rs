@@ -72,7 +72,7 @@ impl Server {
             Request::Hello { version: _ } => Ok(self.hello(daemon)),
             Request::Create(request) => self.create(&request, fds, bytes),
             Request::Start => self.start(),
-            Request::Exec(request) => self.exec(&request, fds),
+            Request::Exec(request) => self.exec(daemon, &request, fds),
             Request::Attach(request) => self.attach(&request, fds),
             Request::Resize(request) => self.resize(&request),
             Request::CloseStdin { exec_id } => self.close_stdin(exec_id.as_deref()),
@@ -172,7 +172,7 @@ impl Server {
         }
     }
 
-    fn exec(&mut self, request: &ExecRequest, fds: Vec<OwnedFd>) -> Outcome {
+    fn exec(&mut self, daemon: u64, request: &ExecRequest, fds: Vec<OwnedFd>) -> Outcome {
         let Some(init) = self.sessions[0].pid.filter(|_| self.is_running()) else {
             return Err(invalid_state("exec: the container is not running"));
         };
@@ -191,6 +191,7 @@ impl Server {
         let mut session = Session::new(number, Some(request.exec_id.clone()));
         session.terminal = request.process.terminal().unwrap_or(false);
         session.stdin_once = true;
+        session.bound_to = request.bound.then_some(daemon);
         let client = match &request.attach {
             Some(attach) => Some(self.add_client(&mut session, attach, fds)?),
             None => None,
@@ -332,6 +333,6 @@ fn handed(id: u64, fds: Option<&[OwnedFd]>, otherwise: &str) -> Answer {
 }
 
 /// It is our child and not reaped, so the number is its own.
-fn kill_child(pid: Pid, signal: Signal) -> Result<(), ErrorReply> {
+pub(super) fn kill_child(pid: Pid, signal: Signal) -> Result<(), ErrorReply> {
     sys::signal::kill(pid, signal).map_err(|e| failed("kill", e))
 }

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use rustix::event::Timespec;
 use rustix::event::epoll::EventFlags;
 use rustix::net::SocketFlags;
-use sys::signal::SignalFd;
+use sys::signal::{Signal, SignalFd};
 
 use super::container::Container;
 use super::daemon::Daemon;
 use super::kept::Kept;
 use super::poll::{Poller, Token};
+use super::requests::kill_child;
 use super::session::{Detached, Session};
 use crate::log::{LogWriter, Stream};
 use crate::protocol::{Event, FrameError, LogRequest, ServerFrame};
@@ -213,7 +214,7 @@ impl Server {
             let daemon = self.daemons.iter_mut().find(|daemon| daemon.id == other);
             let alive = daemon.is_some_and(|daemon| matches!(daemon.fill_all(), Ok(true)));
             if self.serve_frames(other).is_err() || !alive {
-                self.daemons.retain(|daemon| daemon.id != other);
+                self.drop_daemon(other);
             }
         }
     }
@@ -255,6 +256,10 @@ impl Server {
 
     fn drop_daemon(&mut self, id: u64) {
         self.daemons.retain(|daemon| daemon.id != id);
+        for session in self.sessions.iter().filter(|session| session.bound_to == Some(id)) {
+            // whoever has ended meanwhile needs no signal
+            let _ = session.pid.map(|pid| kill_child(pid, Signal::KILL));
+        }
         if self.daemons.is_empty() && !self.is_running() {
             self.let_go();
         }

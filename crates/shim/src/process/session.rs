@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub(super) terminal: bool,
     /// Clients get its output with stream headers, though it comes from a terminal.
     pub(super) framed: bool,
+    /// The daemon's connection with which the process ends.
+    pub(super) bound_to: Option<u64>,
     /// The process, while it is not reaped.
     pub(super) pid: Option<Pid>,
     /// Standard output (of a terminal: everything) and standard error.
@@ -61,6 +63,7 @@ impl Session {
             exec_id,
             terminal: false,
             framed: false,
+            bound_to: None,
             pid: None,
             outputs: [None, None],
             input: None,

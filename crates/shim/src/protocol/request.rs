@@ -211,6 +211,9 @@ pub struct ExecRequest {
     /// First size of the terminal: rows, columns.
     #[serde(default)]
     pub console_size: Option<(u16, u16)>,
+    /// Kill the process when the connection that this request came over closes.
+    #[serde(default)]
+    pub bound: bool,
 }
 
 /// A client joins the streams of the container or of an exec session.

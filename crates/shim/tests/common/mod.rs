@@ -290,6 +290,7 @@ impl Shim {
             open_stdin: attach,
             attach: attach.then(|| everything_of(id)),
             console_size: terminal.then_some((30, 100)),
+            bound: false,
         }));
         let fds = [far.as_fd()];
         self.control.call(request, if attach { &fds } else { &[] })?;

@@ -4,6 +4,7 @@ mod bad_input;
 mod clients;
 mod escapes;
 mod images;
+mod lifecycle;
 mod likeness;
 mod limits;
 mod networks;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
@@ -34,6 +33,7 @@ pub(super) struct Prober {
 }
 
 impl Prober {
+    /// No probe from now on; one that runs is killed with its [`Session`].
     pub(super) fn stop(&mut self) {
         self.generation += 1;
         if let Some(task) = self.task.take() {
@@ -41,6 +41,37 @@ impl Prober {
         }
     }
 }
+
+/// A probe's process: dropped before its end, it is killed.
+struct Session {
+    engine: Engine,
+    exec: String,
+    ended: bool,
+}
+
+impl Session {
+    async fn end(&mut self) -> i32 {
+        let code = self.engine.exec_wait(&self.exec).await;
+        self.ended = true;
+        code.unwrap_or(NO_CODE)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let (engine, exec) = (self.engine.clone(), std::mem::take(&mut self.exec));
+        // without a runtime the daemon ends, and the shim kills the probe when its connection closes
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { engine.exec_kill(&exec, SIGKILL).await });
+        }
+    }
+}
+
+/// signal(7).
+const SIGKILL: i32 = 9;
 
 impl Drop for Prober {
     fn drop(&mut self) {
@@ -102,7 +133,7 @@ impl Task {
 /// Puts a probe into the verdict.
 fn judge(health: &mut Health, probe: HealthProbe, check: &Healthcheck, started: Option<Timestamp>) {
     let good = probe.exit_code == 0;
-    let grace = Duration::from_nanos(check.start_period.unsigned_abs());
+    let grace = duration(check.start_period, Duration::ZERO);
     let in_grace = health.status == HealthStatus::Starting
         && started.is_some_and(|started| probe.start.duration_since(started).unsigned_abs() < grace);
     if good {
@@ -134,50 +165,51 @@ impl Probing {
         loop {
             let Ok(container) = self.engine.container_inspect(&self.id) else { return };
             tokio::time::sleep(self.interval(&container)).await;
-            if container.state.is_paused() {
-                continue;
-            }
             let start = Timestamp::now();
-            let (exit_code, output) = self.probe().await;
+            let (exit_code, output) = self.probe().await.unwrap_or_else(|error| (NO_CODE, error.to_string()));
             let probe = HealthProbe { start, end: Timestamp::now(), exit_code, output };
             let Ok(entry) = self.engine.0.containers.find(&self.id) else { return };
             entry.tell(Request::Probed { generation: self.generation, probe }).await;
         }
     }
 
-    /// Shorter while the container starts.
+    /// Another one while the container starts.
     fn interval(&self, container: &Container) -> Duration {
-        let or = |nanoseconds: i64, default: Duration| match u64::try_from(nanoseconds) {
-            Ok(0) | Err(_) => default,
-            Ok(given) => Duration::from_nanos(given),
-        };
-        let grace = or(self.check.start_period, Duration::ZERO);
         let starting =
             container.health.as_ref().is_some_and(|health| health.status == HealthStatus::Starting);
+        let grace = duration(self.check.start_period, Duration::ZERO);
         let young = container
             .state
             .started_at()
             .is_some_and(|at| Timestamp::now().duration_since(at).unsigned_abs() < grace);
-        let interval = or(self.check.interval, INTERVAL);
-        if starting && young { or(self.check.start_interval, START_INTERVAL).min(interval) } else { interval }
+        if starting && young {
+            duration(self.check.start_interval, START_INTERVAL)
+        } else {
+            duration(self.check.interval, INTERVAL)
+        }
     }
 
-    /// Exit code and output of one probe; -1 when it did not come to an end.
-    async fn probe(&self) -> (i32, String) {
-        let limit = match u64::try_from(self.check.timeout) {
-            Ok(0) | Err(_) => TIMEOUT,
-            Ok(given) => Duration::from_nanos(given),
+    /// Exit code and output of one probe. The time until its program runs is not the program's.
+    async fn probe(&self) -> Result<(i32, String)> {
+        let (exec, mut attached) = self.begin().await?;
+        let mut session = Session { engine: self.engine.clone(), exec, ended: false };
+        let mut output = Output::default();
+        let limit = duration(self.check.timeout, TIMEOUT);
+        let ended = async {
+            output.read(&mut attached).await;
+            session.end().await
         };
-        match self.begin().await {
-            Ok((exec, attached)) => match tokio::time::timeout(limit, read(attached)).await {
-                Ok(output) => (self.code(&exec).await, output),
-                Err(_) => {
-                    self.engine.exec_kill(&exec, 9).await;
-                    (-1, format!("Health check exceeded timeout ({})", human(limit)))
-                }
-            },
-            Err(error) => (-1, error.to_string()),
+        if let Ok(code) = tokio::time::timeout(limit, ended).await {
+            return Ok((code, output.text()));
         }
+        self.engine.exec_kill(&session.exec, SIGKILL).await;
+        // dying probes don't pile up
+        session.end().await;
+        let mut text = format!("Health check exceeded timeout ({})", human(limit));
+        if !output.is_empty() {
+            text = format!("{text}: {}", output.text());
+        }
+        Ok((NO_CODE, text))
     }
 
     async fn begin(&self) -> Result<(String, Attached)> {
@@ -185,6 +217,7 @@ impl Probing {
             cmd: command(&self.check.test, &self.shell),
             attach_stdout: true,
             attach_stderr: true,
+            bound: true,
             ..ExecConfig::default()
         };
         let exec = self.engine.exec_create(&self.id, config).await?;
@@ -193,9 +226,16 @@ impl Probing {
             ExecStarted::Detached => Err(crate::Error::system("the probe was started detached")),
         }
     }
+}
 
-    async fn code(&self, exec: &str) -> i32 {
-        self.engine.exec_wait(exec).await.unwrap_or(-1)
+/// The exit code of a probe that did not come to an end of its own.
+const NO_CODE: i32 = -1;
+
+/// Nanoseconds; 0 is the default.
+fn duration(nanoseconds: i64, default: Duration) -> Duration {
+    match u64::try_from(nanoseconds) {
+        Ok(0) | Err(_) => default,
+        Ok(given) => Duration::from_nanos(given),
     }
 }
 
@@ -213,21 +253,48 @@ fn command(test: &[String], shell: &[String]) -> Vec<String> {
     }
 }
 
-async fn read(mut attached: Attached) -> String {
-    let mut bytes = Vec::new();
-    while let Some(Ok(chunk)) = attached.output.next().await {
-        let chunk: Bytes = chunk.data;
-        let room = MOST_OUTPUT.saturating_sub(bytes.len());
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+/// The beginning of what a probe writes.
+#[derive(Default)]
+struct Output {
+    bytes: Vec<u8>,
+    truncated: bool,
 }
 
+impl Output {
+    /// Reads to the end.
+    async fn read(&mut self, attached: &mut Attached) {
+        while let Some(Ok(chunk)) = attached.output.next().await {
+            self.add(&chunk.data);
+        }
+    }
+
+    fn add(&mut self, chunk: &[u8]) {
+        let kept = chunk.len().min(MOST_OUTPUT - self.bytes.len());
+        self.bytes.extend_from_slice(&chunk[..kept]);
+        self.truncated |= kept < chunk.len();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn text(&self) -> String {
+        let dots = if self.truncated { "..." } else { "" };
+        format!("{}{dots}", String::from_utf8_lossy(&self.bytes))
+    }
+}
+
+/// A duration as Go writes it, to the millisecond.
 fn human(limit: Duration) -> String {
-    if limit.subsec_nanos() == 0 {
-        format!("{}s", limit.as_secs())
-    } else {
-        format!("{}ms", limit.as_millis())
+    let milliseconds = limit.as_millis();
+    let (hours, minutes) = (milliseconds / 3_600_000, milliseconds / 60_000 % 60);
+    let seconds = format!("{}.{:03}", milliseconds / 1000 % 60, milliseconds % 1000);
+    let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+    match (hours, minutes) {
+        (0, 0) if milliseconds < 1000 => format!("{milliseconds}ms"),
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}s"),
     }
 }
 
@@ -253,5 +320,24 @@ mod tests {
         assert_eq!(health.status, HealthStatus::Unhealthy);
         judge(&mut health, probe(0), &check, None);
         assert_eq!((health.status, health.failing_streak), (HealthStatus::Healthy, 0));
+    }
+
+    #[test]
+    fn the_beginning_of_the_output_is_kept() {
+        let mut output = Output::default();
+        output.add(&[b'x'; MOST_OUTPUT - 1]);
+        output.add(b"yz");
+        output.add(b"more");
+        assert_eq!(output.text().len(), MOST_OUTPUT + 3);
+        assert!(output.text().ends_with("xy..."));
+    }
+
+    #[test]
+    fn durations_are_written_as_go_writes_them() {
+        for (milliseconds, text) in
+            [(20, "20ms"), (1000, "1s"), (1500, "1.5s"), (90_000, "1m30s"), (3_600_000, "1h0m0s")]
+        {
+            assert_eq!(human(Duration::from_millis(milliseconds)), text);
+        }
     }
 }

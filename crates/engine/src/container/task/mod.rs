@@ -22,7 +22,7 @@ use super::policy::BackOff;
 use super::record::{self, Durability};
 use super::registry::Entry;
 use super::verb::{RemoveOptions, Update, WaitCondition, WaitResult};
-use crate::container::Container;
+use crate::container::{Container, State};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::events::{Event, EventKind};
@@ -107,7 +107,7 @@ impl Task {
             held: false,
             removed: false,
         };
-        if task.container.state.running().is_some() {
+        if matches!(task.container.state, State::Running(_)) {
             task.start_probing();
         }
         engine.containers.insert(Arc::clone(&entry));

@@ -113,6 +113,9 @@ impl Task {
         if let State::Running(run) = &self.container.state {
             self.container.state = State::Paused(run.clone());
         }
+        // as in Docker a container that nobody probes is not healthy
+        self.prober.stop();
+        self.container.health = self.container.health.take().map(super::health::at_rest);
         self.commit_fact(Durability::Memory).await;
         self.tell("pause", &[]);
         Ok(())
@@ -129,6 +132,7 @@ impl Task {
             self.container.state = State::Running(run.clone());
         }
         self.commit_fact(Durability::Memory).await;
+        self.start_probing();
         self.tell("unpause", &[]);
         Ok(())
     }

@@ -37,6 +37,8 @@ pub struct ExecConfig {
     pub attach_stderr: bool,
     /// All capabilities.
     pub privileged: bool,
+    /// It ends with this daemon: nobody else would wait for it or stop it.
+    pub bound: bool,
     /// Keys that detach; `None` = the default.
     pub detach_keys: Option<String>,
     /// Height and width of its terminal at the start.
@@ -92,7 +94,7 @@ impl Engine {
         }
         attach::detach_keys(config.detach_keys.as_deref())?;
         let id = crate::id::random()?;
-        let command = config.cmd.join(" ");
+        let command = command(&config.cmd);
         self.0.execs.add(Session::new(id.clone(), container.id.clone(), config))?;
         let attribute = ("execID", id.clone());
         self.0.events.publish(event(&container, &format!("exec_create: {command}"), &[attribute]));
@@ -110,6 +112,10 @@ impl Engine {
         runs(&container)?;
         let shim = entry.shim().ok_or_else(|| Error::not_running(&container.id))?;
         session.begin()?;
+        // before the start, as in Docker: its end may be told at any moment from then on
+        let attribute = ("execID", session.id.clone());
+        let command = command(&session.config.cmd);
+        self.0.events.publish(event(&container, &format!("exec_start: {command}"), &[attribute]));
         let result = self.exec_run(&session, &container, &shim, &options).await;
         if let Err(error) = &result {
             session.failed(match error.to_string() {
@@ -117,11 +123,7 @@ impl Engine {
                 _ => 126,
             });
         }
-        let started = result?;
-        let command = session.config.cmd.join(" ");
-        let attribute = ("execID", session.id.clone());
-        self.0.events.publish(event(&container, &format!("exec_start: {command}"), &[attribute]));
-        Ok(started)
+        result
     }
 
     async fn exec_run(
@@ -153,6 +155,7 @@ impl Engine {
                 detach_keys: attach::detach_keys(config.detach_keys.as_deref()).unwrap_or_default(),
             }),
             console_size: size(options.console_size.or(config.console_size)),
+            bound: config.bound,
         };
         let what = || "OCI runtime exec failed".to_owned();
         let created = shim.exec(request, far).await.map_err(|error| shim_error(what(), error))?;
@@ -237,6 +240,13 @@ impl Engine {
         let entry = self.0.containers.find(&session.container_id)?;
         entry.shim().ok_or_else(|| Error::not_running(&session.container_id))
     }
+}
+
+/// Program and arguments as Docker's events have them: the program is followed by a space, whatever comes behind.
+fn command(words: &[String]) -> String {
+    let (program, arguments) =
+        words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    format!("{program} {}", arguments.join(" "))
 }
 
 fn size(size: Option<[u32; 2]>) -> Option<(u16, u16)> {
