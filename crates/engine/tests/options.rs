@@ -46,9 +46,9 @@ async fn limits_arrive_in_the_cgroup_and_can_change() {
     let limit = || std::fs::read_to_string(format!("{cgroup}/memory.limit_in_bytes")).unwrap();
     assert_eq!(limit().trim(), (64_u64 << 20).to_string());
     let resources = Resources { memory: 32 << 20, memory_swap: -1, ..Default::default() };
-    bench.engine.container_update(&id, Update { resources, restart_policy: None }).await.unwrap();
+    bench.engine.container_update(&id, Update { resources, ..Update::default() }).await.unwrap();
     assert_eq!(limit().trim(), (32_u64 << 20).to_string());
-    let wrong = Update { resources: Resources { memory: 1, ..Default::default() }, restart_policy: None };
+    let wrong = Update { resources: Resources { memory: 1, ..Default::default() }, ..Update::default() };
     assert_eq!(bench.engine.container_update(&id, wrong).await.unwrap_err().kind(), Kind::BadParameter);
     bench.finish().await;
 }

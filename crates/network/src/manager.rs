@@ -7,6 +7,7 @@ mod info;
 mod leave;
 mod live;
 mod recover;
+mod republish;
 mod state;
 
 use std::net::Ipv4Addr;

@@ -42,17 +42,41 @@ impl Ports {
         requests: &[PortRequest],
         default_ip: Ipv4Addr,
     ) -> Result<Vec<PublishedPort>> {
+        let taken = self.add(holder, requests, default_ip);
+        if taken.is_err() {
+            self.release(holder);
+        }
+        taken
+    }
+
+    /// Takes more ports for `holder`: every one of `requests`, or none.
+    pub(crate) fn add(
+        &mut self,
+        holder: &str,
+        requests: &[PortRequest],
+        default_ip: Ipv4Addr,
+    ) -> Result<Vec<PublishedPort>> {
         let mut published = Vec::with_capacity(requests.len());
         for request in requests {
             match self.take_one(holder, request, request.host_ip.unwrap_or(default_ip)) {
                 Ok(port) => published.push(port),
                 Err(error) => {
-                    self.release(holder);
+                    self.give_back(holder, &published);
                     return Err(error);
                 }
             }
         }
         Ok(published)
+    }
+
+    /// Takes some of `holder`'s ports back.
+    pub(crate) fn give_back(&mut self, holder: &str, ports: &[PublishedPort]) {
+        for port in ports {
+            if let Some(all) = self.taken.get_mut(&(port.protocol, port.host_port)) {
+                all.retain(|t| t.holder != holder || t.host_ip != port.host_ip);
+            }
+        }
+        self.tidy();
     }
 
     /// Takes a port that `holder` has had all along; the host's programs are not asked.
@@ -72,10 +96,12 @@ impl Ports {
 
     /// Takes back all that `holder` has.
     pub(crate) fn release(&mut self, holder: &str) {
-        self.taken.retain(|_, all| {
-            all.retain(|t| t.holder != holder);
-            !all.is_empty()
-        });
+        self.taken.values_mut().for_each(|all| all.retain(|t| t.holder != holder));
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        self.taken.retain(|_, all| !all.is_empty());
         self.held = self.taken.values().flatten().filter(|t| t.socket.is_some()).count();
     }
 

@@ -1,15 +1,36 @@
 //! Bodies and answers of the smaller verbs.
 #![expect(missing_docs, reason = "the fields are the Engine API's, documented in its reference")]
 
+use std::collections::BTreeMap;
+
 use crate::wire::null_if_empty;
 
-use super::{Resources, RestartPolicy};
+use super::{Mount, PortMap, Resources, RestartPolicy};
 
 wire! {
     /// Body of `POST /containers/{id}/update`.
     #[serde(rename_all = "PascalCase")]
     pub struct UpdateRequest {
         pub restart_policy: RestartPolicy,
+        /// Ports to publish. This field and those below are Berth's own: Docker's clients never send them.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub publish: PortMap,
+        /// `80[/tcp]`, `8080:80[/tcp]` or `127.0.0.1:8080:80[/tcp]`.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub publish_remove: Vec<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub mounts: Vec<Mount>,
+        /// Paths in the container.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub mounts_remove: Vec<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub env: Vec<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub env_remove: Vec<String>,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub labels: BTreeMap<String, String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub labels_remove: Vec<String>,
         .. pub resources: Resources,
     }
 

@@ -4,7 +4,7 @@ use api::Version;
 use api::container as wire;
 use engine::container as model;
 
-use super::{config, host_config, legacy, network, resources};
+use super::{config, host_config, legacy, mount, network, resources};
 use crate::error::Result;
 
 /// A container that a client wishes for.
@@ -33,7 +33,17 @@ pub(crate) fn update(request: wire::UpdateRequest) -> Result<model::Update> {
         "" if request.restart_policy.maximum_retry_count == 0 => None,
         _ => Some(host_config::restart_policy(&request.restart_policy)?),
     };
-    Ok(model::Update { resources: resources::from_wire(request.resources)?, restart_policy })
+    let changes = model::Changes {
+        publish: host_config::port_bindings(request.publish),
+        publish_remove: request.publish_remove,
+        mounts: request.mounts.into_iter().map(mount::from_wire).collect::<Result<_>>()?,
+        mounts_remove: request.mounts_remove,
+        env: request.env,
+        env_remove: request.env_remove,
+        labels: request.labels,
+        labels_remove: request.labels_remove,
+    };
+    Ok(model::Update { resources: resources::from_wire(request.resources)?, restart_policy, changes })
 }
 
 /// Height and width of a terminal; what no terminal can be is its largest size.

@@ -21,11 +21,7 @@ pub(super) fn from_wire(host: wire::HostConfig) -> Result<model::HostConfig> {
         container_id_file: host.container_id_file,
         log_config: model::LogConfig { driver: host.log_config.kind, options: host.log_config.config },
         network_mode: host.network_mode,
-        port_bindings: host
-            .port_bindings
-            .into_iter()
-            .map(|(port, bindings)| (port, bindings.unwrap_or_default().into_iter().map(binding).collect()))
-            .collect(),
+        port_bindings: port_bindings(host.port_bindings),
         publish_all_ports: host.publish_all_ports,
         restart_policy: restart_policy(&host.restart_policy)?,
         auto_remove: host.auto_remove,
@@ -58,6 +54,14 @@ pub(super) fn from_wire(host: wire::HostConfig) -> Result<model::HostConfig> {
         masked_paths: host.masked_paths,
         readonly_paths: host.readonly_paths,
     })
+}
+
+/// Published ports.
+pub(super) fn port_bindings(ports: wire::PortMap) -> BTreeMap<String, Vec<model::PortBinding>> {
+    ports
+        .into_iter()
+        .map(|(port, bindings)| (port, bindings.unwrap_or_default().into_iter().map(binding).collect()))
+        .collect()
 }
 
 fn binding(binding: wire::PortBinding) -> model::PortBinding {

@@ -1,6 +1,7 @@
 //! Containers: what they are (`model`), what can be done (`verb`), and how a description becomes a process (`spec`).
 
 mod change;
+mod changes;
 mod check;
 pub(crate) mod files;
 pub(crate) mod host;
@@ -33,6 +34,7 @@ pub(crate) use verb::Execs;
 #[cfg(test)]
 pub(crate) use spec::tests::container as sample;
 
+pub use changes::Changes;
 pub use model::*;
 pub use stats::{CpuSample, Sample, Traffic};
 pub use verb::{

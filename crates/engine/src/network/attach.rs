@@ -114,6 +114,21 @@ fn order(container: &Container) -> impl Iterator<Item = &str> {
     first.into_iter().chain(names.filter(move |name| Some(*name) != first))
 }
 
+/// Publishes what a running container asks for now: its settings then.
+///
+/// # Errors
+/// A port is taken; the kernel refuses. Its ports are what they were.
+pub(crate) fn republish(engine: &Inner, container: &Container) -> Result<NetworkSettings> {
+    let made = engine
+        .network
+        .republish(&container.id, &super::ports(container)?)
+        .map_err(|error| failed(container, error))?;
+    let exposed = container.config.exposed_ports.iter().map(|port| (super::whole(port), None)).collect();
+    let mut before = container.clone();
+    before.network.ports = exposed;
+    Ok(endpoint::settle(engine, &before, &made))
+}
+
 /// Gives a container's addresses and ports back, and its shared memory. One without any is fine.
 ///
 /// # Errors

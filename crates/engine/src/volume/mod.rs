@@ -8,7 +8,7 @@ mod verb;
 
 pub(crate) use bind::binds;
 pub(crate) use copy::prepare;
-pub(crate) use plan::plan;
+pub(crate) use plan::{more, plan};
 pub(crate) use store::{ensure, leave, size};
 pub use verb::VolumeRequest;
 

@@ -34,6 +34,27 @@ pub(crate) fn plan(engine: &Inner, config: &ContainerConfig, host: &HostConfig) 
     Ok(points)
 }
 
+/// Settles more mounts of a container that has some. Nothing is made on disk.
+///
+/// # Errors
+/// As for [`plan`].
+pub(crate) fn more(
+    engine: &Inner,
+    mounts: &[Mount],
+    have: &[MountPoint],
+    host: &HostConfig,
+) -> Result<Vec<MountPoint>> {
+    let mut points = have.to_vec();
+    for mount in mounts {
+        let point = of_mount(engine, mount)?;
+        if host.tmpfs.keys().any(|path| path.trim_end_matches('/') == point.destination) {
+            return Err(duplicate(&point.destination));
+        }
+        add(&mut points, point)?;
+    }
+    Ok(points.split_off(have.len()))
+}
+
 fn duplicate(path: &str) -> Error {
     Error::bad_parameter(format!("Duplicate mount point: {path}"))
 }

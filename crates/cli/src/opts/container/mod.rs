@@ -1,6 +1,7 @@
 //! The options of `run` and `create`. Each theme has its list of flags and, beneath it, what they
 //! put into the request.
 
+pub(crate) mod change;
 pub(crate) mod health;
 pub(crate) mod logging;
 pub(crate) mod mount;

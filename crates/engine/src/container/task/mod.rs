@@ -1,5 +1,6 @@
 //! One task per container: it alone changes the container's state. Verbs send it requests, its shim sends it events.
 
+mod changes;
 mod end;
 mod health;
 mod network;

@@ -157,17 +157,36 @@ impl Task {
             )));
         }
         let mut host = (*self.container.host).clone();
-        let warnings = super::super::change::apply(&mut host, update, &self.engine.host)?;
-        if self.container.state.running().is_some() {
-            let limits = self.engine.limits(&host.resources)?;
-            let shim = self.running_shim()?;
-            let what = || format!("Cannot update container {id}");
-            shim.update(limits).await.map_err(|error| shim_error(what(), error))?;
+        let changes = update.changes.clone();
+        let mut warnings = super::super::change::apply(&mut host, update, &self.engine.host)?;
+        let mut next = self.changed(host, &changes).await?;
+        let republished = self.republish(&mut next).await?;
+        let before = self.container.clone();
+        let done = self.become_updated(next).await;
+        if let Err(error) = done {
+            self.container = before;
+            if republished {
+                self.unpublish_again().await;
+            }
+            return Err(error);
         }
-        self.container.host = std::sync::Arc::new(host);
-        self.commit(Durability::Disk).await?;
+        if changes.waits() && self.container.state.running().is_some() {
+            warnings.push("Mounts and environment change when the container is started again".to_owned());
+        }
         self.tell("update", &[]);
         Ok(warnings)
+    }
+
+    /// Limits in the kernel, then the record.
+    async fn become_updated(&mut self, next: crate::container::Container) -> Result<()> {
+        if self.container.state.running().is_some() && next.host.resources != self.container.host.resources {
+            let limits = self.engine.limits(&next.host.resources)?;
+            let shim = self.running_shim()?;
+            let what = || format!("Cannot update container {}", self.container.short_id());
+            shim.update(limits).await.map_err(|error| shim_error(what(), error))?;
+        }
+        self.container = next;
+        self.commit(Durability::Disk).await
     }
 
     fn shim_for_attach(&mut self) -> Result<ShimHandle> {

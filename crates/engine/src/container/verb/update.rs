@@ -2,7 +2,7 @@
 
 use crate::Engine;
 use crate::container::task::Request;
-use crate::container::{Resources, RestartPolicy};
+use crate::container::{Changes, Resources, RestartPolicy};
 use crate::error::Result;
 
 /// What changes; unset fields stay.
@@ -12,6 +12,8 @@ pub struct Update {
     pub resources: Resources,
     /// Restart policy.
     pub restart_policy: Option<RestartPolicy>,
+    /// What Docker can't change.
+    pub changes: Changes,
 }
 
 impl Engine {

@@ -1,0 +1,180 @@
+//! Other published ports for a container that runs.
+
+use super::Network;
+use super::state::State;
+use crate::endpoint::{Endpoint, PortRequest, PublishedPort};
+use crate::error::{Error, Result};
+use crate::firewall::plan;
+use crate::netlink::Batch;
+use crate::route;
+
+/// What of a container's ports changes.
+#[derive(Debug, Default)]
+struct Difference {
+    kept: Vec<PublishedPort>,
+    gone: Vec<PublishedPort>,
+    new: Vec<PortRequest>,
+}
+
+impl Network {
+    /// Publishes exactly `requests` for a running container: what is published already keeps its host port and its
+    /// connections, what is not asked for any more is closed. All of the container's endpoints, as they are then.
+    ///
+    /// # Errors
+    /// A port is taken, the container is on no network of its own, or the kernel refuses; its ports are what they were.
+    pub fn republish(&self, container: &str, requests: &[PortRequest]) -> Result<Vec<Endpoint>> {
+        if !requests.is_empty() && !self.config.firewall {
+            return Err(Error::Config("ports cannot be published: berthd runs with --iptables=false".into()));
+        }
+        let (before, after) = {
+            let mut state = self.state();
+            let before = endpoint(&mut state, container)?.clone();
+            let ports = self.rebook(&mut state, container, &before, requests)?;
+            (before.clone(), Endpoint { ports, ..before })
+        };
+        let published = self.exchange(container, &before, &after);
+        let mut state = self.state();
+        match published {
+            Ok(()) => {
+                endpoint(&mut state, container)?.ports = after.ports;
+                Ok(state.endpoints.get(container).cloned().unwrap_or_default())
+            }
+            Err(error) => {
+                state.ports.give_back(container, &without(&after.ports, &before.ports));
+                for port in without(&before.ports, &after.ports) {
+                    // nobody had the time to take it
+                    let _ = state.ports.adopt(container, &port);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The book's part: all or nothing.
+    fn rebook(
+        &self,
+        state: &mut State,
+        container: &str,
+        before: &Endpoint,
+        requests: &[PortRequest],
+    ) -> Result<Vec<PublishedPort>> {
+        let default = state.net(&before.network_id)?.publish_ip;
+        let Difference { mut kept, gone, new } = difference(&before.ports, requests, default);
+        // first, so that a host port can move from one port of the container to another
+        state.ports.give_back(container, &gone);
+        match state.ports.add(container, &new, default) {
+            Ok(added) => {
+                kept.extend(added);
+                Ok(kept)
+            }
+            Err(error) => {
+                for port in &gone {
+                    // it was this container's a moment ago
+                    let _ = state.ports.adopt(container, port);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The kernel's part: closes what is gone, opens what is new.
+    fn exchange(&self, container: &str, before: &Endpoint, after: &Endpoint) -> Result<()> {
+        let gone = without(&before.ports, &after.ports);
+        let new = without(&after.ports, &before.ports);
+        let elements = |ports: &[PublishedPort]| -> Vec<_> {
+            ports.iter().map(|port| plan::element(port, after.ip, container)).collect()
+        };
+        self.firewall().unpublish(&elements(&gone))?;
+        let opened = self.lead_in(after, &new).and_then(|()| self.firewall().publish(&elements(&new)));
+        if opened.is_err() {
+            // the first error is the one to report
+            let _ = self.firewall().publish(&elements(&gone));
+        }
+        let mut firewall = self.firewall();
+        firewall.forget_flows(&gone);
+        firewall.forget_flows(&new);
+        opened
+    }
+
+    /// What a first published port needs beside its element: a way from the host's loopback, and one back to itself.
+    fn lead_in(&self, endpoint: &Endpoint, new: &[PublishedPort]) -> Result<()> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.open_loopback(&endpoint.network_id, new)?;
+        let isolated = !self.state().net(&endpoint.network_id)?.config.icc;
+        let mut batch = Batch::default();
+        route::push_port(&mut batch, &endpoint.host_interface, true, isolated);
+        self.host().request(&mut batch).map(|_| ())
+    }
+}
+
+/// The endpoint that bears the container's ports: that of the network which leads out.
+fn endpoint<'s>(state: &'s mut State, container: &str) -> Result<&'s mut Endpoint> {
+    let none =
+        || Error::Config(format!("container {container} has no network that ports can be published on"));
+    let way_out = state.way_out(container).ok_or_else(none)?;
+    let endpoints = state.endpoints.get_mut(container).ok_or_else(none)?;
+    endpoints.iter_mut().find(|endpoint| endpoint.network_id == way_out).ok_or_else(none)
+}
+
+/// Those of `all` that are not among `others`.
+fn without(all: &[PublishedPort], others: &[PublishedPort]) -> Vec<PublishedPort> {
+    all.iter().filter(|port| !others.contains(port)).copied().collect()
+}
+
+/// Pairs requests with what is published: one that any host port will do keeps the one that it has.
+fn difference(have: &[PublishedPort], requests: &[PortRequest], default: std::net::Ipv4Addr) -> Difference {
+    let mut left = have.to_vec();
+    let mut difference = Difference::default();
+    // those that name their host port choose first
+    let (exact, loose): (Vec<_>, Vec<_>) =
+        requests.iter().partition(|request| request.host_port.is_some() && request.host_port_end.is_none());
+    for request in exact.into_iter().chain(loose) {
+        let fits = |port: &PublishedPort| {
+            let first = request.host_port.unwrap_or(1);
+            let last = request.host_port_end.or(request.host_port).unwrap_or(u16::MAX);
+            port.protocol == request.protocol
+                && port.container_port == request.container_port
+                && port.host_ip == request.host_ip.unwrap_or(default)
+                && (first..=last).contains(&port.host_port)
+        };
+        match left.iter().position(fits) {
+            Some(at) => difference.kept.push(left.swap_remove(at)),
+            None => difference.new.push(request.clone()),
+        }
+    }
+    difference.gone = left;
+    difference
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::endpoint::Protocol;
+
+    #[test]
+    fn what_is_published_already_stays_as_it_is() {
+        let port = |container_port, host_port| PublishedPort {
+            protocol: Protocol::Tcp,
+            container_port,
+            host_ip: Ipv4Addr::UNSPECIFIED,
+            host_port,
+        };
+        let request = |container_port, host_port| PortRequest {
+            protocol: Protocol::Tcp,
+            container_port,
+            host_ip: None,
+            host_port,
+            host_port_end: None,
+        };
+        let have = [port(80, 32768), port(80, 8080), port(443, 8443)];
+        let requests = [request(80, None), request(80, Some(8080)), request(53, Some(53))];
+        let found = difference(&have, &requests, Ipv4Addr::UNSPECIFIED);
+        assert_eq!(found.kept, [port(80, 8080), port(80, 32768)]);
+        assert_eq!(found.gone, [port(443, 8443)]);
+        assert_eq!(found.new, [request(53, Some(53))]);
+    }
+}
