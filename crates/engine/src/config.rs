@@ -16,6 +16,10 @@ pub struct Config {
     pub tag: String,
     /// The `berth-shim` program.
     pub shim: PathBuf,
+    /// The program that forwards output to log servers: `berthd` itself, by another name.
+    pub log_forwarder: PathBuf,
+    /// Socket of journald's native protocol.
+    pub journal_socket: PathBuf,
     /// The `docker-init`-like program, if there is one beside the shim's own.
     pub init_path: Option<PathBuf>,
     /// Runtime used when a container names none.
@@ -166,6 +170,8 @@ impl Config {
             exec_root,
             tag,
             shim: beside_program("berth-shim"),
+            log_forwarder: beside_program("berthd"),
+            journal_socket: PathBuf::from("/run/systemd/journal/socket"),
             init_path: None,
             default_runtime: BUILT_IN_RUNTIME.to_owned(),
             runtimes: BTreeMap::new(),

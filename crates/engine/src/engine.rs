@@ -288,7 +288,7 @@ mod tests {
         };
         assert_eq!(refused(|_| {}), None);
         assert!(refused(|config| config.default_runtime = "x".into()).unwrap().contains("default-runtime"));
-        assert!(refused(|config| config.log.driver = "syslog".into()).unwrap().contains("log-driver"));
+        assert!(refused(|config| config.log.driver = "nope".into()).unwrap().contains("log-driver"));
         let option = |config: &mut Config| drop(config.log.options.insert("colour".into(), "red".into()));
         assert!(refused(option).unwrap().contains("log-opts"));
         assert!(

@@ -4,7 +4,8 @@
 //! <data>/engine-id                       this data root's own id
 //! <data>/containers/<id>/container.json  the record
 //! <data>/containers/<id>/exit.json       written by the shim
-//! <data>/containers/<id>/<id>-json.log   written by the shim
+//! <data>/containers/<id>/<id>-json.log   written by the shim, as are its rotated files (`.1`, `.2.gz`, …)
+//! <data>/containers/<id>/container-cached.log  the same, beside a driver that keeps nothing to be read
 //! <data>/containers/<id>/{hostname,hosts,resolv.conf}
 //! <data>/volumes/<name>/_data            a volume's files
 //! <data>/volumes/<name>/volume.json      its record
@@ -48,6 +49,10 @@ impl Layout {
 
     pub(crate) fn log(&self, id: &str) -> PathBuf {
         self.container(id).join(format!("{id}-json.log"))
+    }
+
+    pub(crate) fn cached_log(&self, id: &str) -> PathBuf {
+        self.container(id).join("container-cached.log")
     }
 
     pub(crate) fn hostname(&self, id: &str) -> PathBuf {

@@ -92,7 +92,7 @@ async fn followed_logs_end_with_the_container() {
     let mut entries = bench.engine.container_logs(&id, wanted).await.unwrap().entries;
     let mut lines = Vec::new();
     while let Some(entry) = tokio::time::timeout(LIMIT, entries.next()).await.unwrap() {
-        lines.push(String::from_utf8_lossy(&entry.unwrap().data).into_owned());
+        lines.extend(entry.unwrap().iter().map(|entry| String::from_utf8_lossy(&entry.data).into_owned()));
     }
     assert_eq!(lines, ["one\n", "two\n"]);
     bench.finish().await;

@@ -17,10 +17,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("network", &["sys"]),
     ("runtime", &["oci", "sys"]),
     ("shim", &["sys", "runtime"]),
+    ("logdriver", &["sys", "shim"]),
     ("build", &["oci", "sys", "store"]),
-    ("engine", &["oci", "sys", "store", "registry", "network", "runtime", "shim", "build"]),
+    ("engine", &["oci", "sys", "store", "registry", "network", "runtime", "shim", "logdriver", "build"]),
     ("api", &["oci"]),
-    ("daemon", &["api", "engine", "oci", "sys"]),
+    ("daemon", &["api", "engine", "logdriver", "oci", "sys"]),
     ("cli", &["api", "oci", "sys"]),
 ];
 

@@ -136,6 +136,10 @@ fn engine(given: &Given) -> Result<engine::Config> {
         driver.clone_into(&mut config.log.driver);
     }
     config.log.options = given.map("log-opts");
+    // where a journal that is not this machine's listens
+    if let Some(socket) = std::env::var_os("BERTH_JOURNAL_SOCKET") {
+        config.journal_socket = PathBuf::from(socket);
+    }
     config.default_ulimits = parse::ulimits(given)?;
     config.cgroup_parent = text("cgroup-parent");
     config.cgroup_driver = cgroup_driver(given)?;

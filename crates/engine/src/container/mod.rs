@@ -25,7 +25,7 @@ mod verb;
 
 pub(crate) use check::{Host, check_endpoint};
 pub(crate) use host::facts;
-pub(crate) use logging::{DRIVERS as LOG_DRIVERS, check as check_log};
+pub(crate) use logging::check as check_log;
 pub(crate) use policy::{conclude, starts_with_daemon};
 pub(crate) use ports::parse as parse_port;
 pub(crate) use spec::{FileMount, limits, rlimit_type};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{DiskUsage, Info, Version};
 use crate::Engine;
 use crate::container::task::blocking;
-use crate::container::{LOG_DRIVERS, Status};
+use crate::container::Status;
 use crate::error::Result;
 use crate::events::{Event, EventKind, EventsOptions};
 use crate::{Stream, config};
@@ -67,7 +67,8 @@ impl Engine {
             fds: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             events_listeners: engine.events.listeners(),
-            log_drivers: LOG_DRIVERS.map(str::to_owned).to_vec(),
+            // as in Docker, that nothing is kept is no driver's work
+            log_drivers: logdriver::DRIVERS.iter().filter(|name| **name != "none").map(ToString::to_string).collect(),
             default_log_driver: engine.config.log.driver.clone(),
             volume_drivers: vec!["local".to_owned()],
             network_drivers: ["bridge", "host", "null"].map(str::to_owned).to_vec(),

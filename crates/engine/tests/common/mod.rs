@@ -95,8 +95,8 @@ impl Bench {
         let wanted = engine::container::LogsOptions { stdout: true, stderr: true, ..Default::default() };
         let mut logs = self.engine.container_logs(id, wanted).await.unwrap().entries;
         let mut text = String::new();
-        while let Some(entry) = logs.next().await {
-            text.push_str(&String::from_utf8_lossy(&entry.unwrap().data));
+        while let Some(entries) = logs.next().await {
+            entries.unwrap().iter().for_each(|entry| text.push_str(&String::from_utf8_lossy(&entry.data)));
         }
         text
     }

@@ -12,24 +12,9 @@ pub enum LogError {
     /// The driver keeps nothing to read.
     #[error("configured logging driver does not support reading")]
     NotReadable,
-    /// An option the driver does not know.
-    #[error("unknown log opt '{option}' for {driver} log driver")]
-    UnknownOption {
-        /// The option.
-        option: String,
-        /// The driver.
-        driver: String,
-    },
-    /// A value that makes no sense.
-    #[error("invalid value '{value}' for log opt '{option}': {reason}")]
-    BadValue {
-        /// The option.
-        option: String,
-        /// What was given.
-        value: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    /// The program that forwards output is not ready; its own words.
+    #[error("failed to initialize logging driver: {0}")]
+    NotReady(String),
     /// The file can't be used.
     #[error("{what} {}: {source}", path.display())]
     File {

@@ -11,8 +11,8 @@ use super::split::Message;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Append one message. `attrs` is a JSON object or empty, `time` is RFC 3339.
-pub(super) fn write(out: &mut Vec<u8>, stream: Stream, message: &Message<'_>, attrs: &str, time: &str) {
+/// Append one message. `attrs` is from [`attributes`], `time` is RFC 3339.
+pub(super) fn write(out: &mut Vec<u8>, stream: Stream, message: &Message<'_>, attrs: &[u8], time: &str) {
     // an empty part (of a terminal's last line) has no "log" at all
     out.push(b'{');
     if message.complete || !message.line.is_empty() {
@@ -28,16 +28,33 @@ pub(super) fn write(out: &mut Vec<u8>, stream: Stream, message: &Message<'_>, at
     out.push(b'"');
     if !attrs.is_empty() {
         out.extend_from_slice(b",\"attrs\":");
-        out.extend_from_slice(attrs.as_bytes());
+        out.extend_from_slice(attrs);
     }
     out.extend_from_slice(b",\"time\":\"");
     out.extend_from_slice(time.as_bytes());
     out.extend_from_slice(b"\"}\n");
 }
 
+/// What `--log-opt labels`, `env` and `tag` add, as a JSON object; empty when they add nothing.
+pub(super) fn attributes(attrs: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (key, value) in attrs {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        out.push(b'"');
+        escape(&mut out, key.as_bytes());
+        out.extend_from_slice(b"\":\"");
+        escape(&mut out, value.as_bytes());
+        out.push(b'"');
+    }
+    if !out.is_empty() {
+        out.push(b'}');
+    }
+    out
+}
+
 /// Go's JSON escaping with HTML characters, as Docker's log writer does it: control characters other than
 /// `\n` and `\r` by number, one U+FFFD for each byte that is not UTF-8.
-pub(super) fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         escape_text(out, chunk.valid().as_bytes());
         for _ in chunk.invalid() {
@@ -125,7 +142,7 @@ mod tests {
     fn round_trip() {
         let mut out = Vec::new();
         let message = Message { line: "tab\t<é>".as_bytes(), complete: true, continued: false };
-        write(&mut out, Stream::Stderr, &message, r#"{"a":"b"}"#, "2026-11-22T01:02:03.5Z");
+        write(&mut out, Stream::Stderr, &message, br#"{"a":"b"}"#, "2026-11-22T01:02:03.5Z");
         let text = String::from_utf8(out).unwrap();
         let want = r#"{"log":"tab\u0009\u003cé\u003e\n","stream":"stderr","attrs":{"a":"b"},"time":"2026-11-22T01:02:03.5Z"}"#;
         assert_eq!(text, format!("{want}\n"));

@@ -2,37 +2,63 @@
 //! read from its end.
 //!
 //! Message: 1 source (string), 2 time in ns (varint), 3 line (bytes), 4 partial (bool),
-//! 5 part { 1 last (bool) }.
+//! 5 part { 1 last (bool), 3 ordinal (varint) }, 6 attribute { 1 key (string), 2 value (string) }, as often as needed.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::entry::{Entry, Stream};
+use super::frame::Part;
 use super::split::{MAX_LINE, Message};
 
 /// Bytes of a length.
 pub(super) const LENGTH: usize = 4;
 
-/// Longest message accepted when reading.
-pub(super) const MAX_MESSAGE: usize = MAX_LINE + 1024;
+/// Longest message accepted when reading: attributes come from labels and the environment.
+pub(super) const MAX_MESSAGE: usize = MAX_LINE + (1 << 20);
 
-/// Append one message.
-pub(super) fn write(out: &mut Vec<u8>, stream: Stream, message: &Message<'_>, time: Timestamp) {
+/// Append one message. `attrs` is from [`attributes`], `nanos` counts since 1970.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    stream: Stream,
+    message: &Message<'_>,
+    part: Option<Part>,
+    attrs: &[u8],
+    nanos: i64,
+) {
     let start = out.len();
     out.extend_from_slice(&[0; LENGTH]);
     field_bytes(out, 1, stream.name().as_bytes());
-    let nanos = i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX);
     out.push(2 << 3);
     varint(out, nanos.cast_unsigned());
     field_bytes(out, 3, message.line);
-    if !message.complete || message.continued {
+    if let Some(part) = part {
         out.extend_from_slice(&[4 << 3, 1]);
-        field_bytes(out, 5, if message.complete { &[1 << 3, 1] } else { &[] });
+        let mut about = Vec::with_capacity(8);
+        if part.last {
+            about.extend_from_slice(&[1 << 3, 1]);
+        }
+        about.push(3 << 3);
+        varint(&mut about, part.ordinal.into());
+        field_bytes(out, 5, &about);
     }
+    out.extend_from_slice(attrs);
     let length = u32::try_from(out.len() - start - LENGTH).unwrap_or(u32::MAX).to_be_bytes();
     out[start..start + LENGTH].copy_from_slice(&length);
     out.extend_from_slice(&length);
+}
+
+/// What `--log-opt labels`, `env` and `tag` add, ready to be copied into each message.
+pub(super) fn attributes(attrs: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (key, value) in attrs {
+        let mut pair = Vec::new();
+        field_bytes(&mut pair, 1, key.as_bytes());
+        field_bytes(&mut pair, 2, value.as_bytes());
+        field_bytes(&mut out, 6, &pair);
+    }
+    out
 }
 
 fn varint(out: &mut Vec<u8>, mut value: u64) {
@@ -52,7 +78,7 @@ fn field_bytes(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
 /// Read one message (without its lengths); `None` when it is damaged.
 pub(super) fn parse(mut bytes: &[u8]) -> Option<Entry> {
     let (mut stream, mut time, mut line) = (Stream::Stdout, 0, Vec::new());
-    let (mut partial, mut last) = (false, false);
+    let (mut partial, mut last, mut attrs) = (false, false, BTreeMap::new());
     while !bytes.is_empty() {
         match next_field(&mut bytes)? {
             (1, Field::Bytes(b"stderr")) => stream = Stream::Stderr,
@@ -66,6 +92,7 @@ pub(super) fn parse(mut bytes: &[u8]) -> Option<Entry> {
                     }
                 }
             }
+            (6, Field::Bytes(pair)) => attrs.extend([attribute(pair)?]),
             _ => {}
         }
     }
@@ -73,7 +100,19 @@ pub(super) fn parse(mut bytes: &[u8]) -> Option<Entry> {
         line.push(b'\n');
     }
     let time = Timestamp::from_nanosecond(time.into()).ok()?;
-    Some(Entry { stream, time, line, attrs: BTreeMap::new() })
+    Some(Entry { stream, time, line, attrs })
+}
+
+fn attribute(mut bytes: &[u8]) -> Option<(String, String)> {
+    let (mut key, mut value) = (String::new(), String::new());
+    while !bytes.is_empty() {
+        match next_field(&mut bytes)? {
+            (1, Field::Bytes(text)) => key = String::from_utf8_lossy(text).into_owned(),
+            (2, Field::Bytes(text)) => value = String::from_utf8_lossy(text).into_owned(),
+            _ => {}
+        }
+    }
+    Some((key, value))
 }
 
 enum Field<'a> {
@@ -135,19 +174,20 @@ mod tests {
     #[test]
     fn round_trip() {
         let time = Timestamp::new(1_700_000_000, 123_456_789).unwrap();
-        for (complete, continued, text) in [
-            (true, false, "hello\n"),
-            (false, false, "hello"),
-            (true, true, "hello\n"),
-            (false, true, "hello"),
-        ] {
+        let nanos = 1_700_000_000_123_456_789;
+        let attrs = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("tag".to_owned(), "é".to_owned())]);
+        let part = |ordinal, last| Some(Part { number: 1, ordinal, last });
+        for (part, text) in
+            [(None, "hello\n"), (part(1, false), "hello"), (part(300, true), "hello\n"), (part(2, false), "hello")]
+        {
             let mut out = Vec::new();
-            write(&mut out, Stream::Stderr, &Message { line: b"hello", complete, continued }, time);
+            let message = Message { line: b"hello", complete: true, continued: false };
+            write(&mut out, Stream::Stderr, &message, part, &attributes(&attrs), nanos);
             let (content, total) = frame(&out).unwrap().unwrap();
             assert_eq!(total, out.len());
             let entry = parse(content).unwrap();
             assert_eq!(entry.line, text.as_bytes());
-            assert_eq!((entry.time, entry.stream), (time, Stream::Stderr));
+            assert_eq!((entry.time, entry.stream, &entry.attrs), (time, Stream::Stderr, &attrs));
             assert_eq!(frame(&out[..out.len() - 1]), Ok(None));
         }
         assert_eq!(frame(&[0xff; 40]), Err(Damaged));

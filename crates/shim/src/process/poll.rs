@@ -24,10 +24,12 @@ pub(super) enum Token {
     Stdin(u64),
     /// An attached client.
     Client(u64),
+    /// The program that output is handed to takes more.
+    Log,
 }
 
 /// The kind takes the low bits, the number the rest.
-const KIND_BITS: u32 = 3;
+const KIND_BITS: u32 = 4;
 
 impl Token {
     fn encode(self) -> EventData {
@@ -40,6 +42,7 @@ impl Token {
             Self::Stderr(n) => (5, n),
             Self::Stdin(n) => (6, n),
             Self::Client(n) => (7, n),
+            Self::Log => (8, 0),
         };
         EventData::new_u64(number << KIND_BITS | kind)
     }
@@ -54,7 +57,8 @@ impl Token {
             4 => Self::Stdout(number),
             5 => Self::Stderr(number),
             6 => Self::Stdin(number),
-            _ => Self::Client(number),
+            7 => Self::Client(number),
+            _ => Self::Log,
         }
     }
 }
@@ -147,6 +151,7 @@ mod tests {
             Token::Stderr(3),
             Token::Stdin(1 << 40),
             Token::Client(u64::MAX >> KIND_BITS),
+            Token::Log,
         ] {
             assert_eq!(Token::decode(token.encode()), token);
         }

@@ -36,6 +36,7 @@ impl Server {
             container.end_others();
         }
         self.end_streams(0);
+        self.log.end();
         let Some(container) = &mut self.container else { return };
         let signal = match exit {
             Exit::Signal { signal, .. } => Some(signal.number()),

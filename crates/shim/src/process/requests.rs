@@ -13,6 +13,7 @@ use super::container::{self, Container, failed};
 use super::poll::Token;
 use super::server::Server;
 use super::session::Session;
+use crate::log;
 use crate::protocol::{
     AttachRequest, Attached, ClientFrame, CreateRequest, Created, ErrorKind, ErrorReply, ExecRequest,
     ExecState, FrameError, HelloReply, KillRequest, MAX_FRAME, Reply, Request, ResizeRequest, ServerFrame,
@@ -139,7 +140,10 @@ impl Server {
         if self.released {
             return Err(invalid_state("create: the shim was given up"));
         }
-        self.open_log(&request.log).map_err(|e| failed("create", e))?;
+        self.open_log(&request.log).map_err(|e| match e {
+            log::LogError::NotReady(_) => ErrorReply::new(ErrorKind::Log, e.to_string()),
+            other => failed("create", other),
+        })?;
         container::keep(&self.state_dir, bytes).map_err(|e| failed("keep the request", e))?;
         let (container, made) = Container::create(request, fds, &self.state_dir)?;
         if let Some(oom) = &container.oom {

@@ -88,14 +88,17 @@ impl Server {
                 self.handle(token, flags);
             }
             self.drop_stalled();
+            if self.log.deadline().is_some() && self.log.wake(Instant::now()) {
+                self.watch_log();
+            }
         }
         Ok(())
     }
 
     fn is_done(&self) -> bool {
         let wanted = !self.released && (!self.daemons.is_empty() || self.is_running());
-        // clients still get their last bytes
-        !wanted && self.sessions.iter().all(|session| session.clients.is_empty())
+        // clients still get their last bytes, and so does whoever the log is forwarded to
+        !wanted && !self.log.has_pending() && self.sessions.iter().all(|session| session.clients.is_empty())
     }
 
     /// Whether the container was started and has not ended.
@@ -111,10 +114,10 @@ impl Server {
         }
     }
 
-    /// How long to wait at most: until a client has held its session back for too long, or until it is time to rest.
+    /// How long to wait at most: until a client has held its session back for too long, until it is time to rest, or until the log wants it.
     fn patience(&self) -> Option<Timespec> {
         let stalls = self.sessions.iter().filter_map(Session::deadline);
-        let deadline = stalls.chain(self.rest_at).min()?;
+        let deadline = stalls.chain(self.rest_at).chain(self.log.deadline()).min()?;
         let left = deadline.saturating_duration_since(Instant::now());
         // a second is the granularity, rounded up
         Some(Timespec { tv_sec: left.as_secs().cast_signed() + 1, tv_nsec: 0 })
@@ -139,6 +142,7 @@ impl Server {
             Token::Stderr(number) => self.output_ready(number, Stream::Stderr),
             Token::Stdin(number) => self.with_session(number, |session, _| session.flush_input()),
             Token::Client(id) => self.client_ready(id, flags),
+            Token::Log => self.log_ready(),
         }
     }
 
@@ -277,6 +281,23 @@ impl Server {
     /// Open the container's log.
     pub(super) fn open_log(&mut self, request: &LogRequest) -> Result<(), crate::log::LogError> {
         self.log = LogWriter::open(request)?;
+        self.watch_log();
         Ok(())
+    }
+
+    /// Be told whenever the program that output is handed to takes more.
+    fn watch_log(&mut self) {
+        if let Some(socket) = self.log.socket() {
+            // without it, the next output hands on what waits
+            let _ = self.poller.add(socket, Token::Log, EventFlags::OUT | EventFlags::ET);
+        }
+        self.log_ready();
+    }
+
+    fn log_ready(&mut self) {
+        self.log.flush_forward();
+        let session = &mut self.sessions[0];
+        session.held = self.log.is_blocked();
+        session.watch(&self.poller);
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct Session {
     /// Close the input when `pending` is empty.
     closing: bool,
     pub(super) clients: Vec<Client>,
+    /// Its log takes no more now.
+    pub(super) held: bool,
 }
 
 /// Our ends of a process's streams.
@@ -72,6 +74,7 @@ impl Session {
             pending: Vec::new(),
             closing: false,
             clients: Vec::new(),
+            held: false,
         }
     }
 
@@ -103,7 +106,7 @@ impl Session {
 
     /// Ask for what can be dealt with now.
     pub(super) fn watch(&mut self, poller: &Poller) {
-        let blocked = self.clients.iter().any(Client::is_blocked);
+        let blocked = self.held || self.clients.iter().any(Client::is_blocked);
         let flags = if blocked { EventFlags::empty() } else { EventFlags::IN };
         for output in self.outputs.iter_mut().flatten() {
             output.set(poller, flags);
@@ -156,6 +159,7 @@ impl Session {
             Ok(_) => {
                 if self.exec_id.is_none() {
                     log.write(stream, buffer);
+                    self.held = log.is_blocked();
                 }
                 let header = !self.terminal || self.framed;
                 self.clients

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Invalid,
     /// This shim does not know the request, or the machine can't do it.
     Unsupported,
+    /// The log driver can't work; the message is whole.
+    Log,
     /// Anything else.
     #[serde(other)]
     Failed,

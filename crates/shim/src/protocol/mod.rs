@@ -20,8 +20,8 @@ pub use reply::{
     Status,
 };
 pub use request::{
-    AttachRequest, CgroupDriver, CgroupRequest, ClientFrame, CreateRequest, ExecRequest, KillRequest,
-    LogRequest, Request, ResizeRequest, RuntimeRequest,
+    AttachRequest, CgroupDriver, CgroupRequest, ClientFrame, CreateRequest, ExecRequest, ForwardRequest,
+    KillRequest, LogRequest, Request, ResizeRequest, RuntimeRequest,
 };
 
 /// The version of this protocol. It grows when a frame changes so that an older peer would misread it.

@@ -179,6 +179,21 @@ pub struct LogRequest {
     /// Written with each line.
     #[serde(default)]
     pub attrs: BTreeMap<String, String>,
+    /// Where output goes beside the file.
+    #[serde(default)]
+    pub forward: Option<ForwardRequest>,
+}
+
+/// A program that output is handed to: see [`crate::log::frame`]. One that dies is started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardRequest {
+    /// Called as [`crate::log::FORWARD_PROGRAM`], with the socket as standard input.
+    pub program: PathBuf,
+    /// For the program alone.
+    pub settings: String,
+    /// Messages that may wait for the program, in bytes, before further ones are dropped; without it the container waits.
+    #[serde(default)]
+    pub buffer: Option<u64>,
 }
 
 impl Default for LogRequest {
@@ -191,6 +206,7 @@ impl Default for LogRequest {
             max_file: 1,
             compress: false,
             attrs: BTreeMap::new(),
+            forward: None,
         }
     }
 }

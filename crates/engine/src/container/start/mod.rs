@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use oci_spec::runtime::{LinuxSeccomp, Spec};
-use shim::protocol::{CgroupDriver, CgroupRequest, CreateRequest, LogRequest, RuntimeRequest};
+use shim::protocol::{CgroupDriver, CgroupRequest, CreateRequest, RuntimeRequest};
 
 use super::mode::{self, IpcMode};
 use super::security::Seccomp;
@@ -193,7 +193,7 @@ fn request(
         netns_fd: false,
         open_stdin: config.open_stdin,
         stdin_once: config.stdin_once,
-        log: log(engine, container)?,
+        log: super::logging::request(engine, container)?,
         cgroup: Some(CgroupRequest { path: engine.cgroup_path(container).into(), driver: driver(engine) }),
         runtime: runtime(engine, container)?,
         data_dir: engine.layout.container(&container.id),
@@ -209,10 +209,6 @@ fn driver(engine: &Inner) -> CgroupDriver {
         crate::config::CgroupDriver::Cgroupfs => CgroupDriver::Cgroupfs,
         crate::config::CgroupDriver::Systemd => CgroupDriver::Systemd,
     }
-}
-
-fn log(engine: &Inner, container: &Container) -> Result<LogRequest> {
-    super::logging::request(container, engine.layout.log(&container.id))
 }
 
 fn runtime(engine: &Inner, container: &Container) -> Result<RuntimeRequest> {

@@ -220,7 +220,7 @@ pub(crate) fn shim_error(what: String, error: ShimError) -> Error {
                 Error::bad_parameter(sentence)
             }
             ErrorKind::Unsupported => Error::not_implemented(sentence),
-            ErrorKind::Failed => Error::system(sentence),
+            ErrorKind::Log | ErrorKind::Failed => Error::system(sentence),
         },
         _ => Error::system(sentence),
     }

@@ -1,7 +1,7 @@
 //! Starting: by hand, by the restart policy, at the daemon's start.
 
 use jiff::Timestamp;
-use shim::protocol::ErrorReply;
+use shim::protocol::{ErrorKind, ErrorReply};
 
 use super::super::record::Durability;
 use super::super::start;
@@ -140,7 +140,9 @@ impl From<ShimError> for start::Failed {
             ShimError::Refused(reply) => ErrorReply::exit_code(reply),
             _ => 128,
         };
-        let sentence = format!("failed to create task for container: OCI runtime create failed: {error}");
+        let ours = matches!(&error, ShimError::Refused(reply) if reply.kind == ErrorKind::Log);
+        let runtime = if ours { "" } else { "OCI runtime create failed: " };
+        let sentence = format!("failed to create task for container: {runtime}{error}");
         let kind = if code == 128 { Kind::System } else { Kind::BadParameter };
         Self { code, error: Error::system(sentence).of_kind(kind).with_source(error) }
     }

@@ -1,7 +1,7 @@
 //! `attach`: a client's end of a container's standard streams.
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use shim::protocol::{AttachRequest, STREAM_HEADER};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
@@ -102,8 +102,9 @@ impl Engine {
         let (stdout, stderr) = (options.stdout, options.stderr);
         let wanted = LogsOptions { stdout, stderr, ..LogsOptions::default() };
         let logs = self.container_logs(name, wanted).await?;
-        let chunk = |entry: LogEntry| Chunk { source: entry.source, data: entry.data };
-        Ok(logs.entries.map(move |entry| entry.map(chunk)).boxed())
+        let chunk = |entry: LogEntry| Ok(Chunk { source: entry.source, data: entry.data });
+        let chunks = move |entries: Vec<LogEntry>| futures_util::stream::iter(entries.into_iter().map(chunk));
+        Ok(logs.entries.map_ok(chunks).try_flatten().boxed())
     }
 }
 

@@ -238,7 +238,7 @@ fn complete(
     if matches!(host.network_mode.as_str(), "" | "default") {
         "bridge".clone_into(&mut host.network_mode);
     }
-    host.log_config = logging::complete(&host.log_config, &engine.config.log)?;
+    host.log_config = logging::complete(&host.log_config, &engine.config.log);
     if host.shm_size == 0 && !host.ipc_mode.starts_with("container:") && host.ipc_mode != "host" {
         host.shm_size =
             if engine.config.default_shm_size > 0 { engine.config.default_shm_size } else { 64 << 20 };
@@ -289,6 +289,7 @@ fn verify(engine: &Inner, container: &Container) -> Result<()> {
     }
     crate::container::host::block_devices(&host.resources)?;
     crate::network::ports(container)?;
+    logging::request(engine, container)?;
     if host.init.unwrap_or(engine.config.init) {
         engine.init_program()?;
     }

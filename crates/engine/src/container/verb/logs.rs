@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
-use shim::log::{ReadOptions, Stopper};
+use shim::log::{ReadOptions, Receive, Stopper};
 use shim::protocol::LogRequest;
 use tokio::sync::mpsc;
 
@@ -62,12 +62,16 @@ pub struct LogEntry {
 pub struct Logs {
     /// It has a terminal: entries go raw to the client.
     pub tty: bool,
-    /// Its entries.
-    pub entries: Stream<LogEntry>,
+    /// Its entries, as many at once as were at hand.
+    pub entries: Stream<Vec<LogEntry>>,
 }
 
-/// Entries that may wait for a slow reader.
-const BACKLOG: usize = 64;
+/// Bytes of entries that are handed on at once, about.
+const BATCH: usize = 64 << 10;
+/// What an entry takes beside its bytes, about.
+const ENTRY: usize = 64;
+/// Batches that may wait for a slow reader.
+const BACKLOG: usize = 4;
 
 impl Engine {
     /// Reads a log.
@@ -80,7 +84,7 @@ impl Engine {
         }
         let entry = self.0.containers.find(name)?;
         let container = entry.snapshot();
-        let log = logging::request(&container, self.0.layout.log(&container.id))?;
+        let log = logging::kept(&self.0, &container);
         if log.driver == "none" {
             return Err(Error::not_implemented("configured logging driver does not support reading"));
         }
@@ -151,30 +155,52 @@ struct Reading {
     log: LogRequest,
     wanted: ReadOptions,
     stopper: Arc<Stopper>,
-    sender: mpsc::Sender<Result<LogEntry>>,
+    sender: mpsc::Sender<Result<Vec<LogEntry>>>,
 }
 
 impl Reading {
     fn run(self, wants: impl Fn(Source) -> bool) {
-        let mut give = |entry: shim::log::Entry| {
-            let source = match entry.stream {
-                shim::log::Stream::Stdout => Source::Stdout,
-                shim::log::Stream::Stderr => Source::Stderr,
-            };
-            if !wants(source) {
-                return ControlFlow::Continue(());
-            }
-            let entry =
-                LogEntry { source, time: entry.time, data: entry.line.into(), attributes: entry.attrs };
-            match self.sender.blocking_send(Ok(entry)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
-        };
-        let result = shim::log::read(&self.log, &self.wanted, Some(&self.stopper), &mut give);
+        let mut batch = Batch { wants, sender: &self.sender, entries: Vec::new(), size: 0 };
+        let result = shim::log::read(&self.log, &self.wanted, Some(&self.stopper), &mut batch);
+        // nobody may listen any more
+        let _ = batch.idle();
         if let Err(error) = result {
-            // nobody may listen any more
             let _ = self.sender.blocking_send(Err(Error::because("read log", error)));
+        }
+    }
+}
+
+/// Collects entries: each on its own would cost more than its bytes.
+struct Batch<'a, F> {
+    wants: F,
+    sender: &'a mpsc::Sender<Result<Vec<LogEntry>>>,
+    entries: Vec<LogEntry>,
+    size: usize,
+}
+
+impl<F: Fn(Source) -> bool> Receive for Batch<'_, F> {
+    fn entry(&mut self, entry: shim::log::Entry) -> ControlFlow<()> {
+        let source = match entry.stream {
+            shim::log::Stream::Stdout => Source::Stdout,
+            shim::log::Stream::Stderr => Source::Stderr,
+        };
+        if !(self.wants)(source) {
+            return ControlFlow::Continue(());
+        }
+        self.size += entry.line.len() + ENTRY;
+        let (time, data, attributes) = (entry.time, entry.line.into(), entry.attrs);
+        self.entries.push(LogEntry { source, time, data, attributes });
+        if self.size < BATCH { ControlFlow::Continue(()) } else { self.idle() }
+    }
+
+    fn idle(&mut self) -> ControlFlow<()> {
+        if self.entries.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        self.size = 0;
+        match self.sender.blocking_send(Ok(std::mem::take(&mut self.entries))) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     }
 }

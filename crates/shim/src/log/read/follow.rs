@@ -74,6 +74,9 @@ impl<'a> Watch<'a> {
         filter: &mut Filter<'_>,
     ) -> io::Result<()> {
         loop {
+            if filter.give.idle().is_break() {
+                return Ok(());
+            }
             // asked before reading: what is written later wakes us again, or was written before the end
             let woken = self.wait()?;
             if matches!(woken, Woken::Abort) || current.read_on(&mut |e| filter.offer(e))?.is_break() {

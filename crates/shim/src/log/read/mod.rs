@@ -42,6 +42,23 @@ pub(super) enum Format {
     Local,
 }
 
+/// Takes entries. A closure is one that does not mind when the reader waits.
+pub trait Receive {
+    /// The next entry; breaking off ends the reading.
+    fn entry(&mut self, entry: Entry) -> ControlFlow<()>;
+
+    /// There are no more for now, and the reader is about to wait; breaking off ends the reading.
+    fn idle(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+impl<F: FnMut(Entry) -> ControlFlow<()>> Receive for F {
+    fn entry(&mut self, entry: Entry) -> ControlFlow<()> {
+        self(entry)
+    }
+}
+
 /// Give each wanted entry, the oldest first, until `give` breaks off. Blocks (on the disk, and with `follow`
 /// on the log itself). Damaged entries are left out.
 ///
@@ -51,7 +68,7 @@ pub fn read(
     log: &LogRequest,
     options: &ReadOptions,
     stopper: Option<&Stopper>,
-    give: &mut dyn FnMut(Entry) -> ControlFlow<()>,
+    give: &mut dyn Receive,
 ) -> Result<(), LogError> {
     let format = match log.driver.as_str() {
         "json-file" => Format::Json,
@@ -90,7 +107,7 @@ fn read_files(files: Vec<LogFile>, format: Format, filter: &mut Filter<'_>) -> i
 /// Applies `since` and `until`.
 struct Filter<'a> {
     options: &'a ReadOptions,
-    give: &'a mut dyn FnMut(Entry) -> ControlFlow<()>,
+    give: &'a mut dyn Receive,
     newest: Option<Timestamp>,
 }
 
@@ -103,7 +120,7 @@ impl Filter<'_> {
         if self.options.until.is_some_and(|until| entry.time > until) {
             return ControlFlow::Break(());
         }
-        (self.give)(entry)
+        self.give.entry(entry)
     }
 }
 

@@ -1,0 +1,278 @@
+//! What a driver's options pick from: the container. Labels, environment and tag.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use gotmpl::{MissingKey, Template, TemplateError, Value};
+use jiff::Timestamp;
+use regex::Regex;
+
+use crate::error::{OptionError, Result};
+
+/// `--log-opt`, by name.
+pub type Options = BTreeMap<String, String>;
+
+/// Where a log's files lie, and who forwards.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// The file of `json-file` and `local`.
+    pub file: &'a Path,
+    /// The file that `logs` reads for a driver that keeps none.
+    pub cache: &'a Path,
+    /// The program that forwards: see [`crate::forward`].
+    pub program: &'a Path,
+    /// Socket of journald's native protocol.
+    pub journal: &'a Path,
+}
+
+/// The container.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The container's full id; empty when there is no container, and only the options are checked.
+    pub id: &'a str,
+    /// Its name, without a slash.
+    pub name: &'a str,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its program.
+    pub program: &'a str,
+    /// The program's arguments.
+    pub args: &'a [String],
+    /// The image as the user named it.
+    pub image_name: &'a str,
+    /// The image's full id.
+    pub image_id: &'a str,
+    /// The container's labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Its environment, `NAME=value`.
+    pub env: &'a [String],
+}
+
+static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
+
+impl Context<'static> {
+    /// No container: only the options are checked.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self {
+            id: "",
+            name: "",
+            created: Timestamp::UNIX_EPOCH,
+            program: "",
+            args: &[],
+            image_name: "",
+            image_id: "",
+            labels: &NO_LABELS,
+            env: &[],
+        }
+    }
+}
+
+/// Docker's name of the daemon in tags.
+const DAEMON: &str = "docker";
+
+impl Context<'_> {
+    /// The first twelve characters of the id.
+    pub(crate) fn short_id(&self) -> &str {
+        self.id.get(..12).unwrap_or(self.id)
+    }
+
+    /// Program and arguments.
+    pub(crate) fn command(&self) -> String {
+        [self.program].into_iter().chain(self.args.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What `labels`, `labels-regex`, `env` and `env-regex` pick, in this order, under names changed by `name`.
+    pub(crate) fn attributes(
+        &self,
+        options: &Options,
+        name: impl Fn(&str) -> String,
+    ) -> Result<BTreeMap<String, String>> {
+        // of a variable that is there twice the last one counts, as for the process itself
+        let env: BTreeMap<String, String> = self
+            .env
+            .iter()
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        let mut picked = BTreeMap::new();
+        for (option, from) in [("labels", self.labels), ("env", &env)] {
+            let names = options.get(option).map_or("", String::as_str).split(',');
+            picked.extend(names.filter_map(|key| Some((name(key), from.get(key)?.clone()))));
+            let pattern = options.get(&format!("{option}-regex")).filter(|pattern| !pattern.is_empty());
+            let Some(pattern) = pattern else { continue };
+            let pattern = Regex::new(pattern).map_err(|error| {
+                let reason = error.to_string();
+                let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                OptionError::new(format!("error parsing regexp: {reason}: `{pattern}`"))
+            })?;
+            let matching = from.iter().filter(|(key, _)| pattern.is_match(key));
+            picked.extend(matching.map(|(key, value)| (name(key), value.clone())));
+        }
+        Ok(picked)
+    }
+
+    /// The `tag` option, or `default`, with the container's facts filled in.
+    pub(crate) fn tag(&self, options: &Options, default: &str) -> Result<String> {
+        let given = options.get("tag").map(String::as_str).filter(|tag| !tag.is_empty());
+        let source = given.unwrap_or(default);
+        let template = functions(Template::new("log-tag").missing_key(MissingKey::Error));
+        let template =
+            template.parse(source).map_err(|error| OptionError::new(sentence(source, &error)))?;
+        if self.id.is_empty() {
+            // its fields may need a container's facts
+            return Ok(String::new());
+        }
+        let facts = self.facts(options);
+        template.execute_to_string(&facts).map_err(|error| OptionError::new(sentence(source, &error)))
+    }
+
+    /// The fields of Docker's tag templates.
+    fn facts(&self, options: &Options) -> Value {
+        let text = |text: &str| Value::String(text.into());
+        let map = |map: &BTreeMap<String, String>| {
+            Value::Map(Arc::new(map.iter().map(|(k, v)| (Arc::from(k.as_str()), text(v))).collect()))
+        };
+        let list = |items: &[String]| Value::List(items.iter().map(|item| text(item)).collect());
+        let image_id = self.image_id.get(..12).unwrap_or(self.image_id);
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let fields = [
+            ("Config", map(options)),
+            ("ContainerID", text(self.id)),
+            ("ContainerName", text(&format!("/{}", self.name))),
+            ("ContainerEntrypoint", text(self.program)),
+            ("ContainerArgs", list(self.args)),
+            ("ContainerImageID", text(self.image_id)),
+            ("ContainerImageName", text(self.image_name)),
+            ("ContainerCreated", text(&self.created.to_string())),
+            ("ContainerEnv", list(self.env)),
+            ("ContainerLabels", map(self.labels)),
+            ("DaemonName", text(DAEMON)),
+            ("Command", text(&self.command())),
+            ("FullID", text(self.id)),
+            ("Hostname", text(&host)),
+            ("ID", text(self.short_id())),
+            ("ImageFullID", text(self.image_id)),
+            ("ImageID", text(image_id)),
+            ("ImageName", text(self.image_name)),
+            ("Name", text(self.name)),
+        ];
+        Value::Map(Arc::new(fields.into_iter().map(|(name, value)| (Arc::from(name), value)).collect()))
+    }
+}
+
+/// Go's sentence about a template.
+fn sentence(source: &str, error: &TemplateError) -> String {
+    match error {
+        TemplateError::Parse { line, message, .. } | TemplateError::Lex { line, message, .. } => {
+            format!("template: log-tag:{line}: {message}")
+        }
+        TemplateError::MissingKey { key } => {
+            let column = source.find(&format!(".{key}")).unwrap_or_default();
+            format!(
+                "template: log-tag:1:{column}: executing \"log-tag\" at <.{key}>: can't evaluate field {key} in type *logger.Info"
+            )
+        }
+        other => format!("template: log-tag: {other}"),
+    }
+}
+
+/// The most spaces that `pad` adds on one side.
+const PAD_LIMIT: usize = 1 << 12;
+
+/// The functions that Docker adds to Go's.
+fn functions(template: Template) -> Template {
+    fn text(args: &[Value], index: usize) -> String {
+        args.get(index).map(ToString::to_string).unwrap_or_default()
+    }
+    fn count(args: &[Value], index: usize) -> usize {
+        let number = args.get(index).and_then(Value::as_int).unwrap_or(0);
+        usize::try_from(number).unwrap_or(0).min(PAD_LIMIT)
+    }
+    let string = |text: String| Ok(Value::String(text.into()));
+    template
+        .func("json", move |args| string(args.first().map_or_else(|| "null".to_owned(), json)))
+        .func("split", |args| {
+            let (text, by) = (text(args, 0), text(args, 1));
+            Ok(Value::List(text.split(by.as_str()).map(|part| Value::String(part.into())).collect()))
+        })
+        .func("join", move |args| {
+            let parts: Vec<String> = match args.first() {
+                Some(Value::List(items)) => items.iter().map(ToString::to_string).collect(),
+                _ => Vec::new(),
+            };
+            string(parts.join(&text(args, 1)))
+        })
+        .func("title", move |args| {
+            let text = text(args, 0);
+            let words = text.split_inclusive(' ').map(|word| {
+                let mut letters = word.chars();
+                letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
+            });
+            string(words.collect())
+        })
+        .func("lower", move |args| string(text(args, 0).to_lowercase()))
+        .func("upper", move |args| string(text(args, 0).to_uppercase()))
+        .func("pad", move |args| {
+            let source = text(args, 0);
+            if source.is_empty() {
+                return string(source);
+            }
+            string(format!("{}{source}{}", " ".repeat(count(args, 1)), " ".repeat(count(args, 2))))
+        })
+        .func("truncate", move |args| string(text(args, 0).chars().take(count(args, 1)).collect()))
+}
+
+fn json(value: &Value) -> String {
+    let quote = |text: &str| serde_json::Value::from(text).to_string();
+    match value {
+        Value::Nil | Value::Function(_) => "null".to_owned(),
+        Value::String(text) => quote(text),
+        Value::List(items) => format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(",")),
+        Value::Map(members) => {
+            let members = members.iter().map(|(name, member)| format!("{}:{}", quote(name), json(member)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::tests::{context, options};
+
+    #[test]
+    fn tags() {
+        let tag = |template: &str| context(|c| c.tag(&options(&[("tag", template)]), "{{.ID}}"));
+        assert_eq!(tag("").unwrap(), "0123456789ab");
+        assert_eq!(
+            tag("{{.ImageName}}/{{.Name}}/{{ .ImageID }}-{{.DaemonName}}").unwrap(),
+            "busybox/web/sha256:fedcb-docker"
+        );
+        assert_eq!(tag("{{upper .Name}} {{.ContainerName}} {{.Command}}").unwrap(), "WEB /web sh -c x");
+        assert_eq!(tag("{{index .ContainerLabels \"a\"}}{{json .ContainerArgs}}").unwrap(), r#"1["-c","x"]"#);
+        let error = tag("{{.Nope}}").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "template: log-tag:1:2: executing \"log-tag\" at <.Nope>: can't evaluate field Nope in type *logger.Info"
+        );
+        assert!(tag("{{.ID").unwrap_err().to_string().starts_with("template: log-tag:1: "));
+        assert!(Context::nobody().tag(&options(&[("tag", "{{index .ContainerEnv 3}}")]), "").is_ok());
+        assert!(Context::nobody().tag(&options(&[("tag", "{{.ID")]), "").is_err());
+    }
+
+    #[test]
+    fn attributes() {
+        let pick = |list: &[(&str, &str)]| {
+            context(|c| c.attributes(&options(list), |name| format!("_{name}"))).map(|map| {
+                map.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+            })
+        };
+        assert_eq!(pick(&[("labels", "a,c"), ("env", "X,Z")]).unwrap(), "_X=new _a=1");
+        assert_eq!(pick(&[("labels-regex", "^b$|nope"), ("env-regex", "^XY")]).unwrap(), "_XY=no _b=2");
+        assert_eq!(pick(&[("env-regex", ""), ("labels", "")]).unwrap(), "");
+        assert!(pick(&[("env-regex", "(")]).unwrap_err().to_string().starts_with("error parsing regexp: "));
+    }
+}
