@@ -35,8 +35,13 @@ pub(super) fn map(out: &mut Vec<u8>, length: usize) {
 
 /// Seconds since 1970.
 pub(super) fn seconds(out: &mut Vec<u8>, value: i64) {
-    out.push(0xd3);
-    out.extend_from_slice(&value.to_be_bytes());
+    if let Ok(value) = i32::try_from(value) {
+        out.push(0xd2);
+        out.extend_from_slice(&value.to_be_bytes());
+    } else {
+        out.push(0xd3);
+        out.extend_from_slice(&value.to_be_bytes());
+    }
 }
 
 /// The forward protocol's `EventTime`: seconds and nanoseconds.

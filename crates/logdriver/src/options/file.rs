@@ -100,20 +100,25 @@ fn file(
 }
 
 fn rotation(options: &Options, default: Rotation) -> Result<Rotation> {
+    // Docker's `local` says of which option it speaks
+    let local = default.compress;
+    let said = |name: &str, value: &str, reason: String| {
+        OptionError::new(if local { format!("invalid value for {name}: {value}: {reason}") } else { reason })
+    };
     let mut rotation = default;
     match options.get("max-size").map(String::as_str) {
         None => {}
         // no limit
         Some("-1") => rotation.max_size = 0,
         Some(size) => {
-            rotation.max_size = parse::decimal_size(size).map_err(OptionError::new)?;
+            rotation.max_size = parse::decimal_size(size).map_err(|reason| said("max-size", size, reason))?;
             if rotation.max_size == 0 {
                 return Err(OptionError::new("max-size must be a positive number"));
             }
         }
     }
     if let Some(count) = options.get("max-file") {
-        let count = parse::integer(count).map_err(OptionError::new)?;
+        let count = parse::integer(count).map_err(|reason| said("max-file", count, reason))?;
         if count < 1 {
             return Err(OptionError::new("max-file cannot be less than 1"));
         }
@@ -175,6 +180,10 @@ mod tests {
         assert_eq!(
             check("json-file", &[("compress", "true"), ("max-file", "1")]).unwrap_err(),
             "compress cannot be true when max-file is less than 2 or max-size is not set"
+        );
+        assert_eq!(
+            check("local", &[("max-file", "x")]).unwrap_err(),
+            "invalid value for max-file: x: strconv.Atoi: parsing \"x\": invalid syntax"
         );
         assert_eq!(
             check("local", &[("colour", "1")]).unwrap_err(),

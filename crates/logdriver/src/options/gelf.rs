@@ -105,9 +105,8 @@ fn address(text: &str) -> Result<Address> {
     if !matches!(url.scheme, "udp" | "tcp") {
         return Err(OptionError::new("gelf: endpoint needs to be TCP or UDP"));
     }
-    let shape = |_unsplit: Unsplit| {
-        OptionError::new(format!("gelf: please provide gelf-address as {}://host:port", url.scheme))
-    };
+    let shape =
+        |_unsplit: Unsplit| OptionError::new("gelf: please provide gelf-address as proto://host:port");
     let (host, port) = address::split(url.host).map_err(shape)?;
     let port = address::port(port).map_err(OptionError::new)?;
     Ok(if url.scheme == "udp" { Address::Udp(host.to_owned(), port) } else { Address::Tcp(host.to_owned(), port) })
@@ -155,6 +154,6 @@ mod tests {
         assert_eq!(address(""), "gelf-address is a required parameter");
         assert_eq!(address("h:1"), "gelf-address should be in form proto://address, got h:1");
         assert_eq!(address("unix:///h"), "gelf: endpoint needs to be TCP or UDP");
-        assert_eq!(address("udp://h"), "gelf: please provide gelf-address as udp://host:port");
+        assert_eq!(address("udp://h"), "gelf: please provide gelf-address as proto://host:port");
     }
 }
