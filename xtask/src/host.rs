@@ -34,6 +34,7 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "iptables", shows: "/usr/sbin/iptables" },
     Package { name: "libseccomp-dev", shows: "/usr/include/seccomp.h" },
     Package { name: "debootstrap", shows: "/usr/sbin/debootstrap" },
+    Package { name: "openssl", shows: "/usr/bin/openssl" },
     Package { name: "python3-venv", shows: "/usr/share/doc/python3-venv" },
 ];
 

@@ -118,8 +118,7 @@ impl Context<'_> {
         let given = options.get("tag").map(String::as_str).filter(|tag| !tag.is_empty());
         let source = given.unwrap_or(default);
         let template = functions(Template::new("log-tag").missing_key(MissingKey::Error));
-        let template =
-            template.parse(source).map_err(|error| OptionError::new(sentence(source, &error)))?;
+        let template = template.parse(source).map_err(|error| OptionError::new(sentence(source, &error)))?;
         if self.id.is_empty() {
             // its fields may need a container's facts
             return Ok(String::new());

@@ -20,6 +20,7 @@ pub struct Berth {
     root: tempfile::TempDir,
     data: PathBuf,
     options: Vec<String>,
+    environment: Vec<(String, String)>,
     daemon: Option<Child>,
 }
 
@@ -38,6 +39,18 @@ impl Berth {
         Self::launch(root, data, options)
     }
 
+    /// The same with variables in the daemon's environment.
+    pub fn with_environment(variables: &[(&str, &str)]) -> Result<Self> {
+        let root = tempfile::Builder::new().prefix("berth-e2e-").tempdir()?;
+        let environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let data = root.path().join("data");
+        let mut berth = Self { root, data, options: Vec::new(), environment, daemon: None };
+        berth.spawn()?;
+        berth.load(&image::Image::busybox()?, IMAGE)?;
+        Ok(berth)
+    }
+
     /// The same with a data root outside of the daemon's folder.
     pub fn at(data: PathBuf, options: &[&str]) -> Result<Self> {
         Self::launch(tempfile::Builder::new().prefix("berth-e2e-").tempdir()?, data, options)
@@ -45,7 +58,7 @@ impl Berth {
 
     fn launch(root: tempfile::TempDir, data: PathBuf, options: &[&str]) -> Result<Self> {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut berth = Self { root, data, options, daemon: None };
+        let mut berth = Self { root, data, options, environment: Vec::new(), daemon: None };
         berth.spawn()?;
         Ok(berth)
     }
@@ -96,6 +109,7 @@ impl Berth {
             .arg(config)
             .args(["--ready-fd", "1", "--host"])
             .arg(self.host())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(OwnedFd::from(ready_writer))
             .stderr(log);

@@ -46,6 +46,7 @@ const ABSENCES: &[Absence] = &[
             "crates/network/",
             "crates/runtime/",
             "crates/shim/",
+            "crates/logdriver/",
             "crates/engine/",
         ],
         // programs of our own, the container's, and the runtime that the user has named (`--add-runtime`)
@@ -53,6 +54,7 @@ const ABSENCES: &[Absence] = &[
             "crates/engine/src/shim/spawn.rs",
             "crates/shim/src/init.rs",
             "crates/shim/src/log/file.rs",
+            "crates/shim/src/log/forward.rs",
             "crates/shim/src/process/backend/outside.rs",
         ],
         why: "no program of the host is shelled out to",

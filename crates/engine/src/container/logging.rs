@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn unknown_drivers_and_options_are_refused() {
         assert!(check(&config("json-file", &[("tag", "{{index .ContainerEnv 0}}")])).is_ok());
-        for (driver, option) in [("nope", ("a", "b")), ("json-file", ("nope", "1")), ("json-file", ("max-file", "0"))]
+        for (driver, option) in
+            [("nope", ("a", "b")), ("json-file", ("nope", "1")), ("json-file", ("max-file", "0"))]
         {
             assert!(check(&config(driver, &[option])).is_err());
         }

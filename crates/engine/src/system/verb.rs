@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{DiskUsage, Info, Version};
 use crate::Engine;
-use crate::container::task::blocking;
 use crate::container::Status;
+use crate::container::task::blocking;
 use crate::error::Result;
 use crate::events::{Event, EventKind, EventsOptions};
 use crate::{Stream, config};
@@ -68,7 +68,11 @@ impl Engine {
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             events_listeners: engine.events.listeners(),
             // as in Docker, that nothing is kept is no driver's work
-            log_drivers: logdriver::DRIVERS.iter().filter(|name| **name != "none").map(ToString::to_string).collect(),
+            log_drivers: logdriver::DRIVERS
+                .iter()
+                .filter(|name| **name != "none")
+                .map(ToString::to_string)
+                .collect(),
             default_log_driver: engine.config.log.driver.clone(),
             volume_drivers: vec!["local".to_owned()],
             network_drivers: ["bridge", "host", "null"].map(str::to_owned).to_vec(),

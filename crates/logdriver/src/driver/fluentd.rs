@@ -67,7 +67,8 @@ impl Encoder {
         let mut bytes = Vec::with_capacity(message.line.len() + 256);
         msgpack::array(&mut bytes, 4);
         msgpack::string(&mut bytes, self.settings.tag.as_bytes());
-        let (seconds, nanos) = (message.nanos.div_euclid(1_000_000_000), message.nanos.rem_euclid(1_000_000_000));
+        let (seconds, nanos) =
+            (message.nanos.div_euclid(1_000_000_000), message.nanos.rem_euclid(1_000_000_000));
         if self.settings.sub_second {
             let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
             msgpack::event_time(&mut bytes, seconds, u32::try_from(nanos).unwrap_or_default());
@@ -258,9 +259,7 @@ impl Driver for Async {
         let mut waiting = self.queue.lock();
         let limit = self.encoder.settings.buffer_limit;
         if waiting.events.len() as u64 >= limit || waiting.bytes > MAX_QUEUED {
-            return Err(io::Error::other(format!(
-                "fluent#appendBuffer: Buffer full, limit {limit}"
-            )));
+            return Err(io::Error::other(format!("fluent#appendBuffer: Buffer full, limit {limit}")));
         }
         waiting.bytes += event.bytes.len();
         waiting.events.push_back(event);

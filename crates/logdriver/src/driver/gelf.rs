@@ -125,7 +125,9 @@ impl Gelf {
 
 fn place(address: &Address) -> String {
     match address {
-        Address::Tcp(host, port) | Address::Udp(host, port) | Address::Tls(host, port) => format!("{host}:{port}"),
+        Address::Tcp(host, port) | Address::Udp(host, port) | Address::Tls(host, port) => {
+            format!("{host}:{port}")
+        }
         Address::Unix(path) | Address::Unixgram(path) => path.display().to_string(),
         Address::LocalSyslog => String::new(),
     }

@@ -9,7 +9,8 @@ use rustix::event::PollFlags;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
+    SocketType,
 };
 use shim::log::frame::Message;
 
@@ -47,7 +48,10 @@ impl Journald {
         add("PRIORITY", &severity(message.stream).to_string());
         add("CONTAINER_LOG_EPOCH", &self.epoch);
         add("CONTAINER_LOG_ORDINAL", &self.ordinal.to_string());
-        add("SYSLOG_TIMESTAMP", &Timestamp::from_nanosecond(message.nanos.into()).unwrap_or_default().to_string());
+        add(
+            "SYSLOG_TIMESTAMP",
+            &Timestamp::from_nanosecond(message.nanos.into()).unwrap_or_default().to_string(),
+        );
         if let Some(part) = message.part {
             add("CONTAINER_PARTIAL_ID", &self.ids.of(part));
             add("CONTAINER_PARTIAL_ORDINAL", &part.ordinal.to_string());
@@ -119,7 +123,9 @@ impl Driver for Journald {
         let entry = self.entry(message);
         match self.send(&entry, patience) {
             // the journal was started anew
-            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotConnected) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotConnected) =>
+            {
                 self.socket = connect(&self.settings)?;
                 self.send(&entry, patience)
             }

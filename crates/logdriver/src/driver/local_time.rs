@@ -49,10 +49,10 @@ mod tests {
     fn formats() {
         let utc = LocalTime(TimeZone::UTC).at(1_700_000_000_120_000_000);
         assert_eq!(stamp(&utc), "Nov 14 22:13:20");
-        assert_eq!((rfc3339(&utc, false), rfc3339(&utc, true)), (
-            "2023-11-14T22:13:20Z".to_owned(),
-            "2023-11-14T22:13:20.12Z".to_owned()
-        ));
+        assert_eq!(
+            (rfc3339(&utc, false), rfc3339(&utc, true)),
+            ("2023-11-14T22:13:20Z".to_owned(), "2023-11-14T22:13:20.12Z".to_owned())
+        );
         let east = LocalTime(TimeZone::fixed(jiff::tz::offset(2))).at(1_698_962_645_000_000_000);
         assert_eq!(stamp(&east), "Nov  3 00:04:05");
         assert_eq!(rfc3339(&east, true), "2023-11-03T00:04:05+02:00");

@@ -79,12 +79,7 @@ fn text<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a str>, Malformed> {
 }
 
 /// A length: in the head itself (`fixed` under `mask`), or behind it in so many bytes.
-fn length(
-    rest: &mut &[u8],
-    fixed: u8,
-    mask: u8,
-    heads: &[(u8, usize)],
-) -> Result<Option<usize>, Malformed> {
+fn length(rest: &mut &[u8], fixed: u8, mask: u8, heads: &[(u8, usize)]) -> Result<Option<usize>, Malformed> {
     let Some((&head, after)) = rest.split_first() else { return Ok(None) };
     if head & !mask == fixed {
         *rest = after;

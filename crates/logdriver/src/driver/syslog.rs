@@ -106,4 +106,9 @@ impl Driver for Syslog {
         let out = std::mem::take(&mut self.out);
         self.send(&out, patience)
     }
+
+    fn close(&mut self, patience: &mut Patience) -> io::Result<()> {
+        self.flush(patience)?;
+        self.connection.take().map_or(Ok(()), |connection| connection.close(patience))
+    }
 }

@@ -165,6 +165,13 @@ impl Connection {
         send_raw(&self.fd, &out, patience, limit)
     }
 
+    /// Tell the server that nothing more will come, so that it knows that nothing was cut off.
+    pub(crate) fn close(mut self, patience: &mut Patience) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        let farewell = tls.farewell()?;
+        send_raw(&self.fd, &farewell, patience, None)
+    }
+
     /// Whether the server is known to read no more.
     fn is_shut(&self) -> io::Result<bool> {
         let mut fds = [PollFd::new(&self.fd, PollFlags::RDHUP)];

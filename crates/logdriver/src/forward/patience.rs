@@ -26,7 +26,7 @@ struct GivenUp;
 
 /// Whether an error is that.
 pub(crate) fn is_given_up(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<GivenUp>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<GivenUp>()).is_some()
 }
 
 impl Patience {

@@ -57,6 +57,12 @@ impl Session {
         Ok(&bytes[count..])
     }
 
+    /// Say goodbye.
+    pub(super) fn farewell(&mut self) -> io::Result<Vec<u8>> {
+        self.0.send_close_notify();
+        self.greetings()
+    }
+
     /// Take what the server has sent.
     pub(super) fn take(&mut self, fd: &OwnedFd) -> io::Result<()> {
         let mut buffer = [0; 4096];

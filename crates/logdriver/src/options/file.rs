@@ -39,9 +39,10 @@ pub(super) fn json(options: &Options, context: &Context<'_>, places: &Places<'_>
 
 pub(super) fn local(options: &Options, context: &Context<'_>, places: &Places<'_>) -> Result<LogRequest> {
     // Docker's words are others here
-    if let Some(option) = options.keys().find(|option| {
-        !OWN.contains(&option.as_str()) && !super::ABOUT.contains(&option.as_str())
-    }) {
+    if let Some(option) = options
+        .keys()
+        .find(|option| !OWN.contains(&option.as_str()) && !super::ABOUT.contains(&option.as_str()))
+    {
         return Err(OptionError::new(format!("unknown log opt '{option}' for log driver local")));
     }
     file("local", rotation(options, LOCAL)?, places.file, options, context)

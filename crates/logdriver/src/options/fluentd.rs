@@ -149,8 +149,12 @@ mod tests {
 
     #[test]
     fn values() {
-        let it = settings(&[("fluentd-retry-wait", "2s"), ("labels", "a"), ("fluentd-async", "true")]).unwrap();
-        assert_eq!((it.retry_wait, it.is_async, it.record["a"].as_str()), (Duration::from_secs(2), true, "1"));
+        let it =
+            settings(&[("fluentd-retry-wait", "2s"), ("labels", "a"), ("fluentd-async", "true")]).unwrap();
+        assert_eq!(
+            (it.retry_wait, it.is_async, it.record["a"].as_str()),
+            (Duration::from_secs(2), true, "1")
+        );
         assert_eq!(it.record["container_name"], "/web");
         for (option, value, words) in [
             ("fluentd-async", "x", "strconv.ParseBool: parsing \"x\": invalid syntax"),

@@ -54,7 +54,8 @@ pub(super) fn settings(options: &Options, context: &Context<'_>) -> Result<Gelf>
 
 fn known<T>(options: &Options, name: &str, read: fn(&str) -> Option<T>) -> Result<Option<T>> {
     let Some(value) = options.get(name) else { return Ok(None) };
-    let unknown = || OptionError::new(format!("unknown value {value:?} for log opt {name:?} for gelf log driver"));
+    let unknown =
+        || OptionError::new(format!("unknown value {value:?} for log opt {name:?} for gelf log driver"));
     read(value).map(Some).ok_or_else(unknown)
 }
 
@@ -109,7 +110,11 @@ fn address(text: &str) -> Result<Address> {
         |_unsplit: Unsplit| OptionError::new("gelf: please provide gelf-address as proto://host:port");
     let (host, port) = address::split(url.host).map_err(shape)?;
     let port = address::port(port).map_err(OptionError::new)?;
-    Ok(if url.scheme == "udp" { Address::Udp(host.to_owned(), port) } else { Address::Tcp(host.to_owned(), port) })
+    Ok(if url.scheme == "udp" {
+        Address::Udp(host.to_owned(), port)
+    } else {
+        Address::Tcp(host.to_owned(), port)
+    })
 }
 
 #[cfg(test)]
@@ -129,8 +134,13 @@ mod tests {
     #[test]
     fn values() {
         let udp = ("gelf-address", "udp://h:12201");
-        let it = settings(&[udp, ("gelf-compression-type", "zlib"), ("gelf-compression-level", "9"), ("env", "X")])
-            .unwrap();
+        let it = settings(&[
+            udp,
+            ("gelf-compression-type", "zlib"),
+            ("gelf-compression-level", "9"),
+            ("env", "X"),
+        ])
+        .unwrap();
         assert_eq!((it.compression, it.level), (Compression::Zlib, 9));
         assert_eq!((it.extra["_X"].as_str(), it.extra["_command"].as_str()), ("new", "sh -c x"));
         assert_eq!(it.extra["_created"], "2026-01-02T03:04:05.5Z");

@@ -72,9 +72,9 @@ fn buffer(options: &Options) -> Result<Option<u64>> {
         return Err(OptionError::new(format!("logger: logging mode not supported: {mode}")));
     }
     match options.get("max-buffer-size") {
-        Some(_) if mode != "non-blocking" => Err(OptionError::new(
-            "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
-        )),
+        Some(_) if mode != "non-blocking" => {
+            Err(OptionError::new("logger: max-buffer-size option is only supported with 'mode=non-blocking'"))
+        }
         Some(size) => match parse::binary_size(size) {
             Ok(size) => Ok(Some(size)),
             Err(reason) => Err(OptionError::new(format!("error parsing option max-buffer-size: {reason}"))),

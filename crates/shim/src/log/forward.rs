@@ -203,8 +203,7 @@ impl Forward {
 
 fn start(request: &ForwardRequest, again: bool) -> io::Result<Running> {
     let flags = SocketFlags::CLOEXEC;
-    let (ours, theirs) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     let child = spawn(&request.program, theirs.as_fd())?;
     drop(theirs);
     let hello = frame::hello(&request.settings, again);

@@ -177,9 +177,12 @@ mod tests {
         let nanos = 1_700_000_000_123_456_789;
         let attrs = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("tag".to_owned(), "é".to_owned())]);
         let part = |ordinal, last| Some(Part { number: 1, ordinal, last });
-        for (part, text) in
-            [(None, "hello\n"), (part(1, false), "hello"), (part(300, true), "hello\n"), (part(2, false), "hello")]
-        {
+        for (part, text) in [
+            (None, "hello\n"),
+            (part(1, false), "hello"),
+            (part(300, true), "hello\n"),
+            (part(2, false), "hello"),
+        ] {
             let mut out = Vec::new();
             let message = Message { line: b"hello", complete: true, continued: false };
             write(&mut out, Stream::Stderr, &message, part, &attributes(&attrs), nanos);

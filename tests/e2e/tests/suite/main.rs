@@ -8,6 +8,7 @@ mod images;
 mod lifecycle;
 mod likeness;
 mod limits;
+mod logs;
 mod networks;
 mod peers;
 mod sdk;
