@@ -315,7 +315,7 @@ impl Shim {
     /// The log's messages.
     pub fn log(&self) -> String {
         let mut out = String::new();
-        shim::log::read(&self.log_request(), &Default::default(), None, &mut |entry| {
+        shim::log::read(&self.log_request(), &Default::default(), None, &mut |entry: shim::log::Entry| {
             out.push_str(&String::from_utf8_lossy(&entry.line));
             std::ops::ControlFlow::Continue(())
         })
