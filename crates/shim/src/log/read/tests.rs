@@ -13,7 +13,7 @@ fn request(dir: &Path, driver: &str, max_size: u64, max_file: u32) -> LogRequest
 
 fn lines(log: &LogRequest, options: &ReadOptions) -> Vec<String> {
     let mut out = Vec::new();
-    read(log, options, None, &mut |entry| {
+    read(log, options, None, &mut |entry: Entry| {
         out.push(String::from_utf8(entry.line).unwrap());
         ControlFlow::Continue(())
     })
@@ -129,7 +129,7 @@ fn follows_across_rotations_until_told_to_finish() {
         move || {
             let mut out = Vec::new();
             let options = ReadOptions { follow: true, ..ReadOptions::default() };
-            read(&log, &options, Some(&stopper), &mut |entry| {
+            read(&log, &options, Some(&stopper), &mut |entry: Entry| {
                 out.push(String::from_utf8(entry.line).unwrap());
                 ControlFlow::Continue(())
             })
