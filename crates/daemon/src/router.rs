@@ -9,7 +9,8 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use crate::handlers::{
-    absent, container, events, exec, image, image_archive, logs, network, stats, streams, system, volume,
+    absent, container, events, exec, image, image_archive, logs, network, prune, stats, streams, system,
+    volume,
 };
 use crate::request::{Asked, RequestBody};
 use crate::response::Response;
@@ -66,6 +67,9 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
     match action {
         Action::ContainerList => container::list(asked).await,
         Action::ContainerCreate => container::create(asked, body).await,
+        Action::ContainerPrune => prune::containers(asked).await,
+        Action::ImagePrune => prune::images(asked).await,
+        Action::BuildPrune => prune::build(&asked),
         Action::ContainerInspect => container::inspect(asked).await,
         Action::ContainerTop => container::top(asked).await,
         Action::ContainerLogs => logs::logs(asked).await,

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::events::Bus;
 use crate::layout::Layout;
 use crate::network::resolver::Resolvers;
+use crate::system::Pruning;
 
 /// A handle to the engine; clones share it.
 #[derive(Clone)]
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) containers: Registry,
     pub(crate) execs: Execs,
     pub(crate) machine: Machine,
+    pub(crate) pruning: Pruning,
     seccomp: Seccomp,
     pub(crate) filters: Compiled,
     pub(crate) closing: watch::Sender<bool>,
@@ -111,6 +113,7 @@ impl Inner {
             events: Bus::default(),
             containers: Registry::default(),
             execs: Execs::default(),
+            pruning: Pruning::default(),
             closing: watch::Sender::new(false),
             swept: watch::Sender::new(false),
             layout,

@@ -38,6 +38,8 @@ pub enum EventKind {
     Volume,
     /// The daemon.
     Daemon,
+    /// The build cache.
+    Builder,
 }
 
 impl EventKind {
@@ -50,6 +52,7 @@ impl EventKind {
             Self::Network => "network",
             Self::Volume => "volume",
             Self::Daemon => "daemon",
+            Self::Builder => "builder",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::{Error, Result};
 
@@ -64,17 +64,46 @@ impl Filters {
         })
     }
 
-    /// The moment that a filter names: RFC 3339, seconds since 1970, or a duration before now (`24h`, `1h30m`).
+    /// Of a prune: every `label` is among `labels`, and not every `label!`.
+    #[must_use]
+    pub fn spares_not(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.labels("label", labels) && !(self.contains("label!") && self.labels("label!", labels))
+    }
+
+    /// Of a prune: what is younger than this moment stays.
+    ///
+    /// # Errors
+    /// There are several `until`; it is no moment.
+    pub fn until(&self) -> Result<Option<Timestamp>> {
+        if self.get("until").count() > 1 {
+            return Err(Error::bad_parameter("more than one until filter specified"));
+        }
+        self.moment("until")
+    }
+
+    /// The moment that a filter names: RFC 3339 (without a zone: UTC), seconds since 1970, or a duration before now
+    /// (`24h`, `1h30m`, `1.5s`).
     ///
     /// # Errors
     /// It is none of these.
     pub fn moment(&self, name: &str) -> Result<Option<Timestamp>> {
         let Some(text) = self.get(name).next() else { return Ok(None) };
-        let seconds =
-            || text.parse::<f64>().ok().and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
-        let before = || duration(text).and_then(|seconds| Timestamp::from_second(now() - seconds).ok());
-        let moment = text.parse().ok().or_else(seconds).or_else(before);
-        moment.map(Some).ok_or_else(|| Error::bad_parameter(format!("invalid filter '{name}={text}'")))
+        let seconds = |text: &str| {
+            let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+            let digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+            let nanos = decimals.get(..decimals.len().min(9)).filter(|_| digits(decimals))?;
+            Timestamp::new(whole.parse().ok()?, format!("{nanos:0<9}").parse().ok()?).ok()
+        };
+        let before = |text: &str| Timestamp::now().checked_sub(duration(text)?).ok();
+        let civil = |text: &str| {
+            let zoned = text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC);
+            Some(zoned.ok()?.timestamp())
+        };
+        let moment =
+            seconds(text).or_else(|| before(text)).or_else(|| text.parse().ok()).or_else(|| civil(text));
+        moment.map(Some).ok_or_else(|| {
+            Error::bad_parameter(format!("failed to parse value as time or duration: \"{text}\""))
+        })
     }
 
     /// The value of a yes/no filter, if it is used.
@@ -95,26 +124,31 @@ impl Filters {
     }
 }
 
-fn now() -> i64 {
-    Timestamp::now().as_second()
-}
-
-/// Seconds of a duration as Go writes it, in hours, minutes and seconds.
-fn duration(text: &str) -> Option<i64> {
-    let (mut total, mut number) = (0_i64, String::new());
-    for letter in text.chars() {
-        let unit = match letter {
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            digit => {
-                number.push(digit);
-                continue;
-            }
-        };
-        total = total.checked_add(std::mem::take(&mut number).parse::<i64>().ok()?.checked_mul(unit)?)?;
+/// A duration as Go writes it (`1h30m`, `1.5s`, `300ms`).
+fn duration(text: &str) -> Option<SignedDuration> {
+    let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let mut total = SignedDuration::ZERO;
+    if rest.is_empty() {
+        return None;
     }
-    (number.is_empty() && !text.is_empty()).then_some(total)
+    while !rest.is_empty() {
+        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let unit_end =
+            rest[number_end..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| number_end + at);
+        let number: f64 = rest[..number_end].parse().ok()?;
+        let unit = match &rest[number_end..unit_end] {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        total = total.checked_add(SignedDuration::try_from_secs_f64(number * unit).ok()?)?;
+        rest = &rest[unit_end..];
+    }
+    Some(if negative { -total } else { total })
 }
 
 #[cfg(test)]
@@ -142,8 +176,31 @@ mod tests {
         let moment = |text: &str| filters(&[("until", text)]).moment("until");
         assert_eq!(moment("10").unwrap().unwrap().as_second(), 10);
         assert_eq!(moment("1970-01-01T00:01:00Z").unwrap().unwrap().as_second(), 60);
+        assert_eq!(moment("10.5").unwrap().unwrap().as_millisecond(), 10_500);
+        assert_eq!(moment("1970-01-02").unwrap().unwrap().as_second(), 86_400);
+        assert_eq!(moment("1970-01-01T00:00:09").unwrap().unwrap().as_second(), 9);
         assert!(moment("1h30m").unwrap().unwrap() < Timestamp::now());
-        assert!(moment("yesterday").is_err());
+        for wrong in ["yesterday", "1x", "h", "", "1.2.3", "-", "1.x"] {
+            assert!(moment(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_are_go_s() {
+        let millis = |text| duration(text).map(|duration| duration.as_millis());
+        assert_eq!(millis("1h30m"), Some(5_400_000));
+        assert_eq!((millis("1.5s"), millis("300ms"), millis("-1m")), (Some(1500), Some(300), Some(-60_000)));
+        assert_eq!((millis("10"), millis("s"), millis("1d")), (None, None, None));
+    }
+
+    #[test]
+    fn a_label_that_is_spared() {
+        let have = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
+        let spares_not = |pairs: &[(&str, &str)]| filters(pairs).spares_not(&have);
+        assert!(spares_not(&[]) && spares_not(&[("label", "a")]) && spares_not(&[("label!", "b")]));
+        assert!(!spares_not(&[("label", "b")]) && !spares_not(&[("label!", "a=1")]));
+        let twice = filters(&[("until", "1h"), ("until", "2h")]).until();
+        assert_eq!(twice.unwrap_err().to_string(), "more than one until filter specified");
     }
 
     #[test]

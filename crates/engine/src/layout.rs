@@ -27,6 +27,14 @@ pub(crate) struct Layout {
 pub(crate) const RECORD: &str = "container.json";
 /// The exit record's name in a container's directory.
 pub(crate) const EXIT: &str = "exit.json";
+/// The generated files that containers see, in a container's directory.
+const GENERATED: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
+
+/// Whether a file of a container's directory is ours, and not a log of the container's.
+pub(crate) fn is_record(name: &std::ffi::OsStr) -> bool {
+    [RECORD, EXIT].iter().chain(&GENERATED).any(|known| name == *known)
+}
+
 /// A volume's record.
 pub(crate) const VOLUME_RECORD: &str = "volume.json";
 
@@ -56,15 +64,15 @@ impl Layout {
     }
 
     pub(crate) fn hostname(&self, id: &str) -> PathBuf {
-        self.container(id).join("hostname")
+        self.container(id).join(GENERATED[0])
     }
 
     pub(crate) fn hosts(&self, id: &str) -> PathBuf {
-        self.container(id).join("hosts")
+        self.container(id).join(GENERATED[1])
     }
 
     pub(crate) fn resolv_conf(&self, id: &str) -> PathBuf {
-        self.container(id).join("resolv.conf")
+        self.container(id).join(GENERATED[2])
     }
 
     pub(crate) fn volumes(&self) -> PathBuf {

@@ -2,6 +2,7 @@
 //!
 //! Everything blocks; an async caller uses a blocking thread. What lies where is drawn in `layout.rs`.
 
+mod accounts;
 mod codec;
 mod disk;
 mod error;
@@ -20,6 +21,7 @@ mod tarball;
 #[cfg(test)]
 mod testing;
 
+pub use accounts::Accounts;
 pub use error::{Error, ErrorKind, Result};
 pub use image::{
     DiskUsage, GraphDriver, HistoryItem, ImageLayers, ImageSummary, ImageUse, ImportOptions, Loaded,

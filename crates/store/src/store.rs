@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
+use crate::accounts::Measured;
 use crate::disk::{Trash, Umask};
 use crate::error::Context;
 use crate::in_flight::InFlight;
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) umask: Umask,
     pub(crate) trash: Trash,
     pub(crate) in_flight: InFlight,
+    pub(crate) measured: Measured,
     state: Mutex<State>,
     /// Locked as long as it is open.
     _lock: File,
@@ -73,6 +75,7 @@ impl Store {
             umask: Umask::current()?,
             trash,
             in_flight: InFlight::default(),
+            measured: Measured::default(),
             state: Mutex::new(state),
             _lock: lock,
         };

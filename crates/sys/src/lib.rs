@@ -21,6 +21,7 @@ pub mod seccomp;
 pub mod signal;
 pub mod spawn;
 pub mod tty;
+pub mod usage;
 pub mod users;
 
 pub use rustix::io::Errno;

@@ -28,6 +28,9 @@ wire! {
         pub size_rw: i64,
         #[serde(skip_serializing_if = "is_default")]
         pub size_root_fs: i64,
+        /// Our own, in `GET /system/df`: bytes of its logs.
+        #[serde(skip_serializing_if = "is_default")]
+        pub size_logs: i64,
         pub labels: BTreeMap<String, String>,
         pub state: String,
         pub status: String,

@@ -42,6 +42,14 @@ wire! {
         pub space_reclaimed: u64,
     }
 
+    /// Answer of `POST /build/prune`.
+    #[serde(rename_all = "PascalCase")]
+    pub struct BuildPruneResponse {
+        #[serde(serialize_with = "null_if_empty")]
+        pub caches_deleted: Vec<String>,
+        pub space_reclaimed: u64,
+    }
+
     /// An OCI content descriptor.
     #[serde(rename_all = "camelCase")]
     pub struct Descriptor {

@@ -29,6 +29,18 @@ wire! {
         pub build_cache: Option<Vec<BuildCache>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub builder_size: Option<i64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub data_root: Option<DataRoot>,
+    }
+
+    /// Our own: what Docker does not count. With images, containers, volumes and the build cache these sums make up
+    /// all blocks below the data root.
+    #[serde(rename_all = "PascalCase")]
+    pub struct DataRoot {
+        pub path: String,
+        pub log_size: i64,
+        pub record_size: i64,
+        pub total_size: i64,
     }
 
     /// One record of the build cache.

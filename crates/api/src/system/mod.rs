@@ -4,7 +4,7 @@ mod df;
 mod info;
 mod version;
 
-pub use df::{BuildCache, DiskUsage, Usage};
+pub use df::{BuildCache, DataRoot, DiskUsage, Usage};
 pub use info::{
     AddressPool, Commit, ContainerdInfo, ContainerdNamespaces, FirewallInfo, IndexInfo, Info, PluginsInfo,
     RegistryConfig, Runtime, SwarmInfo,

@@ -7,6 +7,7 @@ pub(crate) mod help;
 pub(crate) mod image;
 pub(crate) mod network;
 pub(crate) mod object;
+pub(crate) mod pruning;
 pub(crate) mod spec;
 pub(crate) mod system;
 pub(crate) mod tree;

@@ -25,7 +25,7 @@ pub(crate) static SECTIONS: &[(&str, &[Entry])] = &[
     (
         "Management Commands",
         &[
-            Group(&system::planned::BUILDER),
+            Group(&system::builder::GROUP),
             Group(&system::planned::CHECKPOINT),
             Command("completion", &super::completion::COMMAND),
             Group(&container::GROUP),

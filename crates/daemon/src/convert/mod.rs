@@ -15,6 +15,7 @@ mod status;
 mod summary;
 mod system;
 mod time;
+mod usage;
 mod volume;
 
 pub(crate) use create::{console_size, create, update};
@@ -25,8 +26,9 @@ pub(crate) use inspect::{inspect, waited};
 pub(crate) use network::{endpoint_from_wire, network, network_passes, network_request};
 pub(crate) use stats::stats;
 pub(crate) use summary::summary;
-pub(crate) use system::{DfWanted, disk_usage, info, version};
+pub(crate) use system::{info, version};
 pub(crate) use time::{moment, nanos};
+pub(crate) use usage::{DfWanted, disk_usage};
 pub(crate) use volume::volume;
 
 /// Filters as the engine takes them.

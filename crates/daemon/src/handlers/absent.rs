@@ -27,7 +27,6 @@ fn is_swarm(path: &str) -> bool {
 fn feature(action: Action, path: &str) -> String {
     let name = match action {
         Action::ImageBuild | Action::Session => "building images",
-        Action::BuildPrune => "the build cache",
         Action::ImagePush => "pushing images",
         Action::ImageSearch => "searching a registry for images",
         Action::DistributionInspect => "asking a registry about an image",
@@ -39,7 +38,6 @@ fn feature(action: Action, path: &str) -> String {
         Action::ContainerExport => "exporting a container's file system",
         Action::ContainerChanges => "listing changes of a container's file system",
         Action::VolumeUpdate => "updating cluster volumes",
-        Action::ContainerPrune | Action::ImagePrune => "pruning",
         _ if path.starts_with("/plugins") => "managing plugins",
         _ => return format!("{} {path}", action.route().method.as_str()),
     };

@@ -38,7 +38,8 @@ pub(crate) async fn info(asked: Asked) -> Result<Response> {
 pub(crate) async fn disk_usage(asked: Asked) -> Result<Response> {
     let wanted = convert::DfWanted::parse(&asked.query, asked.version)?;
     let usage = asked.engine().disk_usage().await?;
-    Ok(response::ok(&convert::disk_usage(usage, wanted, asked.version)))
+    let data_root = asked.engine().config().data_root.display().to_string();
+    Ok(response::ok(&convert::disk_usage(&usage, data_root, wanted, asked.version)))
 }
 
 /// `POST /auth`: registries come with pulling.

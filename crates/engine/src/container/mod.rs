@@ -39,6 +39,6 @@ pub use model::*;
 pub use stats::{CpuSample, Sample, Traffic};
 pub use verb::{
     AttachOptions, Attached, Chunk, CreateRequest, Created, Exec, ExecConfig, ExecStart, ExecStarted,
-    ListOptions, Listed, LogEntry, Logs, LogsOptions, RemoveOptions, Size, Source, Stats, StopOptions, Tail,
-    Top, Update, WaitCondition, WaitResult, Waiter,
+    ListOptions, Listed, LogEntry, Logs, LogsOptions, Pruned, RemoveOptions, Size, Source, Stats,
+    StopOptions, Tail, Top, Update, WaitCondition, WaitResult, Waiter,
 };

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
-use super::{Event, EventsOptions};
+use super::{Event, EventKind, EventsOptions};
 use crate::Stream;
 use crate::error::Error;
 
@@ -42,6 +42,17 @@ impl Bus {
         memory.push_back(event.clone());
         // No listener is no failure.
         let _ = self.sender.send(event);
+    }
+
+    /// Tells of a prune's end.
+    pub(crate) fn pruned(&self, kind: EventKind, bytes: u64) {
+        self.publish(Event {
+            kind,
+            action: "prune".to_owned(),
+            id: String::new(),
+            attributes: [("reclaimed".to_owned(), bytes.to_string())].into(),
+            time: Timestamp::now(),
+        });
     }
 
     /// How many listen.
@@ -103,7 +114,6 @@ pub(crate) async fn moment(until: Option<Timestamp>) {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::EventKind;
     use super::*;
 
     fn event(action: &str) -> Event {

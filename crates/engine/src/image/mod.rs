@@ -4,10 +4,12 @@ mod archive;
 mod change;
 mod convert;
 mod model;
+mod prune;
 mod verb;
 
 pub(crate) use convert::{named, parse_id};
 pub use model::*;
+pub use prune::{ImagePrune, PrunedImages};
 
 /// Go's name of the host's architecture, as images and Docker's answers use it.
 #[must_use]

@@ -119,19 +119,24 @@ impl Engine {
         })
         .await?;
         let removed: Vec<_> = removed.into_iter().map(convert::removed).collect();
-        for one in &removed {
+        self.tell_removed(id.as_str(), &removed);
+        Ok(removed)
+    }
+
+    /// Tells of a removal of an image, or of its names.
+    pub(super) fn tell_removed(&self, id: &str, removed: &[Removed]) {
+        for one in removed {
             match one {
-                Removed::Untagged(_) => self.image_event("untag", id.as_str(), id.as_str()),
-                Removed::Deleted(gone) if gone == id.as_str() => self.image_event("delete", gone, gone),
+                Removed::Untagged(_) => self.image_event("untag", id, id),
+                Removed::Deleted(gone) if gone == id => self.image_event("delete", gone, gone),
                 Removed::Deleted(_) => {}
             }
         }
-        Ok(removed)
     }
 }
 
 /// Containers that stand on an image.
-fn uses(engine: &crate::engine::Inner, image: &oci::Digest) -> Vec<ImageUse> {
+pub(super) fn uses(engine: &crate::engine::Inner, image: &oci::Digest) -> Vec<ImageUse> {
     let containers = engine.containers.all();
     let users = containers.iter().map(|entry| entry.snapshot()).filter(|one| one.image_id == image.as_str());
     users.map(|one| ImageUse { container: one.id.clone(), running: one.state.is_running() }).collect()

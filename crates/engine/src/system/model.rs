@@ -108,15 +108,71 @@ pub struct Info {
     pub warnings: Vec<String>,
 }
 
-/// What takes space.
+/// What takes space on the disk: bytes of allocated blocks, as `du` counts. Every block below the data root is in
+/// exactly one of the sums, so that they make up [`DiskUsage::total`].
 #[derive(Debug, Clone, Default)]
 pub struct DiskUsage {
-    /// Bytes of all layers, each counted once.
-    pub layers_size: u64,
-    /// Images, with the bytes they share with others.
-    pub images: Vec<(Arc<Image>, u64)>,
-    /// Containers, with (written, whole root) bytes.
-    pub containers: Vec<(Arc<Container>, crate::container::Size)>,
-    /// Volumes, with bytes and how many containers use each.
-    pub volumes: Vec<(Volume, u64, usize)>,
+    /// All layers and images, each once.
+    pub images_size: u64,
+    /// What would come free if all images without a container went.
+    pub images_reclaimable: u64,
+    /// Images.
+    pub images: Vec<ImageUsage>,
+    /// Containers.
+    pub containers: Vec<ContainerUsage>,
+    /// Volumes.
+    pub volumes: Vec<VolumeUsage>,
+    /// Everything else: records, indexes, networks, the directories around it all.
+    pub records: u64,
+}
+
+/// What an image takes.
+#[derive(Debug, Clone)]
+pub struct ImageUsage {
+    /// The image.
+    pub image: Arc<Image>,
+    /// All of it.
+    pub size: u64,
+    /// The part that other images have, too.
+    pub shared: u64,
+}
+
+/// What a container takes.
+#[derive(Debug, Clone)]
+pub struct ContainerUsage {
+    /// The container.
+    pub container: Arc<Container>,
+    /// What it has written to its root.
+    pub written: u64,
+    /// Its whole root, with its image.
+    pub root: u64,
+    /// Its logs.
+    pub logs: u64,
+}
+
+/// What a volume takes.
+#[derive(Debug, Clone)]
+pub struct VolumeUsage {
+    /// The volume.
+    pub volume: Volume,
+    /// Its files.
+    pub size: u64,
+    /// How many containers have it.
+    pub users: usize,
+}
+
+impl DiskUsage {
+    /// All logs.
+    #[must_use]
+    pub fn logs(&self) -> u64 {
+        self.containers.iter().map(|one| one.logs).sum()
+    }
+
+    /// The whole data root.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let written: u64 = self.containers.iter().map(|one| one.written).sum();
+        let volumes: u64 = self.volumes.iter().map(|one| one.size).sum();
+        self.images_size + written + self.logs() + volumes + self.records
+    }
 }

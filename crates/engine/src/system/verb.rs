@@ -1,9 +1,8 @@
 //! What can be asked of the engine about itself.
 
 use std::fs;
-use std::sync::Arc;
 
-use super::{DiskUsage, Info, Version};
+use super::{Info, Version};
 use crate::Engine;
 use crate::container::Status;
 use crate::container::task::blocking;
@@ -140,43 +139,6 @@ impl Engine {
         ])?;
         let filters = options.filters.clone();
         Ok(self.0.events.stream(&options, move |event| wanted(event, &filters)))
-    }
-
-    /// What takes space.
-    ///
-    /// # Errors
-    /// Files can't be read.
-    pub async fn disk_usage(&self) -> Result<DiskUsage> {
-        let images =
-            self.image_list(crate::image::ImageListOptions { all: true, ..Default::default() }).await?;
-        let mut containers = Vec::new();
-        for entry in self.0.containers.all() {
-            let container = entry.snapshot();
-            // one that is removed meanwhile takes no space
-            if let Ok(size) = self.container_size(&container.id).await {
-                containers.push((container, size));
-            }
-        }
-        let engine = self.clone();
-        let (usage, volumes) = blocking(move || {
-            let users = engine.0.containers.all();
-            let volumes = engine.volume_list().into_iter().map(|volume| {
-                let uses = users
-                    .iter()
-                    .filter(|entry| entry.snapshot().mounts.iter().any(|mount| mount.name == volume.name))
-                    .count();
-                let bytes = crate::volume::size(&volume.mountpoint);
-                (volume, bytes, uses)
-            });
-            Ok((engine.0.store.disk_usage(), volumes.collect()))
-        })
-        .await?;
-        let shared = |id: &str| crate::image::parse_id(id).and_then(|id| usage.shared.get(&id).copied());
-        let images = images.into_iter().map(|image| {
-            let shared = shared(&image.id).unwrap_or_default();
-            (Arc::new(image), shared)
-        });
-        Ok(DiskUsage { layers_size: usage.layers, images: images.collect(), containers, volumes })
     }
 }
 

@@ -11,6 +11,7 @@ mod limits;
 mod logs;
 mod networks;
 mod peers;
+mod prune;
 mod sdk;
 mod stats;
 mod storm;

@@ -25,7 +25,7 @@ pub(crate) static COMMAND: Command = Command::new("ls", "[OPTIONS]", "List conta
         Flag::bool("size", "Show the sizes of the containers' files").short('s'),
     ]]);
 
-const COLUMNS: Columns = Columns {
+pub(crate) const COLUMNS: Columns = Columns {
     headers: &[
         ("ID", "CONTAINER ID"),
         ("Names", "NAMES"),
@@ -76,7 +76,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     list::print(context.out, &format, &columns, &rows)
 }
 
-fn row(container: &Summary, whole: bool) -> Row {
+pub(crate) fn row(container: &Summary, whole: bool) -> Row {
     let text = |text: &str, width: usize| if whole { text.to_owned() } else { ellipsis(text, width) };
     let mounts: Vec<String> = container
         .mounts

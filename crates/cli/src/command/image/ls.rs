@@ -25,7 +25,7 @@ pub(crate) static COMMAND: Command =
             Flag::bool("tree", "Show the platforms of each image as a tree"),
         ]]);
 
-const COLUMNS: Columns = Columns {
+pub(crate) const COLUMNS: Columns = Columns {
     headers: &[
         ("ID", "IMAGE ID"),
         ("Repository", "REPOSITORY"),
@@ -80,7 +80,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
 }
 
 /// One row for each name of an image; with digests, for each digest of each name.
-fn rows(image: &Summary, whole: bool, digests: bool) -> Vec<Row> {
+pub(crate) fn rows(image: &Summary, whole: bool, digests: bool) -> Vec<Row> {
     names(image, digests)
         .into_iter()
         .map(|(repository, tag, digest)| row(image, whole, repository, tag, digest))

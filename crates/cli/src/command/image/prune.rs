@@ -1,14 +1,8 @@
 //! `berth image prune`
 
-use api::Action;
-use api::image::PruneResponse;
-
-use super::rm::lines;
+use crate::command::pruning::{DRY_RUN, IMAGES, Pruning};
 use crate::command::{Arity, Command};
 use crate::flag::Flag;
-use crate::format::units::human_size;
-use crate::opts::filter;
-use crate::session::confirm;
 
 pub(crate) static COMMAND: Command =
     Command::new("prune", "[OPTIONS]", "Remove images that nothing uses", Arity::None, |context, matches| {
@@ -18,28 +12,16 @@ pub(crate) static COMMAND: Command =
         } else {
             "WARNING! This will remove all dangling images."
         };
-        confirm::unless_forced(context, matches, warning)?;
+        let mut pruning = Pruning::begin(context, matches, warning)?;
         let dangling = format!("dangling={}", !all);
         let mut filters = matches.all("filter");
         filters.push(&dangling);
-        let pruned: PruneResponse = context
-            .client()?
-            .call(Action::ImagePrune, "")
-            .query("filters", &filter::encode(&filters))
-            .fetch()?;
-        if !pruned.images_deleted.is_empty() {
-            context.out.text(&format!("Deleted Images:\n{}\n", heads(&lines(&pruned.images_deleted))))?;
-        }
-        let size = i64::try_from(pruned.space_reclaimed).unwrap_or(i64::MAX);
-        context.out.line(&format!("Total reclaimed space: {}", human_size(size)))
+        pruning.kind(&IMAGES, &filters)?;
+        pruning.end()
     })
     .flags(&[&[
         Flag::bool("all", "Remove all images without a container, not only those without a name").short('a'),
+        DRY_RUN,
         Flag::filter(),
         Flag::bool("force", "Do not ask").short('f'),
     ]]);
-
-/// Here the words are in lower case.
-fn heads(lines: &str) -> String {
-    lines.replace("Untagged: ", "untagged: ").replace("Deleted: ", "deleted: ")
-}

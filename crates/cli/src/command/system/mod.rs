@@ -1,5 +1,6 @@
 //! `berth system …`, and what is asked about the daemon itself.
 
+pub(crate) mod builder;
 pub(crate) mod df;
 pub(crate) mod dial_stdio;
 pub(crate) mod events;

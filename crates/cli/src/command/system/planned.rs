@@ -6,15 +6,6 @@ pub(crate) static LOGIN: Command = Command::planned("login", "[OPTIONS] [SERVER]
 
 pub(crate) static LOGOUT: Command = Command::planned("logout", "[SERVER]", "Log out from a registry");
 
-pub(crate) static BUILDER: Group = Group {
-    name: "builder",
-    about: "Manage builds",
-    commands: &[
-        &Command::planned("build", "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile"),
-        &Command::planned("prune", "[OPTIONS]", "Remove the build cache"),
-    ],
-};
-
 pub(crate) static CHECKPOINT: Group = Group {
     name: "checkpoint",
     about: "Manage checkpoints",

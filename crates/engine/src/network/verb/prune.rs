@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::remove::remove;
 use crate::Engine;
 use crate::container::task::blocking;
 use crate::error::Result;
-use crate::events::{Event, EventKind};
+use crate::events::EventKind;
 use crate::filters::Filters;
 
 impl Engine {
@@ -18,14 +16,12 @@ impl Engine {
     /// An unknown filter, or a wrong moment. A network that can't be removed is left out.
     pub async fn network_prune(&self, filters: Filters, dry: bool) -> Result<Vec<String>> {
         filters.only(&["label", "label!", "until"])?;
-        let until = filters.moment("until")?;
+        let until = filters.until()?;
         let unused = self.network_list().into_iter().filter(|network| {
-            let spared = filters.contains("label!") && filters.labels("label!", &network.labels);
             network.user_defined
                 && network.containers.is_empty()
                 && until.is_none_or(|until| network.created < until)
-                && filters.labels("label", &network.labels)
-                && !spared
+                && filters.spares_not(&network.labels)
         });
         let unused: Vec<_> = unused.map(|network| (network.id, network.name)).collect();
         if dry {
@@ -42,13 +38,7 @@ impl Engine {
                     Err(error) => tracing::debug!(network = %name, %error, "not pruned"),
                 }
             }
-            engine.events.publish(Event {
-                kind: EventKind::Network,
-                action: "prune".to_owned(),
-                id: String::new(),
-                attributes: [("reclaimed".to_owned(), "0".to_owned())].into(),
-                time: Timestamp::now(),
-            });
+            engine.events.pruned(EventKind::Network, 0);
             Ok(removed)
         })
         .await

@@ -1,11 +1,13 @@
 //! `berth system df`
 
+mod verbose;
+
 use api::Action;
-use api::system::{BuildCache, DiskUsage, Usage};
+use api::system::{BuildCache, DataRoot, DiskUsage, Usage};
 use api::{container, image, volume};
 
 use crate::command::{Arity, Command, Context};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flag::{Flag, Matches};
 use crate::format::list::{self, Columns, Row};
 use crate::format::units::human_size;
@@ -38,15 +40,31 @@ struct Kind {
 }
 
 fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
-    if matches.bool("verbose") {
-        return Err(Error::said(
-            "system df --verbose: not supported yet; 'ps -s' and 'images' show single sizes",
-        ));
+    let whole = matches.bool("verbose");
+    let usage: DiskUsage =
+        context.client()?.call(Action::SystemDataUsage, "").switch("verbose", whole).fetch()?;
+    if whole {
+        return verbose::run(context, matches.get("format"), usage);
     }
-    let usage: DiskUsage = context.client()?.call(Action::SystemDataUsage, "").fetch()?;
-    let kinds = kinds(usage);
-    let rows: Vec<Row> = kinds.iter().map(row).collect();
+    let more = usage.data_root.clone().filter(|_| context.program != "docker");
+    let mut rows: Vec<Row> = kinds(usage).iter().map(row).collect();
+    rows.extend(more.iter().flat_map(beside));
     list::print(context.out, matches.get("format"), &COLUMNS, &rows)
+}
+
+/// What Docker does not count, so that the sizes add up to what the data root takes on the disk.
+fn beside(root: &DataRoot) -> [Row; 2] {
+    let one = |name: &str, size: i64| Row {
+        fields: vec![
+            ("Type", name.to_owned()),
+            ("TotalCount", "-".to_owned()),
+            ("Active", "-".to_owned()),
+            ("Size", human_size(size)),
+            ("Reclaimable", human_size(0)),
+        ],
+        ..Row::default()
+    };
+    [one("Container Logs", root.log_size), one("Records", root.record_size)]
 }
 
 /// Since 1.52 the daemon sums up itself; before, the lists are there to be summed up.
