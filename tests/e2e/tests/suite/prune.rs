@@ -200,3 +200,47 @@ fn shown(berth: &Berth) -> Result<()> {
     }
     Ok(())
 }
+
+/// `system prune` goes through all kinds, on both clients; its rehearsal knows what follows from what.
+#[test]
+fn the_whole_system() -> Result<()> {
+    let berth = Berth::start()?;
+    let prepare = || -> Result<()> {
+        berth.berth(["run", "--name", "ended", "-v", "/anonymous", IMAGE, "true"])?.ok()?;
+        berth.berth(["network", "create", "unused"])?.ok()?;
+        Ok(())
+    };
+    prepare()?;
+    let told = berth.berth(["system", "prune", "-a", "--dry-run"])?.ok()?;
+    for words in [
+        "Would delete Containers:\n",
+        "unused",
+        "untagged: berth-test/busybox:latest",
+        "Total reclaimable space: ",
+    ] {
+        ensure!(told.contains(words), "{words}: {told}");
+    }
+    ensure!(names(&berth)? == ["ended"] && berth.berth(["network", "inspect", "unused"])?.code == 0);
+    let gone = berth.docker(["system", "prune", "-f", "--volumes"])?.ok()?;
+    for words in [
+        "Deleted Containers:\n",
+        "Deleted Volumes:\n",
+        "Deleted Networks:\nunused\n",
+        "Total reclaimed space: ",
+    ] {
+        ensure!(gone.contains(words), "{words}: {gone}");
+    }
+    prepare()?;
+    let gone = berth.berth(["system", "prune", "-af", "--volumes"])?.ok()?;
+    for words in [
+        "Deleted Containers:\n",
+        "Deleted Volumes:\n",
+        "Deleted Networks:\nunused\n",
+        "Deleted Images:\nuntagged: ",
+    ] {
+        ensure!(gone.contains(words), "{words}: {gone}");
+    }
+    let words = "The \"until\" filter is not supported with \"--volumes\"";
+    berth.berth(["system", "prune", "-f", "--volumes", "--filter", "until=1h"])?.fails(1, words)?;
+    berth.finish()
+}
