@@ -127,15 +127,21 @@ fn cgroups(tag: &str, depth: usize) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// The instance's bridges: the default one by its name, those of networks by what is written on them.
 fn links(tag: &str) -> Result<Vec<String>> {
-    let ours = format!("b-{tag}");
-    Ok(ip(&["-o", "link"])?.lines().filter(|line| line.contains(&ours)).map(str::to_owned).collect())
+    let (name, alias) = (format!("b-{tag}"), format!("alias berth-{tag}"));
+    let all = ip(&["-o", "link"])?;
+    let ours = all.lines().filter(|line| line.contains(&name) || line.contains(&alias));
+    Ok(ours.map(str::to_owned).collect())
 }
 
-/// veths that are ports of the instance's bridge.
+/// veths that are ports of the instance's bridges.
 fn veths(tag: &str) -> Result<Vec<String>> {
-    let master = format!("master b-{tag}");
-    Ok(ip(&["-o", "link"])?.lines().filter(|line| line.contains(&master)).map(str::to_owned).collect())
+    let bridges: Vec<_> =
+        links(tag)?.iter().filter_map(|line| Some(format!("master {} ", line.split(": ").nth(1)?))).collect();
+    let all = ip(&["-o", "link"])?;
+    let ports = all.lines().filter(|line| bridges.iter().any(|bridge| line.contains(bridge)));
+    Ok(ports.map(str::to_owned).collect())
 }
 
 fn tables(tag: &str) -> Result<Vec<String>> {

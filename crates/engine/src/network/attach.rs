@@ -90,12 +90,15 @@ fn bridges(engine: &Inner, container: &Container) -> Result<Attached> {
         let name = super::settings::name(&mode).unwrap_or("bridge");
         container.network.networks.insert(name.to_owned(), Endpoint::default());
     }
-    let mut requests = Vec::new();
-    for name in order(&container) {
+    let mut places = Vec::new();
+    for (name, end) in &container.network.networks {
         let network = engine.find_network(name)?;
-        let asked = container.network.networks.get(name).map(|endpoint| &endpoint.config);
-        requests.push(endpoint::request(&container, &network, &asked.cloned().unwrap_or_default())?);
+        // That of its mode first, which so gets `eth0`; the others by name.
+        let rank = usize::from(!endpoint::is_mode(&container, &network));
+        places.push((rank, endpoint::request(&container, &network, &end.config)?));
     }
+    places.sort_by_key(|(rank, _)| *rank);
+    let requests: Vec<_> = places.into_iter().map(|(_, request)| request).collect();
     let made = engine.network.attach(&requests).map_err(|error| failed(&container, error))?;
     let settings = endpoint::settle(engine, &container, &made.endpoints);
     Ok(Attached {
@@ -104,14 +107,6 @@ fn bridges(engine: &Inner, container: &Container) -> Result<Attached> {
         addresses: made.endpoints.iter().map(|endpoint| IpAddr::V4(endpoint.ip)).collect(),
         resolver: made.resolver,
     })
-}
-
-/// A container's networks: that of its mode first, which so gets `eth0`, the others by name.
-fn order(container: &Container) -> impl Iterator<Item = &str> {
-    let mode = container.host.network_mode.as_str();
-    let names = container.network.networks.keys().map(String::as_str);
-    let first = names.clone().find(|name| *name == mode);
-    first.into_iter().chain(names.filter(move |name| Some(*name) != first))
 }
 
 /// Publishes what a running container asks for now: its settings then.

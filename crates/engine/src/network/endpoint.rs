@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use ::network::{EndpointRequest, MacAddr, NetworkInfo};
 
+use crate::container::mode::NetworkMode;
 use crate::container::{Container, Endpoint, EndpointConfig, NetworkSettings};
 use crate::engine::Inner;
 use crate::error::{Error, Kind, Result};
@@ -17,7 +18,7 @@ pub(super) fn request(
     network: &NetworkInfo,
     asked: &EndpointConfig,
 ) -> Result<EndpointRequest> {
-    let own_mac = Some(&container.config.mac_address).filter(|_| network.name == container.host.network_mode);
+    let own_mac = Some(&container.config.mac_address).filter(|_| is_mode(container, network));
     let mac = [Some(&asked.mac_address), own_mac].into_iter().flatten().find(|mac| !mac.is_empty());
     let ip = address(&asked.ipv4_address)?;
     if ip.is_some() && network.user_defined && !network.subnet_chosen {
@@ -35,6 +36,15 @@ pub(super) fn request(
         links: asked.links.iter().map(|link| split_link(link)).collect::<Result<_>>()?,
         priority: asked.gw_priority,
     })
+}
+
+/// Whether a container's network mode means this network.
+pub(super) fn is_mode(container: &Container, network: &NetworkInfo) -> bool {
+    match NetworkMode::parse(&container.host.network_mode) {
+        Ok(NetworkMode::Bridge) => network.name == "bridge",
+        Ok(NetworkMode::Custom(called)) => network.name == called || network.id.starts_with(&called),
+        _ => false,
+    }
 }
 
 /// Names by which others find it: its own, what was asked for, its short id, its hostname.

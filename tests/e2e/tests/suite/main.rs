@@ -18,3 +18,4 @@ mod storm;
 mod survival;
 mod systemd;
 mod terminal;
+mod user_networks;

@@ -109,11 +109,10 @@ async fn create(
     let resolver =
         resolver.map(|(sockets, netns)| Prepared::new(engine, container, sockets, netns)).transpose()?;
     let fds = CreateFds { rootfs: Some(prepared.rootfs), netns: connected.netns };
-    let (run, kept) = tokio::join!(shim.run(request, fds), Prepared::keep(resolver.as_ref(), shim));
+    let (run, ()) = tokio::join!(shim.run(request, fds), Prepared::keep(resolver.as_ref(), shim));
     let (created, started) = run?;
-    kept?;
     if let Some(resolver) = resolver {
-        resolver.serve(engine)?;
+        resolver.serve(engine);
     }
     Ok(Started {
         pid: u32::try_from(created.pid).unwrap_or_default(),

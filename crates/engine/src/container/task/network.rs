@@ -56,8 +56,8 @@ impl Task {
         network::publish_all(&self.engine, action, &self.container, networks);
     }
 
-    /// Others find it by its new name from now on.
-    pub(super) fn rename_on_networks(&mut self) {
+    /// Others find it by its new name from now on, and after a restart of the daemon.
+    pub(super) async fn rename_on_networks(&mut self) {
         let container = self.container.clone();
         for end in self.container.network.networks.values_mut().filter(|end| !end.dns_names.is_empty()) {
             end.dns_names = network::endpoint::names(&container, &end.config);
@@ -67,11 +67,10 @@ impl Task {
             let end = ends.values().find(|end| end.network_id == endpoint.network_id);
             end.map(|end| end.dns_names.clone()).unwrap_or_default()
         });
-        // What a restart of the daemon takes over.
         let endpoints = self.engine.network.endpoints(&container.id);
         if !endpoints.is_empty() {
             self.container.network.kernel = serde_json::to_value(endpoints).ok();
+            self.commit_fact(Durability::Memory).await;
         }
-        self.publish();
     }
 }

@@ -144,7 +144,7 @@ impl Task {
             return Err(error);
         }
         self.engine.containers.release(&old, &self.container.id);
-        self.rename_on_networks();
+        self.rename_on_networks().await;
         self.tell("rename", &[("oldName", format!("/{old}"))]);
         Ok(())
     }

@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 use crate::container::{Container, files};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
-use crate::shim::ShimHandle;
+use crate::shim::{ShimError, ShimHandle};
 use upstream::Upstream;
 
 /// The name under which a shim keeps the sockets: UDP, then TCP.
@@ -79,27 +79,32 @@ impl Prepared {
         Ok(Self { id: container.id.clone(), servers, sockets, door: Door::new(netns) })
     }
 
-    /// Gives the sockets into the shim's keeping.
-    ///
-    /// # Errors
-    /// There are no descriptors left; the shim's refusal.
-    pub(crate) async fn keep(this: Option<&Self>, shim: &ShimHandle) -> Result<()> {
-        let Some(this) = this else { return Ok(()) };
+    /// Gives the sockets into the shim's keeping. Where that fails, questions are lost only while no
+    /// daemon runs: a container does not end for it.
+    pub(crate) async fn keep(this: Option<&Self>, shim: &ShimHandle) {
+        let Some(this) = this else { return };
         let copies =
             this.sockets.udp.try_clone().and_then(|udp| Ok(vec![udp, this.sockets.tcp.try_clone()?]));
-        let copies = copies.map_err(|error| Error::because("keep the resolver's sockets", error))?;
-        shim.keep(KEPT, copies).await.map_err(|error| Error::because("keep the resolver's sockets", error))
+        let kept = match copies {
+            Ok(copies) => shim.keep(KEPT, copies).await,
+            Err(error) => Err(ShimError::system("copy the descriptors")(error)),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(container = %this.id, %error, "the resolver's sockets end with this daemon");
+        }
     }
 
     /// Answers from now on, until the container ends.
-    ///
-    /// # Errors
-    /// The sockets can't be watched.
-    pub(crate) fn serve(self, engine: &Arc<Inner>) -> Result<()> {
-        let failed = |error| Error::because("watch the resolver's sockets", error);
+    pub(crate) fn serve(self, engine: &Arc<Inner>) {
         let ResolverSockets { udp, tcp } = self.sockets;
-        let udp = tokio::net::UdpSocket::from_std(udp.into()).map_err(failed)?;
-        let tcp = tokio::net::TcpListener::from_std(tcp.into()).map_err(failed)?;
+        let udp = tokio::net::UdpSocket::from_std(udp.into());
+        let (udp, tcp) = match (udp, tokio::net::TcpListener::from_std(tcp.into())) {
+            (Ok(udp), Ok(tcp)) => (udp, tcp),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(container = %self.id, %error, "the container's resolver does not answer");
+                return;
+            }
+        };
         let upstream = Upstream::new(self.servers, self.door);
         let served = Arc::new(Served { engine: Arc::clone(engine), id: self.id.clone(), upstream });
         let tasks = [
@@ -108,7 +113,6 @@ impl Prepared {
         ];
         let before = engine.resolvers.lock().insert(self.id, tasks);
         before.into_iter().flatten().for_each(|task| task.abort());
-        Ok(())
     }
 }
 
@@ -116,7 +120,7 @@ impl Prepared {
 /// now on.
 ///
 /// # Errors
-/// The kernel refuses the sockets, or the shim their keeping; the disk is full.
+/// The kernel refuses the sockets; the disk is full.
 pub(crate) async fn begin(engine: &Arc<Inner>, container: &Container, shim: &ShimHandle) -> Result<()> {
     let netns = super::namespace(shim).await?;
     let (inner, owned) = (Arc::clone(engine), container.clone());
@@ -127,8 +131,9 @@ pub(crate) async fn begin(engine: &Arc<Inner>, container: &Container, shim: &Shi
         Prepared::new(&inner, &owned, sockets, &netns)
     })
     .await?;
-    Prepared::keep(Some(&prepared), shim).await?;
-    prepared.serve(engine)
+    Prepared::keep(Some(&prepared), shim).await;
+    prepared.serve(engine);
+    Ok(())
 }
 
 /// Serves a container again that another daemon has served. Failure is told and is not the container's end.
@@ -152,5 +157,6 @@ async fn take_up(
     sockets: ResolverSockets,
 ) -> Result<()> {
     let netns = super::namespace(shim).await?;
-    Prepared::new(engine, container, sockets, &netns)?.serve(engine)
+    Prepared::new(engine, container, sockets, &netns)?.serve(engine);
+    Ok(())
 }

@@ -1,0 +1,315 @@
+//! Networks that persons make: names, isolation, live joins, and a resolver that outlives the daemon. By packets.
+
+use std::collections::HashSet;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use e2e::daemon::{Berth, IMAGE};
+use e2e::programs;
+
+/// A daemon, asked through the real client.
+struct Host(Berth);
+
+impl Host {
+    fn start() -> Result<Self> {
+        Ok(Self(Berth::start()?))
+    }
+
+    fn ok(&self, args: &[&str]) -> Result<String> {
+        self.0.docker(args)?.ok()
+    }
+
+    /// A container that serves its own hosts file on port 80.
+    fn serve(&self, name: &str, more: &[&str]) -> Result<()> {
+        let run = [&["run", "-d", "--name", name, "--hostname", name], more].concat();
+        self.ok(&[&run[..], &[IMAGE, "httpd", "-f", "-p", "80", "-h", "/etc"]].concat()).map(drop)
+    }
+
+    /// What a container gets from another's port 80, by TCP.
+    fn get(&self, from: &str, to: &str) -> Result<Option<String>> {
+        let ask = format!("printf 'GET /hostname HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {to} 80 | tail -n 1");
+        let ran = self.0.docker(["exec", from, "sh", "-c", &ask])?;
+        Ok(Some(ran.stdout.trim().to_owned()).filter(|name| !name.is_empty()))
+    }
+
+    fn pings(&self, from: &str, to: &str) -> Result<bool> {
+        Ok(self.0.docker(["exec", from, "ping", "-c", "1", "-W", "1", to])?.code == 0)
+    }
+
+    /// The addresses that a name has for a container, in the order of the answer.
+    fn addresses(&self, of: &str, name: &str) -> Result<Vec<String>> {
+        let ran = self.0.docker(["exec", of, "nslookup", "-type=a", name])?;
+        let after = ran.stdout.split_once("Name:").map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+        Ok(after.lines().filter_map(|line| line.strip_prefix("Address: ")).map(str::to_owned).collect())
+    }
+
+    fn address(&self, name: &str, network: &str) -> Result<String> {
+        self.ok(&["inspect", "-f", &format!("{{{{.NetworkSettings.Networks.{network}.IPAddress}}}}"), name])
+    }
+}
+
+#[test]
+fn services_find_each_other_by_name_and_take_turns() -> Result<()> {
+    let host = Host::start()?;
+    host.ok(&["network", "create", "net"])?;
+    host.serve("web", &["--network", "net", "--network-alias", "svc", "-p", "127.0.0.1::80"])?;
+    host.serve("api", &["--network", "net", "--network-alias", "svc"])?;
+    host.serve("alone", &[])?;
+    ensure!(host.get("api", "web")?.as_deref() == Some("web"));
+    ensure!(host.pings("web", "api")? && host.pings("web", "api.net")?);
+    ensure!(!host.pings("web", "alone")?, "the default network has no names");
+    let short = host.ok(&["inspect", "-f", "{{.Config.Hostname}} {{slice .Id 0 12}}", "web"])?;
+    for name in short.split(' ') {
+        ensure!(host.addresses("api", name)? == [host.address("web", "net")?], "{name}");
+    }
+    let both = HashSet::from([host.address("web", "net")?, host.address("api", "net")?]);
+    let firsts: HashSet<_> = (0..2)
+        .map(|_| Ok(host.addresses("web", "svc")?.into_iter().next().unwrap_or_default()))
+        .collect::<Result<_>>()?;
+    ensure!(firsts == both, "{firsts:?} are not {both:?} in turn");
+    let named = host.ok(&["exec", "web", "nslookup", &host.address("api", "net")?])?;
+    ensure!(named.contains("name = api.net"), "{named}");
+    ensure!(host.ok(&["exec", "web", "cat", "/etc/resolv.conf"])?.contains("nameserver 127.0.0.11\n"));
+    let port = host.ok(&["port", "web", "80"])?;
+    ensure!(std::net::TcpStream::connect(&port).is_ok(), "published on {port}");
+    // A new name is known at once.
+    host.ok(&["rename", "api", "api2"])?;
+    ensure!(host.pings("web", "api2")?);
+    host.0.finish()
+}
+
+#[test]
+fn networks_are_isolated_until_joined_and_a_disconnect_cuts_traffic() -> Result<()> {
+    let host = Host::start()?;
+    host.ok(&["network", "create", "front"])?;
+    host.ok(&["network", "create", "--subnet", "10.213.7.0/24", "--internal", "back"])?;
+    host.serve("aa", &["--network", "front"])?;
+    host.serve("cc", &["--network", "back", "--ip", "10.213.7.77"])?;
+    ensure!(!host.pings("aa", "cc")? && host.get("aa", "10.213.7.77")?.is_none());
+    host.ok(&["network", "connect", "--alias", "bridgehead", "back", "aa"])?;
+    ensure!(host.pings("aa", "cc")? && host.pings("cc", "bridgehead")?);
+    ensure!(host.get("aa", "cc")?.as_deref() == Some("cc"));
+    let routes = host.ok(&["exec", "aa", "ip", "route"])?;
+    ensure!(routes.contains("dev eth1") && routes.starts_with("default via "), "{routes}");
+    ensure!(host.ok(&["exec", "cc", "ip", "route"])?.lines().all(|line| !line.contains("default")));
+    ensure!(
+        host.ok(&["exec", "aa", "cat", "/etc/hosts"])?.lines().filter(|line| line.ends_with("\taa")).count()
+            == 2
+    );
+    host.ok(&["network", "disconnect", "back", "aa"])?;
+    ensure!(!host.pings("aa", "cc")? && !host.pings("aa", "10.213.7.77")? && !host.pings("cc", "aa")?);
+    ensure!(!host.ok(&["exec", "aa", "ip", "link"])?.contains("eth1"));
+    host.ok(&["network", "connect", "--link", "cc:linked", "back", "aa"])?;
+    ensure!(host.pings("aa", "linked")? && host.pings("cc", "aa")?, "and back");
+    // Networks outlive a stop and a start.
+    host.ok(&["restart", "-t", "0", "aa"])?;
+    ensure!(host.pings("aa", "linked")?);
+    host.0.docker(["network", "rm", "back"])?.fails(1, "has active endpoints")?;
+    host.0
+        .docker(["network", "connect", "back", "aa"])?
+        .fails(1, "endpoint with name aa already exists in network back")?;
+    host.ok(&["rm", "-f", "aa", "cc"])?;
+    ensure!(host.ok(&["network", "prune", "-f"])?.contains("Deleted Networks:"));
+    ensure!(host.ok(&["network", "ls", "--format", "{{.Name}}"])?.lines().count() == 3);
+    host.0.finish()
+}
+
+#[test]
+fn what_is_told_of_networks_and_what_is_refused() -> Result<()> {
+    let berth = Berth::start()?;
+    let ok = |args: &[&str]| berth.berth(args)?.ok();
+    let refused = |args: &[&str], words: &str| berth.berth(args)?.fails(1, words);
+    let id = ok(&[
+        "network",
+        "create",
+        "--label",
+        "a=b",
+        "-o",
+        "com.docker.network.driver.mtu=1400",
+        "--subnet",
+        "10.213.8.0/24",
+        "net",
+    ])?;
+    refused(&["network", "create", "net"], "network with name net already exists")?;
+    refused(&["network", "create", "bridge"], "operation is not permitted on predefined bridge network")?;
+    refused(&["network", "create", "--subnet", "10.213.8.128/25", "x"], "Pool overlaps with other one")?;
+    refused(&["network", "create", "--subnet", "10.213.9.1/24", "x"], "it should be 10.213.9.0/24")?;
+    refused(&["network", "create", "-d", "nothing", "x"], "plugin \"nothing\" not found")?;
+    for (args, what) in [
+        (&["-d", "macvlan"][..], "macvlan"),
+        (&["-d", "overlay"], "overlay"),
+        (&["--ipv6"], "IPv6"),
+        (&["--config-only"], "ConfigOnly"),
+        (&["--ingress"], "Ingress"),
+        (&["--scope", "swarm"], "Scope"),
+        (&["--ipam-driver", "dhcp"], "dhcp"),
+        (&["-o", "foo=bar"], "foo=bar"),
+        (&["--subnet", "fd00::/64"], "IPv6"),
+    ] {
+        refused(&[&["network", "create"], args, &["x"]].concat(), what)?;
+    }
+    refused(&["network", "rm", "bridge"], "bridge is a pre-defined network and cannot be removed")?;
+    refused(&["network", "rm", "nope"], "network nope not found")?;
+    berth.berth(["run", "-d", "--network", "nope", IMAGE, "true"])?.fails(125, "network nope not found")?;
+    ok(&[
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "net",
+        "--ip",
+        "10.213.8.9",
+        "--mac-address",
+        "02:42:0a:00:00:09",
+        IMAGE,
+        "sleep",
+        "1000",
+    ])?;
+    ok(&["run", "-d", "--name", "shy", "--network", "none", IMAGE, "sleep", "1000"])?;
+    refused(&["network", "connect", "net", "box"], "already exists in network net")?;
+    refused(&["network", "connect", "net", "shy"], "one of the networks in private (none) mode")?;
+    refused(&["network", "disconnect", "net", "shy"], "is not connected to network net")?;
+    refused(&["network", "connect", "--ip", "10.1.2.3", "net", "shy"], "private (none) mode")?;
+    let inspected = ok(&[
+        "network",
+        "inspect",
+        "-f",
+        "{{range .Containers}}{{.Name}} {{.IPv4Address}} {{.MacAddress}}{{end}} {{json .IPAM.Config}} {{.Labels.a}}",
+        "net",
+    ])?;
+    ensure!(
+        inspected == "box 10.213.8.9/24 02:42:0a:00:00:09 [{\"Subnet\":\"10.213.8.0/24\"}] b",
+        "{inspected}"
+    );
+    ensure!(ok(&["exec", "box", "cat", "/sys/class/net/eth0/mtu"])? == "1400");
+    ensure!(ok(&["network", "ls", "-q", "--filter", "type=custom", "--no-trunc"])? == id);
+    ensure!(ok(&["network", "prune", "--dry-run"])?.is_empty(), "it is in use");
+    ok(&["rm", "-f", "box", "shy"])?;
+    ensure!(ok(&["network", "prune", "--dry-run"])? == "Networks that would be deleted:\nnet");
+    ok(&["network", "rm", "net"])?;
+    let events = ok(&[
+        "events",
+        "--since",
+        "1h",
+        "--until",
+        "0s",
+        "--filter",
+        "type=network",
+        "--filter",
+        "network=net",
+        "--format",
+        "{{.Action}}",
+    ])?;
+    ensure!(events == "create\nconnect\ndisconnect\ndestroy", "{events}");
+    berth.finish()
+}
+
+#[test]
+fn no_question_for_a_name_is_lost_while_berthd_is_killed() -> Result<()> {
+    /// Questions a second, and for how many seconds.
+    const RATE: u16 = 1000;
+    const SECONDS: u16 = 3;
+    let mut host = Host::start()?;
+    host.ok(&["network", "create", "net"])?;
+    host.serve("web", &["--network", "net"])?;
+    let pid = host.ok(&["inspect", "-f", "{{.State.Pid}}", "web"])?;
+    let netns = std::fs::File::open(format!("/proc/{pid}/ns/net"))?;
+    let client = std::thread::spawn(move || -> Result<UdpSocket> {
+        rustix::thread::move_into_link_name_space(
+            netns.as_fd(),
+            Some(rustix::thread::LinkNameSpaceType::Network),
+        )?;
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 8 << 20)?;
+        socket.connect("127.0.0.11:53")?;
+        Ok(socket)
+    });
+    let client = client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    client.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let asking = client.try_clone()?;
+    let asked = std::thread::spawn(move || -> Result<()> {
+        let start = Instant::now();
+        for number in 0..RATE * SECONDS {
+            let due = Duration::from_secs_f64(f64::from(number) / f64::from(RATE));
+            while start.elapsed() < due {
+                std::thread::yield_now();
+            }
+            let mut question = number.to_be_bytes().to_vec();
+            question.extend(b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03web\x00\x00\x01\x00\x01");
+            asking.send(&question)?;
+        }
+        Ok(())
+    });
+    let answered = std::thread::spawn(move || -> Result<HashSet<u16>> {
+        let (mut seen, mut buffer) = (HashSet::new(), [0; 512]);
+        while seen.len() < usize::from(RATE * SECONDS) {
+            let Ok(len) = client.recv(&mut buffer) else { break };
+            let number = buffer[..len].first_chunk::<2>().context("an answer")?;
+            ensure!(buffer[3] & 0xf == 0 && buffer[7] == 1, "answered with an address");
+            seen.insert(u16::from_be_bytes(*number));
+        }
+        Ok(seen)
+    });
+    for _ in 0..3 {
+        host.0.kill()?;
+        host.0.spawn()?;
+    }
+    asked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let answered = answered.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    ensure!(
+        answered.len() == usize::from(RATE * SECONDS),
+        "{} of {} answered",
+        answered.len(),
+        RATE * SECONDS
+    );
+    // The network and its container are this daemon's as they were the first one's.
+    ensure!(host.pings("web", "web")?);
+    host.ok(&["run", "-d", "--name", "late", "--network", "net", IMAGE, "sleep", "1000"])?;
+    ensure!(host.get("late", "web")?.as_deref() == Some("web"));
+    host.0.finish()
+}
+
+#[test]
+fn compose_isolates_and_joins_as_declared() -> Result<()> {
+    const PROJECT: &str = "\
+version: '2.4'
+services:
+  front: {image: 'berth-test/busybox:latest', hostname: front, networks: [outer], command: [httpd, -f, -p, '80', -h, /etc]}
+  both:
+    image: berth-test/busybox:latest
+    hostname: both
+    networks: {outer: {}, inner: {aliases: [backend], ipv4_address: 10.213.10.5}}
+    depends_on: [front]
+    command: [httpd, -f, -p, '80', -h, /etc]
+  db: {image: 'berth-test/busybox:latest', hostname: db, networks: [inner], command: [httpd, -f, -p, '80', -h, /etc]}
+networks:
+  outer: {}
+  inner: {internal: true, ipam: {config: [{subnet: 10.213.10.0/24}]}}
+";
+    let host = Host::start()?;
+    let project = host.0.root().join("project");
+    std::fs::create_dir(&project)?;
+    std::fs::write(project.join("docker-compose.yml"), PROJECT)?;
+    let compose = |args: &[&str]| {
+        let mut command = programs::command(std::path::Path::new("/usr/bin/docker-compose"), args);
+        command.current_dir(&project).env("DOCKER_HOST", host.0.host()).env("COMPOSE_PROJECT_NAME", "two");
+        programs::run(&mut command)?.ok()
+    };
+    compose(&["up", "-d"])?;
+    let (front, both, db) = ("two_front_1", "two_both_1", "two_db_1");
+    ensure!(host.get(front, "both")?.as_deref() == Some("both"));
+    ensure!(host.get(both, "db")?.as_deref() == Some("db") && host.pings(both, "front")?);
+    ensure!(host.get(db, "backend")?.as_deref() == Some("both"));
+    ensure!(!host.pings(front, "db")? && !host.pings(db, "front")?);
+    ensure!(host.get(front, &host.address(db, "two_inner")?)?.is_none(), "by its address neither");
+    // A second `up` finds everything as it should be, and touches nothing.
+    let before = host.ok(&["inspect", "-f", "{{.Id}}", both])?;
+    compose(&["up", "-d"])?;
+    ensure!(host.ok(&["inspect", "-f", "{{.Id}}", both])? == before);
+    compose(&["down"])?;
+    ensure!(host.ok(&["network", "ls", "--filter", "type=custom", "-q"])?.is_empty());
+    host.0.finish()
+}
