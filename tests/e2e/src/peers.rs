@@ -18,9 +18,17 @@ struct Server {
 impl Server {
     /// Starts `program` with the arguments that `arguments` makes from the server's folder.
     fn start(program: &str, arguments: impl FnOnce(&Path) -> Vec<String>) -> Result<Self> {
+        Self::spawn(Command::new(program), program, arguments)
+    }
+
+    fn spawn(
+        mut command: Command,
+        program: &str,
+        arguments: impl FnOnce(&Path) -> Vec<String>,
+    ) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("berth-peer-").tempdir()?;
         let log = std::fs::File::create(root.path().join("log"))?;
-        let child = Command::new(program)
+        let child = command
             .args(arguments(root.path()))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -66,14 +74,15 @@ impl Docker {
     /// Starts it with more options. Unless these say otherwise it makes its default bridge and firewall
     /// rules: run it in a network namespace of its own, or with [`Docker::NO_NETWORK`].
     pub fn start(options: &[&str]) -> Result<Self> {
-        let server = Server::start("/usr/sbin/dockerd", |root| {
-            let mut arguments: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-            for (option, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
-                arguments.extend([option.to_owned(), root.join(name).display().to_string()]);
-            }
-            arguments.extend(["--host".to_owned(), format!("unix://{}", root.join("sock").display())]);
-            arguments
-        })?;
+        let server = Server::start("/usr/sbin/dockerd", |root| arguments(root, options))?;
+        Ok(Self { server: server.ready(|root| programs::run(&mut docker(root, &["version"])))? })
+    }
+
+    /// Starts it with its network, in a network namespace of its own: the machine's is left alone.
+    pub fn apart(options: &[&str]) -> Result<Self> {
+        let mut command = Command::new("/usr/bin/unshare");
+        command.args(["--net", "/usr/sbin/dockerd"]);
+        let server = Server::spawn(command, "dockerd", |root| arguments(root, options))?;
         Ok(Self { server: server.ready(|root| programs::run(&mut docker(root, &["version"])))? })
     }
 
@@ -105,6 +114,15 @@ impl Docker {
     pub fn stop(mut self) -> Result<()> {
         self.server.end()
     }
+}
+
+fn arguments(root: &Path, options: &[&str]) -> Vec<String> {
+    let mut arguments: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+    for (option, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
+        arguments.extend([option.to_owned(), root.join(name).display().to_string()]);
+    }
+    arguments.extend(["--host".to_owned(), format!("unix://{}", root.join("sock").display())]);
+    arguments
 }
 
 fn docker<S: AsRef<OsStr>>(root: &Path, args: &[S]) -> Command {

@@ -117,93 +117,162 @@ fn networks_are_isolated_until_joined_and_a_disconnect_cuts_traffic() -> Result<
 }
 
 #[test]
-fn what_is_told_of_networks_and_what_is_refused() -> Result<()> {
+fn what_cannot_be_a_network_is_refused_by_name() -> Result<()> {
     let berth = Berth::start()?;
-    let ok = |args: &[&str]| berth.berth(args)?.ok();
     let refused = |args: &[&str], words: &str| berth.berth(args)?.fails(1, words);
-    let id = ok(&[
-        "network",
-        "create",
-        "--label",
-        "a=b",
-        "-o",
-        "com.docker.network.driver.mtu=1400",
-        "--subnet",
-        "10.213.8.0/24",
-        "net",
-    ])?;
+    berth.berth(["network", "create", "--subnet", "10.213.6.0/24", "net"])?.ok()?;
     refused(&["network", "create", "net"], "network with name net already exists")?;
     refused(&["network", "create", "bridge"], "operation is not permitted on predefined bridge network")?;
-    refused(&["network", "create", "--subnet", "10.213.8.128/25", "x"], "Pool overlaps with other one")?;
-    refused(&["network", "create", "--subnet", "10.213.9.1/24", "x"], "it should be 10.213.9.0/24")?;
-    refused(&["network", "create", "-d", "nothing", "x"], "plugin \"nothing\" not found")?;
     for (args, what) in [
-        (&["-d", "macvlan"][..], "macvlan"),
+        (&["--subnet", "10.213.6.128/25"][..], "Pool overlaps with other one on this address space"),
+        (&["--subnet", "10.213.9.1/24"], "it should be 10.213.9.0/24"),
+        (&["--subnet", "fd00::/64"], "IPv6"),
+        (&["-d", "nothing"], "plugin \"nothing\" not found"),
+        (&["-d", "macvlan"], "macvlan"),
         (&["-d", "overlay"], "overlay"),
         (&["--ipv6"], "IPv6"),
         (&["--config-only"], "ConfigOnly"),
+        (&["--config-from", "net"], "ConfigFrom"),
         (&["--ingress"], "Ingress"),
         (&["--scope", "swarm"], "Scope"),
         (&["--ipam-driver", "dhcp"], "dhcp"),
+        (&["--ipam-opt", "a=b"], "IPAM.Options"),
         (&["-o", "foo=bar"], "foo=bar"),
-        (&["--subnet", "fd00::/64"], "IPv6"),
     ] {
-        refused(&[&["network", "create"], args, &["x"]].concat(), what)?;
+        refused(&[&["network", "create"], args, &["other"]].concat(), what)?;
     }
     refused(&["network", "rm", "bridge"], "bridge is a pre-defined network and cannot be removed")?;
     refused(&["network", "rm", "nope"], "network nope not found")?;
     berth.berth(["run", "-d", "--network", "nope", IMAGE, "true"])?.fails(125, "network nope not found")?;
-    ok(&[
-        "run",
-        "-d",
-        "--name",
-        "box",
-        "--network",
-        "net",
-        "--ip",
-        "10.213.8.9",
-        "--mac-address",
-        "02:42:0a:00:00:09",
-        IMAGE,
-        "sleep",
-        "1000",
-    ])?;
-    ok(&["run", "-d", "--name", "shy", "--network", "none", IMAGE, "sleep", "1000"])?;
-    refused(&["network", "connect", "net", "box"], "already exists in network net")?;
+    berth.berth(["run", "-d", "--name", "box", "--network", "net", IMAGE, "sleep", "1000"])?.ok()?;
+    berth.berth(["run", "-d", "--name", "shy", "--network", "none", IMAGE, "sleep", "1000"])?.ok()?;
+    refused(&["network", "connect", "net", "box"], "endpoint with name box already exists in network net")?;
     refused(&["network", "connect", "net", "shy"], "one of the networks in private (none) mode")?;
     refused(&["network", "disconnect", "net", "shy"], "is not connected to network net")?;
-    refused(&["network", "connect", "--ip", "10.1.2.3", "net", "shy"], "private (none) mode")?;
-    let inspected = ok(&[
-        "network",
-        "inspect",
-        "-f",
-        "{{range .Containers}}{{.Name}} {{.IPv4Address}} {{.MacAddress}}{{end}} {{json .IPAM.Config}} {{.Labels.a}}",
-        "net",
-    ])?;
-    ensure!(
-        inspected == "box 10.213.8.9/24 02:42:0a:00:00:09 [{\"Subnet\":\"10.213.8.0/24\"}] b",
-        "{inspected}"
-    );
+    berth.finish()
+}
+
+#[test]
+fn what_is_told_of_networks() -> Result<()> {
+    const MEMBERS: &str = "{{range .Containers}}{{.Name}} {{.IPv4Address}} {{.MacAddress}}{{end}} {{json .IPAM.Config}} {{.Labels.a}}";
+    let berth = Berth::start()?;
+    let ok = |args: &[&str]| berth.berth(args)?.ok();
+    let create = ["network", "create", "--label", "a=b", "-o", "com.docker.network.driver.mtu=1400"];
+    let id = ok(&[&create[..], &["--subnet", "10.213.8.0/24", "net"]].concat())?;
+    let run = ["run", "-d", "--name", "box", "--network", "net", "--ip", "10.213.8.9"];
+    ok(&[&run[..], &["--mac-address", "02:42:0a:00:00:09", IMAGE, "sleep", "1000"]].concat())?;
+    let inspected = ok(&["network", "inspect", "-f", MEMBERS, "net"])?;
+    let expected = "box 10.213.8.9/24 02:42:0a:00:00:09 [{\"Subnet\":\"10.213.8.0/24\"}] b";
+    ensure!(inspected == expected, "{inspected}");
     ensure!(ok(&["exec", "box", "cat", "/sys/class/net/eth0/mtu"])? == "1400");
     ensure!(ok(&["network", "ls", "-q", "--filter", "type=custom", "--no-trunc"])? == id);
     ensure!(ok(&["network", "prune", "--dry-run"])?.is_empty(), "it is in use");
-    ok(&["rm", "-f", "box", "shy"])?;
+    ok(&["rm", "-f", "box"])?;
     ensure!(ok(&["network", "prune", "--dry-run"])? == "Networks that would be deleted:\nnet");
     ok(&["network", "rm", "net"])?;
-    let events = ok(&[
-        "events",
-        "--since",
-        "1h",
-        "--until",
-        "0s",
-        "--filter",
-        "type=network",
-        "--filter",
-        "network=net",
-        "--format",
-        "{{.Action}}",
-    ])?;
+    let filters = ["--since", "1h", "--until", "0s", "--filter", "type=network", "--filter", "network=net"];
+    let events = ok(&[&["events", "--format", "{{.Action}}"], &filters[..]].concat())?;
     ensure!(events == "create\nconnect\ndisconnect\ndestroy", "{events}");
+    berth.finish()
+}
+
+/// Steps that Debian's Docker takes too, and what each says; ids, times and addresses are left out.
+fn story(docker: &dyn Fn(&[&str]) -> Result<programs::Ran>) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    let mut step = |args: &[&str]| -> Result<()> {
+        let ran = docker(args)?;
+        told.push(format!("{} => {} {}", args.join(" "), ran.code, blurred(&ran.stderr)));
+        Ok(())
+    };
+    for words in [
+        "network create --subnet 10.214.1.0/24 --gateway 10.214.1.254 --label x=y one",
+        "network create --internal two",
+        "network create one",
+        "network create host",
+        "network create --subnet 10.214.1.0/25 three",
+        "network create -d nothing three",
+        "network create -o com.docker.network.driver.mtu=abc three",
+        "run -d --name aa --network one --ip 10.214.1.7 --network-alias alias oracle sleep 1000",
+        "run -d --name bb --network two --ip 10.1.1.1 oracle sleep 1000",
+        "run -d --name cc --network one --ip 10.214.1.7 oracle sleep 1000",
+        "run -d --name dd --network nope oracle sleep 1000",
+        "run -d --name ee --network none oracle sleep 1000",
+        "run -d --name ff --network host oracle sleep 1000",
+        "network connect two aa",
+        "network connect two aa",
+        "network connect host aa",
+        "network connect none aa",
+        "network connect one ee",
+        "network connect one ff",
+        "network connect --alias no bridge aa",
+        "network connect nope aa",
+        "network connect one nobody",
+        "network disconnect one ee",
+        "network disconnect host ff",
+        "network rm one",
+        "network rm bridge",
+        "network disconnect two aa",
+        "network rm two",
+    ] {
+        step(&words.split(' ').collect::<Vec<_>>())?;
+    }
+    Ok(told)
+}
+
+/// Without the hint that the clients print after an error, and without what differs each time.
+fn blurred(text: &str) -> String {
+    let hex = |word: &&str| !(word.len() >= 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let first = text.lines().next().unwrap_or_default().trim_end_matches('.').replace("docker: ", "");
+    first
+        .split(' ')
+        .filter(hex)
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace("failed to set up container networking: ", "")
+}
+
+#[test]
+fn debians_docker_says_the_same() -> Result<()> {
+    let theirs = e2e::peers::Docker::apart(&["--storage-driver=vfs"])?;
+    let berth = Berth::start()?;
+    let image = e2e::image::Image::busybox()?;
+    berth.load(&image, "oracle:latest")?;
+    let archive = berth.root().join("oracle.tar");
+    image.save(&archive, "oracle:latest")?;
+    theirs.run(&["load", "-i", &archive.display().to_string()])?.ok()?;
+    // The same client, so that only the daemons differ.
+    let ours = |args: &[&str]| {
+        let mut command = programs::command(std::path::Path::new("/usr/bin/docker"), args);
+        programs::run(command.env("DOCKER_HOST", berth.host()))
+    };
+    let (docker, we) = (story(&|args| theirs.run(args))?, story(&ours)?);
+    for (docker, we) in docker.iter().zip(&we) {
+        ensure!(docker.to_lowercase() == we.to_lowercase(), "Docker: {docker}\nBerth:  {we}");
+    }
+    // Maps whose keys are data: containers, labels, networks.
+    for (what, free) in [("one", &["[].Containers", "[].Labels"][..]), ("bridge", &["[].Options"])] {
+        let shape = |ran: programs::Ran| -> Result<_> {
+            Ok(e2e::shape::shape(&serde_json::from_str(&ran.ok()?)?, free))
+        };
+        let (docker, we) = (
+            shape(theirs.run(&["network", "inspect", what])?)?,
+            shape(ours(&["network", "inspect", what])?)?,
+        );
+        let differences = e2e::shape::differences(&we, &docker);
+        // Docker has it since 28, in all versions of the API.
+        ensure!(
+            differences.iter().all(|line| line.contains("EnableIPv4") || line.contains(".Gateway")),
+            "{what}: {differences:?}"
+        );
+    }
+    let ends =
+        |ran: programs::Ran| -> Result<_> { Ok(e2e::shape::shape(&serde_json::from_str(&ran.ok()?)?, &[])) };
+    let format = ["inspect", "-f", "{{json .NetworkSettings}}", "aa"];
+    let differences = e2e::shape::differences(&ends(ours(&format)?)?, &ends(theirs.run(&format)?)?);
+    let newer = ["DNSNames", "GwPriority"];
+    ensure!(differences.iter().all(|line| newer.iter().any(|key| line.contains(key))), "{differences:?}");
+    theirs.run(&["rm", "-f", "aa", "bb", "cc", "dd", "ee", "ff"])?.ok()?;
+    theirs.stop()?;
     berth.finish()
 }
 
