@@ -23,6 +23,8 @@ pub(crate) type Response = hyper::Response<Body>;
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// A tar archive.
 pub(crate) const TAR: HeaderValue = HeaderValue::from_static("application/x-tar");
+/// An archive that is none of the registered kinds, as Docker calls an export.
+pub(crate) const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// Bytes as a terminal gives them.
 pub(crate) const RAW_STREAM: &str = "application/vnd.docker.raw-stream";
 /// Frames of [`api::stdcopy`].

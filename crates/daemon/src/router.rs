@@ -9,8 +9,8 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use crate::handlers::{
-    absent, container, events, exec, image, image_archive, logs, network, prune, stats, streams, system,
-    volume,
+    absent, container, events, exec, files, image, image_archive, logs, network, prune, stats, streams,
+    system, volume,
 };
 use crate::request::{Asked, RequestBody};
 use crate::response::Response;
@@ -85,6 +85,12 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::ContainerUnpause => container::unpause(asked).await,
         Action::ContainerWait => container::wait(asked).await,
         Action::ContainerDelete => container::remove(asked).await,
+        Action::ContainerArchiveInfo => files::info(asked).await,
+        Action::ContainerArchive => files::archive(asked).await,
+        Action::ContainerArchivePut => files::extract(asked, body).await,
+        Action::ContainerExport => files::export(asked).await,
+        Action::ContainerChanges => files::changes(asked).await,
+        Action::ImageCommit => files::commit(asked, body).await,
         Action::ContainerAttach | Action::ContainerAttachWebsocket | Action::ExecStart => {
             streams::needs_connection()
         }

@@ -20,6 +20,11 @@ const XZ_MEMORY: u64 = 128 << 20;
 /// The largest window of a zstd frame, as a power of two: `--ultra -22` uses it.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
+/// Bytes that tell a format.
+const PEEK: usize = 8;
+/// Bytes that are read at once.
+const BUFFER: usize = 64 << 10;
+
 /// Recognises the compression by the first bytes.
 pub(crate) fn detect(start: &[u8]) -> Compression {
     match start {
@@ -53,6 +58,16 @@ pub(crate) fn decoder<'a, R: BufRead + Send + 'a>(
         }
         Compression::Bzip2 => Box::new(Named("bzip2", bzip2::bufread::MultiBzDecoder::new(input))),
     })
+}
+
+/// The bytes of a stream without their compression, which its first bytes tell.
+///
+/// # Errors
+/// The input's failure.
+pub fn decompressed<'a>(input: impl Read + Send + 'a) -> Result<impl BufRead + 'a> {
+    let (start, input) = peek(input, PEEK).context("read the archive")?;
+    let decoder = decoder(detect(&start), io::BufReader::with_capacity(BUFFER, input))?;
+    Ok(io::BufReader::with_capacity(BUFFER, decoder))
 }
 
 /// Gives a decoder's complaints its name and the kind that says "the input is wrong".

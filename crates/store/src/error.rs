@@ -149,6 +149,18 @@ impl Error {
     }
 }
 
+impl From<tarball::Error> for Error {
+    fn from(error: tarball::Error) -> Self {
+        match error {
+            tarball::Error::Archive(reason) | tarball::Error::Refused(reason) => Self::Archive(reason),
+            tarball::Error::Truncated(what) => Self::Truncated(what),
+            tarball::Error::Entry { name, reason } => Self::Entry { name, reason },
+            tarball::Error::Limit { what, limit } => Self::Limit { what, limit },
+            tarball::Error::Io { what, source } => Self::io(what, source),
+        }
+    }
+}
+
 /// Adds what was tried to a refusal of the kernel.
 pub(crate) trait Context<T> {
     /// `verb path: reason`.

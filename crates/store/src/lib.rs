@@ -4,6 +4,7 @@
 
 mod accounts;
 mod codec;
+mod commit;
 mod disk;
 mod error;
 mod image;
@@ -17,11 +18,12 @@ mod save;
 mod snapshot;
 mod state;
 mod store;
-mod tarball;
 #[cfg(test)]
 mod testing;
 
 pub use accounts::Accounts;
+pub use codec::decompressed;
+pub use commit::CommitOptions;
 pub use error::{Error, ErrorKind, Result};
 pub use image::{
     DiskUsage, GraphDriver, HistoryItem, ImageLayers, ImageSummary, ImageUse, ImportOptions, Loaded,

@@ -14,8 +14,8 @@ use crate::error::Context;
 use crate::layer::{self, LayerRecord};
 use crate::load::chunks;
 use crate::state::{Lease, State};
-use crate::tarball::TarWriter;
 use crate::{Error, Result, Store};
+use tarball::TarWriter;
 
 /// Mode of blobs and of the layout's mark, as Docker writes them.
 const BLOB_MODE: u32 = 0o444;

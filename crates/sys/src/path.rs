@@ -276,6 +276,39 @@ impl Root {
         self.open(done, flags, Mode::empty())
     }
 
+    /// Where `path` leads: absolute, all symlinks followed by this root's rules. Names that are not there stay as
+    /// they are. What it says may be outdated at once; whatever is opened by it goes through this root again.
+    ///
+    /// # Errors
+    /// `ELOOP` with too many links; what `openat2(2)` says.
+    pub fn evaluate(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        let mut left = components(path.as_ref());
+        let mut done = PathBuf::new();
+        let mut links = 0;
+        while let Some(name) = left.pop() {
+            if name.as_os_str() == ".." {
+                done.pop();
+                continue;
+            }
+            let next = done.join(&name);
+            match self.read_link(&next) {
+                Ok(target) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(Errno::LOOP);
+                    }
+                    if target.is_absolute() {
+                        done = PathBuf::new();
+                    }
+                    left.extend(components(&target));
+                }
+                Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => done = next,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Path::new("/").join(done))
+    }
+
     /// Puts what the symlink at `link` says in front of what is left to do.
     fn expand_link(
         &self,
@@ -326,6 +359,16 @@ impl Root {
         };
         remove::remove_all(parent.as_fd(), name)
     }
+}
+
+/// Removes what has this name in an open directory, and everything beneath; links are removed, not followed.
+/// Nothing there is fine.
+///
+/// # Errors
+/// What `unlinkat(2)` says.
+pub fn remove_all_at(parent: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    remove::remove_all(parent, OsStr::from_bytes(name))
 }
 
 /// The names of a path, last one first; `..` stays, `.` and `/` go.

@@ -296,6 +296,15 @@ pub fn unshare(which: Namespaces) -> Result<()> {
     raw::clone::unshare(which.0)
 }
 
+/// The calling thread gets a root, current directory and umask of its own (`CLONE_FS`), without which it may not
+/// join another mount namespace.
+///
+/// # Errors
+/// What `unshare(2)` says.
+pub fn unshare_filesystem() -> Result<()> {
+    raw::clone::unshare(libc::CLONE_FS as u64)
+}
+
 /// Orphaned descendants become children of this process (`PR_SET_CHILD_SUBREAPER`).
 ///
 /// # Errors

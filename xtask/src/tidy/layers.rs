@@ -12,17 +12,21 @@ use crate::run;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("oci", &[]),
     ("sys", &[]),
-    ("store", &["oci", "sys"]),
+    ("tarball", &["sys"]),
+    ("store", &["oci", "sys", "tarball"]),
     ("registry", &["oci", "sys", "store"]),
     ("network", &["sys"]),
     ("runtime", &["oci", "sys"]),
     ("shim", &["sys", "runtime"]),
     ("logdriver", &["sys", "shim"]),
-    ("build", &["oci", "sys", "store"]),
-    ("engine", &["oci", "sys", "store", "registry", "network", "runtime", "shim", "logdriver", "build"]),
+    ("build", &["oci", "sys", "tarball", "store"]),
+    (
+        "engine",
+        &["oci", "sys", "tarball", "store", "registry", "network", "runtime", "shim", "logdriver", "build"],
+    ),
     ("api", &["oci"]),
     ("daemon", &["api", "engine", "logdriver", "oci", "sys"]),
-    ("cli", &["api", "oci", "sys"]),
+    ("cli", &["api", "oci", "sys", "tarball"]),
 ];
 
 /// Outside crates that only some of ours may use, and why.

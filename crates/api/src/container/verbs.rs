@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::wire::null_if_empty;
 
 use super::{Mount, PortMap, Resources, RestartPolicy};
@@ -86,5 +89,24 @@ wire! {
         pub mtime: String,
         #[serde(rename = "linkTarget")]
         pub link_target: String,
+    }
+}
+
+impl PathStat {
+    /// The header's value.
+    ///
+    /// # Errors
+    /// Never for what a path can be.
+    pub fn encode(&self) -> serde_json::Result<String> {
+        Ok(STANDARD.encode(serde_json::to_vec(self)?))
+    }
+
+    /// Reads the header's value.
+    ///
+    /// # Errors
+    /// It is no base64, or no such object in it.
+    pub fn decode(header: &str) -> Result<Self, String> {
+        let json = STANDARD.decode(header).map_err(|error| error.to_string())?;
+        serde_json::from_slice(&json).map_err(|error| error.to_string())
     }
 }

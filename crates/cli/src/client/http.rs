@@ -6,6 +6,10 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
+use api::container::PathStat;
+
+use crate::error::{Error, Result};
+
 /// The longest status line or header line.
 const LINE_LIMIT: u64 = 64 << 10;
 /// The most headers of one answer.
@@ -81,7 +85,12 @@ pub(crate) enum Body<'a> {
     Json(Vec<u8>),
     /// A stream of unknown length and its media type.
     Stream(&'a mut dyn Read, &'static str),
+    /// A stream of unknown length that is written piece by piece, and its media type.
+    Produced(Source<'a>, &'static str),
 }
+
+/// Writes a body.
+pub(crate) type Source<'a> = &'a mut dyn FnMut(&mut dyn Write) -> io::Result<()>;
 
 /// The head of an answer.
 #[derive(Debug, Default, Clone)]
@@ -93,6 +102,16 @@ pub(crate) struct Head {
     close: bool,
     /// Media type of the body.
     pub(crate) content_type: String,
+    path_stat: String,
+}
+
+impl Head {
+    /// What the daemon says is at the path that it was asked for.
+    pub(crate) fn path_stat(&self) -> Result<PathStat> {
+        PathStat::decode(&self.path_stat).map_err(|error| {
+            Error::Transport(format!("unable to decode container path stat header: {error}"))
+        })
+    }
 }
 
 /// Sends a request. `extra` are whole header lines.
@@ -130,6 +149,13 @@ pub(crate) fn send(
             connection.get_mut().write_all(head.as_bytes())?;
             send_chunks(connection.get_mut(), source)
         }
+        Body::Produced(source, media_type) => {
+            head.push_str(&format!("Content-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n"));
+            connection.get_mut().write_all(head.as_bytes())?;
+            let mut chunks = Chunks::new(connection.get_mut());
+            let done = source(&mut chunks);
+            chunks.finish(done)
+        }
     }
 }
 
@@ -151,6 +177,56 @@ fn send_chunks(stream: &mut Stream, source: &mut dyn Read) -> io::Result<()> {
         if count == 0 {
             return Ok(());
         }
+    }
+}
+
+/// Bytes of a chunk.
+const CHUNK: usize = 64 << 10;
+
+/// A body that is being written.
+struct Chunks<'a> {
+    stream: &'a mut Stream,
+    piece: Vec<u8>,
+    /// The daemon refused early: its answer waits to be read.
+    refused: bool,
+}
+
+impl<'a> Chunks<'a> {
+    fn new(stream: &'a mut Stream) -> Self {
+        Self { stream, piece: Vec::with_capacity(CHUNK), refused: false }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let sent = self.stream.write_all(bytes);
+        self.refused |= sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        sent
+    }
+
+    /// The end of the body, if it is whole.
+    fn finish(mut self, done: io::Result<()>) -> io::Result<()> {
+        let sent = done.and_then(|()| self.flush()).and_then(|()| self.put(b"0\r\n\r\n"));
+        if self.refused { Ok(()) } else { sent }
+    }
+}
+
+impl Write for Chunks<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let take = bytes.len().min(CHUNK - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..take]);
+        if self.piece.len() == CHUNK {
+            self.flush()?;
+        }
+        Ok(take)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let mut chunk = format!("{:x}\r\n", self.piece.len()).into_bytes();
+        chunk.append(&mut self.piece);
+        chunk.extend_from_slice(b"\r\n");
+        self.put(&chunk)
     }
 }
 
@@ -186,6 +262,7 @@ fn receive_one(connection: &mut Connection) -> io::Result<Head> {
             "transfer-encoding" => head.chunked = value.eq_ignore_ascii_case("chunked"),
             "connection" => head.close |= value.eq_ignore_ascii_case("close"),
             "content-type" => head.content_type = value.to_owned(),
+            "x-docker-container-path-stat" => head.path_stat = value.to_owned(),
             _ => {}
         }
     }

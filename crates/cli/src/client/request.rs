@@ -68,6 +68,12 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// A body that is written as it is sent.
+    pub(crate) fn produce(mut self, source: http::Source<'a>, media_type: &'static str) -> Self {
+        self.body = Body::Produced(source, media_type);
+        self
+    }
+
     pub(super) fn target(&self) -> String {
         if self.query.is_empty() {
             return self.path.clone();

@@ -6,7 +6,7 @@ use engine::container::{ContainerConfig, Healthcheck};
 use std::collections::BTreeSet;
 
 /// What a client sent.
-pub(super) fn from_wire(config: wire::Config) -> ContainerConfig {
+pub(crate) fn from_wire(config: wire::Config) -> ContainerConfig {
     ContainerConfig {
         image: config.image,
         hostname: config.hostname,

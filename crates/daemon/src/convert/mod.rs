@@ -3,6 +3,7 @@
 mod config;
 mod create;
 mod event;
+mod files;
 mod host_config;
 mod image;
 mod inspect;
@@ -18,8 +19,10 @@ mod time;
 mod usage;
 mod volume;
 
+pub(crate) use config::from_wire as config;
 pub(crate) use create::{console_size, create, update};
 pub(crate) use event::event;
+pub(crate) use files::{change, path_stat};
 pub(crate) use image::{history, import_progress, load_progress, removed};
 pub(crate) use image::{image_inspect, image_summary};
 pub(crate) use inspect::{inspect, waited};

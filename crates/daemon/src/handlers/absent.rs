@@ -31,12 +31,6 @@ fn feature(action: Action, path: &str) -> String {
         Action::ImageSearch => "searching a registry for images",
         Action::DistributionInspect => "asking a registry about an image",
         Action::ImageAttestations => "image attestations",
-        Action::ImageCommit => "committing a container to an image",
-        Action::ContainerArchive | Action::ContainerArchiveInfo | Action::ContainerArchivePut => {
-            "copying files to and from containers"
-        }
-        Action::ContainerExport => "exporting a container's file system",
-        Action::ContainerChanges => "listing changes of a container's file system",
         Action::VolumeUpdate => "updating cluster volumes",
         _ if path.starts_with("/plugins") => "managing plugins",
         _ => return format!("{} {path}", action.route().method.as_str()),

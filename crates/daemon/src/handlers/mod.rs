@@ -4,6 +4,7 @@ pub(crate) mod absent;
 pub(crate) mod container;
 pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod image_archive;
 pub(crate) mod logs;

@@ -29,6 +29,45 @@ pub(crate) fn from_image(run: &oci::image::RunConfig) -> ContainerConfig {
     }
 }
 
+/// Our configuration as an image's: what belongs to one container alone is left out.
+pub(crate) fn to_image(config: ContainerConfig) -> oci::image::RunConfig {
+    let set = |set: std::collections::BTreeSet<String>| {
+        let set: oci::image::Set = set.into_iter().map(|name| (name, oci::image::Empty {})).collect();
+        Some(set).filter(|set| !set.is_empty())
+    };
+    let list = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
+    oci::image::RunConfig {
+        user: config.user,
+        exposed_ports: set(config.exposed_ports),
+        env: config.env,
+        entrypoint: config.entrypoint,
+        cmd: config.cmd,
+        healthcheck: config.healthcheck.map(image_healthcheck),
+        args_escaped: config.args_escaped,
+        volumes: set(config.volumes),
+        working_dir: config.working_dir,
+        network_disabled: config.network_disabled,
+        on_build: list(config.on_build),
+        labels: Some(config.labels).filter(|labels| !labels.is_empty()),
+        stop_signal: Some(config.stop_signal).filter(|signal| !signal.is_empty()),
+        stop_timeout: config.stop_timeout,
+        shell: list(config.shell),
+        tty: config.tty,
+        open_stdin: config.open_stdin,
+    }
+}
+
+fn image_healthcheck(check: Healthcheck) -> oci::image::Healthcheck {
+    oci::image::Healthcheck {
+        test: Some(check.test).filter(|test| !test.is_empty()),
+        interval: check.interval,
+        timeout: check.timeout,
+        retries: check.retries,
+        start_period: check.start_period,
+        start_interval: check.start_interval,
+    }
+}
+
 fn healthcheck(check: &oci::image::Healthcheck) -> Healthcheck {
     Healthcheck {
         test: check.test.clone().unwrap_or_default(),

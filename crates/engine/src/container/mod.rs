@@ -22,6 +22,7 @@ pub(crate) mod stats;
 pub mod system;
 pub(crate) mod task;
 mod verb;
+pub(crate) mod view;
 
 pub(crate) use check::{Host, check_endpoint};
 pub(crate) use host::facts;
@@ -37,8 +38,9 @@ pub(crate) use spec::tests::container as sample;
 pub use changes::Changes;
 pub use model::*;
 pub use stats::{CpuSample, Sample, Traffic};
+pub use store::{Change, ChangeKind};
 pub use verb::{
-    AttachOptions, Attached, Chunk, CreateRequest, Created, Exec, ExecConfig, ExecStart, ExecStarted,
-    ListOptions, Listed, LogEntry, Logs, LogsOptions, Pruned, RemoveOptions, Size, Source, Stats,
-    StopOptions, Tail, Top, Update, WaitCondition, WaitResult, Waiter,
+    AttachOptions, Attached, Chunk, CommitOptions, CreateRequest, Created, Exec, ExecConfig, ExecStart,
+    ExecStarted, ExtractOptions, ListOptions, Listed, LogEntry, Logs, LogsOptions, PathStat, Pruned,
+    RemoveOptions, Size, Source, Stats, StopOptions, Tail, Top, Update, WaitCondition, WaitResult, Waiter,
 };

@@ -119,7 +119,7 @@ impl Engine {
         Ok(Box::new(Saved { near, failure }))
     }
 
-    pub(super) fn image_event(&self, action: &str, id: &str, name: &str) {
+    pub(crate) fn image_event(&self, action: &str, id: &str, name: &str) {
         self.0.events.publish(crate::events::Event {
             kind: EventKind::Image,
             action: action.to_owned(),

@@ -1,7 +1,7 @@
 //! Images as Docker sees them, over crate `store`.
 
 mod archive;
-mod change;
+pub(crate) mod change;
 mod convert;
 mod model;
 mod prune;

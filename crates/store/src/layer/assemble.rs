@@ -12,8 +12,8 @@ use super::recipe::{Place, RecipeReader, Step};
 use super::tree::shadow_name;
 use crate::error::Context;
 use crate::load::{ChunkOutput, ChunkWriter};
-use crate::tarball::show;
 use crate::{Error, Result, layout};
+use tarball::show;
 
 /// Bytes of a content read at once.
 const CHUNK: usize = 256 << 10;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 
-use super::meta::{Meta, is_reserved};
+use super::meta::Meta;
 use super::tree::is_whiteout;
 use crate::error::Context;
 use crate::snapshot::xattrs_of;
-use crate::tarball::{Time, show};
 use crate::{Result, layout};
+use tarball::{Time, is_reserved, show};
 
 /// What a directory gets when nothing below has it.
 const FRESH: Meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: Time { seconds: 0, nanos: 0 } };

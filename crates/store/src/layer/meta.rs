@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::error::Context;
-use crate::tarball::{Entry, Time, show};
+use tarball::{Entry, Time, show};
 
 /// Owner, mode and time of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,11 +74,6 @@ impl Meta {
         }
         rustix::fs::utimensat(parent, name, &self.times(), nofollow).context(&what("set time of"))
     }
-}
-
-/// Attributes that belong to the driver: an archive has no business with them.
-pub(crate) fn is_reserved(key: &[u8]) -> bool {
-    key.starts_with(b"trusted.overlay.") || key.starts_with(b"user.overlay.")
 }
 
 /// Sets an extended attribute of an open file.

@@ -1,7 +1,6 @@
 //! Layers: a tar unpacked into overlayfs's form, and what gives the exact tar back.
 
 mod assemble;
-mod content;
 mod implied;
 mod meta;
 mod recipe;
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use assemble::assemble;
 pub(crate) use implied::{meta, settle};
-pub(crate) use meta::{Meta, is_reserved};
+pub(crate) use meta::Meta;
 pub(crate) use unpack::{Unpacked, unpack};
 
 /// The xattr by which overlayfs hides what lies below a directory.

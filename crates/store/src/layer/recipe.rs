@@ -9,14 +9,16 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use crate::error::Context;
-use crate::limits::MAX_PATH;
-use crate::tarball::Tap;
 use crate::{Error, Result};
+use tarball::{MAX_PATH, Tap};
 
 /// Bytes that are gathered before they become a record.
 const GATHER: usize = 64 << 10;
 /// Fast, and the headers are mostly zeros.
 const LEVEL: i32 = 1;
+
+/// What is done, for messages.
+const WRITE: &str = "write the tar recipe";
 
 const RAW: u8 = 0;
 const CONTENT: u8 = 1;
@@ -62,31 +64,35 @@ impl RecipeWriter {
     pub(super) fn finish(&mut self) -> Result<()> {
         self.flush_raw()?;
         self.write(&[END])?;
-        self.output.do_finish().context("write the tar recipe")?;
-        self.output.get_mut().flush().context("write the tar recipe")
+        self.output.do_finish().context(WRITE)?;
+        self.output.get_mut().flush().context(WRITE)
     }
 
     fn flush_raw(&mut self) -> Result<()> {
+        self.put_raw().context(WRITE)
+    }
+
+    fn put_raw(&mut self) -> io::Result<()> {
         if self.pending.is_empty() {
             return Ok(());
         }
         let mut head = vec![RAW];
         put(&mut head, self.pending.len() as u64);
-        self.write(&head)?;
-        self.output.write_all(&self.pending).context("write the tar recipe")?;
+        self.output.write_all(&head)?;
+        self.output.write_all(&self.pending)?;
         self.pending.clear();
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.output.write_all(bytes).context("write the tar recipe")
+        self.output.write_all(bytes).context(WRITE)
     }
 }
 
 impl Tap for RecipeWriter {
-    fn raw(&mut self, bytes: &[u8]) -> Result<()> {
+    fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.pending.extend_from_slice(bytes);
-        if self.pending.len() >= GATHER { self.flush_raw() } else { Ok(()) }
+        if self.pending.len() >= GATHER { self.put_raw() } else { Ok(()) }
     }
 }
 

@@ -346,14 +346,14 @@ fn hostile_values() {
 
 #[test]
 fn limits() {
-    let small = Limits {
-        layer_bytes: 8 << 10,
+    let tar = tarball::Limits {
+        bytes: 8 << 10,
         entries: 5,
         extension_bytes: 1024,
         sparse_pieces: 3,
         pending_bytes: 500,
-        ..Limits::default()
     };
+    let small = Limits { tar, ..Limits::default() };
     let limit = |tar: &[u8]| matches!(unpack_within(tar, small).1, Err(Error::Limit { .. }));
     assert!(limit(&Tar::new().file("a", &[0; 9 << 10]).end()));
     assert!(limit(&Tar::new().file("a", &[0; 5 << 10]).file("b", &[0; 5 << 10]).end()));
@@ -435,7 +435,8 @@ proptest::proptest! {
                 block.copy_from_slice(header.as_bytes());
             }
         }
-        let small = Limits { layer_bytes: 1 << 20, ..Limits::default() };
+        let tar_limits = tarball::Limits { bytes: 1 << 20, ..tarball::Limits::default() };
+        let small = Limits { tar: tar_limits, ..Limits::default() };
         let (dir, done) = unpack_within(&tar, small);
         if done.is_ok() {
             proptest::prop_assert!(assembled(dir.path()) == tar);

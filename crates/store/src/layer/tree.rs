@@ -13,8 +13,8 @@ use rustix::io::Errno;
 use super::OPAQUE;
 use super::meta::{Meta, set_xattr};
 use crate::error::Context;
-use crate::tarball::{show, split};
 use crate::{Error, Result};
+use tarball::{show, split};
 
 /// Directories kept open. Tars list files directory by directory, so few are enough.
 const CACHE: usize = 128;

@@ -6,16 +6,15 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::content;
-use super::meta::{Meta, is_reserved};
+use super::meta::Meta;
 use super::recipe::RecipeWriter;
 use super::tree::{DirectoryMeta, Parent, Tree, is_whiteout};
 use crate::disk::Umask;
 use crate::error::Context;
 use crate::layout;
 use crate::limits::Limits;
-use crate::tarball::{Entry, Kind, TarStream, clean, show, split};
 use crate::{Error, Result};
+use tarball::{Entry, Kind, TarStream, clean, is_reserved, show, split};
 
 /// The prefix of names that hide something below (image specification, "Whiteouts").
 const WHITEOUT: &[u8] = b".wh.";
@@ -55,7 +54,7 @@ pub(crate) fn unpack<R: BufRead>(input: R, dir: &Path, limits: Limits, umask: Um
     let diff = dir.join(layout::layer::DIFF);
     std::fs::create_dir(&diff).at("make", &diff)?;
     let recipe = RecipeWriter::create(&dir.join(layout::layer::RECIPE))?;
-    let mut stream = TarStream::new(input, recipe, limits, "layer");
+    let mut stream = TarStream::new(input, recipe, limits.tar, "layer");
     let mut unpacker = Unpacker {
         tree: Tree::new(&diff, dir.join(layout::layer::SHADOW))?,
         umask,
@@ -83,8 +82,8 @@ pub(crate) fn unpack<R: BufRead>(input: R, dir: &Path, limits: Limits, umask: Um
 
 impl Unpacker {
     fn check_size<R: BufRead>(&self, stream: &Stream<R>) -> Result<()> {
-        if stream.bytes_read() > self.limits.layer_bytes {
-            return Err(Error::Limit { what: "size of a layer".into(), limit: self.limits.layer_bytes });
+        if stream.bytes_read() > self.limits.tar.bytes {
+            return Err(Error::Limit { what: "size of a layer".into(), limit: self.limits.tar.bytes });
         }
         Ok(())
     }
@@ -139,8 +138,8 @@ impl Unpacker {
     fn name_directory(&mut self, path: Vec<u8>, entry: Entry) -> Result<()> {
         self.pending += entry.xattrs.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
         self.pending += path.len() + size_of::<DirectoryMeta>();
-        if self.pending > self.limits.pending_bytes {
-            let limit = self.limits.pending_bytes as u64;
+        if self.pending > self.limits.tar.pending_bytes {
+            let limit = self.limits.tar.pending_bytes as u64;
             return Err(Error::Limit { what: "attributes of a layer's directories".into(), limit });
         }
         self.tree.implied.remove(&path);
@@ -179,7 +178,7 @@ impl Unpacker {
                 None => stream.tap().content(&path, generation, entry.payload)?,
             }
         }
-        content::write(stream, &file, entry)?;
+        tarball::write_content(stream, &file, entry)?;
         self.size += entry.size;
         let meta = Meta::of(entry);
         if plain {

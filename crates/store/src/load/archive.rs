@@ -17,8 +17,8 @@ use crate::disk::TmpDir;
 use crate::error::Context;
 use crate::image::Progress;
 use crate::store::Inner;
-use crate::tarball::{Entry, Kind, NoTap, TarStream, clean, is_tar_start, show, split};
 use crate::{Error, Result};
+use tarball::{Entry, Kind, NoTap, TarStream, clean, is_tar_start, show, split};
 
 /// Bytes that tell how something is compressed, and whether it is a tar.
 const START: usize = 512;
@@ -94,7 +94,7 @@ pub(super) fn read<'a>(
     let compression = codec::detect(&start);
     let decoded = codec::decoder(compression, BufReader::with_capacity(CHUNK, input))?;
     let input = BufReader::with_capacity(32 << 10, decoded);
-    let stream = TarStream::new(input, NoTap, inner.limits, "archive");
+    let stream = TarStream::new(input, NoTap, inner.limits.tar, "archive");
     let mut reader = Reader { inner, publisher, progress, stream, contents: Contents::default() };
     while let Some(entry) = reader.stream.next()? {
         reader.entry(&entry)?;
@@ -211,7 +211,7 @@ impl<R: BufRead> Reader<'_, '_, R> {
                 Ok(filled) => filled,
                 Err(error) => {
                     job.abort();
-                    return Err(error);
+                    return Err(error.into());
                 }
             };
             sum.update(&chunk[..filled]);

@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::archive::Contents;
 use super::wanted::Wanted;
-use crate::tarball::clean;
 use crate::{Error, Result};
+use tarball::clean;
 
 /// One image of `manifest.json`.
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ fn image(contents: &Contents, item: Item) -> Result<Wanted> {
 }
 
 fn cleaned(name: &str) -> Result<String> {
-    clean(name.as_bytes()).map(|name| String::from_utf8_lossy(&name).into_owned())
+    Ok(String::from_utf8_lossy(&clean(name.as_bytes())?).into_owned())
 }
 
 fn tagged(name: &str) -> Result<Reference> {

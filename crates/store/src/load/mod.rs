@@ -19,7 +19,7 @@ use crate::{Result, Store};
 
 pub(crate) use chunks::{ChunkOutput, ChunkWriter, chunks};
 pub(crate) use commit::{NewImage, commit_images};
-pub(crate) use job::unpack_stream;
+pub(crate) use job::{Fresh, unpack_here, unpack_stream};
 pub(crate) use publish::Publisher;
 
 impl Store {

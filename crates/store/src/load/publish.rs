@@ -92,6 +92,30 @@ impl<'a> Publisher<'a> {
         Ok((diff_id, size))
     }
 
+    /// Puts a layer on top of others, whose keys are `below`: a commit. `diff_ids` are theirs, lowest first.
+    pub(crate) fn above(
+        &mut self,
+        below: &[String],
+        diff_ids: &[Digest],
+        layer: Fresh,
+    ) -> Result<(Digest, String)> {
+        let diff_id = layer.diff_id.clone().ok_or_else(|| Error::Archive("layer without a digest".into()))?;
+        let mut all = diff_ids.to_vec();
+        all.push(diff_id.clone());
+        let chains = oci::chain::ids(&all);
+        let chain = chains.last().ok_or_else(|| Error::Archive("layer without a chain".into()))?;
+        let mut fresh = FreshLayers::from([(diff_id.clone(), (Box::new(layer), Vec::new()))]);
+        self.publish_plain(&mut fresh)?;
+        let key = self.place(&diff_id, chain, diff_ids.len(), below, &mut fresh)?;
+        Ok((diff_id, key))
+    }
+
+    /// Keeps layers that are in place until this operation ends.
+    pub(crate) fn hold(&mut self, keys: &[String]) {
+        let mut state = self.inner.lock();
+        keys.iter().for_each(|key| self.lease.take(&mut state, key));
+    }
+
     /// Takes a wanted layer out of the archive's contents and checks that it is the one that the config names.
     fn sort(
         &mut self,

@@ -164,7 +164,7 @@ fn writes_stay_its_own(bench: &Bench) {
 
 fn lists_changes(bench: &Bench) {
     let snapshot = bench.snapshot("changes");
-    assert_eq!(snapshot.changes().unwrap(), []);
+    assert_eq!(snapshot.changes(&[]).unwrap(), []);
     assert_eq!(snapshot.upper_size().unwrap(), 0);
     {
         let root = snapshot.mount().unwrap();
@@ -179,7 +179,7 @@ fn lists_changes(bench: &Bench) {
         rustix::fs::unlinkat(&root, "becomes-file", AtFlags::empty()).unwrap();
         rustix::fs::mkdirat(&root, "becomes-file", Mode::RWXU).unwrap();
     }
-    let changes = snapshot.changes().unwrap();
+    let changes = snapshot.changes(&[]).unwrap();
     let changes: Vec<(&str, ChangeKind)> =
         changes.iter().map(|c| (c.path.to_str().unwrap(), c.kind)).collect();
     assert_eq!(

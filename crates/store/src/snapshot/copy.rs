@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use super::tree::{is_directory, is_opaque, is_whiteout, kind, names, open_directory, stat};
 use crate::Result;
 use crate::error::Context;
-use crate::layer::{Meta, is_reserved, meta};
-use crate::tarball::show;
+use crate::layer::{Meta, meta};
+use tarball::{is_reserved, show};
 
 /// The extended attributes of an open file.
 pub(crate) fn xattrs_of(fd: impl AsFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {

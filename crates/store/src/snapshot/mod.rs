@@ -5,6 +5,7 @@ mod conformance;
 mod copy;
 mod driver;
 mod overlay;
+mod pack;
 mod tree;
 mod vfs;
 
@@ -24,8 +25,8 @@ use crate::layer::Meta;
 use crate::layout::{self, DIR_MODE};
 use crate::state::{State, chain_name, prune};
 use crate::store::Inner;
-use crate::tarball::Time;
 use crate::{Error, Result, Store};
+use tarball::Time;
 
 pub(crate) use copy::xattrs_of;
 pub use driver::{Driver, DriverChoice};
@@ -114,15 +115,33 @@ impl Snapshot {
         }
     }
 
-    /// What the container changed, sorted by path.
+    /// What the container changed, sorted by path; also while it runs. Only what it wrote is walked, however
+    /// large the image is. `scaffold` are absolute paths that every container gets (places to mount on): where
+    /// the image has none of it and they are empty, they are no change.
     ///
     /// # Errors
     /// When the tree can't be read.
-    pub fn changes(&self) -> Result<Vec<Change>> {
+    pub fn changes(&self, scaffold: &[&str]) -> Result<Vec<Change>> {
         match self.driver {
-            Driver::Overlay => overlay::changes(&self.at(layout::snapshot::UPPER), &self.lowers),
-            Driver::Vfs => vfs::changes(&self.at(layout::snapshot::ROOT), &self.lowers),
+            Driver::Overlay => overlay::changes(&self.top(), &self.lowers, scaffold),
+            Driver::Vfs => vfs::changes(&self.top(), &self.lowers, scaffold),
         }
+    }
+
+    /// The directory that the container writes to.
+    fn top(&self) -> PathBuf {
+        match self.driver {
+            Driver::Overlay => self.at(layout::snapshot::UPPER),
+            Driver::Vfs => self.at(layout::snapshot::ROOT),
+        }
+    }
+
+    /// Writes the layer of an image that makes these [`Snapshot::changes`].
+    ///
+    /// # Errors
+    /// When a file can't be read; the output's failure.
+    pub(crate) fn pack(&self, changes: &[Change], output: impl io::Write) -> Result<()> {
+        pack::pack(&self.top(), changes, output)
     }
 
     /// The directories, for `inspect`.

@@ -163,6 +163,9 @@ pub(super) fn probe(layout: &Layout) -> Result<()> {
 }
 
 /// What an upper directory changes: everything in it, against what lies below.
-pub(super) fn changes(upper: &Path, lowers: &[PathBuf]) -> Result<Vec<Change>> {
-    Ok(tree::compare(upper, lowers, false)?.into_iter().map(|difference| difference.change).collect())
+pub(super) fn changes(upper: &Path, lowers: &[PathBuf], scaffold: &[&str]) -> Result<Vec<Change>> {
+    Ok(tree::compare(upper, lowers, false, scaffold)?
+        .into_iter()
+        .map(|difference| difference.change)
+        .collect())
 }

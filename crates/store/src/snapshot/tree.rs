@@ -7,17 +7,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::{Change, ChangeKind};
 use crate::error::Context;
 use crate::layer::OPAQUE;
-use crate::tarball::show;
 use crate::{Error, Result};
-
-/// Directories within directories: a path has no room for more.
-const MAX_DEPTH: usize = 2048;
+use tarball::{MAX_DEPTH, show};
 
 /// Opens a directory without following a link.
 pub(super) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd> {
@@ -33,15 +30,7 @@ pub(super) fn open_path(path: &Path) -> Result<OwnedFd> {
 
 /// The names in a directory, sorted.
 pub(super) fn names(dir: &OwnedFd) -> Result<Vec<Vec<u8>>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir).context("read a directory")? {
-        let name = entry.context("read a directory")?.file_name().to_bytes().to_vec();
-        if name != b"." && name != b".." {
-            names.push(name);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
+    Ok(tarball::names(dir)?)
 }
 
 pub(super) fn stat(dir: impl AsFd, name: &[u8]) -> Result<Option<Stat>> {
@@ -139,55 +128,73 @@ pub(super) struct Difference {
 
 /// Compares `top` with what `lowers` show. An overlay's upper directory holds only what differs; a copy holds
 /// everything (`whole`).
-pub(super) fn compare(top: &Path, lowers: &[PathBuf], whole: bool) -> Result<Vec<Difference>> {
-    let mut comparison = Comparison { whole, found: Vec::new() };
-    comparison.directory(&open_path(top)?, &Lowers::open(lowers)?, &PathBuf::from("/"), false, 0)?;
+///
+/// `scaffold` are paths that every container gets before it runs: where nothing is below and they are empty, they
+/// are no difference, nor are directories that had to be made for them.
+pub(super) fn compare(
+    top: &Path,
+    lowers: &[PathBuf],
+    whole: bool,
+    scaffold: &[&str],
+) -> Result<Vec<Difference>> {
+    let mut comparison = Comparison { whole, scaffold, found: Vec::new() };
+    let root = PathBuf::from("/");
+    comparison.directory(
+        &open_path(top)?,
+        &Lowers::open(lowers)?,
+        &At { path: &root, hidden: false, depth: 0 },
+    )?;
     let mut found = comparison.found;
     found.sort_by(|a, b| a.change.path.cmp(&b.change.path));
     Ok(found)
 }
 
-struct Comparison {
+struct Comparison<'a> {
     whole: bool,
+    scaffold: &'a [&'a str],
     found: Vec<Difference>,
 }
 
-impl Comparison {
+/// A directory on the way down.
+struct At<'a> {
+    path: &'a Path,
+    /// It, or one above it, hides what lies below.
+    hidden: bool,
+    depth: usize,
+}
+
+impl Comparison<'_> {
     fn add(&mut self, path: PathBuf, kind: ChangeKind, stat: Option<Stat>) {
+        // What every container gets is not new when there is something in it.
+        let kind = match kind {
+            ChangeKind::Added if self.is_scaffold(&path) => ChangeKind::Modified,
+            kind => kind,
+        };
         self.found.push(Difference { change: Change { path, kind }, stat });
     }
 
-    fn directory(
-        &mut self,
-        dir: &OwnedFd,
-        lowers: &Lowers,
-        path: &Path,
-        opaque: bool,
-        depth: usize,
-    ) -> Result<()> {
-        if depth > MAX_DEPTH {
+    /// Nothing but a place to mount on, or a directory that leads to one.
+    fn is_scaffold(&self, path: &Path) -> bool {
+        self.scaffold.iter().any(|place| Path::new(place).starts_with(path))
+    }
+
+    fn directory(&mut self, dir: &OwnedFd, lowers: &Lowers, at: &At<'_>) -> Result<()> {
+        if at.depth > MAX_DEPTH {
             return Err(Error::Limit { what: "depth of directories".into(), limit: MAX_DEPTH as u64 });
         }
         let here = names(dir)?;
-        if self.whole || opaque {
+        if self.whole || at.hidden {
             let mine: HashSet<&[u8]> = here.iter().map(Vec::as_slice).collect();
             for name in lowers.names()?.iter().filter(|name| !mine.contains(name.as_slice())) {
-                self.add(join(path, name), ChangeKind::Deleted, None);
+                self.add(join(at.path, name), ChangeKind::Deleted, None);
             }
         }
-        here.iter().try_for_each(|name| self.entry(dir, name, lowers, path, depth))
+        here.iter().try_for_each(|name| self.entry(dir, name, lowers, at))
     }
 
-    fn entry(
-        &mut self,
-        dir: &OwnedFd,
-        name: &[u8],
-        lowers: &Lowers,
-        path: &Path,
-        depth: usize,
-    ) -> Result<()> {
+    fn entry(&mut self, dir: &OwnedFd, name: &[u8], lowers: &Lowers, at: &At<'_>) -> Result<()> {
         let Some(stat) = stat(dir, name)? else { return Ok(()) };
-        let path = join(path, name);
+        let path = join(at.path, name);
         let below = lowers.look(name)?;
         if is_whiteout(&stat) {
             if below.is_some() {
@@ -197,6 +204,7 @@ impl Comparison {
         }
         if !is_directory(&stat) {
             match below {
+                None if stat.st_size == 0 && self.scaffold.iter().any(|place| Path::new(place) == path) => {}
                 None => self.add(path, ChangeKind::Added, Some(stat)),
                 Some(below) if !self.whole || differs(&stat, &below) => {
                     self.add(path, ChangeKind::Modified, Some(stat));
@@ -205,23 +213,35 @@ impl Comparison {
             }
             return Ok(());
         }
-        let fd = open_directory(dir, name)?;
+        // It is in use: what is gone or has become a link meanwhile is no directory to look into.
+        let fd = match open_directory(dir, name) {
+            Err(Error::Io { source, .. }) if vanished(&source) => return Ok(()),
+            opened => opened?,
+        };
         let before = self.found.len();
+        let mut next = At { path: &path, hidden: at.hidden || is_opaque(&fd), depth: at.depth + 1 };
         match below {
             Some(below) if is_directory(&below) => {
-                self.directory(&fd, &lowers.enter(name)?, &path, is_opaque(&fd), depth + 1)?;
+                self.directory(&fd, &lowers.enter(name)?, &next)?;
                 if self.found.len() > before || differs(&stat, &below) {
                     self.add(path, ChangeKind::Modified, None);
                 }
             }
             below => {
                 let kind = if below.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
-                self.directory(&fd, &Lowers::none(), &path, false, depth + 1)?;
-                self.add(path, kind, None);
+                next.hidden = false;
+                self.directory(&fd, &Lowers::none(), &next)?;
+                if kind == ChangeKind::Modified || self.found.len() > before || !self.is_scaffold(&path) {
+                    self.add(path, kind, None);
+                }
             }
         }
         Ok(())
     }
+}
+
+fn vanished(error: &std::io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE))
 }
 
 fn join(path: &Path, name: &[u8]) -> PathBuf {

@@ -29,10 +29,10 @@ pub(super) fn mount(root: &Path) -> Result<OwnedFd> {
     })
 }
 
-pub(super) fn changes(root: &Path, lowers: &[PathBuf]) -> Result<Vec<Change>> {
-    Ok(tree::compare(root, lowers, true)?.into_iter().map(|difference| difference.change).collect())
+pub(super) fn changes(root: &Path, lowers: &[PathBuf], scaffold: &[&str]) -> Result<Vec<Change>> {
+    Ok(tree::compare(root, lowers, true, scaffold)?.into_iter().map(|difference| difference.change).collect())
 }
 
 pub(super) fn changed_size(root: &Path, lowers: &[PathBuf]) -> Result<u64> {
-    Ok(tree::size_of(&tree::compare(root, lowers, true)?))
+    Ok(tree::size_of(&tree::compare(root, lowers, true, &[])?))
 }

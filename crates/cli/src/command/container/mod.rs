@@ -2,15 +2,13 @@
 
 pub(crate) mod attach;
 pub(crate) mod create;
-pub(crate) mod diff;
 pub(crate) mod exec;
-pub(crate) mod export;
+pub(crate) mod files;
 pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod pause;
-pub(crate) mod planned;
 pub(crate) mod port;
 pub(crate) mod prune;
 pub(crate) mod rename;
@@ -33,12 +31,12 @@ pub(crate) static GROUP: Group = Group {
     about: "Manage containers",
     commands: &[
         &attach::COMMAND,
-        &planned::COMMIT,
-        &planned::CP,
+        &files::commit::COMMAND,
+        &files::cp::COMMAND,
         &create::COMMAND,
-        &diff::COMMAND,
+        &files::diff::COMMAND,
         &exec::COMMAND,
-        &export::COMMAND,
+        &files::export::COMMAND,
         &inspect::COMMAND,
         &kill::COMMAND,
         &logs::COMMAND,

@@ -15,6 +15,7 @@ use super::mode::{self, IpcMode};
 use super::security::Seccomp;
 use super::spec::{self, Inputs, Joins, Modes};
 use super::task::blocking;
+use super::view::View;
 use crate::config::BUILT_IN_RUNTIME;
 use crate::container::{Container, NetworkSettings};
 use crate::engine::Inner;
@@ -58,7 +59,7 @@ pub(crate) fn modes(engine: &Inner, container: &Container) -> Result<Modes> {
     })
 }
 
-/// Starts a container in its shim.
+/// Starts a container in its shim. A view of its files that is in use lends it the root.
 ///
 /// # Errors
 /// Any step's; nothing of it stays but the shim, which is the caller's.
@@ -66,6 +67,7 @@ pub(crate) async fn run(
     engine: &Arc<Inner>,
     container: &Container,
     shim: &ShimHandle,
+    view: Option<Arc<View>>,
 ) -> Result<Started, Failed> {
     let modes = modes(engine, container)?;
     let joins = connect::joins(engine, container, &modes)?;
@@ -75,7 +77,7 @@ pub(crate) async fn run(
     };
     let preparing = {
         let (engine, container) = (Arc::clone(engine), container.clone());
-        blocking(move || prepare::prepare(&engine, &container))
+        blocking(move || prepare::prepare(&engine, &container, view))
     };
     let (connected, prepared) = tokio::join!(connecting, preparing);
     let result = match (connected, prepared) {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use super::super::spec::{FileMount, HostDevice, Identity};
+use super::super::view::View;
 use super::super::{files, host, rootfs};
 use crate::container::Container;
 use crate::engine::Inner;
@@ -24,13 +26,16 @@ pub(crate) struct Prepared {
 ///
 /// # Errors
 /// The mount fails; the user is unknown; a device or bind source is missing.
-pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<Prepared> {
+pub(crate) fn prepare(engine: &Inner, container: &Container, view: Option<Arc<View>>) -> Result<Prepared> {
     let (config, resources) = (&container.config, &container.host.resources);
-    let mount = engine
-        .store
-        .snapshot(&container.id)
-        .and_then(|snapshot| snapshot.mount())
-        .map_err(|error| Error::because("mount the root file system", error))?;
+    let mount = match view {
+        Some(view) => view.root_to_run()?,
+        None => engine
+            .store
+            .snapshot(&container.id)
+            .and_then(|snapshot| snapshot.mount())
+            .map_err(|error| Error::because("mount the root file system", error))?,
+    };
     let root = rootfs::root_of(&mount)?;
     let user = rootfs::identity(&root, &config.user, &container.host.group_add)?;
     rootfs::working_directory(&root, &config.working_dir)?;

@@ -7,13 +7,14 @@ mod network;
 mod removal;
 mod requests;
 mod run;
+mod view;
 
 pub(crate) use end::lost;
 pub(crate) use health::{at_rest as health_at_rest, initial as initial_health};
 pub(crate) use requests::shim_error;
 pub(crate) use run::remove_shim_directory;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +24,7 @@ use super::policy::BackOff;
 use super::record::{self, Durability};
 use super::registry::Entry;
 use super::verb::{RemoveOptions, Update, WaitCondition, WaitResult};
+use super::view::View;
 use crate::container::{Container, State};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
@@ -55,6 +57,8 @@ pub(crate) enum Request {
     Connect { joining: Box<Joining>, reply: Reply<()> },
     /// Leave the network of this name.
     Disconnect { network: String, reply: Reply<()> },
+    /// Its files for a copy, shared while somebody has them in use.
+    View(Reply<Arc<View>>),
     /// Its shim, made now if there is none: clients attach before the start.
     Shim(Reply<ShimHandle>),
     /// An end is (not) followed by removal and restarts: it is being restarted by hand.
@@ -77,6 +81,7 @@ pub(crate) struct Task {
     /// The kernel killed something in this run for want of memory.
     oom: bool,
     prober: health::Prober,
+    view: Weak<View>,
     held: bool,
     removed: bool,
 }
@@ -105,6 +110,7 @@ impl Task {
             removal: None,
             oom: false,
             prober: health::Prober::default(),
+            view: Weak::new(),
             held: false,
             removed: false,
         };

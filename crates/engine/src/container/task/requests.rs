@@ -32,6 +32,10 @@ impl Task {
             Request::Update { update, reply } => send(reply, self.update(*update).await),
             Request::Connect { joining, reply } => send(reply, self.connect(*joining).await),
             Request::Disconnect { network, reply } => send(reply, self.disconnect(&network).await),
+            Request::View(reply) => {
+                let result = self.view().await;
+                send(reply, result);
+            }
             Request::Shim(reply) => {
                 let result = self.shim_for_attach();
                 send(reply, result);

@@ -3,6 +3,7 @@
 mod attach;
 mod create;
 mod exec;
+mod files;
 mod inspect;
 mod kill;
 mod list;
@@ -23,6 +24,7 @@ mod wait;
 pub use attach::{AttachOptions, Attached, Chunk, Source};
 pub use create::{CreateRequest, Created};
 pub use exec::{Exec, ExecConfig, ExecStart, ExecStarted};
+pub use files::{CommitOptions, ExtractOptions, PathStat};
 pub use list::{ListOptions, Listed, Size};
 pub use logs::{LogEntry, Logs, LogsOptions, Tail};
 pub use prune::Pruned;

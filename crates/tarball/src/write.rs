@@ -4,50 +4,70 @@ use std::io::{self, Write};
 
 use tar::{EntryType, Header};
 
-use super::{BLOCK, padding};
+use crate::{BLOCK, padding};
 
 /// Where the check sum lies in a header.
 const CHECK_SUM: std::ops::Range<usize> = 148..156;
 
 /// Writes entries with owner 0:0 and time 0, then the end.
-pub(crate) struct TarWriter<W> {
+#[derive(Debug)]
+pub struct TarWriter<W> {
     output: W,
 }
 
 impl<W: Write> TarWriter<W> {
-    pub(crate) fn new(output: W) -> Self {
+    /// Writes to `output`.
+    pub fn new(output: W) -> Self {
         Self { output }
     }
 
     /// A directory; its name ends with a slash.
-    pub(crate) fn directory(&mut self, name: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The output's.
+    pub fn directory(&mut self, name: &str) -> io::Result<()> {
         self.header(name, EntryType::Directory, 0o755, 0)
     }
 
     /// A file whose content is at hand.
-    pub(crate) fn file(&mut self, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The output's.
+    pub fn file(&mut self, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
         self.begin_file(name, mode, content.len() as u64)?;
         self.output.write_all(content)?;
         self.end_file(content.len() as u64)
     }
 
     /// The header of a file; `size` bytes and [`Self::end_file`] follow.
-    pub(crate) fn begin_file(&mut self, name: &str, mode: u32, size: u64) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The output's.
+    pub fn begin_file(&mut self, name: &str, mode: u32, size: u64) -> io::Result<()> {
         self.header(name, EntryType::Regular, mode, size)
     }
 
     /// Content of the file begun.
-    pub(crate) fn content(&mut self, bytes: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The output's.
+    pub fn content(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.output.write_all(bytes)
     }
 
     /// The padding after `size` bytes of content.
-    pub(crate) fn end_file(&mut self, size: u64) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The output's.
+    pub fn end_file(&mut self, size: u64) -> io::Result<()> {
         self.output.write_all(&[0; BLOCK][..padding(size) as usize])
     }
 
     /// The end of the tar.
-    pub(crate) fn finish(mut self) -> io::Result<W> {
+    ///
+    /// # Errors
+    /// The output's.
+    pub fn finish(mut self) -> io::Result<W> {
         self.output.write_all(&[0; 2 * BLOCK])?;
         self.output.flush()?;
         Ok(self.output)

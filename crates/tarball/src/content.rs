@@ -1,28 +1,26 @@
 //! The contents of files: from the tar to the disk.
 
 use std::io::BufRead;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::error::Context;
-use crate::tarball::{Entry, Tap, TarStream, show};
-use crate::{Error, Result};
+use crate::{Entry, Error, Result, Tap, TarStream, show};
 
-/// Writes the payload of `entry` to `file`.
-pub(super) fn write<R: BufRead, T: Tap>(
-    stream: &mut TarStream<R, T>,
-    file: &OwnedFd,
-    entry: &Entry,
-) -> Result<()> {
+/// Writes the payload of `entry` to `file`, holes left out.
+///
+/// # Errors
+/// The tar ends in the middle; what `pwrite(2)` says.
+pub fn write<R: BufRead, T: Tap>(stream: &mut TarStream<R, T>, file: impl AsFd, entry: &Entry) -> Result<()> {
+    let file = file.as_fd();
     let Some(pieces) = &entry.sparse else {
         return copy(stream, file, 0, entry.payload, &entry.name);
     };
-    rustix::fs::ftruncate(file, entry.size).map_err(|error| failed(&entry.name, error))?;
+    rustix::fs::ftruncate(file, entry.size).map_err(|error| Error::at("write", &entry.name, error))?;
     pieces.iter().try_for_each(|&(offset, length)| copy(stream, file, offset, length, &entry.name))
 }
 
 fn copy<R: BufRead, T: Tap>(
     stream: &mut TarStream<R, T>,
-    file: &OwnedFd,
+    file: BorrowedFd<'_>,
     mut offset: u64,
     length: u64,
     name: &[u8],
@@ -35,13 +33,9 @@ fn copy<R: BufRead, T: Tap>(
             return Err(Error::Truncated(show(name)));
         }
         let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(file, &bytes[..take], offset))
-            .context(&format!("write {:?}", show(name)))?;
+            .map_err(|error| Error::at("write", name, error))?;
         stream.consume(written);
         offset += written as u64;
     }
     Ok(())
-}
-
-fn failed(name: &[u8], error: rustix::io::Errno) -> Error {
-    Error::io(format!("write {:?}", show(name)), error)
 }

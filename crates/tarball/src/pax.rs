@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::Time;
+use crate::entry::Time;
 use crate::{Error, Result};
 
 /// The prefix of the keys that carry extended attributes.
@@ -66,7 +66,7 @@ impl Pax {
 }
 
 fn malformed(key: &[u8]) -> Error {
-    Error::Archive(format!("malformed value of PAX record {:?}", super::show(key)))
+    Error::Archive(format!("malformed value of PAX record {:?}", crate::show(key)))
 }
 
 fn number(key: &[u8], value: &[u8]) -> Result<u64> {

@@ -4,13 +4,17 @@ use crate::limits::MAX_PATH;
 use crate::{Error, Result};
 
 /// For messages: the name as far as it is text.
-pub(crate) fn show(name: &[u8]) -> String {
+#[must_use]
+pub fn show(name: &[u8]) -> String {
     String::from_utf8_lossy(name).into_owned()
 }
 
 /// The name relative to the root, without `.`, `..` and superfluous slashes; empty for the root itself.
 /// An absolute name counts from the root, `a/../b` is `b`, and a name that leaves the root is refused.
-pub(crate) fn clean(name: &[u8]) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// [`Error::Entry`].
+pub fn clean(name: &[u8]) -> Result<Vec<u8>> {
     let refuse = |reason: &str| Error::Entry { name: show(name), reason: reason.into() };
     if name.contains(&0) {
         return Err(refuse("the name has a NUL byte"));
@@ -33,7 +37,8 @@ pub(crate) fn clean(name: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Parent and last part of a cleaned name.
-pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+#[must_use]
+pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&b| b == b'/') {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (b"", path),

@@ -2,20 +2,23 @@
 
 use tar::{EntryType, Header};
 
-use super::pax::Pax;
-use super::show;
+use crate::pax::Pax;
+use crate::show;
 use crate::{Error, Result};
 
 /// Seconds and nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Time {
-    pub(crate) seconds: i64,
-    pub(crate) nanos: u32,
+pub struct Time {
+    /// Since 1970.
+    pub seconds: i64,
+    /// Less than a second.
+    pub nanos: u32,
 }
 
 impl Time {
     /// PAX's form: decimal seconds with an optional fraction.
-    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let seconds: i64 = whole.parse().ok()?;
@@ -32,46 +35,60 @@ impl Time {
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A file.
     Regular,
+    /// Another name of a file.
     HardLink,
+    /// A symbolic link.
     Symlink,
+    /// A character device.
     Char,
+    /// A block device.
     Block,
+    /// A directory.
     Directory,
+    /// A named pipe.
     Fifo,
 }
 
 /// One entry, checked as far as it can be without looking at a file system.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) kind: Kind,
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
     /// The name as written.
-    pub(crate) name: Vec<u8>,
+    pub name: Vec<u8>,
     /// Target of a link, as written.
-    pub(crate) link: Vec<u8>,
+    pub link: Vec<u8>,
     /// Permission bits and set-id bits.
-    pub(crate) mode: u32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) mtime: Time,
-    pub(crate) major: u32,
-    pub(crate) minor: u32,
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Last change.
+    pub mtime: Time,
+    /// Of a device.
+    pub major: u32,
+    /// Of a device.
+    pub minor: u32,
     /// Bytes of payload that follow in the tar.
-    pub(crate) payload: u64,
+    pub payload: u64,
     /// Bytes of the file; more than `payload` when it is sparse.
-    pub(crate) size: u64,
+    pub size: u64,
     /// Where the payload's pieces lie in a sparse file: offset and length, in order.
-    pub(crate) sparse: Option<Vec<(u64, u64)>>,
-    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub sparse: Option<Vec<(u64, u64)>>,
+    /// Extended attributes.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Names and records that preceded the header.
 #[derive(Debug, Default)]
-pub(super) struct Extensions {
-    pub(super) pax: Pax,
-    pub(super) long_name: Option<Vec<u8>>,
-    pub(super) long_link: Option<Vec<u8>>,
+pub(crate) struct Extensions {
+    pub(crate) pax: Pax,
+    pub(crate) long_name: Option<Vec<u8>>,
+    pub(crate) long_link: Option<Vec<u8>>,
 }
 
 /// The highest user or group id: the kernel takes the next one as "leave it".
@@ -81,7 +98,7 @@ const MAX_MAJOR: u32 = (1 << 12) - 1;
 const MAX_MINOR: u32 = (1 << 20) - 1;
 
 impl Entry {
-    pub(super) fn new(header: &Header, extensions: Extensions) -> Result<Self> {
+    pub(crate) fn new(header: &Header, extensions: Extensions) -> Result<Self> {
         let pax = &extensions.pax;
         let name = match (pax.get("GNU.sparse.name").or_else(|| pax.get("path")), extensions.long_name) {
             (Some(name), _) => name.to_vec(),

@@ -4,30 +4,35 @@ use std::io::{self, BufRead};
 
 use tar::{EntryType, Header};
 
-use super::entry::{Entry, Extensions};
-use super::pax::Pax;
-use super::sparse::{self, PaxSparse};
-use super::{BLOCK, padding};
+use crate::entry::{Entry, Extensions};
 use crate::limits::Limits;
+use crate::pax::Pax;
+use crate::sparse::{self, PaxSparse};
+use crate::{BLOCK, padding};
 use crate::{Error, Result};
 
 /// Gets the bytes that the reader doesn't hand out: headers, padding, skipped payloads, the end.
-pub(crate) trait Tap {
+pub trait Tap {
     /// The next such bytes.
-    fn raw(&mut self, bytes: &[u8]) -> Result<()>;
+    ///
+    /// # Errors
+    /// Why they can't be kept.
+    fn raw(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
 /// Nobody listens.
-pub(crate) struct NoTap;
+#[derive(Debug)]
+pub struct NoTap;
 
 impl Tap for NoTap {
-    fn raw(&mut self, _bytes: &[u8]) -> Result<()> {
+    fn raw(&mut self, _bytes: &[u8]) -> io::Result<()> {
         Ok(())
     }
 }
 
 /// Reads entries one by one.
-pub(crate) struct TarStream<R, T> {
+#[derive(Debug)]
+pub struct TarStream<R, T> {
     input: R,
     tap: T,
     limits: Limits,
@@ -43,7 +48,8 @@ pub(crate) struct TarStream<R, T> {
 }
 
 impl<R: BufRead, T: Tap> TarStream<R, T> {
-    pub(crate) fn new(input: R, tap: T, limits: Limits, what: &str) -> Self {
+    /// Begins; `what` names the bytes in messages.
+    pub fn new(input: R, tap: T, limits: Limits, what: &str) -> Self {
         Self {
             input,
             tap,
@@ -57,17 +63,22 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
         }
     }
 
-    pub(crate) fn tap(&mut self) -> &mut T {
+    /// Who gets the other bytes.
+    pub fn tap(&mut self) -> &mut T {
         &mut self.tap
     }
 
     /// Bytes of the tar read so far.
-    pub(crate) fn bytes_read(&self) -> u64 {
+    pub fn bytes_read(&self) -> u64 {
         self.read
     }
 
     /// The next entry; what was not read of the last one's payload is skipped.
-    pub(crate) fn next(&mut self) -> Result<Option<Entry>> {
+    ///
+    /// # Errors
+    /// What is wrong with the tar; a limit; the input's failure.
+    #[expect(clippy::should_implement_trait, reason = "it fails, and lends what it reads")]
+    pub fn next(&mut self) -> Result<Option<Entry>> {
         let mut extensions = Extensions::default();
         let mut extended = false;
         loop {
@@ -110,11 +121,8 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
             let (size, map) = sparse::old_gnu(header, limit, || self.block_of("a sparse map"))?;
             (entry.size, entry.sparse) = (size, Some(map));
         }
-        if entry.payload > self.limits.layer_bytes {
-            return Err(Error::Limit {
-                what: format!("size of {}", self.what),
-                limit: self.limits.layer_bytes,
-            });
+        if entry.payload > self.limits.bytes {
+            return Err(Error::Limit { what: format!("size of {}", self.what), limit: self.limits.bytes });
         }
         self.remaining = entry.payload;
         self.padding = padding(entry.payload);
@@ -134,7 +142,10 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
     }
 
     /// Bytes of the payload that are at hand; empty at its end.
-    pub(crate) fn payload(&mut self) -> Result<&[u8]> {
+    ///
+    /// # Errors
+    /// The input's failure.
+    pub fn payload(&mut self) -> Result<&[u8]> {
         if self.remaining == 0 {
             return Ok(&[]);
         }
@@ -148,14 +159,17 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
     }
 
     /// Takes `count` bytes that [`Self::payload`] showed.
-    pub(crate) fn consume(&mut self, count: usize) {
+    pub fn consume(&mut self, count: usize) {
         self.input.consume(count);
         self.remaining -= count as u64;
         self.read += count as u64;
     }
 
     /// Fills `buffer` with payload as far as there is any, without a detour through the input's own buffer.
-    pub(crate) fn read_payload(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    ///
+    /// # Errors
+    /// The input's failure.
+    pub fn read_payload(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let want = buffer.len().min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
         self.fill(&mut buffer[..want])?;
         self.remaining -= want as u64;
@@ -174,13 +188,13 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
         while self.remaining > 0 {
             let bytes = self.payload()?.len();
             let shown = self.input.fill_buf().map_err(|error| read_error(&self.what, error))?;
-            self.tap.raw(&shown[..bytes])?;
+            keep(&mut self.tap, &shown[..bytes])?;
             self.consume(bytes);
         }
         let mut block = [0; BLOCK];
         let pad = &mut block[..std::mem::take(&mut self.padding) as usize];
         self.fill(pad)?;
-        self.tap.raw(pad)
+        keep(&mut self.tap, pad)
     }
 
     /// The next header; none at the end, which is two blocks of zeros or the end of the input.
@@ -208,7 +222,7 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
             if bytes.is_empty() {
                 return Ok(());
             }
-            self.tap.raw(bytes)?;
+            keep(&mut self.tap, bytes)?;
             let count = bytes.len();
             self.input.consume(count);
             self.read += count as u64;
@@ -225,7 +239,7 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
         }
         let mut payload = vec![0; size as usize];
         self.fill(&mut payload)?;
-        self.tap.raw(&payload)?;
+        keep(&mut self.tap, &payload)?;
         self.padding = padding(size);
         Ok(payload)
     }
@@ -244,7 +258,7 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
     fn block_of(&mut self, _part: &str) -> Result<[u8; BLOCK]> {
         let mut block = [0; BLOCK];
         self.fill(&mut block)?;
-        self.tap.raw(&block)?;
+        keep(&mut self.tap, &block)?;
         Ok(block)
     }
 
@@ -260,6 +274,10 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
     }
 }
 
+fn keep(tap: &mut impl Tap, bytes: &[u8]) -> Result<()> {
+    tap.raw(bytes).map_err(|error| Error::io("keep the bytes of the archive", error))
+}
+
 /// A failure of the input: a decoder says by its kind that the bytes are wrong.
 fn read_error(what: &str, error: io::Error) -> Error {
     match error.kind() {
@@ -272,7 +290,7 @@ fn read_error(what: &str, error: io::Error) -> Error {
 }
 
 /// Could a tar begin with these bytes? (At least a block.) An empty tar begins with zeros.
-pub(crate) fn is_tar_start(bytes: &[u8]) -> bool {
+pub fn is_tar_start(bytes: &[u8]) -> bool {
     bytes.get(..BLOCK).is_some_and(|block| {
         let header = Header::from_byte_slice(block);
         block.iter().all(|&b| b == 0) || check_sum(header, "").is_ok()

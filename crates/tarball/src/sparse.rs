@@ -2,19 +2,19 @@
 
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
-use super::BLOCK;
-use super::pax::Pax;
+use crate::BLOCK;
+use crate::pax::Pax;
 use crate::{Error, Result};
 
 /// Offset and length of each piece of data.
-pub(super) type Map = Vec<(u64, u64)>;
+pub(crate) type Map = Vec<(u64, u64)>;
 
 fn malformed() -> Error {
     Error::Archive("malformed sparse map".into())
 }
 
 /// Checks a map against the file's size and the payload: in order, not overlapping, all of the payload used.
-pub(super) fn check(map: &[(u64, u64)], size: u64, payload: u64) -> Result<()> {
+pub(crate) fn check(map: &[(u64, u64)], size: u64, payload: u64) -> Result<()> {
     let mut end = 0_u64;
     let mut data = 0_u64;
     for &(offset, length) in map {
@@ -50,7 +50,7 @@ fn push(map: &mut Map, offset: u64, length: u64, limit: usize) -> Result<()> {
 }
 
 /// GNU's old form. `next` reads the following extension block. Returns the file's size and the map.
-pub(super) fn old_gnu(
+pub(crate) fn old_gnu(
     header: &Header,
     limit: usize,
     mut next: impl FnMut() -> Result<[u8; BLOCK]>,
@@ -74,7 +74,7 @@ pub(super) fn old_gnu(
 }
 
 /// What the PAX records say of a sparse file.
-pub(super) enum PaxSparse {
+pub(crate) enum PaxSparse {
     /// Not sparse.
     No,
     /// Forms 0.0 and 0.1: the map is in the records.
@@ -83,7 +83,7 @@ pub(super) enum PaxSparse {
     InPayload(u64),
 }
 
-pub(super) fn pax(records: &Pax, limit: usize) -> Result<PaxSparse> {
+pub(crate) fn pax(records: &Pax, limit: usize) -> Result<PaxSparse> {
     if records.number("GNU.sparse.major")? == Some(1) && records.number("GNU.sparse.minor")?.unwrap_or(0) == 0
     {
         let size = records.number("GNU.sparse.realsize")?.ok_or_else(malformed)?;
@@ -109,7 +109,7 @@ pub(super) fn pax(records: &Pax, limit: usize) -> Result<PaxSparse> {
 
 /// Reads the map of form 1.0: decimal numbers, one a line, padded to whole blocks. `next` reads the payload's
 /// next block. Returns the map and the bytes that it took.
-pub(super) fn in_payload(limit: usize, mut next: impl FnMut() -> Result<[u8; BLOCK]>) -> Result<(Map, u64)> {
+pub(crate) fn in_payload(limit: usize, mut next: impl FnMut() -> Result<[u8; BLOCK]>) -> Result<(Map, u64)> {
     let mut block = next()?;
     let (mut at, mut taken) = (0, BLOCK as u64);
     let mut number = || -> Result<u64> {

@@ -1,0 +1,45 @@
+//! A container's changes as the layer of an image: what is new or different as it is, what is gone as a mark in
+//! AUFS's form (image specification, "Whiteouts").
+
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::io::Errno;
+use sys::mount::{Attr, Change as MountChange};
+use sys::path::Root;
+use tarball::{Packer, Xattrs};
+
+use super::{Change, ChangeKind};
+use crate::Result;
+use crate::error::Context;
+
+/// The prefix of names that hide something below.
+const WHITEOUT: &[u8] = b".wh.";
+
+/// Writes the changed paths of the directory `top`, which are in order. It may be in use: what is gone meanwhile
+/// is left out. Reached through a mount on which no device can be opened, whatever is put there.
+pub(super) fn pack(top: &Path, changes: &[Change], output: impl Write) -> Result<()> {
+    let mount = sys::mount::clone_path(top, false).at("mount", top)?;
+    let set = Attr(Attr::NODEV.0 | Attr::NOSUID.0 | Attr::NOEXEC.0);
+    sys::mount::change(&mount, &MountChange { set, ..MountChange::default() }).at("mount", top)?;
+    let root = Root::strict(mount);
+    let mut packer = Packer::new(output, Xattrs::All);
+    for change in changes {
+        let path = change.path.strip_prefix("/").unwrap_or(&change.path);
+        let (parent, name) = match root.parent(path) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::INVAL) => continue,
+            found => found.at("open", path)?,
+        };
+        let (path, name) = (path.as_os_str().as_bytes(), name.as_bytes());
+        if change.kind == ChangeKind::Deleted {
+            let up = &path[..path.len() - name.len()];
+            packer.mark(&[up, WHITEOUT, name].concat())?;
+        } else {
+            packer.one(parent.as_fd(), name, path)?;
+        }
+    }
+    packer.finish()?;
+    Ok(())
+}
