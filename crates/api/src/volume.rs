@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::{null_if_empty, null_if_empty_map};
+use crate::wire::{is_default, null_if_empty, null_if_empty_map};
 
 wire! {
     /// A volume, as list, inspect and create answer.
@@ -23,6 +23,9 @@ wire! {
         pub status: BTreeMap<String, serde_json::Value>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub usage_data: Option<UsageData>,
+        /// Berth's own: it is never removed until that is taken back.
+        #[serde(skip_serializing_if = "is_default")]
+        pub protected: bool,
     }
 
     /// How much a volume holds, and for how many containers; -1 where not counted.

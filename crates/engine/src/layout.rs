@@ -9,6 +9,7 @@
 //! <data>/containers/<id>/{hostname,hosts,resolv.conf}
 //! <data>/volumes/<name>/_data            a volume's files
 //! <data>/volumes/<name>/volume.json      its record
+//! <data>/volumes/.new-*, .gone-*          half-made and half-removed ones
 //! <data>/store, <data>/network           of those crates
 //! <exec>/shim/<id>/                      a shim's socket
 //! <exec>/shm/<id>/                       /dev/shm that may be shared
@@ -37,6 +38,12 @@ pub(crate) fn is_record(name: &std::ffi::OsStr) -> bool {
 
 /// A volume's record.
 pub(crate) const VOLUME_RECORD: &str = "volume.json";
+/// A volume's files in its directory.
+pub(crate) const VOLUME_DATA: &str = "_data";
+/// What a directory that becomes a volume is called: no volume's name begins with a dot.
+pub(crate) const VOLUME_NEW: &str = ".new-";
+/// What a directory that was a volume is called.
+pub(crate) const VOLUME_GONE: &str = ".gone-";
 
 impl Layout {
     pub(crate) fn new(data: &Path, exec: &Path) -> Self {
@@ -84,7 +91,7 @@ impl Layout {
     }
 
     pub(crate) fn volume_data(&self, name: &str) -> PathBuf {
-        self.volume(name).join("_data")
+        self.volume(name).join(VOLUME_DATA)
     }
 
     pub(crate) fn store(&self) -> PathBuf {

@@ -288,6 +288,7 @@ fn sweep(engine: &Inner, unreadable: &[String]) {
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "orphans of the store stay"),
     }
+    crate::volume::sweep(&engine.layout);
     let mut live: HashSet<String> = containers
         .iter()
         .filter(|entry| entry.snapshot().state.running().is_some())

@@ -16,11 +16,11 @@ pub mod resources;
 pub mod seccomp;
 mod userns;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 pub use error::{Error, Kind, Result};
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxIdMapping, Spec};
 pub use options::{CgroupEntry, CreateOptions, ExecOptions, Filter, Stdio, Target};
 use sys::Pid;
 
@@ -98,6 +98,19 @@ pub fn exec(options: &ExecOptions<'_>) -> Result<Execed> {
 /// The failing step; the first process has ended then.
 pub fn start(connection: OwnedFd) -> Result<Option<OwnedFd>> {
     create::start(&link::Link(connection))
+}
+
+/// Makes a detached mount idmapped: files that the file system says are `container_id`'s appear as `host_id`'s.
+///
+/// # Errors
+/// `EINVAL` when the file system can't; what `mount_setattr(2)` says; the mappings are none.
+pub fn idmap(
+    mount: impl AsFd,
+    uids: &[LinuxIdMapping],
+    gids: &[LinuxIdMapping],
+    recursive: bool,
+) -> Result<()> {
+    userns::idmap(mount.as_fd(), uids, gids, recursive)
 }
 
 /// The state that hooks read on their stdin.

@@ -1,10 +1,11 @@
 //! User namespaces: writing their mappings, and making one only for its mapping.
 
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use oci_spec::runtime::{LinuxIdMapping, Spec};
 use sys::Pid;
+use sys::mount::Change;
 use sys::process::{CloneOptions, Namespaces};
 use sys::signal::Signal;
 
@@ -49,8 +50,20 @@ pub(crate) fn write_spec_mappings(pid: Pid, spec: &Spec) -> Result<()> {
     write_mappings(pid, uids, gids)
 }
 
+/// Makes a detached mount idmapped.
+pub(crate) fn idmap(
+    mount: BorrowedFd<'_>,
+    uids: &[LinuxIdMapping],
+    gids: &[LinuxIdMapping],
+    recursive: bool,
+) -> Result<()> {
+    let userns = with_mappings(uids, gids)?;
+    let change = Change { idmap: Some(userns.as_fd()), recursive, ..Change::default() };
+    sys::mount::change(mount, &change).step("idmap", "")
+}
+
 /// A user namespace that nobody lives in, with these mappings.
-pub(crate) fn with_mappings(uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) -> Result<OwnedFd> {
+fn with_mappings(uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) -> Result<OwnedFd> {
     let (hold, held) = sys::fd::pipe().step("idmap", "pipe")?;
     let options = CloneOptions { namespaces: Namespaces::USER, ..CloneOptions::default() };
     let child = sys::process::clone3(&options, || {

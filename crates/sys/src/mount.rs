@@ -9,6 +9,13 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, O
 
 use crate::{Errno, Result, raw};
 
+mod foreign;
+mod table;
+
+pub use foreign::{clone_from, inside};
+pub(crate) use table::unescape;
+pub use table::{Listed, lies_on};
+
 /// Mount attributes, as `MOUNT_ATTR_*` bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attr(pub u64);

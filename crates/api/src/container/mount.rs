@@ -27,6 +27,9 @@ wire! {
         pub image_options: Option<ImageOptions>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub tmpfs_options: Option<TmpfsOptions>,
+        /// Berth's own: `container`, or `uids=…;gids=…`.
+        #[serde(rename = "IDMap", skip_serializing_if = "String::is_empty")]
+        pub id_map: String,
     }
 
     /// Options of a bind mount.

@@ -106,6 +106,8 @@ routes! {
     VolumeInspect Get "/volumes/{id}" 24;
     VolumeUpdate Put "/volumes/{id}" 42;
     VolumeDelete Delete "/volumes/{id}" 24;
+    VolumeProtect Post "/volumes/{id}/protect" 24;
+    VolumeUnprotect Post "/volumes/{id}/unprotect" 24;
     NetworkInspect Get "/networks/{id}" 24;
     NetworkDelete Delete "/networks/{id}" 24;
     NetworkConnect Post "/networks/{id}/connect" 24;

@@ -16,22 +16,27 @@ pub(crate) fn csv(line: &str) -> Result<Vec<String>, String> {
     let mut fields = vec![String::new()];
     let mut chars = line.chars().peekable();
     let mut quoted = false;
+    let (mut column, end) = (0, line.chars().count() + 1);
     while let Some(c) = chars.next() {
+        column += 1;
         let Some(field) = fields.last_mut() else { break };
         match c {
             '"' if quoted && chars.peek() == Some(&'"') => {
                 chars.next();
+                column += 1;
                 field.push('"');
             }
             '"' if quoted => quoted = false,
             '"' if field.is_empty() => quoted = true,
-            '"' => return Err("parse error on line 1: bare \" in non-quoted-field".to_owned()),
+            '"' => {
+                return Err(format!("parse error on line 1, column {column}: bare \" in non-quoted-field"));
+            }
             ',' if !quoted => fields.push(String::new()),
             c => field.push(c),
         }
     }
     if quoted {
-        Err("parse error on line 1: extraneous or missing \" in quoted-field".to_owned())
+        Err(format!("parse error on line 1, column {end}: extraneous or missing \" in quoted-field"))
     } else {
         Ok(fields)
     }

@@ -24,6 +24,7 @@ pub(super) fn create(request: &mut CreateRequest, version: Version) -> Result<()
     if before(version, 41) && host.cgroupns_mode.is_empty() {
         "host".clone_into(&mut host.cgroupns_mode);
     }
+    host.mounts.iter_mut().try_for_each(|wish| mount(wish, version))?;
     if before(version, 42) {
         host.console_size = [0; 2];
     }
@@ -34,8 +35,6 @@ pub(super) fn create(request: &mut CreateRequest, version: Version) -> Result<()
         if let Some(check) = &mut request.config.healthcheck {
             check.start_interval = 0;
         }
-        let bind_options = host.mounts.iter_mut().filter_map(|mount| mount.bind_options.as_mut());
-        bind_options.for_each(|options| options.read_only_non_recursive = true);
         let endpoints = &request.networking_config.endpoints_config;
         if endpoints.len() > 1 {
             let names: Vec<_> = endpoints.keys().map(String::as_str).collect();
@@ -46,6 +45,36 @@ pub(super) fn create(request: &mut CreateRequest, version: Version) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Kinds and options of mounts that came later than the client.
+fn mount(wish: &mut api::container::Mount, version: Version) -> Result<()> {
+    if before(version, 42) {
+        // was not looked at
+        wish.volume_options.take_if(|_| wish.kind != "volume");
+        wish.tmpfs_options.take_if(|_| wish.kind != "tmpfs");
+    }
+    if let Some(options) = &mut wish.bind_options {
+        options.create_mountpoint &= !before(version, 42);
+        if before(version, 44) {
+            if options.read_only_force_recursive {
+                return Err(needs("BindOptions.ReadOnlyForceRecursive", "1.44"));
+            }
+            options.read_only_non_recursive = true;
+        }
+    }
+    let subpath = wish.volume_options.as_ref().is_some_and(|options| !options.subpath.is_empty());
+    if before(version, 45) && subpath {
+        return Err(needs("VolumeOptions.Subpath", "1.45"));
+    }
+    if before(version, 48) && wish.kind == "image" {
+        return Err(needs("mount type image", "1.48"));
+    }
+    Ok(())
+}
+
+fn needs(what: &str, version: &str) -> ApiError {
+    ApiError::bad_request(format!("{what} needs API v{version} or newer"))
 }
 
 /// `GET /containers/{id}/json`

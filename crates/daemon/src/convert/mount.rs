@@ -9,12 +9,6 @@ use crate::error::{ApiError, Result};
 /// What a client sent.
 pub(super) fn from_wire(mount: wire::Mount) -> Result<model::Mount> {
     let kind = kind(&mount.kind)?;
-    if mount.image_options.is_some() && kind != MountKind::Image {
-        return Err(ApiError::bad_request(format!(
-            "invalid mount config for type \"{}\": field ImageOptions must not be specified",
-            mount.kind
-        )));
-    }
     Ok(model::Mount {
         kind,
         source: mount.source,
@@ -23,6 +17,8 @@ pub(super) fn from_wire(mount: wire::Mount) -> Result<model::Mount> {
         consistency: mount.consistency,
         bind: mount.bind_options.map(bind_from_wire),
         volume: mount.volume_options.map(volume_from_wire),
+        image: mount.image_options.map(|options| model::ImageOptions { subpath: options.subpath }),
+        id_map: mount.id_map,
         tmpfs: mount.tmpfs_options.map(|options| model::TmpfsOptions {
             size_bytes: options.size_bytes,
             mode: options.mode,
@@ -75,7 +71,11 @@ pub(super) fn to_wire(mount: &model::Mount) -> wire::Mount {
             read_only_force_recursive: options.read_only_force_recursive,
         }),
         volume_options: mount.volume.as_ref().map(volume_to_wire),
-        image_options: None,
+        image_options: mount
+            .image
+            .as_ref()
+            .map(|options| wire::ImageOptions { subpath: options.subpath.clone() }),
+        id_map: mount.id_map.clone(),
         tmpfs_options: mount.tmpfs.as_ref().map(|options| wire::TmpfsOptions {
             size_bytes: options.size_bytes,
             mode: options.mode,
@@ -121,8 +121,6 @@ mod tests {
             "VolumeOptions":{"NoCopy":true,"DriverConfig":{"Name":"local","Options":{"a":"b"}}}}"#;
         let wire: wire::Mount = serde_json::from_str(json).unwrap();
         assert_eq!(to_wire(&from_wire(wire.clone()).unwrap()), wire);
-        let foreign: wire::Mount = serde_json::from_str(r#"{"Type":"bind","ImageOptions":{}}"#).unwrap();
-        assert!(from_wire(foreign).unwrap_err().to_string().contains("ImageOptions"));
         let unknown = wire::Mount { kind: "floppy".into(), ..wire::Mount::default() };
         assert!(from_wire(unknown).unwrap_err().to_string().contains("\"floppy\": mount type unknown"));
     }

@@ -15,6 +15,7 @@ pub(crate) fn volume(volume: Volume) -> wire::Volume {
         name: volume.name,
         options: volume.options,
         scope: "local".to_owned(),
+        protected: volume.protected,
         ..wire::Volume::default()
     }
 }

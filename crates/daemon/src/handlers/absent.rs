@@ -31,7 +31,6 @@ fn feature(action: Action, path: &str) -> String {
         Action::ImageSearch => "searching a registry for images",
         Action::DistributionInspect => "asking a registry about an image",
         Action::ImageAttestations => "image attestations",
-        Action::VolumeUpdate => "updating cluster volumes",
         _ if path.starts_with("/plugins") => "managing plugins",
         _ => return format!("{} {path}", action.route().method.as_str()),
     };

@@ -1,7 +1,7 @@
 //! Volumes.
 
 use api::volume::{CreateRequest, ListResponse, PruneResponse};
-use engine::volume::{Volume, VolumeRequest};
+use engine::volume::VolumeRequest;
 use hyper::StatusCode;
 
 use crate::convert;
@@ -11,27 +11,14 @@ use crate::response::{self, Response};
 
 /// `GET /volumes`
 pub(crate) async fn list(asked: Asked) -> Result<Response> {
-    let filters = convert::filters(&asked.filters()?);
-    filters.only(&["driver", "label", "name"])?;
-    let volumes = all(&asked)
-        .await?
-        .into_iter()
-        .filter(|volume| {
-            filters.any("name", |wanted| volume.name.contains(wanted))
-                && filters.exact("driver", "local")
-                && filters.labels("label", &volume.labels)
-        })
-        .map(convert::volume)
-        .collect();
+    let found = asked.engine().volume_find(convert::filters(&asked.filters()?)).await?;
+    let volumes = found.into_iter().map(convert::volume).collect();
     Ok(response::ok(&ListResponse { volumes, warnings: Vec::new() }))
 }
 
 /// `GET /volumes/{name}`
 pub(crate) async fn inspect(asked: Asked) -> Result<Response> {
-    let name = &asked.param;
-    let found = all(&asked).await?.into_iter().find(|volume| volume.name == *name);
-    let volume =
-        found.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, format!("get {name}: no such volume")))?;
+    let volume = asked.engine().volume_inspect(&asked.param).await?;
     Ok(response::ok(&convert::volume(volume)))
 }
 
@@ -57,14 +44,22 @@ pub(crate) async fn prune(asked: Asked) -> Result<Response> {
     if !asked.since(42) && !filters.contains("all") {
         filters.add("all", "true");
     }
-    let (volumes_deleted, space_reclaimed) = asked.engine().volume_prune(filters).await?;
+    let only_tell = asked.query.flag("dry-run");
+    let (volumes_deleted, space_reclaimed) = asked.engine().volume_prune(filters, only_tell).await?;
     Ok(response::ok(&PruneResponse { volumes_deleted, space_reclaimed }))
 }
 
-/// All volumes; their records are read where it may block.
-async fn all(asked: &Asked) -> Result<Vec<Volume>> {
-    let engine = asked.engine().clone();
-    tokio::task::spawn_blocking(move || engine.volume_list()).await.map_err(|error| {
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot list volumes: {error}"))
-    })
+/// `PUT /volumes/{name}`: only volumes of a Swarm cluster can be changed so.
+pub(crate) async fn update(asked: Asked) -> Result<Response> {
+    asked.engine().volume_inspect(&asked.param).await?;
+    Err(ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "volume update only valid for cluster volumes, but swarm is unavailable",
+    ))
+}
+
+/// `POST /volumes/{name}/protect` and `…/unprotect`, Berth's own
+pub(crate) async fn protect(asked: Asked, protected: bool) -> Result<Response> {
+    asked.engine().volume_protect(&asked.param, protected).await?;
+    Ok(response::empty(StatusCode::NO_CONTENT))
 }

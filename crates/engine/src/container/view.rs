@@ -16,12 +16,14 @@ use rustix::mount::MountPropagationFlags;
 use sys::mount::{Attr, Change, Propagation};
 use sys::path::Root;
 use sys::process::Namespaces;
+use tokio::runtime::Handle;
 
 use super::spec::FileMount;
 use super::{files, rootfs};
 use crate::container::Container;
 use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::volume::{Binds, Handed};
 
 /// What every container gets before it runs (Docker's init layer) and the runtime makes places for: empty, it is
 /// no change of the container's.
@@ -72,7 +74,10 @@ impl View {
         let mut mounts = files::mounts(container);
         // not written before the first start
         mounts.retain(|mount| mount.source.as_ref().is_some_and(|source| source.exists()));
-        let binds = crate::volume::binds(engine, container)?;
+        // shims are asked, which waits: this thread is one of those that may block
+        let shared = Handle::current().block_on(crate::volume::shared(engine, container));
+        let Binds { files: binds, handed, shared: _shared } =
+            crate::volume::binds(engine, container, shared)?;
         mounts.retain(|own| binds.iter().all(|bind| bind.destination != own.destination));
         mounts.extend(binds);
         mounts.sort_by_key(|mount| mount.destination.matches('/').count());
@@ -80,7 +85,7 @@ impl View {
             Some(run) => Source::Process(rootfs::mount_namespace(run.pid, &container.id)?),
             None => Source::Mount(engine.store.snapshot(&container.id)?.mount()?),
         };
-        apart(|| build(source, &mounts, container.host.readonly_rootfs))
+        apart(|| build(source, &mounts, handed, container.host.readonly_rootfs))
     }
 
     /// Resolves like a process in the container.
@@ -135,7 +140,7 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     joined.unwrap_or_else(|_panic| Err(Error::system("a thread failed while it arranged mounts")))
 }
 
-fn build(source: Source, mounts: &[FileMount], read_only: bool) -> Result<View> {
+fn build(source: Source, mounts: &[FileMount], mut handed: Vec<Handed>, read_only: bool) -> Result<View> {
     let failed = |errno| Error::because("arrange the container's mounts", errno);
     sys::process::unshare(Namespaces::MOUNT).map_err(failed)?;
     // what the host unmounts is unmounted here, too, and nothing that is mounted here is seen there
@@ -159,7 +164,10 @@ fn build(source: Source, mounts: &[FileMount], read_only: bool) -> Result<View> 
     sys::mount::attach(&root, top.map_err(failed)?).map_err(failed)?;
     let root = Root::in_root(root);
     for mount in mounts {
-        add(&root, mount).map_err(|errno| Error::because(format!("mount {}", mount.destination), errno))?;
+        let place = handed.iter().position(|one| one.destination == mount.destination);
+        let mounted = place.map(|at| handed.swap_remove(at).mount);
+        add(&root, mount, mounted)
+            .map_err(|errno| Error::because(format!("mount {}", mount.destination), errno))?;
     }
     if read_only {
         let set = Attr::RDONLY;
@@ -169,10 +177,13 @@ fn build(source: Source, mounts: &[FileMount], read_only: bool) -> Result<View> 
 }
 
 /// Binds a volume, a host's path or a generated file at its place, which is made when it is missing, as at a start.
-fn add(root: &Root, mount: &FileMount) -> sys::Result<()> {
+fn add(root: &Root, mount: &FileMount, handed: Option<OwnedFd>) -> sys::Result<()> {
     let Some(source) = &mount.source else { return Ok(()) };
     let has = |word: &str| mount.options.iter().any(|option| option == word);
-    let copy = sys::mount::clone_path(source, has("rbind"))?;
+    let copy = match handed {
+        Some(mount) => mount,
+        None => sys::mount::clone_path(source, has("rbind"))?,
+    };
     let is_dir = FileType::from_raw_mode(rustix::fs::fstat(&copy)?.st_mode).is_dir();
     let propagation = Some(Propagation::Private);
     sys::mount::change(&copy, &Change { set: INERT, propagation, recursive: true, ..Change::default() })?;

@@ -138,7 +138,10 @@ impl Engine {
 /// Containers that stand on an image.
 pub(super) fn uses(engine: &crate::engine::Inner, image: &oci::Digest) -> Vec<ImageUse> {
     let containers = engine.containers.all();
-    let users = containers.iter().map(|entry| entry.snapshot()).filter(|one| one.image_id == image.as_str());
+    let users = containers
+        .iter()
+        .map(|entry| entry.snapshot())
+        .filter(|one| one.image_id == image.as_str() || crate::volume::is_image_of(one, image.as_str()));
     users.map(|one| ImageUse { container: one.id.clone(), running: one.state.is_running() }).collect()
 }
 

@@ -20,6 +20,9 @@ pub enum ShimError {
     /// The answer does not belong to the request.
     #[error("the container's shim gave another answer than {0} asks for")]
     Unexpected(&'static str),
+    /// More volumes than a shim can be handed.
+    #[error("more than {0} mounts of volumes with options, of images and with mapped ids in one container")]
+    TooManyMounts(usize),
     /// A system call on the daemon's side failed.
     #[error("{what}: {source}")]
     System {

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use oci_spec::runtime::LinuxResources;
 use shim::protocol::{
-    AttachRequest, Attached, CreateRequest, Created, ExecRequest, HelloReply, KillRequest, Reply, Request,
-    ResizeRequest, StartedReply, StateReply, VERSION,
+    AttachRequest, Attached, CreateRequest, Created, ExecRequest, HelloReply, KillRequest, MAX_FDS,
+    MountRequest, Reply, Request, ResizeRequest, StartedReply, StateReply, VERSION,
 };
 
 pub use attach::stream_pair;
@@ -41,6 +41,8 @@ pub struct CreateFds {
     pub rootfs: Option<OwnedFd>,
     /// The network namespace to join; the shim keeps it open until it ends.
     pub netns: Option<OwnedFd>,
+    /// Detached mounts in place of sources in the specification.
+    pub mounts: Vec<(MountRequest, OwnedFd)>,
 }
 
 impl ShimHandle {
@@ -76,7 +78,12 @@ impl ShimHandle {
     pub async fn create(&self, mut request: CreateRequest, fds: CreateFds) -> Result<Created, ShimError> {
         request.rootfs_fd = fds.rootfs.is_some();
         request.netns_fd = fds.netns.is_some();
-        let fds = fds.rootfs.into_iter().chain(fds.netns).collect();
+        let (mounts, sources): (Vec<_>, Vec<_>) = fds.mounts.into_iter().unzip();
+        request.mounts = mounts;
+        let fds: Vec<_> = fds.rootfs.into_iter().chain(fds.netns).chain(sources).collect();
+        if fds.len() > MAX_FDS {
+            return Err(ShimError::TooManyMounts(MAX_FDS));
+        }
         match self.connection.call(&Request::Create(Box::new(request)), fds).await? {
             Reply::Created(created) => Ok(created),
             _ => Err(ShimError::Unexpected("Create")),
@@ -245,6 +252,17 @@ impl ShimHandle {
     /// The shim's refusal: it holds none.
     pub async fn kept(&self, name: &str) -> Result<Vec<OwnedFd>, ShimError> {
         Ok(self.connection.call_fds(&Request::Kept { name: name.to_owned() }, Vec::new()).await?.1)
+    }
+
+    /// A mount that the shim keeps for others, and the mount namespace that it is attached in.
+    ///
+    /// # Errors
+    /// The shim's refusal: it keeps none of this name.
+    pub async fn mount(&self, name: &str) -> Result<(OwnedFd, OwnedFd), ShimError> {
+        let request = Request::Mount { name: name.to_owned() };
+        let (_, fds) = self.connection.call_fds(&request, Vec::new()).await?;
+        let mut fds = fds.into_iter();
+        fds.next().zip(fds.next()).ok_or(ShimError::Unexpected("Mount"))
     }
 
     /// Acknowledge the end of the container (or give up one that was not started). Afterwards its cgroup is

@@ -1,64 +1,76 @@
-//! A container's mounts as what its specification binds. Blocks: sources are made or looked up.
+//! A container's mounts as what its specification binds. Blocks: sources are made, looked up or mounted.
 
 use std::fs::DirBuilder;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::source::{self, Source};
+use super::{Shared, propagation, tmpfs};
 use crate::container::{Container, FileMount, MountKind, MountPoint};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 
 /// Everything that is mounted over the root beside the standard mounts.
+#[derive(Default)]
+pub(crate) struct Binds {
+    pub(crate) files: Vec<FileMount>,
+    /// Those of the files whose source is a mount in hand.
+    pub(crate) handed: Vec<Handed>,
+    /// To be kept until the container runs: then others can share its mounts.
+    pub(crate) shared: Shared,
+}
+
+/// A detached mount that is the source of one of the files.
+pub(crate) struct Handed {
+    /// Where it goes.
+    pub(crate) destination: String,
+    pub(crate) mount: OwnedFd,
+    /// The volume, when other containers may want the same mount later; else empty.
+    pub(crate) keep: String,
+}
+
+/// Collects them.
 ///
 /// # Errors
-/// A source is missing.
-pub(crate) fn binds(engine: &Inner, container: &Container) -> Result<Vec<FileMount>> {
-    let mut binds = Vec::new();
-    for point in &container.mounts {
-        binds.push(match point.kind {
-            MountKind::Tmpfs => tmpfs_of_mount(container, point),
-            MountKind::Volume => {
-                crate::volume::ensure(&engine.layout, &point.name, &Default::default(), point.anonymous)?;
-                bind(point, volume_path(point)?, true)
-            }
-            _ => {
-                let source = PathBuf::from(&point.source);
-                make_source(container, &source)?;
-                let recursive = !non_recursive_read_only(container, point);
-                bind(point, source, recursive)
-            }
-        });
-    }
+/// A source is missing, or can't be mounted.
+pub(crate) fn binds(engine: &Inner, container: &Container, mut shared: Shared) -> Result<Binds> {
+    let mut binds = Binds::default();
     for (path, options) in &container.host.tmpfs {
-        binds.push(tmpfs(path.clone(), options));
+        binds.files.push(tmpfs(path.clone(), options)?);
     }
+    let covered = |point: &&MountPoint| !container.host.tmpfs.contains_key(&point.destination);
+    for point in container.mounts.iter().filter(covered) {
+        if point.kind == MountKind::Tmpfs {
+            binds.files.push(tmpfs(point.destination.clone(), &point.tmpfs)?);
+            continue;
+        }
+        let mut asked = point.propagation.clone();
+        if point.kind == MountKind::Bind {
+            make_source(point)?;
+            asked = propagation::of_bind(engine, Path::new(&point.source), &asked)?;
+        }
+        let source = match source::of(engine, container, point, &mut shared)? {
+            Source::Path(path) => path,
+            Source::Mount(mount) => {
+                let keep = if point.device { point.name.clone() } else { String::new() };
+                binds.handed.push(Handed { destination: point.destination.clone(), mount, keep });
+                PathBuf::from(&point.source)
+            }
+        };
+        binds.files.push(bind(point, source, &asked));
+    }
+    binds.shared = shared;
     Ok(binds)
 }
 
-/// A volume's directory, or one in it; never through a symlink out of it.
-fn volume_path(point: &MountPoint) -> Result<PathBuf> {
-    let data = PathBuf::from(&point.source);
-    if point.subpath.is_empty() {
-        return Ok(data);
-    }
-    let root = sys::path::Root::open_strict(&data)
-        .map_err(|error| Error::because(format!("open volume {}", point.name), error))?;
-    root.handle(&point.subpath).map_err(|error| {
-        Error::because(format!("cannot access path {} in volume {}", point.subpath, point.name), error)
-    })?;
-    Ok(data.join(&point.subpath))
-}
-
 /// `-v` makes a missing source directory, as Docker always has.
-fn make_source(container: &Container, source: &std::path::Path) -> Result<()> {
+fn make_source(point: &MountPoint) -> Result<()> {
+    let source = Path::new(&point.source);
     if source.exists() {
         return Ok(());
     }
-    let from_mount = container.host.mounts.iter().any(|mount| {
-        std::path::Path::new(&mount.source) == source
-            && !mount.bind.as_ref().is_some_and(|options| options.create_mountpoint)
-    });
-    if from_mount {
+    if point.must_exist {
         return Err(Error::bad_parameter(format!(
             "invalid mount config for type \"bind\": bind source path does not exist: {}",
             source.display()
@@ -69,67 +81,23 @@ fn make_source(container: &Container, source: &std::path::Path) -> Result<()> {
     })
 }
 
-/// `ReadOnlyNonRecursive`: mounts beneath the source stay writable.
-fn non_recursive_read_only(container: &Container, point: &MountPoint) -> bool {
-    container.host.mounts.iter().any(|mount| {
-        mount.kind == MountKind::Bind
-            && mount.target.trim_end_matches('/') == point.destination
-            && mount.bind.as_ref().is_some_and(|options| options.read_only_non_recursive)
-    })
-}
-
-fn bind(point: &MountPoint, source: PathBuf, recursive: bool) -> FileMount {
-    let propagation = if point.propagation.is_empty() { "rprivate" } else { &point.propagation };
+fn bind(point: &MountPoint, source: PathBuf, propagation: &str) -> FileMount {
+    let propagation = if propagation.is_empty() { "rprivate" } else { propagation };
     let mut options =
         vec![if point.non_recursive { "bind" } else { "rbind" }.to_owned(), propagation.to_owned()];
     if point.rw {
         options.push("rw".to_owned());
     } else {
         options.push("ro".to_owned());
-        if recursive && !point.non_recursive {
+        if !point.read_only_non_recursive && !point.non_recursive {
             options.push("rro".to_owned());
         }
     }
     FileMount { source: Some(source), destination: point.destination.clone(), options }
 }
 
-/// Docker's defaults under what was asked for.
-fn tmpfs(destination: String, options: &str) -> FileMount {
-    let mut words: Vec<String> = ["noexec", "nosuid", "nodev"].map(str::to_owned).to_vec();
-    for word in options.split(',').filter(|word| !word.is_empty()) {
-        let opposite = match word {
-            "exec" => "noexec",
-            "suid" => "nosuid",
-            "dev" => "nodev",
-            _ => "",
-        };
-        words.retain(|have| have != opposite && have != word);
-        words.push(word.to_owned());
-    }
-    FileMount { source: None, destination, options: words }
-}
-
-fn tmpfs_of_mount(container: &Container, point: &MountPoint) -> FileMount {
-    let asked = container
-        .host
-        .mounts
-        .iter()
-        .find(|mount| {
-            mount.kind == MountKind::Tmpfs && mount.target.trim_end_matches('/') == point.destination
-        })
-        .and_then(|mount| mount.tmpfs.clone())
-        .unwrap_or_default();
-    let mut words = asked.options.iter().map(|words| words.join("=")).collect::<Vec<_>>();
-    if asked.size_bytes > 0 {
-        words.push(format!("size={}", asked.size_bytes));
-    }
-    if asked.mode != 0 {
-        words.push(format!("mode={:o}", asked.mode));
-    }
-    if !point.rw {
-        words.push("ro".to_owned());
-    }
-    tmpfs(point.destination.clone(), &words.join(","))
+fn tmpfs(destination: String, options: &str) -> Result<FileMount> {
+    Ok(FileMount { source: None, destination, options: tmpfs::merge(options)? })
 }
 
 #[cfg(test)]
@@ -138,9 +106,12 @@ mod tests {
 
     #[test]
     fn read_only_reaches_beneath_unless_it_is_told_not_to() {
-        let point = MountPoint { destination: "/a".to_owned(), ..MountPoint::default() };
-        let options = |recursive| bind(&point, PathBuf::from("/b"), recursive).options;
-        assert_eq!(options(true), ["rbind", "rprivate", "ro", "rro"]);
-        assert_eq!(options(false), ["rbind", "rprivate", "ro"]);
+        let options = |read_only_non_recursive| {
+            let destination = "/a".to_owned();
+            let point = MountPoint { destination, read_only_non_recursive, ..MountPoint::default() };
+            bind(&point, PathBuf::from("/b"), "").options
+        };
+        assert_eq!(options(false), ["rbind", "rprivate", "ro", "rro"]);
+        assert_eq!(options(true), ["rbind", "rprivate", "ro"]);
     }
 }

@@ -7,11 +7,14 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, Uid, XattrFlags,
+    AtFlags, Dir, DirEntry, FileType, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, Uid, XattrFlags,
 };
 use rustix::io::Errno;
 use sys::path::Root;
+use tokio::runtime::Handle;
 
+use super::source::Source;
+use super::{Shared, VolumeRequest};
 use crate::container::{Container, MountKind, MountPoint};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
@@ -21,55 +24,95 @@ const MOST_DEPTH: usize = 256;
 /// Longest extended attribute, and longest list of their names, bytes (the kernel's limits).
 const MOST_ATTRIBUTE: usize = 64 << 10;
 
-/// Makes a new container's volumes, and fills the new ones. Blocks.
+/// Makes a new container's volumes and its views of images, and fills the volumes that are empty. Blocks.
 ///
 /// # Errors
-/// The disk is full.
+/// The disk is full; a volume can't be mounted.
 pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<()> {
-    let mut empty = Vec::new();
+    super::image::create(engine, container)?;
+    let mut waiting = Vec::new();
     for point in container.mounts.iter().filter(|point| point.kind == MountKind::Volume) {
-        super::ensure(&engine.layout, &point.name, &labels(container, point), point.anonymous)?;
-        if !point.no_copy && point.subpath.is_empty() && is_empty(&point.source) {
-            empty.push(point);
+        let sure = !(point.anonymous && container.host.auto_remove);
+        super::store::ensure(engine, &request(container, point), point.anonymous, sure)?;
+        if !point.no_copy && (point.device || !point.subpath.is_empty() || is_empty(&point.source)) {
+            waiting.push(point);
         }
     }
-    if empty.is_empty() {
+    if waiting.is_empty() {
         return Ok(());
     }
-    let mount = engine.store.snapshot(&container.id)?.mount()?;
-    let root = Root::in_root(mount);
-    for point in empty {
-        fill(&root, point).map_err(|errno| {
-            Error::because(
-                format!("copy {} of the image into volume {}", point.destination, point.name),
-                errno,
-            )
-        })?;
+    // a root that is in use is not mounted a second time
+    let root = match container.state.running() {
+        Some(run) => crate::container::root_of_process(run.pid)?,
+        None => Root::in_root(engine.store.snapshot(&container.id)?.mount()?),
+    };
+    // shims are asked, which waits: this thread is one of those that may block
+    let mut shared = Handle::current().block_on(super::shared(engine, container));
+    for point in waiting {
+        let failed = |errno: Errno| {
+            let what = format!("copy {} of the image into volume {}", point.destination, point.name);
+            Error::because(what, errno)
+        };
+        // nothing there, or a file: the volume stays as it is
+        let source = match root.open_dir(&point.destination) {
+            Err(Errno::NOENT | Errno::NOTDIR) => continue,
+            source => source.map_err(failed)?,
+        };
+        let Some(target) = target(engine, container, point, &mut shared)? else { continue };
+        if Dir::read_from(&target).map_err(failed)?.all(|entry| is_dot(&entry)) {
+            directory(&source, &target, 0).map_err(failed)?;
+        }
     }
     Ok(())
 }
 
-/// Labels that a mount of the request gives to the volume it makes.
-fn labels(container: &Container, point: &MountPoint) -> std::collections::BTreeMap<String, String> {
+/// The volume as the request wants it made.
+fn request(container: &Container, point: &MountPoint) -> VolumeRequest {
     let mounts = container.host.mounts.iter();
-    let mut mounts = mounts.filter(|mount| mount.kind == MountKind::Volume && mount.source == point.name);
-    mounts.find_map(|mount| mount.volume.clone()).unwrap_or_default().labels
+    let wish = mounts.filter(|mount| mount.kind == MountKind::Volume).find(|mount| {
+        if point.anonymous {
+            mount.source.is_empty() && mount.target.trim_end_matches('/') == point.destination
+        } else {
+            mount.source == point.name
+        }
+    });
+    let options = wish.and_then(|mount| mount.volume.clone()).unwrap_or_default();
+    VolumeRequest {
+        name: point.name.clone(),
+        driver: String::new(),
+        options: options.driver_options,
+        labels: options.labels,
+    }
 }
 
 fn is_empty(directory: &str) -> bool {
     std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-fn fill(root: &Root, point: &MountPoint) -> Result<(), Errno> {
-    let source = match root.open_dir(&point.destination) {
-        Ok(source) => source,
-        // nothing there, or a file: the volume stays empty
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
-        Err(errno) => return Err(errno),
-    };
+fn is_dot(entry: &Result<DirEntry, Errno>) -> bool {
+    entry.as_ref().is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
+}
+
+/// The volume's directory, open; `None` when a subpath names none yet, which the start will tell.
+fn target(
+    engine: &Inner,
+    container: &Container,
+    point: &MountPoint,
+    shared: &mut Shared,
+) -> Result<Option<OwnedFd>> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let target = rustix::fs::open(&point.source, flags, Mode::empty())?;
-    directory(&source, &target, 0)
+    let opened = match super::source::of(engine, container, point, shared) {
+        Ok(Source::Path(path)) => rustix::fs::open(path, flags, Mode::empty()),
+        Ok(Source::Mount(mount)) => rustix::fs::openat(mount, ".", flags, Mode::empty()),
+        Err(_) if !point.subpath.is_empty() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match opened {
+        Err(Errno::NOTDIR) => Ok(None),
+        opened => {
+            opened.map(Some).map_err(|errno| Error::because(format!("open volume {}", point.name), errno))
+        }
+    }
 }
 
 /// Copies what is in a directory, then its own attributes.

@@ -1,15 +1,28 @@
-//! Volumes of the `local` driver.
+//! Volumes of the `local` driver, and everything else that is mounted into a container.
 
 mod bind;
+mod claims;
 mod copy;
+mod event;
+mod idmap;
+mod image;
+mod local;
 mod plan;
+mod propagation;
+mod shared;
+mod source;
 mod store;
+mod tmpfs;
 mod verb;
 
-pub(crate) use bind::binds;
+pub(crate) use bind::{Binds, Handed, binds};
+pub(crate) use claims::{Claim, Volumes, claim};
 pub(crate) use copy::prepare;
+pub(crate) use event::{mounted, unmounted};
+pub(crate) use image::is_image_of;
 pub(crate) use plan::{more, plan};
-pub(crate) use store::{ensure, leave, size};
+pub(crate) use shared::{Shared, shared};
+pub(crate) use store::{leave, size, sweep};
 pub use verb::VolumeRequest;
 
 use std::collections::BTreeMap;
@@ -18,6 +31,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Label of volumes that were made without a name.
+const ANONYMOUS: &str = "com.docker.volume.anonymous";
+
 /// A volume.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Volume {
@@ -25,14 +41,25 @@ pub struct Volume {
     pub name: String,
     /// When it was made.
     pub created: Timestamp,
-    /// Where its files are.
+    /// Where its files are; with driver options, where they would be on other engines: here they are mounted into
+    /// containers only.
     pub mountpoint: PathBuf,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// Driver options.
+    /// Driver options: `type`, `device`, `o`.
     pub options: BTreeMap<String, String>,
     /// Made without a name.
     pub anonymous: bool,
+    /// Never removed until that is taken back.
+    #[serde(default)]
+    pub protected: bool,
+}
+
+impl Volume {
+    /// Whether the driver mounts something for it.
+    pub(crate) fn is_device(&self) -> bool {
+        self.options.contains_key("device")
+    }
 }
 
 impl crate::Engine {

@@ -108,8 +108,5 @@ fn idmap(o: &CreateOptions<'_>, mount: &Mount, options: &Options, fd: &OwnedFd) 
     let (uids, gids): (&Vec<LinuxIdMapping>, _) = own
         .or(container)
         .ok_or_else(|| Error::invalid("idmap", "neither the mount nor the container has mappings"))?;
-    let userns = userns::with_mappings(uids, gids)?;
-    let recursive = options.idmap.unwrap_or(false);
-    let change = Change { idmap: Some(userns.as_fd()), recursive, ..Change::default() };
-    sys::mount::change(fd, &change).step("idmap", "")
+    userns::idmap(fd.as_fd(), uids, gids, options.idmap.unwrap_or(false))
 }

@@ -39,7 +39,7 @@ fn tmpfs_with_options_and_content() {
         &["nodev"],
     );
     let out = b.output();
-    assert!(out.starts_with("deep\ncontent\n750\n755\n"), "{out}");
+    assert!(out.starts_with("deep\ncontent\n750\n1777\n"), "{out}");
     assert!(line(&out, "/data").contains("size=1024k"));
     assert!(!b.rootfs().join("data/new").exists());
 }

@@ -10,7 +10,7 @@ use sys::Pid;
 use sys::cgroup::{Cgroup, OomWatch};
 use sys::signal::Signal;
 
-use super::backend::{self, Backend, Pending};
+use super::backend::{self, Backend, Handed, Pending};
 use super::session::Ends;
 use crate::protocol::{CreateRequest, ErrorKind, ErrorReply, ExecRequest, ExitRecord};
 
@@ -27,6 +27,8 @@ pub(super) struct Container {
     pub(super) oom: Option<OomWatch>,
     pub(super) oom_killed: bool,
     pub(super) netns: Option<OwnedFd>,
+    /// Mounts that other containers may ask for, by name.
+    kept: Vec<(String, OwnedFd)>,
     data_dir: File,
     state_dir: File,
     /// Processes may outlive the first one: it has no process namespace of its own.
@@ -62,11 +64,19 @@ impl Container {
         };
         let rootfs = next(request.rootfs_fd)?;
         let netns = next(request.netns_fd)?;
+        let mounts = request.mounts.iter().map(|_| next(true)).collect::<Result<Vec<_>, _>>()?;
+        let mounts: Vec<_> = request.mounts.iter().zip(mounts.into_iter().flatten()).collect();
         let data_dir =
             File::open(&request.data_dir).map_err(|e| failed("open the container's directory", e))?;
         crate::exit::remove(&data_dir).map_err(|e| failed("remove the former exit record", e))?;
         let backend = Backend::new(request);
-        let made = backend.create(request, rootfs, netns.as_ref().map(AsFd::as_fd), state_dir)?;
+        let handed = Handed {
+            rootfs,
+            netns: netns.as_ref().map(AsFd::as_fd),
+            mounts: mounts.iter().map(|(mount, fd)| (mount.index, fd.as_fd())).collect(),
+        };
+        let made = backend.create(request, handed, state_dir)?;
+        let kept = mounts.into_iter().filter(|(mount, _)| !mount.keep.is_empty());
         let oom = made.cgroup.as_ref().and_then(|cgroup| cgroup.oom_events().ok());
         let container = Self {
             id: request.id.clone(),
@@ -77,6 +87,7 @@ impl Container {
             oom,
             oom_killed: false,
             netns,
+            kept: kept.map(|(mount, fd)| (mount.keep.clone(), fd)).collect(),
             data_dir,
             state_dir: state_dir.try_clone().map_err(|e| failed("create", e))?,
             shared_pids: !backend::has_own_pids(&request.spec),
@@ -85,6 +96,20 @@ impl Container {
             exit: None,
         };
         Ok((container, Made { pid: made.pid, ends: made.ends }))
+    }
+
+    /// A mount that was kept, and the mount namespace that it is attached in.
+    pub(super) fn kept_mount(&self, name: &str, init: Pid) -> Result<Vec<OwnedFd>, ErrorReply> {
+        let unknown = || ErrorReply::new(ErrorKind::Invalid, format!("mount: {name} is not kept"));
+        let (_, mount) = self.kept.iter().find(|(kept, _)| kept == name).ok_or_else(unknown)?;
+        // an outside runtime has bound its container's from ours
+        let owner = match self.backend.outside() {
+            Some(_) => "self".to_owned(),
+            None => init.as_raw_nonzero().to_string(),
+        };
+        let namespace = File::open(format!("/proc/{owner}/ns/mnt")).map_err(|e| failed("mount", e))?;
+        let mount = mount.try_clone().map_err(|e| failed("mount", e))?;
+        Ok(vec![mount, namespace.into()])
     }
 
     /// Let the first process run; since when it does.

@@ -48,8 +48,9 @@ impl Server {
             Ok(ClientFrame { id, fds, request }) => {
                 let fds = self.take_fds(daemon, fds);
                 match request {
-                    Request::Netns => return Ok(self.netns(id)),
-                    Request::Kept { name } => return Ok(handed(id, self.kept.get(&name), "kept: nothing")),
+                    Request::Netns => return Ok(handing(id, self.netns())),
+                    Request::Kept { name } => return Ok(handing(id, self.kept(&name))),
+                    Request::Mount { name } => return Ok(handing(id, self.mount(&name))),
                     _ => (id, self.perform(daemon, request, fds, bytes)),
                 }
             }
@@ -88,7 +89,7 @@ impl Server {
             Request::State => Ok(Reply::State(Box::new(self.state()))),
             Request::Shutdown => self.shutdown(),
             Request::Keep { name } => self.keep(name, fds),
-            Request::Netns | Request::Kept { .. } => {
+            Request::Netns | Request::Kept { .. } | Request::Mount { .. } => {
                 Err(ErrorReply::new(ErrorKind::Unsupported, "answered with descriptors"))
             }
         }
@@ -304,13 +305,25 @@ impl Server {
         }
     }
 
-    fn netns(&self, id: u64) -> Answer {
+    fn netns(&self) -> Result<Vec<OwnedFd>, ErrorReply> {
         let netns = self.container.as_ref().and_then(|container| container.netns.as_ref());
-        handed(id, netns.map(std::slice::from_ref), "netns: the shim holds none")
+        copies(netns.map(std::slice::from_ref), "netns: the shim holds none")
     }
 
     fn keep(&mut self, name: String, fds: Vec<OwnedFd>) -> Outcome {
         self.kept.keep(name, fds).map(|()| Reply::Done)
+    }
+
+    fn kept(&self, name: &str) -> Result<Vec<OwnedFd>, ErrorReply> {
+        copies(self.kept.get(name), "kept: nothing")
+    }
+
+    fn mount(&self, name: &str) -> Result<Vec<OwnedFd>, ErrorReply> {
+        let container = self.container.as_ref().filter(|_| self.is_running());
+        match container.zip(self.sessions[0].pid) {
+            Some((container, init)) => container.kept_mount(name, init),
+            None => Err(invalid_state("mount: the container is not running")),
+        }
     }
 
     fn existing(&mut self) -> Result<&mut Container, ErrorReply> {
@@ -322,17 +335,26 @@ impl Server {
     }
 }
 
-/// An answer that consists of copies of descriptors.
-fn handed(id: u64, fds: Option<&[OwnedFd]>, otherwise: &str) -> Answer {
+/// Copies of descriptors that are held, or the refusal.
+fn copies(fds: Option<&[OwnedFd]>, otherwise: &str) -> Result<Vec<OwnedFd>, ErrorReply> {
+    let copies: Vec<_> = fds.unwrap_or_default().iter().filter_map(|fd| fd.try_clone().ok()).collect();
+    if copies.is_empty() { Err(invalid_state(otherwise)) } else { Ok(copies) }
+}
+
+/// The answer that is descriptors, or a refusal.
+fn handing(id: u64, fds: Result<Vec<OwnedFd>, ErrorReply>) -> Answer {
     let mut frame = ServerFrame { id: Some(id), ..ServerFrame::default() };
-    let copies = fds.unwrap_or_default().iter().filter_map(|fd| fd.try_clone().ok());
-    let fds: Vec<_> = copies.collect();
-    if fds.is_empty() {
-        frame.error = Some(invalid_state(otherwise));
-    } else {
-        frame.fds = fds.len();
-        frame.reply = Some(Reply::Done);
-    }
+    let fds = match fds {
+        Ok(fds) => {
+            frame.reply = Some(Reply::Done);
+            fds
+        }
+        Err(error) => {
+            frame.error = Some(error);
+            Vec::new()
+        }
+    };
+    frame.fds = fds.len();
     Answer { frame, fds }
 }
 

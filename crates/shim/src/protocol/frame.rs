@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 pub const MAX_FRAME: usize = 4 << 20;
 
 /// Most file descriptors that may ride on one frame.
-pub const MAX_FDS: usize = 8;
+pub const MAX_FDS: usize = 128;
 
 const LENGTH: usize = 4;
 /// Bytes read at once.

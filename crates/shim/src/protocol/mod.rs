@@ -21,7 +21,7 @@ pub use reply::{
 };
 pub use request::{
     AttachRequest, CgroupDriver, CgroupRequest, ClientFrame, CreateRequest, ExecRequest, ForwardRequest,
-    KillRequest, LogRequest, Request, ResizeRequest, RuntimeRequest,
+    KillRequest, LogRequest, MountRequest, Request, ResizeRequest, RuntimeRequest,
 };
 
 /// The version of this protocol. It grows when a frame changes so that an older peer would misread it.

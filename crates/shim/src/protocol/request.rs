@@ -27,7 +27,8 @@ pub enum Request {
         version: u32,
     },
     /// Make the container, up to its first process waiting to be started.
-    /// File descriptors: the root file system if `rootfs_fd`, then the network namespace if `netns_fd`.
+    /// File descriptors: the root file system if `rootfs_fd`, then the network namespace if `netns_fd`, then one
+    /// for each of `mounts`.
     Create(Box<CreateRequest>),
     /// Let the container's first process run.
     Start,
@@ -69,6 +70,11 @@ pub enum Request {
         /// The name.
         name: String,
     },
+    /// Hand back a mount that was kept, and the mount namespace that it is attached in: two file descriptors.
+    Mount {
+        /// [`MountRequest::keep`] of the mount.
+        name: String,
+    },
     /// Acknowledge the exit record: the shim removes the container's cgroup, answers and ends.
     /// Refused while the container runs.
     Shutdown,
@@ -87,6 +93,9 @@ pub struct CreateRequest {
     /// The next file descriptor is the network namespace to join; the shim keeps it open.
     #[serde(default)]
     pub netns_fd: bool,
+    /// The file descriptors that follow are detached mounts, one for each of these.
+    #[serde(default)]
+    pub mounts: Vec<MountRequest>,
     /// Keep standard input open (`-i`); otherwise it is `/dev/null`.
     #[serde(default)]
     pub open_stdin: bool,
@@ -118,6 +127,16 @@ pub struct CreateRequest {
     /// Clients get the terminal's output framed, like that of pipes: the terminal is the container's own affair.
     #[serde(default)]
     pub framed: bool,
+}
+
+/// A detached mount in place of a source in the specification.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountRequest {
+    /// Which of `spec.mounts`.
+    pub index: usize,
+    /// Keep it under this name for [`Request::Mount`], as long as the shim lives; empty = don't.
+    #[serde(default)]
+    pub keep: String,
 }
 
 /// A control group and who manages it.

@@ -220,6 +220,7 @@ impl Shim {
             rootfs_fd: true,
             netns_fd: false,
             run: 7,
+            mounts: Vec::new(),
             open_stdin: false,
             stdin_once: false,
             log: self.log_request(),

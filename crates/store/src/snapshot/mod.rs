@@ -104,6 +104,18 @@ impl Snapshot {
         }
     }
 
+    /// Makes a detached mount of the image's files, without what was written over them and with nothing to write to.
+    /// There may be several at once.
+    ///
+    /// # Errors
+    /// The driver's refusal.
+    pub fn mount_image(&self) -> Result<OwnedFd> {
+        match self.driver {
+            Driver::Overlay => overlay::view(&self.lowers, self.store.inner().layout.empty()),
+            Driver::Vfs => vfs::mount(&self.at(layout::snapshot::ROOT)),
+        }
+    }
+
     /// Bytes of the files that the container wrote (Docker's `SizeRw`).
     ///
     /// # Errors
@@ -199,29 +211,34 @@ impl Store {
 
     /// Removes the root file system of a container. When it returns, the directory is out of sight and its
     /// space is certain to come back: a thread removes it, and after a crash the next `open` does.
-    /// A container without one is no error.
+    /// What is called `ID.anything` goes with `ID`. A container without one is no error.
     ///
     /// # Errors
     /// When the directory can't be renamed.
     pub fn remove_snapshot(&self, container: &str) -> Result<()> {
         let inner = self.inner();
         let mut state = inner.lock();
-        if !state.snapshots.contains_key(container) {
+        let its = |name: &&String| *name == container || owner(name) == container;
+        let names: Vec<String> = state.snapshots.keys().filter(its).cloned().collect();
+        if names.is_empty() {
             return Ok(());
         }
-        inner.trash.discard(&inner.layout.snapshot(container))?;
-        state.snapshots.remove(container);
+        for name in names {
+            inner.trash.discard(&inner.layout.snapshot(&name))?;
+            state.snapshots.remove(&name);
+        }
         prune(&mut state, &inner.layout, &inner.trash).map(drop)
     }
 
-    /// Removes the root file systems of containers that are not in `live`, and layers that nothing refers to.
+    /// Removes the root file systems of containers that are not in `live`, and layers that nothing refers to. A
+    /// snapshot called `ID.anything` belongs to the container `ID`, too.
     ///
     /// # Errors
     /// The first failure, after all was tried.
     pub fn sweep(&self, live: &HashSet<String>) -> Result<Swept> {
         let inner = self.inner();
         let dead: Vec<String> =
-            inner.lock().snapshots.keys().filter(|container| !live.contains(*container)).cloned().collect();
+            inner.lock().snapshots.keys().filter(|name| !live.contains(owner(name))).cloned().collect();
         let mut swept = Swept::default();
         let mut done = Ok(());
         for container in dead {
@@ -286,6 +303,11 @@ fn stack(inner: &Inner, state: &State, chain: &str) -> Result<(Arc<Vec<PathBuf>>
         lowers.push(inner.layout.empty());
     }
     Ok((Arc::new(lowers), root.unwrap_or(ROOT)))
+}
+
+/// The container that a snapshot belongs to.
+fn owner(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
 }
 
 /// A container's id becomes a file name.

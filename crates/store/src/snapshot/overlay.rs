@@ -65,11 +65,26 @@ impl Directories {
 
 /// A detached mount of `lowers` (topmost first) with `upper` on top.
 pub(super) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
+    stack(lowers, &[upper, work])
+}
+
+/// A detached mount of `lowers` (topmost first) that nothing can be written to. Overlayfs wants two directories at
+/// least; `empty` is the second where one layer is all there is.
+pub(super) fn view(lowers: &[PathBuf], empty: PathBuf) -> Result<OwnedFd> {
+    let mut lowers = lowers.to_vec();
+    if lowers.len() == 1 {
+        lowers.push(empty);
+    }
+    stack(&lowers, &[])
+}
+
+/// Layers, and either an upper and a work directory or neither.
+fn stack(lowers: &[PathBuf], own: &[&Path]) -> Result<OwnedFd> {
     let lower_fds = Directories::open(lowers.iter().map(PathBuf::as_path))?;
-    let own = Directories::open([upper, work])?;
-    match configure(&lower_fds.names(), &own.names()) {
+    let own_fds = Directories::open(own.iter().copied())?;
+    match configure(&lower_fds.names(), &own_fds.names()) {
         // Before 6.7 the kernel has no `lowerdir+`, and a value has no room for many directories.
-        Err(Refusal::NoLowerPlus) => legacy(lowers, upper, work),
+        Err(Refusal::NoLowerPlus) => legacy(lowers, own),
         Err(Refusal::Other(error)) => Err(error),
         Ok(fd) => Ok(fd),
     }
@@ -78,7 +93,7 @@ pub(super) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<Own
 /// What [`mount`] falls back to, for tests on a kernel that needs no fallback.
 #[cfg(test)]
 pub(super) fn mount_legacy(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
-    legacy(lowers, upper, work)
+    legacy(lowers, &[upper, work])
 }
 
 enum Refusal {
@@ -121,14 +136,14 @@ fn configure(lowers: &[String], own: &[String]) -> Result<OwnedFd, Refusal> {
 /// `mount(2)` needs a place to mount on: a thread makes one in a mount namespace of its own, takes a detached
 /// copy and leaves the rest to the kernel. Directories opened outside belong to another mount namespace, which
 /// overlayfs refuses, so they are opened again inside.
-fn legacy(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
+fn legacy(lowers: &[PathBuf], own: &[&Path]) -> Result<OwnedFd> {
     let refused = |error| refused("mount", error);
     let inside = || -> Result<OwnedFd> {
         sys::process::unshare(sys::process::Namespaces::MOUNT).map_err(refused)?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         rustix::mount::mount_change("/", private).map_err(refused)?;
         let lowers = Directories::open(lowers.iter().map(PathBuf::as_path))?;
-        let own = Directories::open([upper, work])?;
+        let own = Directories::open(own.iter().copied())?;
         let options = legacy_options(&lowers.names(), &own.names())?;
         let flags = MountFlags::empty();
         rustix::mount::mount("overlay", PLACE, "overlay", flags, &*options).map_err(refused)?;
@@ -141,9 +156,12 @@ fn legacy(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
 
 fn legacy_options(lowers: &[String], own: &[String]) -> Result<CString> {
     let refuse = |reason: &str| Error::Driver { driver: NAME, reason: reason.into() };
-    let [upper, work] = own else { return Err(refuse("two directories are needed")) };
+    let own = match own {
+        [upper, work] => format!(",upperdir={upper},workdir={work}"),
+        _ => String::new(),
+    };
     let fixed: String = FIXED.iter().map(|(key, value)| format!(",{key}={value}")).collect();
-    let options = format!("lowerdir={},upperdir={upper},workdir={work}{fixed}", lowers.join(":"));
+    let options = format!("lowerdir={}{own}{fixed}", lowers.join(":"));
     if options.len() >= MAX_OPTIONS {
         return Err(refuse("too many layers for this kernel"));
     }

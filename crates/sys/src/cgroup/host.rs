@@ -64,7 +64,9 @@ impl Host {
         let mut host = Self { v1: Vec::new(), unified: None };
         for mount in mountinfo.lines().filter_map(Mount::parse) {
             match mount.kind {
-                "cgroup2" if host.unified.is_none() => host.unified = Some(unescape(mount.point)),
+                "cgroup2" if host.unified.is_none() => {
+                    host.unified = Some(crate::mount::unescape(mount.point))
+                }
                 "cgroup" => host.add_v1(&mount),
                 _ => {}
             }
@@ -82,8 +84,8 @@ impl Host {
             return;
         }
         self.v1.push(Hierarchy {
-            mount: unescape(mount.point),
-            root: unescape(mount.root),
+            mount: crate::mount::unescape(mount.point),
+            root: crate::mount::unescape(mount.root),
             controllers: Controllers::from_names(words()),
             options,
         });
@@ -144,23 +146,6 @@ impl<'a> Mount<'a> {
     }
 }
 
-/// Undoes the octal escapes (`\040`) of a mountinfo path.
-fn unescape(text: &str) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = (*first == b'\\').then(|| tail.get(..3)).flatten().and_then(octal);
-        bytes.push(code.unwrap_or(*first));
-        rest = if code.is_some() { &tail[3..] } else { tail };
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
-}
-
-fn octal(digits: &[u8]) -> Option<u8> {
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,8 +192,8 @@ mod tests {
 
     #[test]
     fn escapes() {
-        assert_eq!(unescape("/a\\040b\\134"), Path::new("/a b\\"));
-        assert_eq!(unescape("/a\\04"), Path::new("/a\\04"));
-        assert_eq!(unescape("/a\\777"), Path::new("/a\\777"));
+        assert_eq!(crate::mount::unescape("/a\\040b\\134"), Path::new("/a b\\"));
+        assert_eq!(crate::mount::unescape("/a\\04"), Path::new("/a\\04"));
+        assert_eq!(crate::mount::unescape("/a\\777"), Path::new("/a\\777"));
     }
 }

@@ -20,12 +20,16 @@ pub(crate) static COMMAND: Command =
             .given("filters", &filter::encode(&matches.all("filter")))
             .fetch()?;
         answer.volumes.sort_by(|a, b| a.name.cmp(&b.name));
-        let rows: Vec<Row> = answer.volumes.into_iter().map(row).collect();
+        // Docker's columns, and one more where it has something to say
+        let protected = answer.volumes.iter().any(|volume| volume.protected);
+        let columns = if protected { &PROTECTED } else { &COLUMNS };
+        let told = protected || matches.get("format").contains("Protected");
+        let rows: Vec<Row> = answer.volumes.into_iter().map(|volume| row(volume, told)).collect();
         let format = match (matches.get("format"), matches.bool("quiet")) {
             ("" | "table", true) => "{{.Name}}",
             (format, _) => format,
         };
-        list::print(context.out, format, &COLUMNS, &rows)
+        list::print(context.out, format, columns, &rows)
     })
     .aliases(&["list"])
     .paths(&["volume ls", "volume list"])
@@ -36,26 +40,28 @@ pub(crate) static COMMAND: Command =
         Flag::bool("quiet", "Only names").short('q'),
     ]]);
 
-const COLUMNS: Columns = Columns {
-    headers: &[
-        ("Driver", "DRIVER"),
-        ("Name", "VOLUME NAME"),
-        ("Scope", "SCOPE"),
-        ("Mountpoint", "MOUNTPOINT"),
-        ("Labels", "LABELS"),
-        ("Links", "LINKS"),
-        ("Size", "SIZE"),
-        ("Group", "GROUP"),
-        ("Availability", "AVAILABILITY"),
-        ("Status", "STATUS"),
-    ],
-    default: "{{.Driver}}\t{{.Name}}",
-    kind: "*formatter.volumeContext",
-};
+const HEADERS: &[(&str, &str)] = &[
+    ("Driver", "DRIVER"),
+    ("Name", "VOLUME NAME"),
+    ("Scope", "SCOPE"),
+    ("Mountpoint", "MOUNTPOINT"),
+    ("Labels", "LABELS"),
+    ("Links", "LINKS"),
+    ("Size", "SIZE"),
+    ("Group", "GROUP"),
+    ("Availability", "AVAILABILITY"),
+    ("Status", "STATUS"),
+    ("Protected", "PROTECTED"),
+];
 
-fn row(volume: Volume) -> Row {
+const COLUMNS: Columns =
+    Columns { headers: HEADERS, default: "{{.Driver}}\t{{.Name}}", kind: "*formatter.volumeContext" };
+
+const PROTECTED: Columns = Columns { default: "{{.Driver}}\t{{.Name}}\t{{.Protected}}", ..COLUMNS };
+
+fn row(volume: Volume, told: bool) -> Row {
     let unknown = || "N/A".to_owned();
-    Row {
+    let mut row = Row {
         fields: vec![
             ("Driver", volume.driver),
             ("Name", volume.name),
@@ -70,5 +76,9 @@ fn row(volume: Volume) -> Row {
         ],
         labels: volume.labels,
         ..Row::default()
+    };
+    if told {
+        row.fields.push(("Protected", volume.protected.to_string()));
     }
+    row
 }

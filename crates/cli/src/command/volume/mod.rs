@@ -3,10 +3,12 @@
 pub(crate) mod create;
 pub(crate) mod inspect;
 pub(crate) mod ls;
+pub(crate) mod protect;
 pub(crate) mod prune;
 pub(crate) mod rm;
+pub(crate) mod update;
 
-use super::{Command, Group};
+use super::Group;
 
 /// The noun.
 pub(crate) static GROUP: Group = Group {
@@ -16,8 +18,10 @@ pub(crate) static GROUP: Group = Group {
         &create::COMMAND,
         &inspect::COMMAND,
         &ls::COMMAND,
+        &protect::PROTECT,
         &prune::COMMAND,
         &rm::COMMAND,
-        &Command::planned("update", "[OPTIONS] VOLUME", "Change a volume of a cluster"),
+        &protect::UNPROTECT,
+        &update::COMMAND,
     ],
 };

@@ -17,8 +17,11 @@ pub(crate) static COMMAND: Command = Command::new(
     |context, matches| {
         let all = matches.bool("all");
         let which = if all { "all local volumes" } else { "anonymous local volumes" };
-        let warning = format!("WARNING! This will remove {which} not used by at least one container.");
-        confirm::unless_forced(context, matches, &warning)?;
+        let only_tell = matches.bool("dry-run");
+        if !only_tell {
+            let warning = format!("WARNING! This will remove {which} not used by at least one container.");
+            confirm::unless_forced(context, matches, &warning)?;
+        }
         let mut filters = matches.all("filter");
         if all {
             filters.push("all=true");
@@ -27,18 +30,21 @@ pub(crate) static COMMAND: Command = Command::new(
             .client()?
             .call(Action::VolumePrune, "")
             .given("filters", &filter::encode(&filters))
+            .switch("dry-run", only_tell)
             .fetch()?;
         if !pruned.volumes_deleted.is_empty() {
-            context.out.line("Deleted Volumes:")?;
+            context.out.line(if only_tell { "Would delete Volumes:" } else { "Deleted Volumes:" })?;
             pruned.volumes_deleted.iter().try_for_each(|name| context.out.line(name))?;
             context.out.line("")?;
         }
         let size = i64::try_from(pruned.space_reclaimed).unwrap_or(i64::MAX);
-        context.out.line(&format!("Total reclaimed space: {}", human_size(size)))
+        let total = if only_tell { "Total reclaimable space" } else { "Total reclaimed space" };
+        context.out.line(&format!("{total}: {}", human_size(size)))
     },
 )
 .flags(&[&[
     Flag::bool("all", "Remove all unused volumes, not only anonymous ones").short('a'),
+    Flag::bool("dry-run", "Only tell what would be removed"),
     Flag::filter(),
     Flag::bool("force", "Do not ask").short('f'),
 ]]);

@@ -5,25 +5,33 @@ use api::container::{BindOptions, DriverConfig, ImageOptions, Mount, TmpfsOption
 use crate::flag::check;
 use crate::opts::kv;
 
+/// Keys that mean yes when they stand alone.
+const SWITCHES: [&str; 6] =
+    ["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src", "idmap"];
+
 /// Parses one `--mount`.
 pub(crate) fn parse(text: &str) -> Result<Mount, String> {
+    if text.is_empty() {
+        return Err("EOF".to_owned());
+    }
     let mut mount = Mount { kind: "volume".into(), ..Mount::default() };
-    for field in kv::csv(text.trim())? {
+    for field in kv::csv(text)? {
         let (key, value) = match field.split_once('=') {
             Some((key, value)) => (key.to_lowercase(), Some(value)),
             None => (field.to_lowercase(), None),
         };
-        let is_switch = ["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"]
-            .contains(&key.as_str());
         match value {
-            None if !is_switch => return Err(format!("invalid field '{field}' must be a key=value pair")),
-            _ => set(&mut mount, &key, value.unwrap_or("true"))?,
+            None if !SWITCHES.contains(&key.as_str()) => {
+                return Err(format!("invalid field '{field}' must be a key=value pair"));
+            }
+            None if key == "idmap" => "container".clone_into(&mut mount.id_map),
+            _ => set(&mut mount, &key, value.unwrap_or("true"), &field)?,
         }
     }
     finish(mount)
 }
 
-fn set(mount: &mut Mount, key: &str, value: &str) -> Result<(), String> {
+fn set(mount: &mut Mount, key: &str, value: &str, field: &str) -> Result<(), String> {
     let switch = || check::parse_bool(value).map_err(|_reason| format!("invalid value for {key}: {value}"));
     let owned = value.to_owned();
     match key {
@@ -50,7 +58,8 @@ fn set(mount: &mut Mount, key: &str, value: &str) -> Result<(), String> {
             tmpfs(mount).mode = u32::from_str_radix(value, 8)
                 .map_err(|_error| format!("invalid value for {key}: {value}"))?;
         }
-        other => return Err(format!("unexpected key '{other}' in '{other}={value}'")),
+        "idmap" => mount.id_map = owned,
+        other => return Err(format!("unexpected key '{other}' in '{field}'")),
     }
     Ok(())
 }
@@ -111,13 +120,27 @@ fn finish(mount: Mount) -> Result<Mount, String> {
             return Err(format!("cannot mix '{theme}-*' options with mount type '{}'", mount.kind));
         }
     }
-    let force = mount.bind_options.as_ref().is_some_and(|options| options.read_only_force_recursive);
-    if force && !mount.read_only {
-        return Err(
-            "option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction".to_owned()
-        );
+    if let Some(options) = &mount.bind_options {
+        recursion(options, mount.read_only)?;
     }
     Ok(mount)
+}
+
+/// What `bind-recursive` needs beside it.
+fn recursion(options: &BindOptions, read_only: bool) -> Result<(), String> {
+    let needs = |value: &str, other: &str| {
+        Err(format!("option 'bind-recursive={value}' requires '{other}' to be specified in conjunction"))
+    };
+    if options.read_only_non_recursive && !read_only {
+        return needs("writable", "readonly");
+    }
+    if options.read_only_force_recursive && !read_only {
+        return needs("readonly", "readonly");
+    }
+    if options.read_only_force_recursive && options.propagation != "rprivate" {
+        return needs("readonly", "bind-propagation=rprivate");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -141,6 +164,10 @@ mod tests {
         assert_eq!(wrong("foo"), "invalid field 'foo' must be a key=value pair");
         assert_eq!(wrong("type=bind,x=y"), "unexpected key 'x' in 'x=y'");
         assert_eq!(wrong("type=bind,src=/a"), "target is required");
+        assert_eq!(wrong(""), "EOF");
+        assert!(wrong("dst=/b,\"x").contains("line 1, column 10: extraneous"));
+        assert!(wrong("type=bind,dst=/a,bind-recursive=writable").contains("requires 'readonly'"));
+        assert!(wrong("type=bind,dst=/a,ro,bind-recursive=readonly").contains("bind-propagation=rprivate"));
         assert_eq!(
             wrong("type=tmpfs,dst=/a,bind-propagation=slave"),
             "cannot mix 'bind-*' options with mount type 'tmpfs'"

@@ -14,26 +14,58 @@ pub(crate) const FLAGS: &[Flag] = &[
     Flag::bool("read-only", "Mount the container's root file system read-only"),
     Flag::list("storage-opt", "Options of the storage driver"),
     Flag::list("tmpfs", "Mount an empty tmpfs"),
-    Flag::list("volume", "Mount a directory or a volume").short('v').check(check_volume),
+    Flag::list("volume", "Mount a directory or a volume").short('v'),
     Flag::string("volume-driver", "Driver of the container's volumes"),
     Flag::list("volumes-from", "Mount the volumes of another container"),
 ];
 
-fn check_volume(text: &str) -> Result<(), String> {
-    if text.is_empty() || text.split(':').count() > 3 && !text.contains('[') {
-        return Err(format!("invalid spec: {text}: too many colons"));
+/// What is before the first colon that has something on either side; `None` = the text is a path inside only.
+fn source(text: &str) -> Result<Option<&str>, String> {
+    if text.is_empty() {
+        return Err("invalid empty volume spec".to_owned());
     }
-    if text.starts_with(':') || text.contains("::") {
+    if text.len() <= 2 {
+        return Ok(None);
+    }
+    let mut sections = sections(text);
+    if sections.iter().any(|section| section.is_empty()) {
         return Err(format!("invalid spec: {text}: empty section between colons"));
     }
-    Ok(())
+    if sections.len() > 3 {
+        return Err(format!("invalid spec: {text}: too many colons"));
+    }
+    Ok((sections.len() > 1).then(|| sections.swap_remove(0)))
+}
+
+/// Parts between colons; the colon behind a single letter is a drive's, as Docker's client has it on all systems.
+fn sections(text: &str) -> Vec<&str> {
+    let mut sections = Vec::new();
+    let mut start = 0;
+    for (at, _) in text.match_indices(':') {
+        let part = &text[start..at];
+        if part.len() == 1 && part.bytes().all(|letter| letter.is_ascii_alphabetic()) {
+            continue;
+        }
+        sections.push(part);
+        start = at + 1;
+    }
+    sections.push(&text[start..]);
+    sections
 }
 
 pub(super) fn apply(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
     for text in matches.all("volume") {
-        match text.split_once(':') {
-            Some((source, rest)) => request.host_config.binds.push(format!("{}:{rest}", absolute(source))),
-            None => drop(request.config.volumes.insert(text.to_owned(), api::Empty)),
+        match source(text) {
+            Err(why) => return refuse(&why),
+            Ok(None) => drop(request.config.volumes.insert(text.to_owned(), api::Empty)),
+            Ok(Some(source)) => {
+                let rest = text.get(source.len()..).unwrap_or_default();
+                let bind = format!("{}{rest}", absolute(source));
+                // said twice, it is mounted once
+                if !request.host_config.binds.contains(&bind) {
+                    request.host_config.binds.push(bind);
+                }
+            }
         }
     }
     let host = &mut request.host_config;
@@ -73,6 +105,7 @@ fn absolute(source: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::testing::plan;
+    use super::sections;
 
     #[test]
     fn binds_and_anonymous_volumes() {
@@ -83,7 +116,14 @@ mod tests {
         let request = plan(&["-v", "./x:/b", "-v", "..:/c"]).unwrap();
         assert_eq!(request.host_config.binds[0], format!("{}/x:/b", here.display()));
         assert_eq!(request.host_config.binds[1], format!("{}:/c", here.parent().unwrap().display()));
-        assert!(plan(&["-v", "a:b:c:d"]).is_err());
+        for (text, words) in [
+            ("", "invalid empty volume spec"),
+            ("/a:/b:", "invalid spec: /a:/b:: empty section between colons"),
+            ("/a:/b:ro:x:y", "invalid spec: /a:/b:ro:x:y: too many colons"),
+        ] {
+            assert_eq!(plan(&["-v", text]).unwrap_err(), words);
+        }
+        assert_eq!(sections("C:/x:/y:ro"), ["C:/x", "/y", "ro"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod state;
 
 pub use config::{ContainerConfig, Healthcheck};
 pub use host_config::{HostConfig, LogConfig, PortBinding, RestartPolicy};
-pub use mount::{BindOptions, Mount, MountKind, MountPoint, TmpfsOptions, VolumeOptions};
+pub use mount::{BindOptions, ImageOptions, Mount, MountKind, MountPoint, TmpfsOptions, VolumeOptions};
 pub use network::{Endpoint, EndpointConfig, NetworkSettings, NetworkingConfig};
 pub use resources::{DeviceMapping, DeviceRequest, Resources, ThrottleDevice, Ulimit, WeightDevice};
 pub use snapshot::{Container, Health, HealthProbe, HealthStatus};

@@ -56,8 +56,12 @@ pub struct Mount {
     pub bind: Option<BindOptions>,
     /// Volume only.
     pub volume: Option<VolumeOptions>,
+    /// Image only.
+    pub image: Option<ImageOptions>,
     /// Tmpfs only.
     pub tmpfs: Option<TmpfsOptions>,
+    /// Bind and volume only: the ids of its files are mapped (`container`, or `uids=…;gids=…`); empty = as they are.
+    pub id_map: String,
 }
 
 /// Options of a bind mount.
@@ -89,6 +93,14 @@ pub struct VolumeOptions {
     /// Its options.
     pub driver_options: BTreeMap<String, String>,
     /// Directory in the volume.
+    pub subpath: String,
+}
+
+/// Options of an image mount.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImageOptions {
+    /// Directory or file in the image.
     pub subpath: String,
 }
 
@@ -129,10 +141,28 @@ pub struct MountPoint {
     /// Don't copy the image's files into a new volume.
     #[serde(default)]
     pub no_copy: bool,
-    /// Directory in the volume.
+    /// Directory in the volume, or anything in the image.
     #[serde(default)]
     pub subpath: String,
     /// Leave out what is mounted beneath.
     #[serde(default)]
     pub non_recursive: bool,
+    /// Read-only leaves mounts beneath writable.
+    #[serde(default)]
+    pub read_only_non_recursive: bool,
+    /// A missing source is an error; otherwise it is made.
+    #[serde(default)]
+    pub must_exist: bool,
+    /// The volume has driver options: its files are on a mount of their own.
+    #[serde(default)]
+    pub device: bool,
+    /// Id of the image that is shown.
+    #[serde(default)]
+    pub image_id: String,
+    /// Options of a tmpfs, with commas between.
+    #[serde(default)]
+    pub tmpfs: String,
+    /// Mapping of ids (`uids=…;gids=…`); empty = none.
+    #[serde(default)]
+    pub id_map: String,
 }

@@ -5,11 +5,12 @@ mod connect;
 mod prepare;
 
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use oci_spec::runtime::{LinuxSeccomp, Spec};
-use shim::protocol::{CgroupDriver, CgroupRequest, CreateRequest, RuntimeRequest};
+use shim::protocol::{CgroupDriver, CgroupRequest, CreateRequest, MountRequest, RuntimeRequest};
 
 use super::mode::{self, IpcMode};
 use super::security::Seccomp;
@@ -22,6 +23,7 @@ use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::network::resolver::Prepared;
 use crate::shim::{CreateFds, ShimHandle};
+use crate::volume::Handed;
 
 pub(crate) use connect::forget_shm;
 pub(crate) use prepare::exec_identity;
@@ -71,13 +73,14 @@ pub(crate) async fn run(
 ) -> Result<Started, Failed> {
     let modes = modes(engine, container)?;
     let joins = connect::joins(engine, container, &modes)?;
+    let shared = crate::volume::shared(engine, container).await;
     let connecting = {
         let (engine, container, modes) = (Arc::clone(engine), container.clone(), modes.clone());
         blocking(move || connect::connect(&engine, &container, &modes))
     };
     let preparing = {
         let (engine, container) = (Arc::clone(engine), container.clone());
-        blocking(move || prepare::prepare(&engine, &container, view))
+        blocking(move || prepare::prepare(&engine, &container, view, shared))
     };
     let (connected, prepared) = tokio::join!(connecting, preparing);
     let result = match (connected, prepared) {
@@ -106,12 +109,14 @@ async fn create(
 ) -> Result<Started, Failed> {
     let joins = Joins { shm: joins.shm.or(connected.shm), ..joins };
     let (spec, filter) = specification(engine, container, &modes, &joins, &prepared)?;
+    let mounts = mounts(&spec, prepared.handed);
     let request = request(engine, container, spec, filter)?;
     let resolver = connected.resolver.zip(connected.netns.as_ref());
     let resolver =
         resolver.map(|(sockets, netns)| Prepared::new(engine, container, sockets, netns)).transpose()?;
-    let fds = CreateFds { rootfs: Some(prepared.rootfs), netns: connected.netns };
+    let fds = CreateFds { rootfs: Some(prepared.rootfs), netns: connected.netns, mounts };
     let (run, ()) = tokio::join!(shim.run(request, fds), Prepared::keep(resolver.as_ref(), shim));
+    drop(prepared.shared);
     let (created, started) = run?;
     if let Some(resolver) = resolver {
         resolver.serve(engine);
@@ -121,6 +126,16 @@ async fn create(
         at: started.at,
         network: connected.settings,
     })
+}
+
+/// Mounts in hand by their places in the specification.
+fn mounts(spec: &Spec, handed: Vec<Handed>) -> Vec<(MountRequest, OwnedFd)> {
+    let table = spec.mounts().as_deref().unwrap_or_default();
+    let place = |one: &Handed| {
+        table.iter().position(|mount| mount.destination().as_os_str() == one.destination.as_str())
+    };
+    let known = handed.into_iter().filter_map(|one| Some((place(&one)?, one)));
+    known.map(|(index, one)| (MountRequest { index, keep: one.keep }, one.mount)).collect()
 }
 
 fn specification(
@@ -192,6 +207,7 @@ fn request(
         spec,
         rootfs_fd: true,
         netns_fd: false,
+        mounts: Vec::new(),
         open_stdin: config.open_stdin,
         stdin_once: config.stdin_once,
         log: super::logging::request(engine, container)?,

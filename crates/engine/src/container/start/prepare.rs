@@ -10,6 +10,7 @@ use super::super::{files, host, rootfs};
 use crate::container::Container;
 use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::volume::{Binds, Handed, Shared};
 
 /// What a start needs of the root.
 pub(crate) struct Prepared {
@@ -18,6 +19,10 @@ pub(crate) struct Prepared {
     pub(crate) hostname: String,
     pub(crate) user: Identity,
     pub(crate) files: Vec<FileMount>,
+    /// Sources of some of the files, as mounts.
+    pub(crate) handed: Vec<Handed>,
+    /// Kept until the container runs.
+    pub(crate) shared: Shared,
     pub(crate) devices: Vec<HostDevice>,
     pub(crate) block_devices: BTreeMap<String, (i64, i64)>,
 }
@@ -26,7 +31,12 @@ pub(crate) struct Prepared {
 ///
 /// # Errors
 /// The mount fails; the user is unknown; a device or bind source is missing.
-pub(crate) fn prepare(engine: &Inner, container: &Container, view: Option<Arc<View>>) -> Result<Prepared> {
+pub(crate) fn prepare(
+    engine: &Inner,
+    container: &Container,
+    view: Option<Arc<View>>,
+    shared: Shared,
+) -> Result<Prepared> {
     let (config, resources) = (&container.config, &container.host.resources);
     let mount = match view {
         Some(view) => view.root_to_run()?,
@@ -40,7 +50,7 @@ pub(crate) fn prepare(engine: &Inner, container: &Container, view: Option<Arc<Vi
     let user = rootfs::identity(&root, &config.user, &container.host.group_add)?;
     rootfs::working_directory(&root, &config.working_dir)?;
     drop(root);
-    let mut binds = crate::volume::binds(engine, container)?;
+    let Binds { files: mut binds, handed, shared } = crate::volume::binds(engine, container, shared)?;
     let named = super::connect::named_like(engine, container)?;
     let own = files::mounts(&named);
     let covered =
@@ -52,6 +62,8 @@ pub(crate) fn prepare(engine: &Inner, container: &Container, view: Option<Arc<Vi
         hostname: named.config.hostname.clone(),
         user,
         files: binds,
+        handed,
+        shared,
         devices: host::devices(&resources.devices, container.host.privileged)?,
         block_devices: host::block_devices(resources)?,
     })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::changes::{self, Changes};
 use super::{Task, blocking};
-use crate::container::{Container, HostConfig, MountKind, NetworkSettings};
+use crate::container::{Container, HostConfig, NetworkSettings};
 use crate::engine::Inner;
 use crate::error::Result;
 use crate::image::parse_id;
@@ -59,7 +59,7 @@ fn describe(engine: &Inner, next: &mut Container, changes: &Changes) -> Result<(
     let new = crate::volume::more(engine, &changes.mounts, &next.mounts, &host)?;
     host.mounts.extend(changes.mounts.iter().cloned());
     (next.config, next.host) = (Arc::new(config), Arc::new(host));
-    if new.iter().any(|point| point.kind == MountKind::Volume) {
+    if !new.is_empty() {
         crate::volume::prepare(engine, &Container { mounts: new.clone(), ..next.clone() })?;
     }
     next.mounts.extend(new);

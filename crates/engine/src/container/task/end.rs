@@ -81,6 +81,7 @@ impl Task {
         self.give_back().await;
         let lasted = lasted.as_secs().max(0).to_string();
         self.tell("die", &[("exitCode", code.to_string()), ("execDuration", lasted)]);
+        crate::volume::unmounted(&self.engine, &self.container);
         self.tell_networks("disconnect", &networks);
         self.after_end().await;
     }

@@ -50,6 +50,7 @@ impl Task {
                 self.container.health = super::health::initial(&self.container);
                 self.commit_fact(Durability::Memory).await;
                 self.tell_networks("connect", &self.container.network.networks);
+                crate::volume::mounted(&self.engine, &self.container);
                 self.tell("start", &[]);
                 self.start_probing();
                 Ok(())

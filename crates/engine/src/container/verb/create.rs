@@ -17,6 +17,7 @@ use crate::container::{
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::image::parse_id;
+use crate::volume::Claim;
 
 /// What is to be made.
 #[derive(Debug, Clone, Default)]
@@ -59,9 +60,11 @@ impl Engine {
             blocking(move || make(&engine, id, name, request)).await
         };
         match made {
-            Ok((container, warnings)) => {
+            Ok((container, warnings, claim)) => {
                 let event = event(&container, "create", &[]);
                 Task::spawn(&self.0, container, None);
+                // the registry knows the volumes' user now
+                drop(claim);
                 self.0.events.publish(event);
                 Ok(Created { id, warnings })
             }
@@ -96,9 +99,10 @@ fn make(
     id: String,
     name: String,
     request: CreateRequest,
-) -> Result<(Container, Vec<String>)> {
+) -> Result<(Container, Vec<String>, Claim)> {
     let system = system::asked(&request.host)?;
     let (mut container, warnings) = settle(engine, id, name, request)?;
+    let claim = crate::volume::claim(engine, &container.id, &container.mounts);
     let image = parse_id(&container.image_id).ok_or_else(|| Error::no_such_image(&container.config.image))?;
     record::make_directory(&engine.layout, &container.id)?;
     let made =
@@ -112,7 +116,7 @@ fn make(
         undo(engine, &container);
         return Err(error);
     }
-    Ok((container, warnings))
+    Ok((container, warnings, claim))
 }
 
 /// Takes a half-made container away; what fails here is swept at the next start.

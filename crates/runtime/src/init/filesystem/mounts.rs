@@ -47,13 +47,15 @@ fn bind(fd: &OwnedFd, target: &OwnedFd, mount: &Planned<'_>) -> Result<()> {
 
 fn filesystem(state: &mut State, mount: &Planned<'_>, name: &str, source: &str) -> Result<()> {
     let path = mount.destination;
+    let fresh = name == "tmpfs" && target::new_scratch(&state.root, path)?;
     let target = match name {
         "proc" | "sysfs" => target::plain_directory(&state.root, path)?,
         _ => target::directory(&state.root, path)?,
     };
     let fd = make(name, source, &mount.options.data, path)?;
     if name == "tmpfs" {
-        if !mount.options.data.iter().any(|d| d.starts_with("mode=")) {
+        // a tmpfs takes after the directory that it covers
+        if !fresh && !mount.options.data.iter().any(|d| d.starts_with("mode=")) {
             copy_up::mode(&target, &fd).step("mount tmpfs", path.display())?;
         }
         if mount.options.copy_up {

@@ -15,6 +15,23 @@ pub(super) fn directory(root: &Root, path: &Path) -> Result<OwnedFd> {
     root.mkdir_all(path, 0o755).step("mount target", path.display())
 }
 
+/// Makes the directory for a tmpfs where nothing is there, with the mode that a tmpfs has by itself; whether it did.
+pub(super) fn new_scratch(root: &Root, path: &Path) -> Result<bool> {
+    match root.handle(path) {
+        Err(Errno::NOENT) => {}
+        // whatever else is wrong with it is told when it is used
+        _ => return Ok(false),
+    }
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    root.mkdir_all(parent, 0o755).step("mount target", parent.display())?;
+    match root.mkdir(path, 0o1777) {
+        Ok(()) => Ok(true),
+        // a dangling symlink
+        Err(Errno::EXIST) => Ok(false),
+        Err(errno) => Err(Error::errno("mount target", path.display(), errno)),
+    }
+}
+
 /// A directory to mount procfs or sysfs on: no symlink on the way, because masks and sysctls count on its place.
 pub(super) fn plain_directory(root: &Root, path: &Path) -> Result<OwnedFd> {
     let again = sys::fd::dup_above(root, 3).step("mount target", path.display())?;

@@ -1,6 +1,6 @@
 //! The runtime that is linked in: one clone3 a process.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use runtime::resources::Purpose;
@@ -11,19 +11,15 @@ use sys::seccomp::SockFilter;
 use sys::signal::Signal;
 use sys::tty::Size;
 
-use super::{Created, Pending, io_failed, limits, place, runtime_error, wants_terminal};
+use super::{Created, Handed, Pending, io_failed, limits, place, runtime_error, wants_terminal};
 use crate::process::container::failed;
 use crate::process::session::Ends;
 use crate::process::stdio::Streams;
 use crate::protocol::{CreateRequest, ErrorKind, ErrorReply, ExecRequest};
 
-pub(super) fn create(
-    request: &CreateRequest,
-    rootfs: Option<OwnedFd>,
-    netns: Option<BorrowedFd<'_>>,
-) -> Result<Created, ErrorReply> {
+pub(super) fn create(request: &CreateRequest, handed: Handed<'_>) -> Result<Created, ErrorReply> {
     let cgroup = make_cgroup(request)?;
-    let made = create_in(request, rootfs, netns, cgroup.as_ref());
+    let made = create_in(request, handed, cgroup.as_ref());
     if made.is_err()
         && let Some(cgroup) = &cgroup
     {
@@ -52,16 +48,16 @@ fn make_cgroup(request: &CreateRequest) -> Result<Option<Cgroup>, ErrorReply> {
 
 fn create_in(
     request: &CreateRequest,
-    rootfs: Option<OwnedFd>,
-    netns: Option<BorrowedFd<'_>>,
+    handed: Handed<'_>,
     cgroup: Option<&Cgroup>,
 ) -> Result<(runtime::Created, Ends), ErrorReply> {
     let attach = attach_fds(cgroup)?;
     let filter = compiled(request)?;
     let streams = streams(request.spec.process().as_ref(), request.open_stdin, true)?;
     let mut options = CreateOptions::new(&request.id, &request.spec, Path::new("/"));
-    options.rootfs = rootfs.as_ref().map(AsFd::as_fd);
-    options.netns = netns;
+    options.rootfs = handed.rootfs.as_ref().map(AsFd::as_fd);
+    options.netns = handed.netns;
+    options.mounts = &handed.mounts;
     options.stdio = stdio(streams.as_ref(), request.console_size);
     options.cgroup = entry(cgroup, &attach);
     options.seccomp = filter.as_ref().map(Compiled::as_filter);

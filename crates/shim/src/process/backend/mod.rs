@@ -34,6 +34,14 @@ pub(super) enum Pending {
     Outside,
 }
 
+/// What came as descriptors.
+pub(super) struct Handed<'a> {
+    pub(super) rootfs: Option<OwnedFd>,
+    pub(super) netns: Option<BorrowedFd<'a>>,
+    /// In place of the source of `spec.mounts[index]`.
+    pub(super) mounts: Vec<(usize, BorrowedFd<'a>)>,
+}
+
 /// A container that was made.
 pub(super) struct Created {
     pub(super) pid: Pid,
@@ -53,13 +61,12 @@ impl Backend {
     pub(super) fn create(
         &self,
         request: &CreateRequest,
-        rootfs: Option<OwnedFd>,
-        netns: Option<BorrowedFd<'_>>,
+        handed: Handed<'_>,
         state_dir: &File,
     ) -> Result<Created, ErrorReply> {
         match self {
-            Self::BuiltIn => builtin::create(request, rootfs, netns),
-            Self::Outside(outside) => outside.create(request, rootfs, netns, state_dir),
+            Self::BuiltIn => builtin::create(request, handed),
+            Self::Outside(outside) => outside.create(request, handed, state_dir),
         }
     }
 

@@ -16,7 +16,7 @@ use sys::cgroup::Cgroup;
 use sys::process::{Exit, Namespaces};
 use sys::spawn::Command;
 
-use super::{Created, Pending, io_failed, place, wants_terminal};
+use super::{Created, Handed, Pending, io_failed, place, wants_terminal};
 use crate::process::container::failed;
 use crate::process::session::Ends;
 use crate::process::stdio::Streams;
@@ -47,15 +47,14 @@ impl Outside {
     pub(super) fn create(
         &self,
         request: &CreateRequest,
-        rootfs: Option<OwnedFd>,
-        netns: Option<BorrowedFd<'_>>,
+        handed: Handed<'_>,
         state_dir: &File,
     ) -> Result<Created, ErrorReply> {
         // by name: the descriptor's own mount lies in the host's namespace, the root will be mounted in ours
         let real = std::fs::read_link(sys::fd::proc_path(state_dir))
             .map_err(io_failed("find the state directory"))?;
         let bundle = real.join("bundle");
-        write_bundle(&bundle, &request.spec, rootfs, netns).map_err(io_failed("make the bundle"))?;
+        write_bundle(&bundle, &request.spec, handed).map_err(io_failed("make the bundle"))?;
         let io =
             Io::new(wants_terminal(request.spec.process().as_ref()), request.open_stdin, true, state_dir)?;
         let pid_file = own_path(state_dir.as_fd(), "init.pid");
@@ -226,12 +225,8 @@ fn refused(verb: &str, log: &str) -> ErrorReply {
 }
 
 /// config.json, and the root attached in a mount namespace of the shim's own.
-fn write_bundle(
-    bundle: &Path,
-    spec: &Spec,
-    rootfs: Option<OwnedFd>,
-    netns: Option<BorrowedFd<'_>>,
-) -> io::Result<()> {
+fn write_bundle(bundle: &Path, spec: &Spec, handed: Handed<'_>) -> io::Result<()> {
+    let Handed { rootfs, netns, mounts } = handed;
     let root = bundle.join("rootfs");
     std::fs::create_dir_all(&root)?;
     let mut spec = spec.clone();
@@ -242,6 +237,7 @@ fn write_bundle(
             place.set_path("rootfs".into());
         }
     }
+    attach_mounts(&bundle.join("mounts"), &mut spec, &mounts)?;
     if let (Some(netns), Some(linux)) = (netns, spec.linux_mut()) {
         let path = format!("/proc/{}/fd/{}", std::process::id(), netns.as_raw_fd());
         let mut namespaces = linux.namespaces().clone().unwrap_or_default();
@@ -252,6 +248,26 @@ fn write_bundle(
     }
     let config = serde_json::to_vec(&spec)?;
     std::fs::write(bundle.join("config.json"), config)
+}
+
+/// Puts the mounts that came as descriptors where the runtime finds them by name, in the namespace of our own.
+fn attach_mounts(dir: &Path, spec: &mut Spec, mounts: &[(usize, BorrowedFd<'_>)]) -> io::Result<()> {
+    let Some(table) = spec.mounts_mut() else { return Ok(()) };
+    for (index, mount) in mounts {
+        let entry = table.get_mut(*index).ok_or(io::ErrorKind::InvalidInput)?;
+        let place = dir.join(index.to_string());
+        let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(mount)?.st_mode);
+        let target: OwnedFd = if kind.is_dir() {
+            std::fs::create_dir_all(&place)?;
+            sys::file::open_directory(&place)?
+        } else {
+            std::fs::create_dir_all(dir)?;
+            File::create(&place)?.into()
+        };
+        sys::mount::attach(mount, target)?;
+        entry.set_source(Some(place));
+    }
+    Ok(())
 }
 
 /// A mount namespace of our own, into which the host's mounts still arrive.

@@ -1,0 +1,67 @@
+//! `--mount type=image`: a view of an image's files. It stands on a snapshot of its own, so that the layers stay as
+//! long as the container, whatever becomes of the image, and go with the container's root; nobody can write to it.
+
+use std::os::fd::OwnedFd;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::container::{Container, MountKind, MountPoint};
+use crate::engine::Inner;
+use crate::error::{Error, Result};
+
+/// What is between a container's id and the mark of its mount.
+const SEPARATOR: char = '.';
+/// Digits of a mount's mark.
+const DIGITS: usize = 16;
+
+/// The snapshot of a container's view of an image.
+fn snapshot_name(container: &str, destination: &str) -> String {
+    let mark = hex::encode(Sha256::digest(destination));
+    format!("{container}{SEPARATOR}{}", &mark[..DIGITS])
+}
+
+/// Whether a container shows an image (by id) in one of its mounts.
+pub(crate) fn is_image_of(container: &Container, image: &str) -> bool {
+    container.mounts.iter().any(|mount| mount.kind == MountKind::Image && mount.image_id == image)
+}
+
+fn images(container: &Container) -> impl Iterator<Item = &MountPoint> {
+    container.mounts.iter().filter(|mount| mount.kind == MountKind::Image)
+}
+
+/// Makes the snapshots of a new container's views. Blocks.
+///
+/// # Errors
+/// The image has gone; the disk is full.
+pub(super) fn create(engine: &Inner, container: &Container) -> Result<()> {
+    for mount in images(container) {
+        let id = crate::image::parse_id(&mount.image_id).ok_or_else(|| Error::no_such_image(&mount.name))?;
+        let name = snapshot_name(&container.id, &mount.destination);
+        // another image was shown there before
+        engine.store.remove_snapshot(&name)?;
+        engine.store.create_snapshot(&name, &id)?;
+    }
+    Ok(())
+}
+
+/// The view as a detached mount.
+///
+/// # Errors
+/// The storage driver's refusal.
+pub(super) fn mount(engine: &Inner, container: &str, point: &MountPoint) -> Result<OwnedFd> {
+    let name = snapshot_name(container, &point.destination);
+    let mounted = engine.store.snapshot(&name).and_then(|snapshot| snapshot.mount_image());
+    mounted.map_err(|error| Error::because(format!("mount image {}", point.name), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_belongs_to_its_container() {
+        let name = snapshot_name(&"a".repeat(64), "/x");
+        assert!(name.starts_with(&format!("{}.", "a".repeat(64))));
+        assert_ne!(name, snapshot_name(&"a".repeat(64), "/y"));
+    }
+}

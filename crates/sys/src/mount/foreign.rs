@@ -1,0 +1,73 @@
+//! Copies of mounts that live in another mount namespace.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::{Change, Propagation, attach, change, clone_fd};
+use crate::process::{Namespaces, join_namespaces, unshare, unshare_filesystem};
+use crate::{Errno, Result};
+
+/// A detached copy of `mount`, which is attached in the mount namespace `namespace`. The kernel copies only what is
+/// in the caller's own namespace, so a thread goes there; no path is resolved in it.
+///
+/// # Errors
+/// `EINVAL` when the mount is no longer attached there; what `setns(2)` and `open_tree(2)` say.
+pub fn clone_from(namespace: BorrowedFd<'_>, mount: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let inside = || {
+        // a thread can change its mount namespace once it shares no working directory with the others
+        unshare_filesystem()?;
+        join_namespaces(namespace, Namespaces::MOUNT)?;
+        clone_fd(mount, false)
+    };
+    let joined = std::thread::scope(|scope| scope.spawn(inside).join());
+    joined.unwrap_or(Err(Errno::CANCELED))
+}
+
+/// Runs `work` with the root of a detached mount. A kernel before 6.15 copies nothing of a mount that is attached
+/// nowhere; there it is attached meanwhile in a mount namespace that only a thread is in.
+///
+/// # Errors
+/// What `work` says.
+pub fn inside(mount: OwnedFd, work: &(dyn Fn(OwnedFd) -> Result<OwnedFd> + Sync)) -> Result<OwnedFd> {
+    match work(crate::fd::dup_above(&mount, 3)?) {
+        Err(Errno::INVAL) => attached(&mount, work),
+        done => done,
+    }
+}
+
+fn attached(mount: &OwnedFd, work: &(dyn Fn(OwnedFd) -> Result<OwnedFd> + Sync)) -> Result<OwnedFd> {
+    let inside = || {
+        unshare(Namespaces::MOUNT)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open("/", flags, Mode::empty())?;
+        let private =
+            Change { propagation: Some(Propagation::Private), recursive: true, ..Change::default() };
+        change(&root, &private)?;
+        attach(mount, &root)?;
+        work(crate::fd::dup_above(mount, 3)?)
+    };
+    let joined = std::thread::scope(|scope| scope.spawn(inside).join());
+    joined.unwrap_or(Err(Errno::CANCELED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mount::{Attr, filesystem};
+
+    /// Both ways give the same; the second is what an older kernel needs.
+    #[test]
+    fn a_part_of_a_detached_mount_is_copied() {
+        for way in [inside as fn(OwnedFd, &_) -> _, |mount, work: &_| attached(&mount, work)] {
+            let mount = filesystem("tmpfs", &[], Attr::default()).unwrap();
+            rustix::fs::mkdirat(&mount, "d", Mode::RWXU).unwrap();
+            let open = |root: OwnedFd| {
+                let flags = OFlags::PATH | OFlags::CLOEXEC;
+                clone_fd(rustix::fs::openat(root, "d", flags, Mode::empty())?, false)
+            };
+            let part = way(mount, &open).unwrap();
+            rustix::fs::mkdirat(&part, "inside", Mode::RWXU).unwrap();
+        }
+    }
+}
