@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::{self, Asked, Given, Settings, Source};
+use crate::convert;
 use crate::listen::{self, Listener};
 use crate::logging::Logging;
 use crate::pidfile::Pidfile;
@@ -122,7 +123,9 @@ fn reload(source: &Source, started_with: &Given, app: &App, logging: &Logging) {
                 tracing::warn!("{key} has changed: it takes effect at the daemon's next start");
             }
             logging.set_level(settings.level);
-            app.reload(settings.engine.labels, settings.engine.debug);
+            let labels = settings.engine.labels;
+            app.engine.reloaded(convert::reloaded(app.engine.config(), &labels, settings.engine.debug));
+            app.reload(labels, settings.engine.debug);
             tracing::info!("configuration reloaded: log level {}", settings.level);
         }
         Err(error) => tracing::error!("configuration not reloaded: {error:#}"),

@@ -1,6 +1,8 @@
 //! The start of an engine: find every container again, ask the shims for the truth, sweep what nobody owns. Running
 //! containers are never stopped. Everything here may be repeated.
 
+mod wake;
+
 use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
@@ -30,10 +32,10 @@ pub(crate) async fn recover(engine: &Arc<Inner>) -> Result<()> {
     for container in found.containers {
         adopted.push(tokio::spawn(adopt(Arc::clone(engine), container)));
     }
-    let mut wake = Vec::new();
+    let mut again = Vec::new();
     for container in adopted {
         match container.await {
-            Ok(again) => wake.extend(again),
+            Ok(entry) => again.extend(entry),
             Err(error) => tracing::error!(%error, "a container could not be taken over"),
         }
     }
@@ -45,13 +47,7 @@ pub(crate) async fn recover(engine: &Arc<Inner>) -> Result<()> {
     .await;
     engine.set_swept();
     swept?;
-    for entry in wake {
-        tokio::spawn(async move {
-            if let Err(error) = entry.ask(Request::Start).await {
-                tracing::warn!(container = %entry.id, %error, "the container was not started again");
-            }
-        });
-    }
+    wake::wake(engine, again);
     Ok(())
 }
 
@@ -241,9 +237,9 @@ fn take_end(container: &mut Container, told: Option<ExitRecord>, machine_restart
 /// Docker's exit code of a container that ran when the machine went down.
 const MACHINE_RESTARTED: i32 = 255;
 
-/// Gone (`--rm`), to be started (restart policy), or at rest. One that waits for its next run goes on by itself.
+/// Gone (`--rm`), to be started (restart policy), or at rest.
 async fn settle(engine: &Arc<Inner>, container: Container) -> Option<Arc<crate::container::registry::Entry>> {
-    let again = !container.state.is_restarting() && starts_with_daemon(&container);
+    let again = container.state.is_restarting() || starts_with_daemon(&container);
     let remove = container.host.auto_remove && container.host.restart_policy == RestartPolicy::No;
     let entry = Task::spawn(engine, container, None);
     if remove {

@@ -12,7 +12,10 @@ pub(crate) fn parse(text: &str) -> Result<String, String> {
 }
 
 fn parse_at(text: &str, now: Timestamp) -> Result<String, String> {
-    if let Ok(span) = check::parse_duration(text) {
+    // as Docker: a bare 0 is the beginning of the epoch, and no span
+    if text != "0"
+        && let Ok(span) = check::parse_duration(text)
+    {
         return Ok(shown(now.as_nanosecond() - i128::from(span)));
     }
     if let Ok(moment) = text.parse::<Timestamp>() {
@@ -58,6 +61,7 @@ mod tests {
         assert_eq!(at("1970-01-01T00:00:05.5Z").unwrap(), "5.500000000");
         assert_eq!(at("1970-01-02Z").unwrap(), "86400.000000000");
         assert_eq!(at("123.5").unwrap(), "123.5");
+        assert_eq!((at("0").unwrap(), at("0s").unwrap()), ("0".into(), "1000.000000000".into()));
         assert!(at("foo").is_err());
     }
 }

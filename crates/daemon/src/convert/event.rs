@@ -1,5 +1,7 @@
 //! Events.
 
+use std::collections::BTreeMap;
+
 use api::Version;
 use api::events::{EventActor, EventMessage};
 use engine::events::Event;
@@ -20,6 +22,27 @@ pub(crate) fn event(event: Event, version: Version) -> EventMessage {
     };
     legacy::event(&mut message, version);
     message
+}
+
+/// What Docker tells of a reload: the settings that it can change there, as they are now.
+pub(crate) fn reloaded(config: &engine::Config, labels: &[String], debug: bool) -> BTreeMap<String, String> {
+    let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+    let runtimes: Vec<_> =
+        config.runtimes.iter().map(|(name, runtime)| format!("{name}:{}", runtime.path)).collect();
+    let shm_size = if config.default_shm_size > 0 { config.default_shm_size } else { 64 << 20 };
+    [
+        ("debug", debug.to_string()),
+        ("default-cgroupns-mode", config.default_cgroupns_mode.clone()),
+        ("default-ipc-mode", or(&config.default_ipc_mode, "private")),
+        ("default-runtime", config.default_runtime.clone()),
+        ("default-shm-size", shm_size.to_string()),
+        ("labels", serde_json::to_string(labels).unwrap_or_default()),
+        ("live-restore", true.to_string()),
+        ("runtimes", runtimes.join(" ")),
+        ("shutdown-timeout", config.shutdown_timeout.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ mod volume;
 
 pub(crate) use config::from_wire as config;
 pub(crate) use create::{console_size, create, update};
-pub(crate) use event::event;
+pub(crate) use event::{event, reloaded};
 pub(crate) use files::{change, path_stat};
 pub(crate) use image::{history, import_progress, load_progress, removed};
 pub(crate) use image::{image_inspect, image_summary};

@@ -9,16 +9,17 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// The result would be wrong.
-pub(crate) fn apply(host: &mut HostConfig, update: Update, facts: &Host) -> Result<Vec<String>> {
+pub(crate) fn apply(id: &str, host: &mut HostConfig, update: Update, facts: &Host) -> Result<Vec<String>> {
+    let cannot = |error: Error| error.context(format!("Cannot update container {id}"));
     if host.auto_remove && update.restart_policy.is_some_and(|policy| policy != RestartPolicy::No) {
-        return Err(Error::bad_parameter(
+        return Err(cannot(Error::bad_parameter(
             "Restart policy cannot be updated because AutoRemove is enabled for the container",
-        ));
+        )));
     }
     let mut wanted = host.resources.clone();
     let new = update.resources;
-    fixed(&new)?;
-    exclusive(&wanted, &new)?;
+    fixed(&new).map_err(cannot)?;
+    exclusive(&wanted, &new).map_err(cannot)?;
     numbers(&mut wanted, &new);
     words(&mut wanted, &new);
     if new.nano_cpus != 0 {
@@ -27,9 +28,9 @@ pub(crate) fn apply(host: &mut HostConfig, update: Update, facts: &Host) -> Resu
         wanted.nano_cpus = 0;
     }
     if wanted.memory_swap != -1 && wanted.memory_swap != 0 && wanted.memory > wanted.memory_swap {
-        return Err(Error::bad_parameter(
+        return Err(cannot(Error::bad_parameter(
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
-        ));
+        )));
     }
     let warnings = check_limits(&mut wanted, facts, true)?;
     host.resources = wanted;

@@ -70,6 +70,20 @@ pub(crate) fn parse(text: &str) -> Result<i32> {
     number.filter(|number| (REAL_TIME.0..=REAL_TIME.1).contains(number)).ok_or_else(wrong)
 }
 
+/// As [`parse`], with Docker's other sentence for numbers that are no signal here.
+///
+/// # Errors
+/// As [`parse`]; `the linux daemon does not support signal n`.
+pub(crate) fn parse_known(text: &str) -> Result<i32> {
+    const RESERVED: std::ops::Range<i32> = 32..REAL_TIME.0;
+    match text.parse::<i32>() {
+        Ok(number) if number > REAL_TIME.1 || RESERVED.contains(&number) => {
+            Err(Error::bad_parameter(format!("the linux daemon does not support signal {number}")))
+        }
+        _ => parse(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +96,8 @@ mod tests {
         for wrong in ["", "0", "65", "FOO", "RTMIN+99", "-1"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(parse_known("34").unwrap(), 34);
+        assert!(parse_known("33").unwrap_err().to_string().contains("does not support signal 33"));
+        assert!(parse_known("0").unwrap_err().to_string().contains("invalid signal: 0"));
     }
 }

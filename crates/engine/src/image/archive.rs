@@ -64,13 +64,12 @@ impl Engine {
         // the rest of the archive's padding, so that the client may finish sending
         let _ = std::io::copy(&mut archive.by_ref().take(1 << 20), &mut std::io::sink());
         for image in loaded {
+            self.image_event("load", image.id.as_str(), image.id.as_str());
             for name in &image.refs {
-                self.image_event("load", image.id.as_str(), &name.familiar());
                 let _ =
                     news.blocking_send(Ok(Progress::Message(format!("Loaded image: {}", name.familiar()))));
             }
             if image.refs.is_empty() {
-                self.image_event("load", image.id.as_str(), image.id.as_str());
                 let _ = news.blocking_send(Ok(Progress::Message(format!("Loaded image ID: {}", image.id))));
             }
         }
@@ -89,7 +88,10 @@ impl Engine {
             let name = wanted.name.as_ref().map(oci::Reference::familiar);
             let result = engine.0.store.import(&mut SyncIoBridge::new(archive), wanted).map_err(Error::from);
             let news = result.map(|id| {
-                engine.image_event("import", id.as_str(), name.as_deref().unwrap_or_default());
+                if let Some(name) = &name {
+                    engine.image_event("tag", id.as_str(), name);
+                }
+                engine.image_event("import", id.as_str(), id.as_str());
                 Progress::Message(id.as_str().to_owned())
             });
             // the client may have gone
@@ -103,28 +105,37 @@ impl Engine {
     /// # Errors
     /// No such image.
     pub async fn image_save(&self, names: Vec<String>) -> Result<Reader> {
-        for name in &names {
-            self.0.store.resolve(name).map_err(|error| super::named(name, error))?;
-        }
+        let found: std::result::Result<std::collections::BTreeSet<_>, _> =
+            names.iter().map(|name| self.0.store.resolve(name).map_err(|e| super::named(name, e))).collect();
+        let found = found?;
         let (near, far) = tokio::io::duplex(PIPE);
-        let store = self.0.store.clone();
+        let engine = self.clone();
         let failure = Arc::new(std::sync::Mutex::new(None));
         let told = Arc::clone(&failure);
         tokio::task::spawn_blocking(move || {
             let mut output = SyncIoBridge::new(far);
-            if let Err(error) = save(&store, &names, &mut output) {
+            if let Err(error) = save(&engine.0.store, &names, &mut output) {
                 *told.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error.to_string());
+                return;
+            }
+            for id in found {
+                engine.image_event("save", id.as_str(), id.as_str());
             }
         });
         Ok(Box::new(Saved { near, failure }))
     }
 
+    /// Tells of an image, with its labels while it is there.
     pub(crate) fn image_event(&self, action: &str, id: &str, name: &str) {
+        let image = super::parse_id(id).and_then(|id| self.0.store.image(&id).ok());
+        let labels = image.and_then(|image| image.image.config().config.labels.clone());
+        let mut attributes = labels.unwrap_or_default();
+        attributes.insert("name".to_owned(), name.to_owned());
         self.0.events.publish(crate::events::Event {
             kind: EventKind::Image,
             action: action.to_owned(),
             id: id.to_owned(),
-            attributes: [("name".to_owned(), name.to_owned())].into(),
+            attributes,
             time: jiff::Timestamp::now(),
         });
     }

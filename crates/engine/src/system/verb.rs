@@ -1,5 +1,6 @@
 //! What can be asked of the engine about itself.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use super::{Info, Version};
@@ -93,7 +94,7 @@ impl Engine {
         }
     }
 
-    fn runtimes(&self) -> std::collections::BTreeMap<String, config::Runtime> {
+    fn runtimes(&self) -> BTreeMap<String, config::Runtime> {
         let mut runtimes = self.0.config.runtimes.clone();
         for name in [config::BUILT_IN_RUNTIME, "runc"] {
             runtimes.entry(name.to_owned()).or_default();
@@ -114,6 +115,19 @@ impl Engine {
         warn(!host.pids, "No pids limit support");
         warnings.extend(self.0.network.warnings());
         warnings
+    }
+
+    /// Tells that the configuration was read again, and what now holds.
+    pub fn reloaded(&self, mut attributes: BTreeMap<String, String>) {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        attributes.insert("name".to_owned(), name);
+        self.0.events.publish(Event {
+            kind: EventKind::Daemon,
+            action: "reload".to_owned(),
+            id: self.0.id.clone(),
+            attributes,
+            time: jiff::Timestamp::now(),
+        });
     }
 
     /// What happens, and happened.

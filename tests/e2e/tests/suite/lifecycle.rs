@@ -123,6 +123,8 @@ fn the_machine_is_restarted() -> Result<()> {
     run(&berth, "always", &["--restart", "always"], "sleep 1000")?;
     run(&berth, "unless-stopped", &["--restart", "unless-stopped"], "sleep 1000")?;
     run(&berth, "on-failure", &["--restart", "on-failure:3"], "sleep 1000")?;
+    // It needs another one, which takes longer to start than itself.
+    run(&berth, "joined", &["--restart", "always", "--network", "container:always"], "sleep 1000")?;
     run(&berth, "no", &[], "sleep 1000")?;
     run(&berth, "frozen", &[], "sleep 1000")?;
     run(&berth, "gone", &["--rm", "-v", "/data"], "sleep 1000")?;
@@ -139,6 +141,7 @@ fn the_machine_is_restarted() -> Result<()> {
     becomes(&berth, "always", "running 0 0")?;
     becomes(&berth, "unless-stopped", "running 0 0")?;
     becomes(&berth, "on-failure", "running 0 0")?;
+    becomes(&berth, "joined", "running 0 0").with_context(|| berth.log())?;
     ensure!(state(&berth, "no")? == "exited 255 0");
     ensure!(state(&berth, "frozen")? == "exited 255 0");
     ensure!(!berth.berth(["ps", "-a", "--format", "{{.Names}}"])?.ok()?.contains("gone"));

@@ -4,6 +4,7 @@ mod bad_input;
 mod changes;
 mod clients;
 mod escapes;
+mod events;
 mod files;
 mod images;
 mod lifecycle;

@@ -39,6 +39,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 pub(crate) enum Request {
     /// Start it.
     Start(Reply<()>),
+    /// Start the run that follows the policy, whatever of its delay is left.
+    Restart(Reply<()>),
     /// Send a signal to its first process. `stop` = no policy follows the end that it brings.
     Signal { signal: i32, stop: bool, reply: Reply<()> },
     /// Freeze it.
@@ -96,8 +98,6 @@ impl Task {
         let (entry, requests) = Entry::new(container.clone());
         let (shim, events) = shim.unzip();
         entry.set_shim(shim.clone());
-        // whatever was waited for before the daemon's end, it has been waited for long enough
-        let restart_at = container.state.is_restarting().then(Instant::now);
         let mut task = Self {
             engine: Arc::clone(engine),
             entry: Arc::clone(&entry),
@@ -105,7 +105,7 @@ impl Task {
             shim,
             events,
             waiters: Vec::new(),
-            restart_at,
+            restart_at: None,
             back_off: BackOff::default(),
             removal: None,
             oom: false,

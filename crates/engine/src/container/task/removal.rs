@@ -8,7 +8,6 @@ use super::requests::send;
 use super::{Reply, Task, blocking};
 use crate::container::{State, Status};
 use crate::error::{Error, Result};
-use crate::shim::ShimError;
 
 const SIGKILL: i32 = 9;
 
@@ -39,7 +38,8 @@ impl Task {
     async fn kill_for_removal(&mut self) -> Result<()> {
         let Some(shim) = self.shim.clone() else { return Ok(()) };
         match shim.kill(SIGKILL, false).await {
-            Ok(()) | Err(ShimError::Gone) => {}
+            Ok(()) => {}
+            Err(error) if super::requests::has_ended(&error) => {}
             Err(error) => {
                 let what = format!("cannot remove container \"/{}\": could not kill", self.container.name);
                 return Err(super::requests::shim_error(what, error));

@@ -17,6 +17,10 @@ impl Task {
                 let result = self.start_by_hand().await;
                 send(reply, result);
             }
+            Request::Restart(reply) => {
+                self.on_restart().await;
+                send(reply, Ok(()));
+            }
             Request::Signal { signal, stop, reply } => {
                 let result = self.signal(signal, stop).await;
                 send(reply, result);
@@ -76,7 +80,8 @@ impl Task {
         }
         let shim = self.running_shim()?;
         match shim.kill(signal, false).await {
-            Ok(()) | Err(ShimError::Gone) => {}
+            Ok(()) => {}
+            Err(error) if has_ended(&error) => {}
             Err(error) => {
                 return Err(shim_error(format!("Cannot kill container: {}", self.container.id), error));
             }
@@ -154,15 +159,15 @@ impl Task {
     }
 
     async fn update(&mut self, update: Update) -> Result<Vec<String>> {
-        let id = self.container.short_id().to_owned();
+        let id = self.container.id.clone();
         if matches!(self.container.state.status(), Status::Removing | Status::Dead) {
             return Err(Error::conflict(format!(
-                "Cannot update container {id}: Container is marked for removal and cannot be \"update\"."
+                "Cannot update container {id}: container is marked for removal and cannot be \"update\""
             )));
         }
         let mut host = (*self.container.host).clone();
         let changes = update.changes.clone();
-        let mut warnings = super::super::change::apply(&mut host, update, &self.engine.host)?;
+        let mut warnings = super::super::change::apply(&id, &mut host, update, &self.engine.host)?;
         let mut next = self.changed(host, &changes).await?;
         let republished = self.republish(&mut next).await?;
         let before = self.container.clone();
@@ -210,6 +215,16 @@ impl Task {
 /// Answers; whoever asked may have gone.
 pub(super) fn send<T>(reply: Reply<T>, result: Result<T>) {
     let _ = reply.send(result);
+}
+
+/// There is no process to signal any more: word of its end is on the way.
+pub(super) fn has_ended(error: &ShimError) -> bool {
+    use shim::protocol::ErrorKind;
+    match error {
+        ShimError::Gone => true,
+        ShimError::Refused(reply) => reply.kind == ErrorKind::InvalidState,
+        _ => false,
+    }
 }
 
 /// A shim's refusal as the engine's error.

@@ -17,7 +17,7 @@ impl Engine {
     }
 
     async fn kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
-        let number = signal.map_or(Ok(SIGKILL), signal::parse)?;
+        let number = signal.map_or(Ok(SIGKILL), signal::parse_known)?;
         let entry = self.0.containers.find(name)?;
         let container = entry.snapshot();
         if !container.state.is_running() {

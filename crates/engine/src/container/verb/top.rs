@@ -5,7 +5,7 @@ mod options;
 mod process;
 
 use crate::Engine;
-use crate::container::task::{blocking, shim_error};
+use crate::container::task::{blocking, event, shim_error};
 use crate::error::{Error, Result};
 
 /// A table of processes.
@@ -38,7 +38,7 @@ impl Engine {
         };
         let what = || format!("list processes of container {}", container.id);
         let pids = shim.ps().await.map_err(|error| shim_error(what(), error))?;
-        blocking(move || {
+        let top = blocking(move || {
             let system = process::System::read();
             let processes = pids.iter().filter_map(|pid| process::Process::read(*pid));
             let rows = processes
@@ -48,6 +48,8 @@ impl Engine {
                 processes: rows.collect(),
             })
         })
-        .await
+        .await?;
+        self.0.events.publish(event(&container, "top", &[]));
+        Ok(top)
     }
 }
