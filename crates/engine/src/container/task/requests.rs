@@ -191,7 +191,7 @@ impl Task {
         if self.container.state.running().is_some() && next.host.resources != self.container.host.resources {
             let limits = self.engine.limits(&next.host.resources)?;
             let shim = self.running_shim()?;
-            let what = || format!("Cannot update container {}", self.container.short_id());
+            let what = || format!("Cannot update container {}", self.container.id);
             shim.update(limits).await.map_err(|error| shim_error(what(), error))?;
         }
         self.container = next;
