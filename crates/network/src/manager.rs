@@ -113,11 +113,11 @@ impl Network {
     /// A network's bridge, made if it must be.
     fn ensure<'s>(&self, state: &'s mut State, id: &str) -> Result<&'s mut Up> {
         if state.net(id)?.up.is_none() {
+            let first = state.nets.values().all(|net| net.up.is_none());
             let up = self.set_up(state, id)?;
             state.net_mut(id)?.up = Some(up);
-            for warning in self.foreign_drops() {
-                tracing::warn!("{warning}");
-            }
+            let warnings = if first { self.foreign_drops() } else { Vec::new() };
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         }
         state.net_mut(id)?.up.as_mut().ok_or(Error::Malformed("no bridge"))
     }

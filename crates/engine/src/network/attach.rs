@@ -28,6 +28,10 @@ pub(crate) struct Attached {
 pub(crate) fn attach(engine: &Inner, container: &Container, mode: &NetworkMode) -> Result<Attached> {
     match mode {
         NetworkMode::Bridge | NetworkMode::Custom(_) => bridges(engine, container),
+        // It was taken from no network, and brought to some.
+        NetworkMode::None if container.network.networks.keys().any(|name| name != "none") => {
+            bridges(engine, container)
+        }
         NetworkMode::None => {
             let netns = engine.network.isolated().map_err(|error| failed(container, error))?;
             Ok(Attached { netns: Some(netns), ..plain(engine, container, "none") })

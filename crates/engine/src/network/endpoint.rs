@@ -122,10 +122,43 @@ pub(super) fn settle(engine: &Inner, container: &Container, made: &[::network::E
 /// # Errors
 /// They can't be read.
 pub(super) fn recorded(container: &Container) -> Result<Vec<::network::Endpoint>> {
+    endpoints(container.network.kernel.as_ref())
+}
+
+fn endpoints(recorded: Option<&serde_json::Value>) -> Result<Vec<::network::Endpoint>> {
     let unread = |error| Error::because("read endpoint", error);
-    match &container.network.kernel {
+    match recorded {
         None => Ok(Vec::new()),
         Some(list @ serde_json::Value::Array(_)) => serde_json::from_value(list.clone()).map_err(unread),
         Some(one) => serde_json::from_value(one.clone()).map(|one| vec![one]).map_err(unread),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the releases wrote it that knew the default bridge only.
+    const FIRST: &str = r#"{"id":"ab","network_id":"cd","ip":"172.17.0.2","prefix_len":16,"gateway":"172.17.0.1",
+        "mac":"02:42:ac:11:00:02","interface":"eth0","host_interface":"veth0123456789a","ports":[]}"#;
+
+    #[test]
+    fn records_of_earlier_releases_are_read() {
+        let one: serde_json::Value = serde_json::from_str(FIRST).unwrap();
+        let read = endpoints(Some(&one)).unwrap();
+        assert_eq!((read.len(), read[0].interface.as_str(), read[0].names.len()), (1, "eth0", 0));
+        let list = serde_json::to_value(&read).unwrap();
+        assert_eq!(endpoints(Some(&list)).unwrap(), read);
+        assert_eq!(endpoints(None).unwrap(), []);
+        assert!(endpoints(Some(&serde_json::Value::Bool(true))).is_err());
+    }
+
+    #[test]
+    fn links_name_another_container() {
+        assert_eq!(split_link("/db:database").unwrap(), ("database".to_owned(), "db".to_owned()));
+        assert_eq!(split_link("db").unwrap(), ("db".to_owned(), "db".to_owned()));
+        for wrong in ["", ":", "a:", ":b", "a:b:c"] {
+            assert!(split_link(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -20,7 +20,7 @@ pub use verb::{NetworkRequest, SubnetRequest};
 pub(crate) use attach::{Attached, adopt, attach, detach, host_gateway, republish};
 pub(crate) use ports::ports;
 pub(crate) use settings::{at_rest, initial, open_config, whole};
-pub(crate) use verb::{Joining, leave_live, not_connected, publish, publish_all};
+pub(crate) use verb::{Joining, driver_of, leave_live, not_connected, publish, publish_all};
 
 /// A running container's network namespace.
 ///

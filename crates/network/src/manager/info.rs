@@ -41,8 +41,7 @@ impl Network {
         }
         // A kernel without nftables says so when the first container needs it.
         let chains = self.firewall().foreign_drops().unwrap_or_default();
-        let bridge = &self.config.bridge.name;
-        chains.iter().map(|c| warning(&c.table, &c.chain, bridge)).collect()
+        chains.iter().map(|c| warning(&c.table, &c.chain)).collect()
     }
 
     fn bridge_info(&self, state: &State) -> NetworkInfo {
@@ -72,9 +71,9 @@ impl Network {
     }
 }
 
-fn warning(table: &str, chain: &str, bridge: &str) -> String {
+fn warning(table: &str, chain: &str) -> String {
     format!(
-        "WARNING: chain {chain} of nftables table {table} drops forwarded packets: containers on bridge {bridge} \
+        "WARNING: chain {chain} of nftables table {table} drops forwarded packets: containers on our bridges \
          reach nothing that it doesn't accept (is another container engine running?)"
     )
 }

@@ -279,3 +279,78 @@ fn questions_for_names_arrive_at_the_resolvers_sockets_and_port_53_is_free() {
         network.teardown().expect("teardown");
     });
 }
+
+#[test]
+fn options_of_a_network_are_effective() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let option = |key: &str, value: &str| (format!("com.docker.network.{key}"), value.to_owned());
+        let options = BTreeMap::from([
+            option("bridge.name", "br-mine"),
+            option("bridge.enable_icc", "false"),
+            option("bridge.enable_ip_masquerade", "false"),
+            option("bridge.host_binding_ipv4", "127.0.0.1"),
+            option("driver.mtu", "1300"),
+            option("container_iface_prefix", "net"),
+        ]);
+        let mut request = with_subnet("net", "10.5.0.0/24");
+        request.subnets[0].ip_range = "10.5.0.128/25".into();
+        request.subnets[0].gateway = "10.5.0.1".into();
+        request.subnets[0].aux = BTreeMap::from([("router".to_owned(), "10.5.0.128".to_owned())]);
+        let id_of = network.create(CreateRequest { options, ..request }).expect("net").id;
+        let (a, ea) =
+            attach(&network, &[EndpointRequest { ports: vec![port(8080)], ..on(&id_of, 'a', &["a"]) }]);
+        let (b, eb) = attach(&network, &[on(&id_of, 'b', &["b"])]);
+        assert_eq!((ea[0].ip, eb[0].ip), (Ipv4Addr::new(10, 5, 0, 129), Ipv4Addr::new(10, 5, 0, 130)));
+        assert_eq!((ea[0].interface.as_str(), ea[0].gateway), ("net0", Ipv4Addr::new(10, 5, 0, 1)));
+        assert!(links().contains(&"br-mine".to_owned()));
+        let services = [serve(&a, 80), serve(&b, 80), serve(&lab.outside.fd, 80)];
+        assert_eq!(call(&b, ea[0].ip, 80), None, "icc");
+        assert!(call_here(Ipv4Addr::LOCALHOST, 8080).is_some());
+        assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), None, "published on loopback only");
+        lab.outside_routes_through_host();
+        assert_eq!(call(&a, OUTSIDE, 80), Some(ea[0].ip.to_string()), "not masqueraded");
+        drop(services);
+        network.teardown().expect("teardown");
+        assert!(!links().contains(&"br-mine".to_owned()));
+    });
+}
+
+#[test]
+fn subnets_come_from_the_given_pools_until_they_are_used_up() {
+    on_host(|lab: &Lab| {
+        let mut config = lab.config();
+        let base = "10.66.0.0/22".parse().expect("net");
+        config.address_pools = vec![crate::AddressPool { base, size: 24 }];
+        let network = Network::open(config).expect("network");
+        let subnet = |name: &str| network.create(named(name)).map(|made| made.pools[0].subnet.to_string());
+        let made: Vec<_> = ["a", "b", "c"].iter().map(|name| subnet(name).expect("made")).collect();
+        assert_eq!(made, ["10.66.1.0/24", "10.66.2.0/24", "10.66.3.0/24"], "the first is the default's");
+        assert!(matches!(subnet("d"), Err(Error::NoFreeSubnet)));
+        assert_eq!(network.networks().len(), 6, "nothing of it stays");
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn two_hundred_containers_come_and_go_and_leave_nothing() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let id_of = network.create(named("net")).expect("net").id;
+        for round in 0..200 {
+            let request =
+                EndpointRequest { container_id: format!("{round:064x}"), ..on(&id_of, 'a', &["a"]) };
+            let made = network.attach(&[request]).expect("attached");
+            assert_eq!(made.endpoints[0].ip.octets()[3], 2, "the same address each time");
+            network.detach(&format!("{round:064x}")).expect("detached");
+        }
+        let start = std::time::Instant::now();
+        while links().iter().any(|name| name.starts_with("veth")) {
+            assert!(start.elapsed().as_secs() < 20, "pairs are left");
+            std::thread::yield_now();
+        }
+        assert!(network.state().endpoints.is_empty());
+        assert_eq!(network.firewall().published().expect("dump"), []);
+        network.teardown().expect("teardown");
+    });
+}

@@ -382,3 +382,133 @@ networks:
     ensure!(host.ok(&["network", "ls", "--filter", "type=custom", "-q"])?.is_empty());
     host.0.finish()
 }
+
+/// A name server on the host's address in a network: it answers every question with one address, over UDP and TCP.
+/// Tells what it was asked: the name, and whether with EDNS.
+struct NameServer {
+    asked: std::sync::Arc<std::sync::Mutex<Vec<(String, bool)>>>,
+}
+
+impl NameServer {
+    const ANSWER: [u8; 4] = [192, 0, 2, 77];
+
+    fn start(address: &str) -> Result<Self> {
+        let asked = std::sync::Arc::<std::sync::Mutex<Vec<_>>>::default();
+        let udp = UdpSocket::bind((address, 53)).with_context(|| address.to_owned())?;
+        let tcp = std::net::TcpListener::bind((address, 53))?;
+        let heard = std::sync::Arc::clone(&asked);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok((len, peer)) = udp.recv_from(&mut buffer) {
+                let _ = udp.send_to(&Self::answer(&heard, &buffer[..len]), peer);
+            }
+        });
+        let heard = std::sync::Arc::clone(&asked);
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = tcp.accept() {
+                let _ = Self::converse(&heard, &mut stream);
+            }
+        });
+        Ok(Self { asked })
+    }
+
+    fn converse(
+        asked: &std::sync::Mutex<Vec<(String, bool)>>,
+        stream: &mut std::net::TcpStream,
+    ) -> Result<()> {
+        use std::io::{Read, Write};
+        let mut len = [0; 2];
+        stream.read_exact(&mut len)?;
+        let mut query = vec![0; usize::from(u16::from_be_bytes(len))];
+        stream.read_exact(&mut query)?;
+        let answer = Self::answer(asked, &query);
+        stream.write_all(&u16::try_from(answer.len())?.to_be_bytes())?;
+        Ok(stream.write_all(&answer)?)
+    }
+
+    fn answer(asked: &std::sync::Mutex<Vec<(String, bool)>>, query: &[u8]) -> Vec<u8> {
+        let name: String =
+            query[13..].iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
+        let end = 12 + 1 + name.len() + 1 + 4;
+        if let Ok(mut asked) = asked.lock() {
+            asked.push((name, query[11] == 1));
+        }
+        let mut answer = query[..end].to_vec();
+        answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+        answer.extend(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04");
+        answer.extend(Self::ANSWER);
+        answer
+    }
+}
+
+/// Sends a question from inside a container, over UDP or TCP, and gives what comes back.
+fn question(netns: std::fs::File, name: &str, stream: bool) -> Result<Vec<u8>> {
+    use std::io::{Read, Write};
+    let mut query = b"\xab\xcd\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01".to_vec();
+    for label in name.split('.') {
+        query.push(u8::try_from(label.len())?);
+        query.extend(label.as_bytes());
+    }
+    query.extend(b"\x00\x00\x01\x00\x01");
+    query.extend(b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00");
+    let asking = std::thread::spawn(move || -> Result<Vec<u8>> {
+        use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+        move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))?;
+        let mut answer = vec![0; 4096];
+        if stream {
+            let mut tcp = std::net::TcpStream::connect("127.0.0.11:53")?;
+            tcp.set_read_timeout(Some(programs::PATIENCE))?;
+            tcp.write_all(&u16::try_from(query.len())?.to_be_bytes())?;
+            tcp.write_all(&query)?;
+            let mut len = [0; 2];
+            tcp.read_exact(&mut len)?;
+            answer.truncate(usize::from(u16::from_be_bytes(len)));
+            tcp.read_exact(&mut answer)?;
+            return Ok(answer);
+        }
+        let udp = UdpSocket::bind("127.0.0.1:0")?;
+        udp.set_read_timeout(Some(programs::PATIENCE))?;
+        udp.send_to(&query, "127.0.0.11:53")?;
+        let len = udp.recv(&mut answer)?;
+        answer.truncate(len);
+        Ok(answer)
+    });
+    asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[test]
+fn other_names_are_asked_of_other_servers_and_never_from_an_internal_network() -> Result<()> {
+    let host = Host::start()?;
+    host.ok(&["network", "create", "--subnet", "10.213.11.0/24", "open"])?;
+    host.ok(&["network", "create", "--subnet", "10.213.12.0/24", "--internal", "inner"])?;
+    let (open, inner) = (NameServer::start("10.213.11.1")?, NameServer::start("10.213.12.1")?);
+    host.serve(
+        "web",
+        &["--network", "open", "--dns", "10.213.11.1", "--dns-search", "example", "--dns-opt", "timeout:3"],
+    )?;
+    host.serve("shut", &["--network", "inner", "--dns", "10.213.12.1"])?;
+    let conf = host.ok(&["exec", "web", "cat", "/etc/resolv.conf"])?;
+    for line in ["nameserver 127.0.0.11", "search example", "options timeout:3 ndots:0"] {
+        ensure!(conf.lines().any(|have| have == line), "{line}: {conf}");
+    }
+    let netns = |name: &str| -> Result<std::fs::File> {
+        let pid = host.ok(&["inspect", "-f", "{{.State.Pid}}", name])?;
+        Ok(std::fs::File::open(format!("/proc/{pid}/ns/net"))?)
+    };
+    for stream in [false, true] {
+        let answer = question(netns("web")?, "far.example", stream)?;
+        ensure!(answer.starts_with(&[0xab, 0xcd]) && answer.ends_with(&NameServer::ANSWER), "{answer:?}");
+        let own = question(netns("web")?, "web.open", stream)?;
+        ensure!(own[3] & 0xf == 0 && own.windows(4).any(|part| part == [10, 213, 11, 2]), "{own:?}");
+        // SERVFAIL, and nobody was asked.
+        let none = question(netns("shut")?, "far.example", stream)?;
+        ensure!(none[3] & 0xf == 2, "{none:?}");
+    }
+    let asked = open.asked.lock().map(|asked| asked.clone()).unwrap_or_default();
+    ensure!(asked == vec![("far\u{7}example".to_owned(), true); 2], "{asked:?}");
+    ensure!(
+        inner.asked.lock().is_ok_and(|asked| asked.is_empty()),
+        "a question has left an internal network"
+    );
+    host.0.finish()
+}

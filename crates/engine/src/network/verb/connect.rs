@@ -47,7 +47,7 @@ impl Joining {
                 "container cannot be disconnected from host network or connected to host network",
             ));
         }
-        if name == "none" || mode == NetworkMode::None {
+        if name == "none" || container.network.networks.contains_key("none") {
             return Err(Error::forbidden(
                 "container cannot be connected to multiple networks with one of the networks in private (none) mode",
             ));

@@ -35,11 +35,15 @@ pub(crate) fn publish_all(
     networks: &BTreeMap<String, Endpoint>,
 ) {
     for (name, endpoint) in networks.iter().filter(|(_, endpoint)| !endpoint.endpoint_id.is_empty()) {
-        let driver = match name.as_str() {
-            "host" => "host",
-            "none" => "null",
-            _ => "bridge",
-        };
-        publish(engine, action, &endpoint.network_id, name, driver, Some(&container.id));
+        publish(engine, action, &endpoint.network_id, name, driver_of(name), Some(&container.id));
+    }
+}
+
+/// The driver of the network called so.
+pub(crate) fn driver_of(name: &str) -> &'static str {
+    match name {
+        "host" => "host",
+        "none" => "null",
+        _ => "bridge",
     }
 }

@@ -12,4 +12,4 @@ pub use create::{NetworkRequest, SubnetRequest};
 
 pub(crate) use connect::Joining;
 pub(crate) use disconnect::{live as leave_live, not_connected};
-pub(crate) use event::{publish, publish_all};
+pub(crate) use event::{driver_of, publish, publish_all};
