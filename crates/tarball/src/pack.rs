@@ -1,6 +1,7 @@
 //! Trees into a tar, as Docker packs them: in the order of names, hard links as such, sockets left out. Every
 //! file is opened by its name in an open directory and never through a link, so that a container that renames
-//! and links at will while it is read shows nothing but its own files.
+//! and links at will while it is read shows nothing but its own files. A container's trees are packed from mounts
+//! without devices: a device that takes a file's place can't be opened.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -52,16 +53,21 @@ fn vanished(error: Errno) -> bool {
 /// # Errors
 /// What `getdents(2)` says.
 pub fn names(dir: impl AsFd) -> Result<Vec<Vec<u8>>> {
+    Ok(listed(dir)?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// The names in a directory, sorted, and what they are said to be.
+fn listed(dir: impl AsFd) -> Result<Vec<(Vec<u8>, FileType)>> {
     let failed = |error| Error::io("read a directory", error);
     let mut names = Vec::new();
     for entry in Dir::read_from(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
-            names.push(name.to_vec());
+            names.push((name.to_vec(), entry.file_type()));
         }
     }
-    names.sort_unstable();
+    names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     Ok(names)
 }
 
@@ -127,8 +133,11 @@ impl<W: Write> Packer<W> {
         if depth > MAX_DEPTH {
             return Err(Error::Limit { what: "depth of directories".into(), limit: MAX_DEPTH as u64 });
         }
-        for name in names(dir)? {
+        for (name, kind) in listed(dir)? {
             let path = [prefix, &name].concat();
+            if kind == FileType::RegularFile && self.at_once(dir.as_fd(), &name, &path)? {
+                continue;
+            }
             if let Some(below) = self.one(dir.as_fd(), &name, &path)? {
                 self.below(&below, &[&path, &b"/"[..]].concat(), depth + 1)?;
             }
@@ -160,6 +169,20 @@ impl<W: Write> Packer<W> {
             },
             _ => self.handle(handle.as_fd(), path).map(|()| None),
         }
+    }
+
+    /// A file that the directory says is a regular one, opened without a look at it first: most are what they are
+    /// said to be. One that has become something else meanwhile is left to [`Self::one`].
+    fn at_once(&mut self, dir: BorrowedFd<'_>, name: &[u8], path: &[u8]) -> Result<bool> {
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let Ok(file) = rustix::fs::openat(dir, name, flags, Mode::empty()) else { return Ok(false) };
+        let stat = rustix::fs::fstat(&file).map_err(|error| Error::at("stat", path, error))?;
+        if kind(&stat) != FileType::RegularFile {
+            return Ok(false);
+        }
+        self.file(&file, &stat, path)?;
+        Ok(true)
     }
 
     /// A regular file without content, such as the marks of a layer.

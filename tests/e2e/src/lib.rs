@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod debian;
 pub mod http;
 pub mod image;
+pub mod keep_alive;
 pub mod leaks;
 pub mod peers;
 pub mod programs;

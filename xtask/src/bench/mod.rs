@@ -12,6 +12,7 @@ use e2e::{Berth, programs};
 
 use crate::{host, run};
 
+mod files;
 mod measure;
 mod oci;
 
