@@ -174,8 +174,7 @@ impl<W: Write> Packer<W> {
     /// A file that the directory says is a regular one, opened without a look at it first: most are what they are
     /// said to be. One that has become something else meanwhile is left to [`Self::one`].
     fn at_once(&mut self, dir: BorrowedFd<'_>, name: &[u8], path: &[u8]) -> Result<bool> {
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let Ok(file) = rustix::fs::openat(dir, name, flags, Mode::empty()) else { return Ok(false) };
         let stat = rustix::fs::fstat(&file).map_err(|error| Error::at("stat", path, error))?;
         if kind(&stat) != FileType::RegularFile {
