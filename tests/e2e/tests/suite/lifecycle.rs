@@ -327,3 +327,57 @@ fn stop_signals_and_patience() -> Result<()> {
     ensure!(state(&berth, "image")? == "running 0 0" && state(&berth, "own")? == "running 0 0");
     berth.finish()
 }
+
+#[test]
+fn attach_and_start_with_streams_and_signals() -> Result<()> {
+    let berth = Berth::start()?;
+    let script = "trap 'echo got; exit 9' TERM; echo up; while :; do sleep 0.05; done";
+    for docker in [false, true] {
+        let client =
+            |args: &[&str]| if docker { berth.docker_command(args) } else { berth.berth_command(args) };
+        for (options, code, running) in [(&[][..], 9, "false"), (&["--sig-proxy=false"], 143, "true")] {
+            // Docker's client takes signals over only some time after it was attached.
+            if docker {
+                continue;
+            }
+            run(&berth, "box", &[], script)?;
+            programs::eventually("it has set its trap", || {
+                Ok(berth.berth(["logs", "box"])?.stdout.contains("up").then_some(()))
+            })?;
+            let mut command = client(&[&["attach", "--no-stdin"], options, &["box"]].concat())?;
+            let mut attached = command.stdout(std::process::Stdio::null()).spawn()?;
+            programs::eventually("the client is attached", || {
+                let told = berth.berth(["events", "--until", "0s", "--filter", "event=attach"])?;
+                let count = told.stdout.lines().count();
+                Ok((count == 1 + usize::from(running == "true")).then_some(()))
+            })?;
+            let pid = rustix::process::Pid::from_child(&attached);
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+            let status = programs::wait(&mut attached, programs::PATIENCE)?
+                .with_context(|| format!("{docker} {options:?} did not end"))?;
+            use std::os::unix::process::ExitStatusExt;
+            let ended = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+            ensure!(ended == code, "{options:?}: {status}");
+            ensure!(inspect(&berth, "box", "{{.State.Running}}")? == running, "{options:?}");
+            berth.berth(["rm", "-f", "box"])?.ok()?;
+        }
+        berth
+            .berth(["create", "--name", "says", IMAGE, "sh", "-c", "echo out; echo err >&2; exit 6"])?
+            .ok()?;
+        let said = programs::run(&mut client(&["start", "-a", "says"])?)?;
+        ensure!((said.code, said.stdout.as_str(), said.stderr.as_str()) == (6, "out\n", "err\n"), "{said:?}");
+        berth.berth(["create", "-i", "--name", "cat", IMAGE, "cat"])?.ok()?;
+        let echoed =
+            programs::run_with(&mut client(&["start", "-a", "-i", "cat"])?, b"hello\n", programs::PATIENCE)?;
+        ensure!((echoed.code, echoed.stdout.as_str()) == (0, "hello\n"), "{echoed:?}");
+        programs::run(&mut client(&["start", "-a", "says", "cat"])?)?
+            .fails(1, "you cannot start and attach multiple containers at once")?;
+        programs::run(&mut client(&["attach", "says"])?)?
+            .fails(1, "cannot attach to a stopped container, start it first")?;
+        let both = programs::run(&mut client(&["start", "cat", "nobody", "says"])?)?;
+        ensure!(both.code == 1 && both.stdout == "cat\nsays\n", "{both:?}");
+        ensure!(both.stderr.contains("failed to start containers: nobody"), "{both:?}");
+        berth.berth(["rm", "-f", "cat", "says"])?.ok()?;
+    }
+    berth.finish()
+}
