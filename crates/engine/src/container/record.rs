@@ -102,3 +102,21 @@ pub(crate) fn remove_directory(layout: &Layout, id: &str) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::sample;
+
+    #[test]
+    fn a_record_from_before_runs_had_numbers_is_read() {
+        let container = sample(Default::default(), Default::default());
+        let mut record = serde_json::to_value(Written { version: VERSION, container: &container }).unwrap();
+        for name in ["run", "restart_cancelled"] {
+            assert!(record["container"].as_object_mut().unwrap().remove(name).is_some(), "{name}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(RECORD), record.to_string()).unwrap();
+        assert_eq!(super::read(dir.path()).unwrap(), container);
+    }
+}

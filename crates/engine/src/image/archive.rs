@@ -1,5 +1,6 @@
 //! Archives in and out: blocking readers and writers of the store joined to async streams.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::sync::Arc;
 
@@ -105,7 +106,7 @@ impl Engine {
     /// # Errors
     /// No such image.
     pub async fn image_save(&self, names: Vec<String>) -> Result<Reader> {
-        let found: std::result::Result<std::collections::BTreeSet<_>, _> =
+        let found: std::result::Result<BTreeSet<_>, _> =
             names.iter().map(|name| self.0.store.resolve(name).map_err(|e| super::named(name, e))).collect();
         let found = found?;
         let (near, far) = tokio::io::duplex(PIPE);
@@ -127,9 +128,23 @@ impl Engine {
 
     /// Tells of an image, with its labels while it is there.
     pub(crate) fn image_event(&self, action: &str, id: &str, name: &str) {
+        self.image_event_with(action, id, name, self.image_labels(id));
+    }
+
+    /// An image's labels; of one that is not there, none.
+    pub(super) fn image_labels(&self, id: &str) -> BTreeMap<String, String> {
         let image = super::parse_id(id).and_then(|id| self.0.store.image(&id).ok());
-        let labels = image.and_then(|image| image.image.config().config.labels.clone());
-        let mut attributes = labels.unwrap_or_default();
+        image.and_then(|image| image.image.config().config.labels.clone()).unwrap_or_default()
+    }
+
+    /// Tells of an image that had these labels.
+    pub(super) fn image_event_with(
+        &self,
+        action: &str,
+        id: &str,
+        name: &str,
+        mut attributes: BTreeMap<String, String>,
+    ) {
         attributes.insert("name".to_owned(), name.to_owned());
         self.0.events.publish(crate::events::Event {
             kind: EventKind::Image,

@@ -81,6 +81,7 @@ impl Engine {
         let uses = |image: &Digest| super::verb::uses(&self.0, image);
         let mut removed = Vec::new();
         for image in chosen {
+            let labels = self.image_labels(image.id.as_str());
             let names = image.tags.iter().chain(&image.digests).map(ToString::to_string);
             let mut names: Vec<String> = names.collect();
             if names.is_empty() {
@@ -90,7 +91,7 @@ impl Engine {
                 match self.0.store.remove(&name, options, &uses) {
                     Ok(records) => {
                         let records: Vec<_> = records.into_iter().map(convert::removed).collect();
-                        self.tell_removed(image.id.as_str(), &records);
+                        self.tell_removed(image.id.as_str(), &records, &labels);
                         removed.extend(records);
                     }
                     // the name before it was the last that the image had, or it stays

@@ -1,5 +1,6 @@
 //! What can be done with images.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use store::{ImageSummary, ImageUse};
@@ -111,6 +112,7 @@ impl Engine {
     /// No such image; a container uses it; several tags and `force` is off.
     pub async fn image_remove(&self, name: &str, force: bool, no_prune: bool) -> Result<Vec<Removed>> {
         let id = self.0.find_image(name)?.id;
+        let labels = self.image_labels(id.as_str());
         let (engine, name) = (Arc::clone(&self.0), name.to_owned());
         let removed = blocking(move || {
             let uses = |image: &oci::Digest| uses(&engine, image);
@@ -119,15 +121,15 @@ impl Engine {
         })
         .await?;
         let removed: Vec<_> = removed.into_iter().map(convert::removed).collect();
-        self.tell_removed(id.as_str(), &removed);
+        self.tell_removed(id.as_str(), &removed, &labels);
         Ok(removed)
     }
 
-    /// Tells of a removal of an image, or of its names.
-    pub(super) fn tell_removed(&self, id: &str, removed: &[Removed]) {
+    /// Tells of a removal of an image that had these labels, or of its names.
+    pub(super) fn tell_removed(&self, id: &str, removed: &[Removed], labels: &BTreeMap<String, String>) {
         for one in removed {
             match one {
-                Removed::Untagged(_) => self.image_event("untag", id, id),
+                Removed::Untagged(_) => self.image_event_with("untag", id, id, labels.clone()),
                 Removed::Deleted(gone) if gone == id => self.image_event("delete", gone, gone),
                 Removed::Deleted(_) => {}
             }
