@@ -37,7 +37,7 @@ pub(crate) async fn images(asked: Asked) -> Result<Response> {
 
 /// The containers that a prune of containers would have removed before, with the filters in our own parameter
 /// `after-containers`: what a dry run of several prunes needs.
-fn pruned_before(asked: &Asked) -> Result<HashSet<String>> {
+pub(super) fn pruned_before(asked: &Asked) -> Result<HashSet<String>> {
     let Some(filters) = asked.query.text("after-containers") else { return Ok(HashSet::new()) };
     let filters = convert::filters(&api::Filters::parse(filters)?);
     Ok(asked.engine().container_prunable(&filters)?)

@@ -1,7 +1,7 @@
 //! Volumes.
 
 use api::volume::{CreateRequest, ListResponse, PruneResponse};
-use engine::volume::VolumeRequest;
+use engine::volume::{VolumePrune, VolumeRequest};
 use hyper::StatusCode;
 
 use crate::convert;
@@ -44,8 +44,12 @@ pub(crate) async fn prune(asked: Asked) -> Result<Response> {
     if !asked.since(42) && !filters.contains("all") {
         filters.add("all", "true");
     }
-    let only_tell = asked.query.flag("dry-run");
-    let (volumes_deleted, space_reclaimed) = asked.engine().volume_prune(filters, only_tell).await?;
+    let what = if asked.query.flag("dry-run") {
+        VolumePrune::Foretell { gone: super::prune::pruned_before(&asked)? }
+    } else {
+        VolumePrune::Remove
+    };
+    let (volumes_deleted, space_reclaimed) = asked.engine().volume_prune(filters, what).await?;
     Ok(response::ok(&PruneResponse { volumes_deleted, space_reclaimed }))
 }
 

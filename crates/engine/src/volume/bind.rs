@@ -85,9 +85,8 @@ fn bind(point: &MountPoint, source: PathBuf, propagation: &str) -> FileMount {
     let propagation = if propagation.is_empty() { "rprivate" } else { propagation };
     let mut options =
         vec![if point.non_recursive { "bind" } else { "rbind" }.to_owned(), propagation.to_owned()];
-    if point.rw {
-        options.push("rw".to_owned());
-    } else {
+    // without `rw`: what is read-only on the host, or by the volume's own options, stays so
+    if !point.rw {
         options.push("ro".to_owned());
         if !point.read_only_non_recursive && !point.non_recursive {
             options.push("rro".to_owned());

@@ -23,7 +23,7 @@ pub(crate) use image::is_image_of;
 pub(crate) use plan::{more, plan};
 pub(crate) use shared::{Shared, shared};
 pub(crate) use store::{leave, size, sweep};
-pub use verb::VolumeRequest;
+pub use verb::{VolumePrune, VolumeRequest};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -21,3 +21,4 @@ mod survival;
 mod systemd;
 mod terminal;
 mod user_networks;
+mod volumes;

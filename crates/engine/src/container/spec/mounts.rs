@@ -28,10 +28,12 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
     let mut mounts = standard(inputs)?;
     let files =
         || inputs.files.iter().filter(|file| !crate::container::system::gives_way(inputs.container, file));
-    // a mount of the request replaces the standard one at the same place
+    // a mount of the request replaces the standard one at the same place, and one at /dev all of those beneath
+    let asked = |place: &str| files().any(|file| file.destination.trim_end_matches('/') == place);
+    let whole = asked("/dev");
     mounts.retain(|mount| {
         let destination = mount.destination().to_string_lossy();
-        !files().any(|file| file.destination.trim_end_matches('/') == destination)
+        !(asked(&destination) || whole && destination.starts_with("/dev/"))
     });
     let system = super::system::mounts(inputs);
     let mut files: Vec<_> = files().chain(&system).collect();

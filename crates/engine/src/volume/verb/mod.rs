@@ -8,6 +8,7 @@ mod remove;
 
 pub use create::VolumeRequest;
 pub(super) use create::{check_driver, check_name};
+pub use prune::VolumePrune;
 
 use crate::error::Error;
 
