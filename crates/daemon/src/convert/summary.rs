@@ -12,7 +12,10 @@ pub(crate) fn summary(listed: &Listed, now: Timestamp, version: Version) -> wire
     let container = &*listed.container;
     let mut summary = wire::Summary {
         id: container.id.clone(),
-        names: vec![format!("/{}", container.name)],
+        names: std::iter::once(&container.name)
+            .chain(&listed.link_names)
+            .map(|name| format!("/{name}"))
+            .collect(),
         image: listed.image.clone(),
         image_id: container.image_id.clone(),
         command: command(container),

@@ -114,7 +114,8 @@ fn containers(usage: &DiskUsage, version: Version) -> wire::Usage<api::container
         let container = one.container.clone();
         let measured = Size { rw: one.written, root_fs: one.root };
         let image = container.config.image.clone();
-        let mut item = summary(&Listed { container, size: Some(measured), image }, now, version);
+        let mut item =
+            summary(&Listed { container, size: Some(measured), image, link_names: Vec::new() }, now, version);
         item.size_logs = size(one.logs);
         item
     });

@@ -20,6 +20,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) addresses: &'a [IpAddr],
     /// What `host-gateway` means.
     pub(crate) gateway: Option<IpAddr>,
+    /// Lines of its links.
+    pub(crate) links: &'a [hosts::Entry],
     /// The daemon's resolver defaults.
     pub(crate) dns: &'a DnsConfig,
     /// The embedded resolver answers its questions.
@@ -34,7 +36,8 @@ pub(crate) fn write(layout: &Layout, contents: &Contents<'_>, mode: &NetworkMode
     let container = contents.container;
     let directory = layout.container(&container.id);
     let failed = |error| Error::because(format!("write files of container {}", container.short_id()), error);
-    let extra = extra_hosts(&container.host, contents.gateway)?;
+    let mut extra = extra_hosts(&container.host, contents.gateway)?;
+    extra.extend_from_slice(contents.links);
     let dns = dns(&container.host)?.or(contents.dns);
     let on_host = *mode == NetworkMode::Host;
     let read = |result: std::io::Result<String>, what| result.map_err(|error| Error::because(what, error));
@@ -87,7 +90,7 @@ pub(crate) fn remove_host(container: &Container, ip: IpAddr) {
 }
 
 /// A container's hosts file is its own to change: one that can't be read any more is left as it is.
-fn change_hosts(container: &Container, change: impl FnOnce(&str) -> String) {
+pub(crate) fn change_hosts(container: &Container, change: impl FnOnce(&str) -> String) {
     let path = &container.hosts_path;
     let changed = sys::file::read_bounded(path, MOST_HOSTS)
         .and_then(|bytes| put(path, &change(&String::from_utf8_lossy(&bytes))));

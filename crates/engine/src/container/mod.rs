@@ -5,6 +5,7 @@ mod changes;
 mod check;
 pub(crate) mod files;
 pub(crate) mod host;
+pub(crate) mod links;
 mod logging;
 pub(crate) mod merge;
 pub mod mode;

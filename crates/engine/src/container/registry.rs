@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::stats::Slot;
 use super::task::Request;
-use crate::container::Container;
+use crate::container::{Container, Link};
 use crate::error::{Error, Result};
 use crate::shim::ShimHandle;
 
@@ -80,6 +80,8 @@ impl Entry {
 #[derive(Default)]
 struct Maps {
     by_id: BTreeMap<String, Arc<Entry>>,
+    /// Some container has links: without any, nobody is looked through for them.
+    linked: bool,
     /// Name → id, also of containers that are still being made.
     names: HashMap<String, String>,
 }
@@ -120,7 +122,40 @@ impl Registry {
 
     /// Adds a container.
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
-        self.write().by_id.insert(entry.id.clone(), entry);
+        let mut maps = self.write();
+        maps.linked |= !entry.snapshot().links.is_empty();
+        maps.by_id.insert(entry.id.clone(), entry);
+    }
+
+    /// Running containers that have links to `id`, and those links.
+    pub(crate) fn linking(&self, id: &str) -> Vec<(Arc<Container>, Link)> {
+        let maps = self.read();
+        if !maps.linked {
+            return Vec::new();
+        }
+        let snapshots = maps.by_id.values().map(|entry| entry.snapshot());
+        let links = |container: Arc<Container>| {
+            let links: Vec<_> = container.links.iter().filter(|link| link.target == id).cloned().collect();
+            links.into_iter().map(move |link| (Arc::clone(&container), link))
+        };
+        snapshots.filter(|container| container.state.running().is_some()).flat_map(links).collect()
+    }
+
+    /// Names that links give to containers, `parent/alias`, by the containers' ids.
+    pub(crate) fn link_names(&self) -> HashMap<String, Vec<String>> {
+        let maps = self.read();
+        let mut names: HashMap<String, Vec<String>> = HashMap::new();
+        if maps.linked {
+            for parent in maps.by_id.values().map(|entry| entry.snapshot()) {
+                for link in &parent.links {
+                    names
+                        .entry(link.target.clone())
+                        .or_default()
+                        .push(format!("{}/{}", parent.name, link.alias));
+                }
+            }
+        }
+        names
     }
 
     /// Takes a container out, with its name.
@@ -152,6 +187,15 @@ impl Registry {
         let bare = name.strip_prefix('/').unwrap_or(name);
         if let Some(entry) = maps.names.get(bare).and_then(|id| maps.by_id.get(id)) {
             return Ok(Arc::clone(entry));
+        }
+        if let Some((parent, alias)) = bare.rsplit_once('/') {
+            let parent =
+                maps.names.get(parent).and_then(|id| maps.by_id.get(id)).map(|entry| entry.snapshot());
+            let link =
+                parent.and_then(|parent| parent.links.iter().find(|link| link.alias == alias).cloned());
+            if let Some(entry) = link.and_then(|link| maps.by_id.get(&link.target)) {
+                return Ok(Arc::clone(entry));
+            }
         }
         if name.is_empty() {
             return Err(Error::no_such_container(name));

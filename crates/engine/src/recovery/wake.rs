@@ -29,7 +29,8 @@ pub(super) fn wake(engine: &Arc<Inner>, entries: Vec<Arc<Entry>>) {
 
 async fn start(engine: Arc<Inner>, entry: Arc<Entry>, starts: Starts) {
     let container = entry.snapshot();
-    for name in needed(&container.host) {
+    let linked = container.links.iter().map(|link| link.target.clone());
+    for name in needed(&container.host).into_iter().chain(linked) {
         let Ok(other) = engine.containers.find(&name) else { continue };
         if let Some(over) = starts.get(&other.id).filter(|_| other.id != entry.id) {
             // past it the start says what is missing
@@ -46,7 +47,7 @@ async fn start(engine: Arc<Inner>, entry: Arc<Entry>, starts: Starts) {
     }
 }
 
-/// Names of the containers whose namespaces a container joins, or that it links to.
+/// Names of the containers whose namespaces a container joins.
 fn needed(host: &HostConfig) -> Vec<String> {
     let mut names = Vec::new();
     if let Ok(NetworkMode::Container(name)) = NetworkMode::parse(&host.network_mode) {
@@ -58,7 +59,6 @@ fn needed(host: &HostConfig) -> Vec<String> {
     if let Ok(IpcMode::Container(name)) = mode::parse_ipc(&host.ipc_mode, "") {
         names.push(name);
     }
-    names.extend(host.links.iter().filter_map(|link| Some(link.split(':').next()?.to_owned())));
     names
 }
 
@@ -67,15 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn others_are_needed_by_namespaces_and_links() {
+    fn others_are_needed_for_their_namespaces() {
         let host = HostConfig {
             network_mode: "container:a".to_owned(),
             ipc_mode: "container:b".to_owned(),
             pid_mode: "host".to_owned(),
-            links: vec!["c:alias".to_owned()],
             ..HostConfig::default()
         };
-        assert_eq!(needed(&host), ["a", "b", "c"]);
+        assert_eq!(needed(&host), ["a", "b"]);
         assert!(needed(&HostConfig::default()).is_empty());
     }
 }

@@ -15,6 +15,7 @@ mod networks;
 mod peers;
 mod prune;
 mod sdk;
+mod sharing;
 mod stats;
 mod storm;
 mod survival;

@@ -29,11 +29,6 @@ pub(crate) fn check_network(
     if matches!(mode, NetworkMode::Host | NetworkMode::None) && !config.mac_address.is_empty() {
         return bad("conflicting options: mac-address and the network mode");
     }
-    if let Some(link) = host.links.first() {
-        return Err(Error::not_implemented(format!(
-            "link {link}: legacy links are not supported; use a network"
-        )));
-    }
     if let Some(wrong) = host.extra_hosts.iter().find(|line| !line.contains([':', '='])) {
         return bad(format!("bad format for add-host: \"{wrong}\""));
     }

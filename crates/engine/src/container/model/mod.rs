@@ -2,6 +2,7 @@
 
 mod config;
 mod host_config;
+mod link;
 mod mount;
 mod network;
 mod resources;
@@ -10,6 +11,7 @@ mod state;
 
 pub use config::{ContainerConfig, Healthcheck};
 pub use host_config::{HostConfig, LogConfig, PortBinding, RestartPolicy};
+pub use link::Link;
 pub use mount::{BindOptions, ImageOptions, Mount, MountKind, MountPoint, TmpfsOptions, VolumeOptions};
 pub use network::{Endpoint, EndpointConfig, NetworkSettings, NetworkingConfig};
 pub use resources::{DeviceMapping, DeviceRequest, Resources, ThrottleDevice, Ulimit, WeightDevice};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::ContainerConfig;
 use super::host_config::HostConfig;
+use super::link::Link;
 use super::mount::MountPoint;
 use super::network::{NetworkSettings, NetworkingConfig};
 use super::state::State;
@@ -64,6 +65,9 @@ pub struct Container {
     pub hosts_path: PathBuf,
     /// Generated `/etc/resolv.conf`.
     pub resolv_conf_path: PathBuf,
+    /// Legacy links to others.
+    #[serde(default)]
+    pub links: Vec<Link>,
     /// Its first process is systemd: see [`crate::container::system`].
     #[serde(default)]
     pub system: bool,

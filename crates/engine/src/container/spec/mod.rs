@@ -55,6 +55,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) shm_size: i64,
     /// Host name inside.
     pub(crate) hostname: &'a str,
+    /// Variables that tell of linked containers.
+    pub(crate) linked: &'a [String],
     /// An init inside, bound from this host path.
     pub(crate) init: Option<&'a std::path::Path>,
 }

@@ -36,7 +36,7 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Process> {
     args.extend(container.args.iter().cloned());
     let cwd = if config.working_dir.is_empty() { "/" } else { &config.working_dir };
     let names = capabilities::for_container(host.privileged, &host.cap_add, &host.cap_drop)?;
-    let mut env = environment(config, inputs.hostname, &inputs.user.home);
+    let mut env = environment(config, inputs.hostname, &inputs.user.home, inputs.linked);
     super::system::environment(container, &mut env);
     let mut process = built(
         ProcessBuilder::default()
@@ -67,6 +67,8 @@ pub(crate) struct ExecProcess<'a> {
     pub(crate) user: &'a Identity,
     pub(crate) no_new_privileges: bool,
     pub(crate) default_ulimits: &'a [Ulimit],
+    /// Variables that tell of linked containers.
+    pub(crate) linked: &'a [String],
 }
 
 /// An exec session's process: the container's rights, environment and limits, unless the session says otherwise.
@@ -76,7 +78,7 @@ pub(crate) struct ExecProcess<'a> {
 pub(crate) fn exec(inputs: &ExecProcess<'_>) -> Result<Process> {
     let (container, wanted) = (inputs.container, inputs.config);
     let (config, host) = (&container.config, &container.host);
-    let mut env = environment(config, &config.hostname, &inputs.user.home);
+    let mut env = environment(config, &config.hostname, &inputs.user.home, inputs.linked);
     let own_home = config.env.iter().any(|var| var.starts_with("HOME="));
     if wanted.tty && !env.iter().any(|var| var.starts_with("TERM=")) {
         env.push("TERM=xterm".to_owned());
@@ -117,11 +119,17 @@ pub(crate) fn user(identity: &Identity) -> Result<oci_spec::runtime::User> {
 }
 
 /// Docker's own variables, overridden by the configuration's; `HOME` last, if nobody said it.
-pub(crate) fn environment(config: &ContainerConfig, hostname: &str, home: &str) -> Vec<String> {
+pub(crate) fn environment(
+    config: &ContainerConfig,
+    hostname: &str,
+    home: &str,
+    linked: &[String],
+) -> Vec<String> {
     let mut env = vec![format!("PATH={DEFAULT_PATH}"), format!("HOSTNAME={hostname}")];
     if config.tty {
         env.push("TERM=xterm".to_owned());
     }
+    env.extend_from_slice(linked);
     replace_or_append(&mut env, &config.env);
     if !env.iter().any(|var| var.starts_with("HOME=")) {
         env.push(format!("HOME={}", if home.is_empty() { "/" } else { home }));

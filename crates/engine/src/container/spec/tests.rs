@@ -35,6 +35,7 @@ pub(crate) fn container(config: ContainerConfig, host: HostConfig) -> Container 
         hosts_path: PathBuf::new(),
         resolv_conf_path: PathBuf::new(),
         system: false,
+        links: Vec::new(),
         exec_ids: Vec::new(),
     }
 }
@@ -64,6 +65,7 @@ fn spec_of(config: ContainerConfig, host: HostConfig, files: &[FileMount]) -> Sp
         shm_size: 64 << 20,
         hostname: "box",
         init: None,
+        linked: &[],
     })
     .unwrap()
 }
@@ -144,5 +146,8 @@ fn variables_override_in_place_and_a_bare_name_removes() {
         env: vec!["PATH=/x".into(), "HOSTNAME".into(), "A=1".into(), "HOME=/h".into()],
         ..ContainerConfig::default()
     };
-    assert_eq!(process::environment(&config, "box", "/root"), ["PATH=/x", "TERM=xterm", "A=1", "HOME=/h"]);
+    assert_eq!(
+        process::environment(&config, "box", "/root", &[]),
+        ["PATH=/x", "TERM=xterm", "A=1", "HOME=/h"]
+    );
 }

@@ -49,7 +49,8 @@ pub(crate) fn joins(engine: &Inner, container: &Container, modes: &Modes) -> Res
                 IpcMode::Shareable => engine.layout.shm(&other.id),
                 _ => {
                     return Err(Error::bad_parameter(format!(
-                        "cannot join IPC of container {name}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+                        "can't join IPC of container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
+                        other.id
                     )));
                 }
             });
@@ -93,10 +94,11 @@ fn running(
             "Container {} is restarting, wait until the container is running",
             other.id
         ))),
-        (0, _) => Err(Error::conflict(format!(
-            "cannot join {what} namespace of a non running container: {}",
-            other.id
-        ))),
+        (0, _) => Err(Error::conflict(match what {
+            "network" => format!("cannot join network of a non running container: {}", other.id),
+            "IPC" => format!("can't join IPC of container {0}: container {0} is not running", other.id),
+            _ => format!("container {} is not running", other.id),
+        })),
         (pid, _) => Ok((pid, other)),
     }
 }
@@ -117,6 +119,7 @@ pub(crate) fn connect(engine: &Inner, container: &Container, modes: &Modes) -> R
     }
     let attached = crate::network::attach(engine, container, &modes.network)?;
     let gateway = crate::network::host_gateway(engine, container)?;
+    let links = super::super::links::hosts(engine, container)?;
     files::write(
         &engine.layout,
         &Contents {
@@ -124,6 +127,7 @@ pub(crate) fn connect(engine: &Inner, container: &Container, modes: &Modes) -> R
             hostname: &container.config.hostname,
             addresses: &attached.addresses,
             gateway,
+            links: &links,
             dns: engine.network.dns_defaults(),
             embedded: attached.resolver.is_some(),
         },

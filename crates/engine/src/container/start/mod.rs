@@ -150,6 +150,7 @@ fn specification(
     let capabilities = spec::capabilities(host.privileged, &host.cap_add, &host.cap_drop)?;
     let init = host.init.unwrap_or(engine.config.init);
     let init_program = if init { Some(engine.init_program()?) } else { None };
+    let linked = super::links::environment(engine, container)?;
     let (policy, compiled) = filter(engine, container, &security.seccomp, &capabilities)?;
     let spec = spec::build(&Inputs {
         container,
@@ -167,6 +168,7 @@ fn specification(
         shm_size: shm_size(engine, container),
         hostname: &prepared.hostname,
         init: init_program.as_deref(),
+        linked: &linked,
     })?;
     Ok((spec, compiled))
 }

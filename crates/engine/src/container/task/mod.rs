@@ -3,6 +3,7 @@
 mod changes;
 mod end;
 mod health;
+mod links;
 mod network;
 mod removal;
 mod requests;
@@ -53,6 +54,8 @@ pub(crate) enum Request {
     Remove { options: RemoveOptions, reply: Reply<()> },
     /// Take another name, which is reserved already.
     Rename { name: String, reply: Reply<()> },
+    /// Forget the link of this name.
+    Unlink { alias: String, reply: Reply<()> },
     /// Take other limits.
     Update { update: Box<Update>, reply: Reply<Vec<String>> },
     /// Join one more network.

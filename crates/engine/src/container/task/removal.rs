@@ -53,12 +53,6 @@ impl Task {
     }
 
     fn removable(&self, options: RemoveOptions) -> Result<()> {
-        if options.link {
-            return Err(Error::bad_parameter(format!(
-                "Cannot get parent / for link name: /{}: legacy links are not supported",
-                self.container.name
-            )));
-        }
         if options.force {
             return Ok(());
         }

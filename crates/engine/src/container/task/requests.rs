@@ -33,6 +33,10 @@ impl Task {
             }
             Request::Remove { options, reply } => self.on_remove(options, reply).await,
             Request::Rename { name, reply } => send(reply, self.rename(name).await),
+            Request::Unlink { alias, reply } => {
+                let result = self.unlink(&alias).await;
+                send(reply, result);
+            }
             Request::Update { update, reply } => send(reply, self.update(*update).await),
             Request::Connect { joining, reply } => send(reply, self.connect(*joining).await),
             Request::Disconnect { network, reply } => send(reply, self.disconnect(&network).await),

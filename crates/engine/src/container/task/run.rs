@@ -52,6 +52,7 @@ impl Task {
                 self.tell_networks("connect", &self.container.network.networks);
                 crate::volume::mounted(&self.engine, &self.container);
                 self.tell("start", &[]);
+                self.tell_linked().await;
                 self.start_probing();
                 Ok(())
             }

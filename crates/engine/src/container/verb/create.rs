@@ -12,7 +12,7 @@ use crate::container::record::{self, Durability};
 use crate::container::security::Seccomp;
 use crate::container::task::{Task, blocking, event};
 use crate::container::{
-    Container, ContainerConfig, HostConfig, NetworkingConfig, State, logging, merge, spec, system,
+    Container, ContainerConfig, HostConfig, NetworkingConfig, State, links, logging, merge, spec, system,
 };
 use crate::engine::Inner;
 use crate::error::{Error, Result};
@@ -147,6 +147,7 @@ fn settle(
     let mut warnings = check_limits(&mut host.resources, &engine.host, false)?;
     default_network(&config, &mut host, &mut networking, &engine.config.bridge)?;
     let mode = check_network(&config, &host, &networking)?;
+    let links = links::settle(engine, &host, &mode, &mut networking)?;
     complete(engine, &mut host, &mode, &mut warnings)?;
     if config.hostname.is_empty() {
         config.hostname = hostname(engine, &id, &host, &mode)?;
@@ -174,6 +175,7 @@ fn settle(
         hosts_path: engine.layout.hosts(&id),
         resolv_conf_path: engine.layout.resolv_conf(&id),
         system: false,
+        links,
         exec_ids: Vec::new(),
         config: Arc::new(config),
         host: Arc::new(host),

@@ -186,12 +186,15 @@ impl Engine {
         let pid = container.state.pid();
         let user = blocking(move || exec_identity(pid, &user, &groups)).await?;
         let security = self.0.security(&container.host)?;
+        // one that does not run just now can't be told of
+        let linked = crate::container::links::environment(&self.0, container).unwrap_or_default();
         let mut process = spec::exec(&ExecProcess {
             container,
             config,
             user: &user,
             no_new_privileges: security.no_new_privileges,
             default_ulimits: &self.0.config.default_ulimits,
+            linked: &linked,
         })?;
         if let Some((rows, columns)) = size(options.console_size.or(config.console_size)) {
             let size = BoxBuilder::default().height(u64::from(rows)).width(u64::from(columns)).build();

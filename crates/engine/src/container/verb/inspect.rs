@@ -14,7 +14,13 @@ impl Engine {
     /// # Errors
     /// No such container; the prefix fits several.
     pub fn container_inspect(&self, name: &str) -> Result<Arc<Container>> {
-        Ok(self.0.containers.find(name)?.snapshot())
+        let container = self.0.containers.find(name)?.snapshot();
+        if container.links.is_empty() {
+            return Ok(container);
+        }
+        let mut shown = Container::clone(&container);
+        Arc::make_mut(&mut shown.host).links = crate::container::links::shown(&self.0, &container);
+        Ok(Arc::new(shown))
     }
 
     /// Bytes that a container has written, and of its whole root. Walks its files.

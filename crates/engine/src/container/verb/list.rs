@@ -40,6 +40,8 @@ pub struct Listed {
     pub size: Option<Size>,
     /// The image reference as list shows it: as asked for, or the id when the tag has moved on.
     pub image: String,
+    /// Names that others' links give to it, `parent/alias`.
+    pub link_names: Vec<String>,
 }
 
 /// Filters that list knows.
@@ -76,10 +78,12 @@ impl Engine {
         if options.limit > 0 {
             containers.truncate(options.limit);
         }
+        let mut names = self.0.containers.link_names();
         let mut listed = Vec::with_capacity(containers.len());
         for container in containers {
             let size = if options.size { self.container_size(&container.id).await.ok() } else { None };
-            listed.push(Listed { image: self.image_shown(&container), container, size });
+            let link_names = names.remove(&container.id).unwrap_or_default();
+            listed.push(Listed { image: self.image_shown(&container), container, size, link_names });
         }
         Ok(listed)
     }
