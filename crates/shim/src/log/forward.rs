@@ -33,9 +33,6 @@ const LAST_DELAY: Duration = Duration::from_secs(60);
 /// How long messages may wait after the container's end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Above this capacity the buffer is given back when it is empty.
-const KEEP: usize = 16 * 1024;
-
 /// The way to the program.
 #[derive(Debug)]
 pub(super) struct Forward {
@@ -117,15 +114,16 @@ impl Forward {
             }
             whole += length;
         }
-        if whole == self.pending.len() && self.pending.capacity() > KEEP {
-            self.pending = Vec::new();
-        } else {
-            self.pending.drain(..whole);
-        }
+        self.pending.drain(..whole);
         self.sent -= whole;
         if self.pending.is_empty() && self.give_up_at.is_some() {
             self.hang_up();
         }
+    }
+
+    /// Give memory back.
+    pub(super) fn rest(&mut self) {
+        self.pending.shrink_to_fit();
     }
 
     /// Whether something waits for the program.

@@ -29,7 +29,7 @@ impl Splitter {
         while !chunk.is_empty() {
             let room = MAX_LINE - self.held.len();
             let window = &chunk[..chunk.len().min(room)];
-            match window.iter().position(|&b| b == b'\n') {
+            match memchr::memchr(b'\n', window) {
                 Some(at) => {
                     self.give(&window[..at], true, &mut give);
                     chunk = &chunk[at + 1..];

@@ -15,9 +15,6 @@ use super::split::{Message, Splitter};
 use super::{json, local};
 use crate::protocol::LogRequest;
 
-/// Above this capacity the encoding buffer is given back after use.
-const KEEP: usize = 16 * 1024;
-
 /// A container's log.
 #[derive(Debug)]
 pub struct LogWriter {
@@ -44,6 +41,9 @@ struct Sink {
     format: Format,
     /// Messages that are not written yet.
     out: Vec<u8>,
+    /// How each JSON line of this stream and moment ends.
+    end: Vec<u8>,
+    end_of: Option<(Stream, i64)>,
 }
 
 /// The attributes, ready to be copied.
@@ -97,6 +97,16 @@ impl LogWriter {
             sink.flush();
         }
         self.flush_forward();
+    }
+
+    /// Nothing has come for a while: give memory back.
+    pub fn rest(&mut self) {
+        if let Some(sink) = &mut self.sink {
+            (sink.out, sink.end, sink.end_of) = (Vec::new(), Vec::new(), None);
+        }
+        if let Some(forward) = &mut self.forward {
+            forward.rest();
+        }
     }
 
     /// Bytes in the current file.
@@ -223,7 +233,7 @@ impl Sink {
         };
         let (path, size, files) = (Path::new(&request.path), request.max_size, request.max_file);
         let file = RotatingFile::open(path, size, files, request.compress)?;
-        let mut sink = Self { file, format, out: Vec::new() };
+        let mut sink = Self { file, format, out: Vec::new(), end: Vec::new(), end_of: None };
         sink.repair();
         Ok(Some(sink))
     }
@@ -235,19 +245,21 @@ impl Sink {
             self.file.rotate();
         }
         match &self.format {
-            Format::Json(attrs) => json::write(&mut self.out, stream, message, attrs, &now.text),
+            Format::Json(attrs) => {
+                if self.end_of != Some((stream, now.nanos)) {
+                    self.end.clear();
+                    json::circumstances(&mut self.end, stream, attrs, &now.text);
+                    self.end_of = Some((stream, now.nanos));
+                }
+                json::write(&mut self.out, message, &self.end);
+            }
             Format::Local(attrs) => local::write(&mut self.out, stream, message, part, attrs, now.nanos),
         }
     }
 
     fn flush(&mut self) {
-        if self.out.is_empty() {
-            return;
-        }
-        self.file.append(&self.out);
-        if self.out.capacity() > KEEP {
-            self.out = Vec::new();
-        } else {
+        if !self.out.is_empty() {
+            self.file.append(&self.out);
             self.out.clear();
         }
     }

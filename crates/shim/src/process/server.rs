@@ -110,6 +110,7 @@ impl Server {
     fn rest(&mut self) {
         if self.rest_at.take_if(|at| *at <= Instant::now()).is_some() {
             self.buffer = Vec::new();
+            self.log.rest();
             sys::memory::release();
         }
     }

@@ -12,7 +12,7 @@ use super::poll::{Poller, Token, Watched};
 use crate::log::{LogWriter, Stream};
 
 /// Bytes of output read at once.
-const OUTPUT: usize = 32 * 1024;
+const OUTPUT: usize = 64 * 1024;
 
 /// Input that may wait for the process.
 const MAX_PENDING_INPUT: usize = 4096;

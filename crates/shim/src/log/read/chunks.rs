@@ -25,16 +25,18 @@ pub(super) struct Chunks {
     held: Vec<u8>,
     /// The line is too long: it is passed over.
     skipping: bool,
+    last: json::LastTime,
 }
 
 impl Chunks {
     pub(super) fn new(file: LogFile, format: Format) -> Self {
-        Self { offset: file.start, file: Some(file), format, held: Vec::new(), skipping: false }
+        Self { offset: file.start, file: Some(file), ..Self::absent(format) }
     }
 
     /// A log that does not exist yet.
     pub(super) fn absent(format: Format) -> Self {
-        Self { file: None, format, offset: 0, held: Vec::new(), skipping: false }
+        let last = json::LastTime::default();
+        Self { file: None, format, offset: 0, held: Vec::new(), skipping: false, last }
     }
 
     /// Device and inode of the file.
@@ -89,8 +91,8 @@ impl Chunks {
         while flow.is_continue() {
             let rest = &self.held[used..];
             let (entry, length) = match self.format {
-                Format::Json => match rest.iter().position(|&byte| byte == b'\n') {
-                    Some(end) => (json::parse(&rest[..end]), end + 1),
+                Format::Json => match memchr::memchr(b'\n', rest) {
+                    Some(end) => (json::parse(&rest[..end], &mut self.last), end + 1),
                     None => break,
                 },
                 Format::Local => match local::frame(rest) {

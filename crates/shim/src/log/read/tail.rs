@@ -51,7 +51,7 @@ fn json_start(file: &File, missing: u64) -> io::Result<(u64, u64)> {
         at -= length;
         let part = &mut block[..length as usize];
         file.read_exact_at(part, at)?;
-        for (i, _) in part.iter().enumerate().rev().filter(|&(_, &byte)| byte == b'\n') {
+        for i in memchr::memrchr_iter(b'\n', part) {
             if ended {
                 found += 1;
             }
