@@ -13,6 +13,7 @@ use e2e::{Berth, programs};
 use crate::{host, run};
 
 mod files;
+mod logs;
 mod measure;
 mod oci;
 

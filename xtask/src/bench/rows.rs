@@ -7,7 +7,7 @@ use anyhow::Result;
 use e2e::{Berth, programs};
 
 use super::measure::{RUNS, Row, in_turn, processes, pss, time};
-use super::{IMAGE, files, oci};
+use super::{IMAGE, files, logs, oci};
 use e2e::peers::Docker;
 
 type Measure = fn(&Berth, &Docker) -> Result<Vec<Row>>;
@@ -21,6 +21,7 @@ pub(super) const ALL: &[(&str, Measure)] = &[
     ("version", version),
     ("serial", serial),
     ("ps", ps),
+    ("log", logs::rows),
     ("oci", oci::rows),
     ("cp", files::rows),
     ("memory", memory),

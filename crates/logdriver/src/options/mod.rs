@@ -101,7 +101,8 @@ fn forward(
     if settings.len() > shim::log::frame::MAX_LENGTH {
         return Err(OptionError::new("the labels and variables that are to be logged are too long"));
     }
-    Ok(ForwardRequest { program: places.program.to_owned(), settings, buffer })
+    let about = places.cache.parent().unwrap_or(places.cache).to_owned();
+    Ok(ForwardRequest { program: places.program.to_owned(), about, settings, buffer })
 }
 
 /// Refuse what the driver does not know.

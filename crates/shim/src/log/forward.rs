@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -202,7 +201,7 @@ impl Forward {
 fn start(request: &ForwardRequest, again: bool) -> io::Result<Running> {
     let flags = SocketFlags::CLOEXEC;
     let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    let child = spawn(&request.program, theirs.as_fd())?;
+    let child = spawn(request, theirs.as_fd())?;
     drop(theirs);
     let hello = frame::hello(&request.settings, again);
     let mut rest = &hello[..];
@@ -217,11 +216,12 @@ fn start(request: &ForwardRequest, again: bool) -> io::Result<Running> {
     Ok(Running { socket: ours, child, since: Instant::now() })
 }
 
-fn spawn(program: &Path, socket: BorrowedFd<'_>) -> io::Result<Child> {
+fn spawn(request: &ForwardRequest, socket: BorrowedFd<'_>) -> io::Result<Child> {
     let null = File::options().write(true).open("/dev/null")?;
     // its complaints go where ours go
     let complaints = io::stderr();
-    let mut call = Command::new(program, PROGRAM)?;
+    let mut call = Command::new(&request.program, PROGRAM)?;
+    call.arg(&request.about)?;
     call.new_session().map(socket, 0).map(null.as_fd(), 1).map(complaints.as_fd(), 2);
     Ok(call.spawn()?)
 }

@@ -208,6 +208,9 @@ pub struct LogRequest {
 pub struct ForwardRequest {
     /// Called as [`crate::log::FORWARD_PROGRAM`], with the socket as standard input.
     pub program: PathBuf,
+    /// Its only argument, for people who look at process lists: the container's directory.
+    #[serde(default)]
+    pub about: PathBuf,
     /// For the program alone.
     pub settings: String,
     /// Messages that may wait for the program, in bytes, before further ones are dropped; without it the container waits.

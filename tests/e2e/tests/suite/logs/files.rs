@@ -135,6 +135,41 @@ fn rotation_holds_the_stated_size() -> Result<()> {
     berth.finish()
 }
 
+#[test]
+fn the_daemon_has_defaults() -> Result<()> {
+    let berth = Berth::bare(&[
+        "--log-driver",
+        "local",
+        "--log-opt",
+        "max-size=1m",
+        "--log-opt",
+        "cache-disabled=true",
+    ])?;
+    berth.load(&Image::busybox()?, IMAGE)?;
+    for (options, want) in [
+        (&[][..], r#"{"Config":{"cache-disabled":"true","max-size":"1m"},"Type":"local"}"#),
+        (&["--log-driver", "json-file"], r#"{"Config":{"cache-disabled":"true"},"Type":"json-file"}"#),
+        (
+            &["--log-opt", "max-file=2"],
+            r#"{"Config":{"cache-disabled":"true","max-file":"2","max-size":"1m"},"Type":"local"}"#,
+        ),
+    ] {
+        let run = ["run", "-d"].into_iter().chain(options.iter().copied()).chain([IMAGE, "echo", "hello"]);
+        let id = berth.docker(run)?.ok()?;
+        let shown = berth.docker(["inspect", "-f", "{{json .HostConfig.LogConfig}}", &id])?.ok()?;
+        let (shown, want): (serde_json::Value, serde_json::Value) =
+            (serde_json::from_str(&shown)?, serde_json::from_str(want)?);
+        ensure!(shown == want, "{shown} instead of {want}");
+        berth.docker(["wait", &id])?.ok()?;
+        ensure!(berth.docker(["logs", &id])?.ok()? == "hello");
+    }
+    ensure!(
+        berth.docker(["info", "-f", "{{.LoggingDriver}} {{.Plugins.Log}}"])?.ok()?
+            == "local [fluentd gelf journald json-file local syslog]"
+    );
+    berth.finish()
+}
+
 /// Sorted moments of five lines, a moment apart.
 #[test]
 fn since_until_and_follow_are_exact() -> Result<()> {
