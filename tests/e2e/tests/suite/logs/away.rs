@@ -64,7 +64,7 @@ fn kill_forwarder(heard: &str) -> Result<()> {
 }
 
 /// More lines than all buffers on the way hold.
-const LINES: usize = 80_000;
+const LINES: usize = 50_000;
 
 fn write_much(berth: &Berth, name: &str, options: &[&str]) -> Result<()> {
     let write = format!("for (n = 1; n <= {LINES}; n++) printf \"line %0100d\\n\", n");
