@@ -14,6 +14,7 @@ use crate::{host, run};
 
 mod files;
 mod logs;
+mod many;
 mod measure;
 mod oci;
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use e2e::{Berth, programs};
 
 use super::measure::{RUNS, Row, in_turn, processes, pss, time};
-use super::{IMAGE, files, logs, oci};
+use super::{IMAGE, files, logs, many, oci};
 use e2e::peers::Docker;
 
 type Measure = fn(&Berth, &Docker) -> Result<Vec<Row>>;
@@ -22,6 +22,8 @@ pub(super) const ALL: &[(&str, Measure)] = &[
     ("serial", serial),
     ("ps", ps),
     ("log", logs::rows),
+    ("many running", many::stats),
+    ("many listed", many::listed),
     ("oci", oci::rows),
     ("cp", files::rows),
     ("memory", memory),

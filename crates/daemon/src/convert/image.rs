@@ -42,7 +42,7 @@ pub(crate) fn image_inspect(image: &Image, version: Version) -> wire::InspectRes
         os: image.os.clone(),
         os_version: image.os_version.clone(),
         size: size(image.size),
-        graph_driver: Some(wire::DriverData { name: image.storage_driver.clone(), data: None }),
+        graph_driver: Some(super::graph_driver(&image.storage_driver, image.directories.clone())),
         root_fs: wire::RootFs { kind: "layers".to_owned(), layers: image.layers.clone() },
         metadata: wire::Metadata { last_tag_time: time::rfc3339(image.last_tagged) },
         ..wire::InspectResponse::default()
@@ -116,6 +116,7 @@ mod tests {
             size: 7,
             layers: Vec::new(),
             storage_driver: "overlay2".into(),
+            directories: Default::default(),
             last_tagged: None,
             containers: 0,
             shared: None,

@@ -1,18 +1,19 @@
 //! Everything about one container.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use api::Version;
 use api::container as wire;
-use api::image::DriverData;
 use engine::container::{Container, Health, Size, WaitResult};
 
-use super::{config, host_config, legacy, mount, network, size, time};
+use super::{config, graph_driver, host_config, legacy, mount, network, size, time};
 
 /// Answer of inspect.
 pub(crate) fn inspect(
     container: &Container,
     measured: Option<Size>,
+    directories: BTreeMap<String, String>,
     version: Version,
 ) -> wire::InspectResponse {
     let mut answer = wire::InspectResponse {
@@ -36,7 +37,7 @@ pub(crate) fn inspect(
             readonly_paths: container.host.shown_readonly_paths(),
             ..host_config::to_wire(&container.host)
         },
-        graph_driver: Some(DriverData { name: container.storage_driver.clone(), data: None }),
+        graph_driver: Some(graph_driver(&container.storage_driver, directories)),
         size_rw: measured.map(|measured| size(measured.rw)),
         size_root_fs: measured.map(|measured| size(measured.root_fs)),
         mounts: container.mounts.iter().map(mount::point).collect(),

@@ -231,11 +231,12 @@ pub(super) fn event(answer: &mut EventMessage, version: Version) {
 
 /// `GET /info`
 pub(super) fn info(answer: &mut Info, version: Version) {
-    if before(version, 50) {
-        answer.bridge_nf_iptables = Some(false);
-        answer.bridge_nf_ip6tables = Some(false);
+    if !before(version, 50) {
+        answer.bridge_nf_iptables = None;
+        answer.bridge_nf_ip6tables = None;
     }
     if before(version, 49) {
+        answer.firewall_backend = None;
         for commit in [&mut answer.containerd_commit, &mut answer.runc_commit, &mut answer.init_commit] {
             commit.expected = Some(commit.id.clone());
         }

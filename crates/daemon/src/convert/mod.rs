@@ -1,5 +1,7 @@
 //! Between Docker's JSON and the engine's nouns: pure, one file a theme.
 
+use std::collections::BTreeMap;
+
 mod config;
 mod create;
 mod event;
@@ -43,6 +45,11 @@ pub(crate) fn filters(filters: &api::Filters) -> engine::filters::Filters {
         }
     }
     out
+}
+
+/// A storage driver, and where it keeps something.
+fn graph_driver(name: &str, directories: BTreeMap<String, String>) -> api::image::DriverData {
+    api::image::DriverData { name: name.to_owned(), data: Some(directories).filter(|all| !all.is_empty()) }
 }
 
 /// A count on the wire.

@@ -103,6 +103,11 @@ pub(crate) fn info(info: Info, version: Version) -> wire::Info {
         runc_commit: commit(own),
         init_commit: commit(own),
         security_options: info.security_options,
+        bridge_nf_iptables: Some(info.bridge_firewall.0),
+        bridge_nf_ip6tables: Some(info.bridge_firewall.1),
+        firewall_backend: info
+            .firewall
+            .then(|| wire::FirewallInfo { driver: "nftables".to_owned(), ..wire::FirewallInfo::default() }),
         warnings: info.warnings,
         ..wire::Info::default()
     };

@@ -41,7 +41,8 @@ pub(crate) async fn inspect(asked: Asked) -> Result<Response> {
         true => Some(asked.engine().container_size(&container.id).await?),
         false => None,
     };
-    Ok(response::ok(&convert::inspect(&container, size, asked.version)))
+    let directories = asked.engine().container_directories(&container.id);
+    Ok(response::ok(&convert::inspect(&container, size, directories, asked.version)))
 }
 
 /// `GET /containers/{id}/top`

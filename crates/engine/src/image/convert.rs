@@ -59,6 +59,7 @@ pub(super) fn image(summary: &ImageSummary, driver: &str) -> Image {
         size: summary.size,
         layers: summary.image.diff_ids().iter().map(|id| id.as_str().to_owned()).collect(),
         storage_driver: driver.to_owned(),
+        directories: Default::default(),
         last_tagged: Timestamp::from_nanosecond(summary.last_tagged.into())
             .ok()
             .filter(|_| summary.last_tagged > 0),

@@ -40,6 +40,8 @@ pub struct Image {
     pub layers: Vec<String>,
     /// Storage driver.
     pub storage_driver: String,
+    /// Where its layers lie, by the driver's names for it (inspect only).
+    pub directories: BTreeMap<String, String>,
     /// When a tag was last put on it.
     pub last_tagged: Option<Timestamp>,
     /// Containers that use it (list only).

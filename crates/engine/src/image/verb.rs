@@ -68,7 +68,8 @@ impl Engine {
     /// No such image; the prefix fits several.
     pub async fn image_inspect(&self, name: &str) -> Result<Image> {
         let summary = self.0.find_image(name)?;
-        Ok(convert::image(&summary, self.0.store.driver().name()))
+        let directories = self.0.store.layers(&summary.id)?.graph_driver.data;
+        Ok(Image { directories, ..convert::image(&summary, self.0.store.driver().name()) })
     }
 
     /// An image's steps, newest first.

@@ -58,6 +58,10 @@ pub struct Info {
     pub pids_limit: bool,
     /// Oom-kill-disable works (v1 only).
     pub oom_kill_disable: bool,
+    /// Firewall rules are made.
+    pub firewall: bool,
+    /// Packets that a bridge passes go through the firewall: of IPv4, of IPv6.
+    pub bridge_firewall: (bool, bool),
     /// Packets are forwarded.
     pub ipv4_forwarding: bool,
     /// Debug logging.

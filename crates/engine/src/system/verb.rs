@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use super::{Info, Version};
 use crate::Engine;
@@ -52,7 +53,7 @@ impl Engine {
             stopped: statuses.len() - running - paused,
             images: engine.store.images().len(),
             storage_driver: engine.store.driver().name().to_owned(),
-            driver_status: Vec::new(),
+            driver_status: driver_status(engine.store.driver(), &engine.config.data_root),
             data_root: engine.config.data_root.to_string_lossy().into_owned(),
             memory_limit: host.memory,
             swap_limit: host.swap,
@@ -61,8 +62,12 @@ impl Engine {
             cpu_set: true,
             pids_limit: host.pids,
             oom_kill_disable: !host.cgroup_v2,
-            ipv4_forwarding: fs::read_to_string("/proc/sys/net/ipv4/ip_forward")
-                .is_ok_and(|text| text.trim() == "1"),
+            firewall: engine.config.bridge.firewall,
+            bridge_firewall: (
+                is_on("net/bridge/bridge-nf-call-iptables"),
+                is_on("net/bridge/bridge-nf-call-ip6tables"),
+            ),
+            ipv4_forwarding: is_on("net/ipv4/ip_forward"),
             debug: engine.config.debug,
             fds: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
@@ -97,7 +102,11 @@ impl Engine {
     fn runtimes(&self) -> BTreeMap<String, config::Runtime> {
         let mut runtimes = self.0.config.runtimes.clone();
         for name in [config::BUILT_IN_RUNTIME, "runc"] {
-            runtimes.entry(name.to_owned()).or_default();
+            let runtime = runtimes.entry(name.to_owned()).or_default();
+            // linked into the shim
+            if runtime.path.is_empty() {
+                runtime.path = self.0.config.shim.to_string_lossy().into_owned();
+            }
         }
         runtimes
     }
@@ -184,6 +193,36 @@ fn wanted(event: &Event, filters: &crate::filters::Filters) -> bool {
         && named("daemon", EventKind::Daemon)
         // kinds that only Swarm has
         && ["config", "node", "plugin", "secret", "service"].iter().all(|name| !filters.contains(name))
+}
+
+/// Whether a switch of sysctl(8) is on.
+fn is_on(switch: &str) -> bool {
+    fs::read_to_string(Path::new("/proc/sys").join(switch)).is_ok_and(|text| text.trim() == "1")
+}
+
+/// What Docker tells of its overlay driver: ours reads changes from the upper directory alone, and marks them by
+/// attributes that only root may set.
+fn driver_status(driver: store::Driver, root: &Path) -> Vec<(String, String)> {
+    let mut status = vec![("Backing Filesystem", file_system(root))];
+    if driver == store::Driver::Overlay {
+        status.extend([("Supports d_type", "true"), ("Native Overlay Diff", "true"), ("userxattr", "false")]);
+    }
+    status.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Docker's word for the file system that a path is on (statfs(2)).
+fn file_system(path: &Path) -> &'static str {
+    match rustix::fs::statfs(path).map(|stat| stat.f_type) {
+        Ok(0xEF53) => "extfs",
+        Ok(0x5846_5342) => "xfs",
+        Ok(0x9123_683E) => "btrfs",
+        Ok(0x0102_1994) => "tmpfs",
+        Ok(0x794C_7630) => "overlayfs",
+        Ok(0x2FC1_2FC1) => "zfs",
+        Ok(0xF2F5_2010) => "f2fs",
+        Ok(0x6969) => "nfs",
+        _ => "<unknown>",
+    }
 }
 
 /// The fields of os-release(5).

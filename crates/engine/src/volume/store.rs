@@ -2,7 +2,6 @@
 //! what a crash leaves beside has a name that no volume can have, and is swept at the next start.
 
 use std::fs::{self, DirBuilder};
-use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 
 use jiff::Timestamp;
@@ -197,23 +196,12 @@ fn leave_one(engine: &Inner, container: &Container, name: &str) -> Result<()> {
     delete(&engine.layout, &gone)
 }
 
-/// Bytes of all regular files beneath a directory, symlinks not followed.
+/// Bytes that the files beneath a directory take on the disk, as `system df` counts them.
 pub(crate) fn size(directory: &std::path::Path) -> u64 {
-    let mut bytes = 0;
-    let mut waiting = vec![directory.to_owned()];
-    while let Some(directory) = waiting.pop() {
-        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(meta) if meta.is_dir() => waiting.push(entry.path()),
-                Ok(meta) if meta.is_file() => bytes += meta.len(),
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    tracing::debug!(path = %entry.path().display(), %error, "not counted");
-                }
-                _ => {}
-            }
-        }
-    }
-    bytes
+    sys::usage::below(directory).unwrap_or_else(|error| {
+        tracing::debug!(path = %directory.display(), %error, "not counted");
+        0
+    })
 }
 
 #[cfg(test)]

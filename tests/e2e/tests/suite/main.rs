@@ -15,6 +15,7 @@ mod networks;
 mod peers;
 mod prune;
 mod sdk;
+mod seen;
 mod sharing;
 mod stats;
 mod storm;

@@ -1,5 +1,6 @@
 //! `inspect`: a container's snapshot by id, unambiguous id prefix, or name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::list::Size;
@@ -21,6 +22,12 @@ impl Engine {
         let mut shown = Container::clone(&container);
         Arc::make_mut(&mut shown.host).links = crate::container::links::shown(&self.0, &container);
         Ok(Arc::new(shown))
+    }
+
+    /// Where a container's root lies on the disk, by the storage driver's names for it; nothing for one without a root.
+    #[must_use]
+    pub fn container_directories(&self, id: &str) -> BTreeMap<String, String> {
+        self.0.store.snapshot(id).map(|snapshot| snapshot.graph_driver().data).unwrap_or_default()
     }
 
     /// Bytes that a container has written, and of its whole root. Walks its files.

@@ -1,6 +1,7 @@
 //! `top`: a container's processes, as `ps` would print them, read from `/proc` by ourselves.
 
 mod columns;
+mod layout;
 mod options;
 mod process;
 
@@ -23,7 +24,7 @@ impl Engine {
     /// # Errors
     /// No such container; it does not run; an option of `ps` that is not known.
     pub async fn container_top(&self, name: &str, ps_args: &str) -> Result<Top> {
-        let columns = options::columns(ps_args)?;
+        let options = options::parse(ps_args)?;
         let entry = self.0.containers.find(name)?;
         let container = entry.snapshot();
         if container.state.is_restarting() {
@@ -40,12 +41,18 @@ impl Engine {
         let pids = shim.ps().await.map_err(|error| shim_error(what(), error))?;
         let top = blocking(move || {
             let system = process::System::read();
-            let processes = pids.iter().filter_map(|pid| process::Process::read(*pid));
-            let rows = processes
-                .map(|process| columns.iter().map(|column| column.value(&process, &system)).collect());
+            let mut processes: Vec<_> = match options.threads {
+                true => pids.iter().flat_map(|pid| process::Process::threads(*pid)).collect(),
+                false => pids.iter().filter_map(|pid| process::Process::read(*pid)).collect(),
+            };
+            processes.retain(|process| options.wants(process, &system));
+            options.order(&mut processes, &system);
+            let row = |process: &process::Process| {
+                options.columns.iter().map(|column| column.value(process, &system)).collect()
+            };
             Ok(Top {
-                titles: columns.iter().map(|column| column.title().to_owned()).collect(),
-                processes: rows.collect(),
+                titles: options.columns.iter().map(|column| column.title().to_owned()).collect(),
+                processes: processes.iter().map(row).collect(),
             })
         })
         .await?;

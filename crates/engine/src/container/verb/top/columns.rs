@@ -36,10 +36,26 @@ pub(super) enum Kind {
     Threads,
     Name,
     Command,
+    RealUser,
+    RealUid,
+    Thread,
+    Processor,
+    Pages,
+    Flags,
+    Channel,
+    Address,
+    Label,
+    BsdTime,
+    LongStart,
+    Seconds,
+    MinorFaults,
+    MajorFaults,
+    ForegroundGroup,
+    Cgroup,
 }
 
 /// Names that `-o` knows, with their titles.
-const NAMES: [(&str, &str, Kind); 40] = [
+const NAMES: [(&str, &str, Kind); 71] = [
     ("user", "USER", Kind::User),
     ("euser", "EUSER", Kind::User),
     ("uname", "USER", Kind::User),
@@ -80,12 +96,42 @@ const NAMES: [(&str, &str, Kind); 40] = [
     ("comm", "COMMAND", Kind::Name),
     ("cmd", "CMD", Kind::Command),
     ("args", "COMMAND", Kind::Command),
+    ("command", "COMMAND", Kind::Command),
+    ("ucmd", "CMD", Kind::Name),
+    ("ucomm", "COMMAND", Kind::Name),
+    ("ruser", "RUSER", Kind::RealUser),
+    ("ruid", "RUID", Kind::RealUid),
+    ("tid", "TID", Kind::Thread),
+    ("lwp", "LWP", Kind::Thread),
+    ("spid", "SPID", Kind::Thread),
+    ("thcount", "THCNT", Kind::Threads),
+    ("psr", "PSR", Kind::Processor),
+    ("sz", "SZ", Kind::Pages),
+    ("f", "F", Kind::Flags),
+    ("flag", "F", Kind::Flags),
+    ("flags", "F", Kind::Flags),
+    ("wchan", "WCHAN", Kind::Channel),
+    ("addr", "ADDR", Kind::Address),
+    ("label", "LABEL", Kind::Label),
+    ("context", "CONTEXT", Kind::Label),
+    ("bsdtime", "TIME", Kind::BsdTime),
+    ("cputime", "TIME", Kind::Time),
+    ("bsdstart", "START", Kind::Start),
+    ("start_time", "START", Kind::Start),
+    ("lstart", "STARTED", Kind::LongStart),
+    ("etimes", "ELAPSED", Kind::Seconds),
+    ("nice", "NI", Kind::Nice),
+    ("rsz", "RSZ", Kind::Resident),
+    ("min_flt", "MINFL", Kind::MinorFaults),
+    ("maj_flt", "MAJFL", Kind::MajorFaults),
+    ("tpgid", "TPGID", Kind::ForegroundGroup),
+    ("tt", "TT", Kind::Terminal),
+    ("cgroup", "CGROUP", Kind::Cgroup),
 ];
 
 impl Column {
     /// A column by `-o`'s name for it.
     pub(super) fn named(name: &str) -> Option<Self> {
-        let name = if name == "command" { "args" } else { name };
         let (_, title, kind) = NAMES.iter().find(|(known, ..)| *known == name)?;
         Some(Self { kind: *kind, title: (*title).to_owned() })
     }
@@ -99,7 +145,8 @@ impl Column {
         match self.kind {
             Kind::User => system.user(process.uid),
             Kind::Uid => process.uid.to_string(),
-            Kind::Group | Kind::Gid => process.gid.to_string(),
+            Kind::Group => system.group(process.gid),
+            Kind::Gid => process.gid.to_string(),
             Kind::Pid => process.pid.to_string(),
             Kind::Ppid => process.field(4).to_string(),
             Kind::Pgid => process.field(5).to_string(),
@@ -123,20 +170,57 @@ impl Column {
             Kind::Threads => process.field(20).to_string(),
             Kind::Name => process.command.clone(),
             Kind::Command => process.arguments.clone(),
+            _ => self.rare(process, system),
+        }
+    }
+
+    /// Its text where that is not in a process's everyday columns.
+    fn rare(&self, process: &Process, system: &System) -> String {
+        match self.kind {
+            Kind::RealUser => system.user(process.real_uid()),
+            Kind::RealUid => process.real_uid().to_string(),
+            Kind::Thread => process.field(1).to_string(),
+            Kind::Processor => process.field(39).to_string(),
+            Kind::Pages => (process.virtual_kib() * 1024 / system.page.max(1)).to_string(),
+            // what of the kernel's flags ps shows: forked but not executed, used privileges
+            Kind::Flags => (process.field(9) >> 6 & 7).to_string(),
+            Kind::Channel => {
+                process.text("wchan").filter(|name| name != "0").unwrap_or_else(|| "-".to_owned())
+            }
+            Kind::Label => process.text("attr/current").unwrap_or_else(|| "-".to_owned()),
+            Kind::BsdTime => {
+                let seconds = process.cpu_seconds(system);
+                format!("{}:{:02}", seconds / 60, seconds % 60)
+            }
+            Kind::LongStart => moment(process, system)
+                .map_or_else(|| "?".to_owned(), |moment| moment.strftime("%a %b %e %H:%M:%S %Y").to_string()),
+            Kind::Seconds => process.age(system).to_string(),
+            Kind::MinorFaults => process.field(10).to_string(),
+            Kind::MajorFaults => process.field(12).to_string(),
+            Kind::ForegroundGroup => process.field(8).to_string(),
+            Kind::Cgroup => process
+                .text("cgroup")
+                .map_or_else(|| "-".to_owned(), |text| text.split('\n').collect::<Vec<_>>().join(",")),
+            _ => "-".to_owned(),
         }
     }
 }
 
 /// `HH:MM` of today, else `MonDD`, in UTC as the daemon has no time zone.
 fn start(process: &Process, system: &System) -> String {
-    let age = i64::try_from(process.age(system)).unwrap_or_default();
-    let Ok(moment) = jiff::Timestamp::from_second(system.now - age) else { return "?".to_owned() };
-    let moment = moment.to_zoned(jiff::tz::TimeZone::UTC);
-    if age < 24 * 60 * 60 {
+    let Some(moment) = moment(process, system) else { return "?".to_owned() };
+    if process.age(system) < 24 * 60 * 60 {
         moment.strftime("%H:%M").to_string()
     } else {
         moment.strftime("%b%d").to_string()
     }
+}
+
+/// When a process began.
+fn moment(process: &Process, system: &System) -> Option<jiff::Zoned> {
+    let age = i64::try_from(process.age(system)).unwrap_or_default();
+    let moment = jiff::Timestamp::from_second(system.now - age).ok()?;
+    Some(moment.to_zoned(jiff::tz::TimeZone::UTC))
 }
 
 /// `HH:MM:SS`.

@@ -20,6 +20,8 @@ pub(super) struct System {
     pub(super) now: i64,
     /// The host's users.
     passwd: String,
+    /// The host's groups.
+    groups: String,
 }
 
 impl System {
@@ -36,23 +38,34 @@ impl System {
             memory: memory.unwrap_or_default() * 1024,
             now: jiff::Timestamp::now().as_second(),
             passwd: text("/etc/passwd"),
+            groups: text("/etc/group"),
         }
     }
 
     /// A user's name on the host, or the number.
     pub(super) fn user(&self, uid: u32) -> String {
-        let id = uid.to_string();
-        let mut users = self.passwd.lines().map(|line| line.split(':'));
-        let found = users.find_map(|mut fields| {
-            let name = fields.next()?;
-            (fields.nth(1)? == id).then(|| name.to_owned())
-        });
-        found.unwrap_or(id)
+        named(&self.passwd, uid)
+    }
+
+    /// A group's name on the host, or the number.
+    pub(super) fn group(&self, gid: u32) -> String {
+        named(&self.groups, gid)
     }
 }
 
-/// One process.
+/// The name of an id in passwd(5) or group(5).
+fn named(table: &str, id: u32) -> String {
+    let id = id.to_string();
+    let found = table.lines().map(|line| line.split(':')).find_map(|mut fields| {
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| name.to_owned())
+    });
+    found.unwrap_or(id)
+}
+
+/// One process, or one thread of it.
 pub(super) struct Process {
+    directory: String,
     pub(super) pid: i32,
     pub(super) uid: u32,
     pub(super) gid: u32,
@@ -65,7 +78,18 @@ pub(super) struct Process {
 impl Process {
     /// `None` when it has ended.
     pub(super) fn read(pid: i32) -> Option<Self> {
-        let directory = format!("/proc/{pid}");
+        Self::read_at(pid, format!("/proc/{pid}"))
+    }
+
+    /// All threads of a process.
+    pub(super) fn threads(pid: i32) -> Vec<Self> {
+        let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let mut ids: Vec<i32> = entries.filter_map(|one| one.file_name().to_str()?.parse().ok()).collect();
+        ids.sort_unstable();
+        ids.iter().filter_map(|id| Self::read_at(pid, format!("/proc/{pid}/task/{id}"))).collect()
+    }
+
+    fn read_at(pid: i32, directory: String) -> Option<Self> {
         let meta = fs::metadata(&directory).ok()?;
         let read = |name: &str| {
             sys::file::read_bounded(format!("{directory}/{name}"), MOST_BYTES).unwrap_or_default()
@@ -80,6 +104,7 @@ impl Process {
         let joined = words.join(" ").trim_end().to_owned();
         let arguments = if joined.is_empty() { format!("[{command}]") } else { joined };
         Some(Self {
+            directory,
             pid,
             uid: meta.uid(),
             gid: meta.gid(),
@@ -90,8 +115,26 @@ impl Process {
         })
     }
 
-    /// A numbered field of proc_pid_stat(5), counted as there (3 = state).
+    /// The text of a small file of it.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        let text = sys::file::read_bounded(format!("{}/{name}", self.directory), MOST_BYTES).ok()?;
+        let text = String::from_utf8_lossy(&text).trim_matches(['\0', '\n', ' ']).to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The user that started it.
+    pub(super) fn real_uid(&self) -> u32 {
+        let status = self.text("status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        line.and_then(|ids| ids.split_whitespace().next()?.parse().ok()).unwrap_or(self.uid)
+    }
+
+    /// A numbered field of proc_pid_stat(5), counted as there (1 = id, 3 = state).
     pub(super) fn field(&self, number: usize) -> i64 {
+        if number == 1 {
+            let id = self.directory.rsplit('/').next();
+            return id.and_then(|id| id.parse().ok()).unwrap_or_default();
+        }
         self.fields.get(number - 3).and_then(|field| field.parse().ok()).unwrap_or_default()
     }
 
