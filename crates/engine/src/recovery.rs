@@ -219,11 +219,13 @@ fn take_end(container: &mut Container, told: Option<ExitRecord>, machine_restart
             conclude(container, Exited { started_at, ..Exited::from(told) });
         }
         _ if waited_for => {
-            let code = if machine_restarted { MACHINE_RESTARTED } else { lost().code };
-            conclude(container, Exited { code, started_at, ..Exited::from(lost()) });
+            let lost = Exited { started_at, ..Exited::from(lost()) };
             if machine_restarted {
                 // as in Docker: no end of its own
+                conclude(container, Exited { code: MACHINE_RESTARTED, error: String::new(), ..lost });
                 container.restart_count = 0;
+            } else {
+                conclude(container, lost);
             }
         }
         _ => {

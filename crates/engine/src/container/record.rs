@@ -117,6 +117,6 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(RECORD), record.to_string()).unwrap();
-        assert_eq!(super::read(dir.path()).unwrap(), container);
+        assert_eq!(read(dir.path()).unwrap(), container);
     }
 }
