@@ -115,8 +115,8 @@ fn plain(value: &Value) -> Option<Value> {
                 .filter(|(name, member)| name != "MemorySwappiness" || member.as_i64() != Some(-1))
                 // Sets: their members are empty objects, and mean something.
                 .filter_map(|(name, member)| match member {
-                    // The other client takes it from a map: its order changes from run to run.
-                    Value::Array(items) if name == "Env" && !items.is_empty() => {
+                    // The other client takes them from maps: their order changes from run to run.
+                    Value::Array(items) if ["Env", "Binds"].contains(&name.as_str()) && !items.is_empty() => {
                         let mut items = items.clone();
                         items.sort_by_key(Value::to_string);
                         Some((name, Value::Array(items)))
