@@ -354,3 +354,30 @@ fn two_hundred_containers_come_and_go_and_leave_nothing() {
         network.teardown().expect("teardown");
     });
 }
+
+#[test]
+fn the_default_route_follows_the_highest_priority() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let [aa, bb, inner] =
+            [named("aa"), named("bb"), CreateRequest { internal: true, ..named("a-inner") }]
+                .map(|request| network.create(request).expect("made").id);
+        let (a, _) = attach(&network, &[on(&aa, 'a', &["a"]), on(&inner, 'a', &["a"])]);
+        let route = || {
+            lab::within(&a, || {
+                let routes = std::fs::read_to_string("/proc/thread-self/net/route").expect("routes");
+                let mut fields = routes.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+                fields.find(|fields| fields[1] == "00000000").map(|fields| fields[0].to_owned())
+            })
+        };
+        assert_eq!(route().as_deref(), Some("eth0"));
+        let dup = || a.try_clone().expect("dup");
+        network.connect(dup(), &EndpointRequest { priority: 7, ..on(&bb, 'a', &["a"]) }).expect("connected");
+        assert_eq!(route().as_deref(), Some("eth2"));
+        network.disconnect(dup(), &id('a'), &bb).expect("disconnected");
+        assert_eq!(route().as_deref(), Some("eth0"));
+        network.disconnect(dup(), &id('a'), &aa).expect("disconnected");
+        assert_eq!(route(), None, "an internal network leads nowhere");
+        network.teardown().expect("teardown");
+    });
+}

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ::network::Verdict;
-use rustix::net::{RecvFlags, SocketAddrAny};
+use rustix::net::{RecvFlags, SendFlags, SocketAddrAny};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -41,8 +41,8 @@ pub(super) async fn serve(served: Arc<Served>, socket: Arc<UdpSocket>) {
 fn one(served: &Arc<Served>, socket: &Arc<UdpSocket>, query: &[u8], peer: SocketAddr, turn: usize) {
     let verdict = served.engine.network.answer(&served.id, query, turn, false);
     if let Verdict::Answer(answer) = &verdict {
-        // A client whose buffer is full asks again.
-        let _ = socket.try_send_to(answer, peer);
+        // At once, whatever the runtime knows of the socket; a client whose buffer is full asks again.
+        let _ = rustix::net::sendto(socket, answer, SendFlags::DONTWAIT, &peer);
     }
     // It is there still, as nobody else takes it.
     let _ = receive(socket, &mut [0; 1], RecvFlags::empty());
