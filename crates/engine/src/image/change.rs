@@ -40,7 +40,11 @@ pub(crate) fn apply(config: &mut RunConfig, change: &str) -> Result<()> {
             config.volumes.get_or_insert_default().extend(paths.into_iter().map(|path| (path, Empty {})));
         }
         "USER" => rest.clone_into(&mut config.user),
-        "WORKDIR" => rest.clone_into(&mut config.working_dir),
+        // a relative one is below the one before
+        "WORKDIR" if rest.starts_with('/') => rest.clone_into(&mut config.working_dir),
+        "WORKDIR" => {
+            config.working_dir = format!("{}/{rest}", config.working_dir.trim_end_matches('/'));
+        }
         "STOPSIGNAL" => config.stop_signal = Some(rest.to_owned()),
         "ONBUILD" => config.on_build.get_or_insert_default().push(rest.to_owned()),
         "SHELL" => {
@@ -50,7 +54,12 @@ pub(crate) fn apply(config: &mut RunConfig, change: &str) -> Result<()> {
                 })?);
         }
         "HEALTHCHECK" => config.healthcheck = Some(healthcheck(rest)?),
-        _ => return Err(Error::bad_parameter(format!("{word} is not a valid change command"))),
+        _ => {
+            return Err(Error::bad_parameter(format!(
+                "{} is not a valid change command",
+                upper.to_ascii_lowercase()
+            )));
+        }
     }
     Ok(())
 }
@@ -64,7 +73,26 @@ fn command(text: &str) -> Vec<String> {
     list(text).unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
 }
 
-fn healthcheck(text: &str) -> Result<oci::image::Healthcheck> {
+fn healthcheck(mut text: &str) -> Result<oci::image::Healthcheck> {
+    let mut check = oci::image::Healthcheck::default();
+    while let Some(option) = text.strip_prefix("--") {
+        let (option, rest) = option.split_once(char::is_whitespace).unwrap_or((option, ""));
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let wrong =
+            || Error::bad_parameter(format!("HEALTHCHECK --{option}: not an option with a sensible value"));
+        let nanos = || nanoseconds(value).filter(|nanos| *nanos >= 1_000_000).ok_or_else(wrong);
+        match name {
+            "interval" => check.interval = nanos()?,
+            "timeout" => check.timeout = nanos()?,
+            "start-period" => check.start_period = nanos()?,
+            "start-interval" => check.start_interval = nanos()?,
+            "retries" => {
+                check.retries = value.parse().ok().filter(|retries| *retries > 0).ok_or_else(wrong)?;
+            }
+            _ => return Err(wrong()),
+        }
+        text = rest.trim_start();
+    }
     let test = match text.split_once(char::is_whitespace) {
         None if text.eq_ignore_ascii_case("none") => vec!["NONE".to_owned()],
         Some((word, rest)) if word.eq_ignore_ascii_case("cmd") => match list(rest.trim()) {
@@ -72,12 +100,28 @@ fn healthcheck(text: &str) -> Result<oci::image::Healthcheck> {
             None => vec!["CMD-SHELL".to_owned(), rest.trim().to_owned()],
         },
         _ => {
-            return Err(Error::bad_parameter(format!(
-                "HEALTHCHECK {text}: only NONE and CMD without options are understood here"
-            )));
+            return Err(Error::bad_parameter(format!("Unknown type {text:?} in HEALTHCHECK (try CMD)")));
         }
     };
-    Ok(oci::image::Healthcheck { test: Some(test), ..Default::default() })
+    Ok(oci::image::Healthcheck { test: Some(test), ..check })
+}
+
+/// A span as Go writes it: `1m30s`, `1.5h`, `200ms`.
+fn nanoseconds(mut text: &str) -> Option<i64> {
+    const UNITS: [(&str, f64); 7] =
+        [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
+    let mut sum = 0.0;
+    while !text.is_empty() {
+        let digits = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+        let (number, rest) = text.split_at(digits);
+        let end = rest.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(rest.len());
+        let (unit, rest) = rest.split_at(end);
+        let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        sum += number.parse::<f64>().ok()? * scale;
+        text = rest;
+    }
+    // more than 292 years are none
+    (sum > 0.0 && sum < i64::MAX as f64).then_some(sum as i64)
 }
 
 /// `a=b c="d e"`, or `a b` (one pair, the old form).
@@ -148,11 +192,22 @@ mod tests {
         ] {
             apply(&mut config, change).unwrap();
         }
-        assert_eq!(config.cmd.unwrap(), ["a", "b"]);
+        assert_eq!(config.cmd.clone().unwrap(), ["a", "b"]);
         assert_eq!(config.env, ["A=1", "B=2 3"]);
-        assert_eq!(config.labels.unwrap()["x"], "y");
-        assert!(config.exposed_ports.unwrap().contains_key("80/tcp"));
-        assert_eq!(config.entrypoint.unwrap(), ["/bin/sh", "-c", "echo hi"]);
+        assert_eq!(config.labels.clone().unwrap()["x"], "y");
+        assert!(config.exposed_ports.clone().unwrap().contains_key("80/tcp"));
+        assert_eq!(config.entrypoint.clone().unwrap(), ["/bin/sh", "-c", "echo hi"]);
         assert!(apply(&mut RunConfig::default(), "RUN x").is_err());
+        apply(&mut config, "WORKDIR sub").unwrap();
+        assert_eq!(config.working_dir, "/w/sub");
+        apply(&mut config, "HEALTHCHECK --interval=1m30s --retries=3 CMD true x").unwrap();
+        let check = config.healthcheck.clone().unwrap();
+        assert_eq!((check.interval, check.retries), (90_000_000_000, 3));
+        assert_eq!(check.test.unwrap(), ["CMD-SHELL", "true x"]);
+        for wrong in
+            ["--interval=0s CMD x", "--retries=no CMD x", "--other=1 CMD x", "RUN x", "--timeout=5 CMD x"]
+        {
+            assert!(apply(&mut config, &format!("HEALTHCHECK {wrong}")).is_err(), "{wrong}");
+        }
     }
 }

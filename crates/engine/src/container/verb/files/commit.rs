@@ -115,12 +115,13 @@ fn described(
     options: &CommitOptions,
     name: Option<Reference>,
 ) -> Result<store::CommitOptions> {
-    let mut config = merge::to_image(options.config.clone().unwrap_or_default());
+    let own = || (*container.config).clone();
+    let mut config = merge::to_image(options.config.clone().unwrap_or_else(own));
     for change in &options.changes {
         crate::image::change::apply(&mut config, change)?;
     }
     let mut config = merge::from_image(&config);
-    merge::with_image(&mut config, (*container.config).clone());
+    merge::with_image(&mut config, own());
     Ok(store::CommitOptions {
         name,
         config: merge::to_image(config),
