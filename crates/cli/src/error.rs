@@ -4,6 +4,8 @@ use std::io;
 
 /// The exit code when the daemon or the command line is at fault, not the container.
 pub(crate) const DAEMON_FAULT: u8 = 125;
+/// The exit code when a template can't be read.
+pub(crate) const TEMPLATE_FAULT: u8 = 64;
 /// The exit code of a writer whose reader went away (128 + SIGPIPE).
 const PIPE_CLOSED: u8 = 141;
 

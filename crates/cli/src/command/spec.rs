@@ -87,7 +87,10 @@ impl Command {
     }
 
     pub(crate) fn usage_line(&self, path: &str) -> String {
-        format!("{path} {}", self.usage).trim_end().to_owned()
+        // A second line begins with the program's name, too.
+        let program = path.split(' ').next().unwrap_or(path);
+        let usage = self.usage.replace("\tberth ", &format!("\t{program} "));
+        format!("{path} {usage}").trim_end().to_owned()
     }
 }
 

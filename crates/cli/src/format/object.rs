@@ -2,20 +2,21 @@
 
 use super::json::Json;
 use super::template::{Data, Format};
-use crate::error::Result;
+use crate::error::{Error, Result, TEMPLATE_FAULT};
 use crate::out::Out;
 
 /// Prints the objects that were found.
 pub(crate) fn print(out: &Out, format: &str, objects: &[Json]) -> Result<()> {
     match format {
         "" => out.line(&Json::Array(objects.to_vec()).pretty()),
-        "json" => objects.iter().try_for_each(|object| out.line(&object.compact())),
+        "json" => out.line(&Json::Array(objects.to_vec()).compact()),
         template => {
-            let format = Format::parse(template)?;
+            let wrong = |error: Error| Error::Plain { code: TEMPLATE_FAULT, text: error.to_string() };
+            let format = Format::parse(template).map_err(wrong)?;
             let mut text = String::new();
             let mut result = Ok(());
             for object in objects {
-                match format.render(&Data::from_json(&with_optional(object))) {
+                match format.render(&Data::from_json(object).with(&OPTIONAL)) {
                     Ok(rendered) => text = text + &rendered + "\n",
                     Err(error) => {
                         result = Err(error);
@@ -40,35 +41,17 @@ const OPTIONAL: [(&[&str], &str, Json); 6] = [
     (&["HostConfig"], "Runtime", Json::String(String::new())),
 ];
 
-fn with_optional(object: &Json) -> Json {
-    let mut object = object.clone();
-    for (path, name, value) in &OPTIONAL {
-        if let Some(Json::Object(members)) = descend(&mut object, path)
-            && !members.iter().any(|(known, _)| known == name)
-        {
-            members.push(((*name).to_owned(), value.clone()));
-        }
-    }
-    object
-}
-
-fn descend<'a>(object: &'a mut Json, path: &[&str]) -> Option<&'a mut Json> {
-    let mut at = object;
-    for key in path {
-        let Json::Object(members) = at else { return None };
-        at = members.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)?;
-    }
-    Some(at)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn unset_members_can_be_asked_for() {
+    fn unset_members_can_be_asked_for_and_are_not_shown() {
         let json: Json = serde_json::from_str(r#"{"State":{"Pid":1}}"#).unwrap();
-        assert_eq!(with_optional(&json).at(&["State", "Health"]), Some(&Json::Null));
-        assert_eq!(with_optional(&json).get("Config"), None);
+        let render = |template: &str| {
+            Format::parse(template).unwrap().render(&Data::from_json(&json).with(&OPTIONAL)).unwrap()
+        };
+        assert_eq!(render("{{if .State.Health}}checked{{else}}unchecked{{end}}"), "unchecked");
+        assert_eq!(render("{{json .State}} {{json .}}"), r#"{"Pid":1} {"State":{"Pid":1}}"#);
     }
 }

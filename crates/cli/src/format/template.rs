@@ -38,6 +38,32 @@ impl Data {
         Self { value, texts, labels: None }
     }
 
+    /// Members that may be absent: the path of the object, the name, and what is found there then. `{{json …}}`
+    /// stays what the daemon said.
+    pub(crate) fn with(mut self, optional: &[(&[&str], &str, Json)]) -> Self {
+        for (path, name, absent) in optional {
+            let absent = to_value(absent, &mut self.texts);
+            self.value = completed(&self.value, path, name, absent, &mut self.texts);
+        }
+        self
+    }
+
+    /// Members of the JSON under further names; those that are absent are empty there.
+    pub(crate) fn named(mut self, names: &[(&str, &str)]) -> Self {
+        let Value::Map(members) = &self.value else { return self };
+        let mut all = BTreeMap::clone(members);
+        for (json, go) in names {
+            let value = members.get(*json).cloned().unwrap_or_else(|| Value::String("".into()));
+            all.insert(Arc::from(*go), value);
+        }
+        // `{{json .}}` stays what the daemon said.
+        let text = self.texts.remove(&Arc::as_ptr(members).addr());
+        let all = Arc::new(all);
+        self.texts.extend(text.map(|text| (Arc::as_ptr(&all).addr(), text)));
+        self.value = Value::Map(all);
+        self
+    }
+
     /// From the fields of one row of a list, and its labels. `{{json .}}` of a row is written as Go
     /// writes it there: with `<`, `>` and `&` escaped.
     pub(crate) fn from_row(row: &Row) -> Self {
@@ -68,6 +94,25 @@ impl Data {
         let texts = Texts::from([(Arc::as_ptr(&fields).addr(), text)]);
         Self { value: Value::Map(fields), texts, labels }
     }
+}
+
+/// `value` with a member more in the object at `path`, if there is one that lacks it.
+fn completed(value: &Value, path: &[&str], name: &str, absent: Value, texts: &mut Texts) -> Value {
+    let Value::Map(members) = value else { return value.clone() };
+    let mut all = BTreeMap::clone(members);
+    match path.split_first() {
+        Some((key, rest)) => {
+            let Some(inner) = members.get(*key) else { return value.clone() };
+            all.insert(Arc::from(*key), completed(inner, rest, name, absent, texts));
+        }
+        None if members.contains_key(name) => return value.clone(),
+        None => drop(all.insert(Arc::from(name), absent)),
+    }
+    let all = Arc::new(all);
+    if let Some(text) = texts.get(&Arc::as_ptr(members).addr()).cloned() {
+        texts.insert(Arc::as_ptr(&all).addr(), text);
+    }
+    Value::Map(all)
 }
 
 fn row_value<'a>(fields: impl Iterator<Item = (&'static str, &'a str)>) -> Value {

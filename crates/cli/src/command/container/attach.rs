@@ -30,7 +30,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let container: InspectResponse = client.call(Action::ContainerInspect, matches.arg(0)).fetch()?;
     let state = &container.state;
     if !state.running {
-        return Err(Error::said("cannot attach to a stopped container, start it first"));
+        return Err(Error::said("You cannot attach to a stopped container, start it first"));
     }
     if state.paused {
         return Err(Error::said("cannot attach to a paused container, unpause it first"));

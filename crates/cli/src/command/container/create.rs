@@ -21,7 +21,7 @@ pub(crate) static COMMAND: Command = Command::new(
     Arity::AtLeast(1),
     |context, matches| {
         let request = plan(matches)?;
-        let id = create(context, matches, &request).map_err(at_fault)?;
+        let id = create(context, matches, &request)?;
         context.out.line(&id)
     },
 )
@@ -31,6 +31,12 @@ pub(crate) static COMMAND: Command = Command::new(
 
 /// The request, or the refusal with the exit code of a wrong command line.
 pub(super) fn plan(matches: &Matches) -> Result<CreateRequest> {
+    let policy = matches.get("pull");
+    if !["always", "missing", "never"].contains(&policy) {
+        return Err(at_fault(Error::said(format!(
+            "invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\""
+        ))));
+    }
     container::request(matches).map_err(at_fault)
 }
 
@@ -45,11 +51,8 @@ pub(super) fn at_fault(error: Error) -> Error {
 /// Creates the container and returns its id.
 pub(super) fn create(context: &Context<'_>, matches: &Matches, request: &CreateRequest) -> Result<String> {
     let policy = matches.get("pull");
-    if !["always", "missing", "never"].contains(&policy) {
-        return Err(Error::said(format!(
-            "invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\""
-        )));
-    }
+    oci::AnyReference::parse(&request.config.image).map_err(|error| Error::said(error.to_string()))?;
+    warn(context, request);
     let id_file = matches.given("cidfile").map(IdFile::create).transpose()?;
     let client = context.client()?;
     if policy == "always" {
@@ -82,6 +85,20 @@ pub(super) fn create(context: &Context<'_>, matches: &Matches, request: &CreateR
         file.write(&created.id)?;
     }
     Ok(created.id)
+}
+
+/// What is allowed and seldom meant.
+fn warn(context: &Context<'_>, request: &CreateRequest) {
+    let host = &request.host_config;
+    if host.resources.oom_kill_disable == Some(true) && host.resources.memory == 0 {
+        context.out.error_line(
+            "WARNING: Disabling the OOM killer on containers without setting a '-m/--memory' limit may be dangerous.",
+        );
+    }
+    let local = |server: &&String| server.starts_with("127.") || server.as_str() == "::1";
+    if let Some(server) = host.dns.iter().find(local) {
+        context.out.error_line(&format!("WARNING: Localhost DNS ({server}) may fail in containers."));
+    }
 }
 
 /// Pulls on behalf of `run`: what it tells goes to standard error.

@@ -67,7 +67,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         .call(Action::ContainerList, "")
         .switch("all", matches.bool("all"))
         .given("limit", &if last > 0 { last.to_string() } else { String::new() })
-        .switch("size", size || format.contains(".Size"))
+        .switch("size", size || format.contains(".Size") || format.contains("{{json .}}"))
         .given("filters", &filter::encode(&matches.all("filter")))
         .fetch()?;
     let whole = matches.bool("no-trunc");

@@ -25,6 +25,9 @@ pub(super) const FLAGS: &[Flag] = &[
 
 /// Stops or restarts.
 pub(super) fn halt(context: &Context<'_>, matches: &Matches, action: Action) -> Result<()> {
+    if matches.has("time") {
+        context.out.line("Flag --time has been deprecated, use --timeout instead")?;
+    }
     let timeout = matches.given("timeout").or_else(|| matches.given("time")).unwrap_or("");
     context.each(&matches.args, |client, name| {
         client.call(action, name).given("signal", matches.get("signal")).given("t", timeout).done()

@@ -42,6 +42,6 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         warnings.extend(answer.warnings);
         Ok(())
     });
-    warnings.iter().for_each(|warning| context.out.error_line(warning));
+    warnings.iter().try_for_each(|warning| context.out.line(warning))?;
     result
 }

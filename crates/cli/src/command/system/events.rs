@@ -6,7 +6,7 @@ use api::Action;
 use api::events::EventMessage;
 
 use crate::command::{Arity, Command, Context};
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Result, TEMPLATE_FAULT, reason};
 use crate::flag::{Flag, Matches};
 use crate::format::json::Json;
 use crate::format::template::{Data, Format};
@@ -30,13 +30,11 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let format = match matches.get("format") {
         "" => None,
         "json" => Some(Format::parse("{{json .}}")?),
-        template => Some(Format::parse(template)?),
+        template => Some(checked(template)?),
     };
     let moment = |name: &str| match matches.get(name) {
         "" => Ok(String::new()),
-        text => {
-            when::parse(text).map_err(|reason| Error::said(format!("invalid value for \"{name}\": {reason}")))
-        }
+        text => when::parse(text).map_err(Error::said),
     };
     let (_, incoming) = context
         .client()?
@@ -63,12 +61,40 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         let text = match &format {
             Some(format) => {
                 let event: Json = serde_json::from_slice(&line).map_err(not_json)?;
-                format.render(&Data::from_json(&event))?
+                format.render(&data(&event))?
             }
             None => describe(&serde_json::from_slice(&line).map_err(not_json)?),
         };
         context.out.now(format!("{text}\n").as_bytes())?;
     }
+}
+
+/// A template that an event without any value fits: one with a wrong name is refused before any is waited for.
+fn checked(template: &str) -> Result<Format> {
+    let wrong =
+        |error: Error| Error::Plain { code: TEMPLATE_FAULT, text: format!("Error parsing format: {error}") };
+    let empty =
+        br#"{"Type":"","Action":"","Actor":{"ID":"","Attributes":{}},"scope":"","time":0,"timeNano":0}"#;
+    let empty: Json = serde_json::from_slice(empty).map_err(|error| Error::said(error.to_string()))?;
+    let format = Format::parse(template).map_err(wrong)?;
+    // Attributes differ from event to event.
+    match format.render(&data(&empty)) {
+        Err(error) if !template.contains(".Attributes.") => Err(wrong(error)),
+        _ => Ok(format),
+    }
+}
+
+/// The event under the names that Docker's own templates have for its members.
+fn data(event: &Json) -> Data {
+    let names = [
+        ("status", "Status"),
+        ("id", "ID"),
+        ("from", "From"),
+        ("scope", "Scope"),
+        ("time", "Time"),
+        ("timeNano", "TimeNano"),
+    ];
+    Data::from_json(event).named(&names)
 }
 
 /// `TIME TYPE ACTION ID (key=value, …)`

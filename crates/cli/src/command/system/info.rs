@@ -2,7 +2,7 @@
 
 use api::Action;
 
-use super::info_text;
+use super::{info_text, version};
 use crate::command::{Arity, Command, Context};
 use crate::error::Result;
 use crate::flag::{Flag, Matches};
@@ -31,15 +31,11 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let mut info: Json = serde_json::from_slice(&answer?)
         .map_err(|error| crate::error::Error::Transport(format!("the answer is not JSON: {error}")))?;
     if let Json::Object(members) = &mut info {
-        let version = Json::String(env!("CARGO_PKG_VERSION").to_owned());
-        let context_name =
-            Json::String(context.choice.context.clone().unwrap_or_else(|| "default".to_owned()));
-        let client = vec![
-            ("Debug".to_owned(), Json::Bool(false)),
-            ("Version".to_owned(), version),
-            ("Context".to_owned(), context_name),
-            ("Plugins".to_owned(), Json::Array(Vec::new())),
-        ];
+        let Json::Object(mut client) = version::own(context)? else { return Ok(()) };
+        client.retain(|(name, _)| name != "ApiVersion");
+        client.splice(..0, [("Debug".to_owned(), Json::Bool(false))]);
+        client.push(("Plugins".to_owned(), Json::Array(Vec::new())));
+        client.push(("Warnings".to_owned(), Json::Null));
         members.push(("ClientInfo".to_owned(), Json::Object(client)));
     }
     let format = Format::parse(if format == "json" { "{{json .}}" } else { format })?;

@@ -34,9 +34,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         ) => (Json::Null, Some(error)),
         Err(error) => return Err(error),
     };
-    let pinned = context.client()?.pinned_version().map(str::to_owned);
-    let newest = api::version::MAX.to_string();
-    let client = client(pinned.as_deref().unwrap_or(&newest), &newest, context);
+    let client = own(context)?;
     match matches.get("format") {
         "" => {
             context.out.text(&client_text(&client))?;
@@ -51,6 +49,13 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         }
     }
     failure.map_or(Ok(()), Err)
+}
+
+/// What the client says of itself.
+pub(super) fn own(context: &Context<'_>) -> Result<Json> {
+    let pinned = context.client()?.pinned_version().map(str::to_owned);
+    let newest = api::version::MAX.to_string();
+    Ok(client(pinned.as_deref().unwrap_or(&newest), &newest, context))
 }
 
 fn client(version: &str, newest: &str, context: &Context<'_>) -> Json {

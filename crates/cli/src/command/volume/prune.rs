@@ -2,6 +2,7 @@
 
 use crate::command::pruning::{DRY_RUN, Pruning, VOLUMES};
 use crate::command::{Arity, Command};
+use crate::error::Error;
 use crate::flag::Flag;
 
 pub(crate) static COMMAND: Command = Command::new(
@@ -11,7 +12,16 @@ pub(crate) static COMMAND: Command = Command::new(
     Arity::None,
     |context, matches| {
         let all = matches.bool("all");
-        let which = if all { "all local volumes" } else { "anonymous local volumes" };
+        // Before 1.42 the daemon removes named ones as well, and cannot be asked not to.
+        let version = context.client()?.pinned_version();
+        let old = version.is_some_and(before_1_42);
+        if all && old {
+            let version = version.unwrap_or_default();
+            return Err(Error::said(format!(
+                "\"--all\" requires API version 1.42, but the Docker daemon API version is {version}"
+            )));
+        }
+        let which = if all || old { "all local volumes" } else { "anonymous local volumes" };
         let warning = format!("WARNING! This will remove {which} not used by at least one container.");
         let mut pruning = Pruning::begin(context, matches, &warning)?;
         let mut filters = matches.all("filter");
@@ -28,3 +38,7 @@ pub(crate) static COMMAND: Command = Command::new(
     Flag::filter(),
     Flag::bool("force", "Do not ask").short('f'),
 ]]);
+
+fn before_1_42(version: &str) -> bool {
+    version.strip_prefix("1.").and_then(|minor| minor.parse::<u16>().ok()).is_some_and(|minor| minor < 42)
+}

@@ -115,7 +115,7 @@ pub(crate) fn apply_updatable(matches: &Matches, limits: &mut Resources) -> Resu
     limits.nano_cpus = matches.given("cpus").and_then(|text| check::parse_cpus(text).ok()).unwrap_or(0);
     matches.get("cpuset-cpus").clone_into(&mut limits.cpuset_cpus);
     matches.get("cpuset-mems").clone_into(&mut limits.cpuset_mems);
-    limits.kernel_memory = bytes("kernel-memory");
+    limits.kernel_memory = matches.given("kernel-memory").and_then(|text| check::parse_bytes(text).ok());
     limits.memory = bytes("memory");
     limits.memory_reservation = bytes("memory-reservation");
     limits.memory_swap =
@@ -131,7 +131,8 @@ pub(super) fn apply(matches: &Matches, limits: &mut Resources) -> Result<()> {
         return refuse(format!("invalid value: {swappiness}. Valid memory swappiness range is 0-100"));
     }
     limits.memory_swappiness = (swappiness != -1).then_some(swappiness);
-    limits.oom_kill_disable = matches.has("oom-kill-disable").then(|| matches.bool("oom-kill-disable"));
+    // Said in any case, as Docker's client does: it is what `inspect` shows.
+    limits.oom_kill_disable = Some(matches.bool("oom-kill-disable"));
     limits.cpu_count = matches.int("cpu-count").unwrap_or(0);
     limits.cpu_percent = matches.int("cpu-percent").unwrap_or(0);
     limits.io_maximum_iops =
@@ -185,7 +186,10 @@ fn device(text: &str) -> Result<DeviceMapping> {
         [host, container, mode] => (host, container, mode),
         _ => return refuse(format!("invalid device specification: {text}")),
     };
-    if host.is_empty() || !is_mode(mode) {
+    if !is_mode(mode) {
+        return refuse(format!("bad mode specified: {mode}"));
+    }
+    if host.is_empty() {
         return refuse(format!("invalid device specification: {text}"));
     }
     let container = if container.is_empty() { host } else { container };
