@@ -55,7 +55,6 @@ wire! {
     /// Answer of `POST /volumes/prune`.
     #[serde(rename_all = "PascalCase")]
     pub struct PruneResponse {
-        #[serde(serialize_with = "null_if_empty")]
         pub volumes_deleted: Vec<String>,
         pub space_reclaimed: u64,
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::LazyLock;
 
 use api::{Action, Method, Query, Version, routes, version};
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
 use crate::app::App;
+use crate::convert;
 use crate::error::{ApiError, Result};
 use crate::handlers::{
     absent, container, events, exec, files, image, image_archive, logs, network, prune, stats, streams,
@@ -57,6 +58,8 @@ pub(crate) fn find(
 ) -> Result<(Action, Asked)> {
     let (version, path) = Version::split(path);
     let version = version.map_or(Ok(version::MAX), Version::negotiate)?;
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let version = convert::understood(version, agent);
     let method = Method::parse(method).ok_or_else(ApiError::page_not_found)?;
     let found = routes::find(method, path, version).ok_or_else(ApiError::page_not_found)?;
     let query = Query::parse(query.unwrap_or_default());

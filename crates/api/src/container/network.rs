@@ -25,10 +25,12 @@ wire! {
         pub link_local_ipv6_address: Option<String>,
         #[serde(rename = "LinkLocalIPv6PrefixLen", skip_serializing_if = "Option::is_none")]
         pub link_local_ipv6_prefix_len: Option<i64>,
+        /// Deprecated; there are none, which is written as null.
         #[serde(rename = "SecondaryIPAddresses", skip_serializing_if = "Option::is_none")]
-        pub secondary_ip_addresses: Option<Vec<Address>>,
+        pub secondary_ip_addresses: Option<Option<Vec<Address>>>,
+        /// Deprecated; there are none, which is written as null.
         #[serde(rename = "SecondaryIPv6Addresses", skip_serializing_if = "Option::is_none")]
-        pub secondary_ipv6_addresses: Option<Vec<Address>>,
+        pub secondary_ipv6_addresses: Option<Option<Vec<Address>>>,
         #[serde(rename = "EndpointID", skip_serializing_if = "Option::is_none")]
         pub endpoint_id: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -33,11 +33,11 @@ wire! {
         #[serde(serialize_with = "null_if_empty")]
         pub device_requests: Vec<DeviceRequest>,
         /// Deprecated: without effect since kernel 5.4.
-        #[serde(skip_serializing_if = "crate::wire::is_default")]
-        pub kernel_memory: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub kernel_memory: Option<i64>,
         /// Deprecated: cgroup v1 only.
-        #[serde(rename = "KernelMemoryTCP", skip_serializing_if = "crate::wire::is_default")]
-        pub kernel_memory_tcp: i64,
+        #[serde(rename = "KernelMemoryTCP", skip_serializing_if = "Option::is_none")]
+        pub kernel_memory_tcp: Option<i64>,
         pub memory_reservation: i64,
         pub memory_swap: i64,
         pub memory_swappiness: Option<i64>,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::is_default;
+use crate::wire::{is_default, null_if_empty};
 
 wire! {
     /// What the daemon is, has, and may.
@@ -21,6 +21,12 @@ wire! {
         pub plugins: PluginsInfo,
         pub memory_limit: bool,
         pub swap_limit: bool,
+        /// Before API 1.42.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub kernel_memory: Option<bool>,
+        /// Before API 1.42.
+        #[serde(rename = "KernelMemoryTCP", skip_serializing_if = "Option::is_none")]
+        pub kernel_memory_tcp: Option<bool>,
         pub cpu_cfs_period: bool,
         pub cpu_cfs_quota: bool,
         #[serde(rename = "CPUShares")]
@@ -87,7 +93,7 @@ wire! {
         pub cdi_spec_dirs: Vec<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub containerd: Option<ContainerdInfo>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[serde(serialize_with = "null_if_empty")]
         pub warnings: Vec<String>,
     }
 
@@ -103,6 +109,12 @@ wire! {
     /// How registries are spoken to.
     #[serde(rename_all = "PascalCase")]
     pub struct RegistryConfig {
+        /// Before API 1.49.
+        #[serde(rename = "AllowNondistributableArtifactsCIDRs", skip_serializing_if = "Option::is_none")]
+        pub allow_nondistributable_artifacts_cidrs: Option<Vec<String>>,
+        /// Before API 1.49.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub allow_nondistributable_artifacts_hostnames: Option<Vec<String>>,
         #[serde(rename = "InsecureRegistryCIDRs")]
         pub insecure_registry_cidrs: Vec<String>,
         pub index_configs: BTreeMap<String, IndexInfo>,

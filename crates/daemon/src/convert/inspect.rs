@@ -16,6 +16,9 @@ pub(crate) fn inspect(
     directories: BTreeMap<String, String>,
     version: Version,
 ) -> wire::InspectResponse {
+    // These files are there from the first start on.
+    let started = container.state.started_at().is_some();
+    let made = |file: &Path| if started { path(file) } else { String::new() };
     let mut answer = wire::InspectResponse {
         id: container.id.clone(),
         created: time::rfc3339(Some(container.created)),
@@ -23,10 +26,10 @@ pub(crate) fn inspect(
         args: container.args.clone(),
         state: state(container),
         image: container.image_id.clone(),
-        resolv_conf_path: path(&container.resolv_conf_path),
-        hostname_path: path(&container.hostname_path),
-        hosts_path: path(&container.hosts_path),
-        log_path: container.log_path.as_deref().map(path).unwrap_or_default(),
+        resolv_conf_path: made(&container.resolv_conf_path),
+        hostname_path: made(&container.hostname_path),
+        hosts_path: made(&container.hosts_path),
+        log_path: container.log_path.as_deref().map(made).unwrap_or_default(),
         name: format!("/{}", container.name),
         restart_count: i64::from(container.restart_count),
         driver: container.storage_driver.clone(),

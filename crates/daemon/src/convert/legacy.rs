@@ -15,6 +15,19 @@ fn before(version: Version, minor: u16) -> bool {
     version < Version::minor(minor)
 }
 
+/// Clients that ask for whatever version the daemon names as its newest, and then read members that are gone
+/// there: Docker Compose 1.x `ContainerConfig` of an image (until 1.44) and `id` of an event (until 1.51),
+/// Ansible's modules `LayersSize` of the disk usage (until 1.52).
+const UNAWARE: [&str; 2] = ["docker-compose/1.", "ansible-community.docker"];
+/// The last version that has all of them; the Python library on which these clients are built knows none later.
+const THEIRS: Version = Version::minor(44);
+
+/// The version whose forms the client reads.
+pub(crate) fn understood(version: Version, user_agent: &str) -> Version {
+    let unaware = UNAWARE.iter().any(|name| user_agent.starts_with(name));
+    if unaware { version.min(THEIRS) } else { version }
+}
+
 /// Defaults and fields of `POST /containers/create` that came later than the client.
 pub(super) fn create(request: &mut CreateRequest, version: Version) -> Result<()> {
     let host = &mut request.host_config;
@@ -88,12 +101,16 @@ pub(super) fn inspect(answer: &mut InspectResponse, version: Version) {
     if before(version, 48) {
         answer.image_manifest_descriptor = None;
     }
-    if before(version, 46) {
-        answer.config.mac_address =
-            answer.network_settings.mac_address.clone().filter(|_| before(version, 44)).unwrap_or_default();
+    if !before(version, 44) && before(version, 46) {
+        answer.config.mac_address.clear();
     }
     if before(version, 43) {
         answer.host_config.annotations.clear();
+    }
+    if before(version, 42) {
+        let limits = &mut answer.host_config.resources;
+        limits.kernel_memory.get_or_insert_default();
+        limits.kernel_memory_tcp.get_or_insert_default();
     }
 }
 
@@ -130,6 +147,8 @@ fn flat_network(answer: &mut InspectResponse) {
     network.hairpin_mode = Some(false);
     network.link_local_ipv6_address = Some(String::new());
     network.link_local_ipv6_prefix_len = Some(0);
+    network.secondary_ip_addresses = Some(None);
+    network.secondary_ipv6_addresses = Some(None);
     network.endpoint_id = Some(endpoint_id);
     network.gateway = Some(gateway);
     network.global_ipv6_address = Some(global_ipv6_address);
@@ -186,6 +205,10 @@ pub(super) fn image_inspect(answer: &mut image::InspectResponse, version: Versio
         answer.parent = answer.parent.take().filter(|parent| !parent.is_empty());
     }
     let Value::Object(config) = &mut answer.config else { return };
+    // An image without labels has none, where a container's are an empty map.
+    if let Some(labels) = config.get_mut("Labels").filter(|labels| is_empty(labels)) {
+        *labels = Value::Null;
+    }
     if !before(version, 50) {
         CONTAINER_ONLY.iter().for_each(|name| drop(config.remove(*name)));
     }
@@ -235,8 +258,15 @@ pub(super) fn info(answer: &mut Info, version: Version) {
         answer.bridge_nf_iptables = None;
         answer.bridge_nf_ip6tables = None;
     }
+    if before(version, 42) {
+        // As a kernel without them: limits of its memory are taken and left out.
+        (answer.kernel_memory, answer.kernel_memory_tcp) = (Some(false), Some(false));
+    }
     if before(version, 49) {
         answer.firewall_backend = None;
+        let registries = &mut answer.registry_config;
+        registries.allow_nondistributable_artifacts_cidrs = Some(Vec::new());
+        registries.allow_nondistributable_artifacts_hostnames = Some(Vec::new());
         for commit in [&mut answer.containerd_commit, &mut answer.runc_commit, &mut answer.init_commit] {
             commit.expected = Some(commit.id.clone());
         }
@@ -246,4 +276,18 @@ pub(super) fn info(answer: &mut Info, version: Version) {
 /// Which forms of `GET /system/df` a version gets: (until 1.52, since 1.52).
 pub(super) fn disk_usage(version: Version) -> (bool, bool) {
     (before(version, 53), !before(version, 52))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_clients_get_the_forms_that_they_read() {
+        let compose = "docker-compose/1.29.2 docker-py/5.0.3 Linux/6.1";
+        assert_eq!(understood(api::version::MAX, compose), Version::minor(44));
+        assert_eq!(understood(Version::minor(41), compose), Version::minor(41));
+        assert_eq!(understood(api::version::MAX, "ansible-community.docker"), Version::minor(44));
+        assert_eq!(understood(api::version::MAX, "docker-compose/2.1"), api::version::MAX);
+    }
 }

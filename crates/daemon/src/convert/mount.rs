@@ -97,6 +97,12 @@ fn volume_to_wire(options: &model::VolumeOptions) -> wire::VolumeOptions {
     }
 }
 
+/// The same in a list, where Docker names a volume and not the directory behind it.
+pub(super) fn listed(mount: &model::MountPoint) -> wire::MountPoint {
+    let point = point(mount);
+    if mount.kind == MountKind::Volume { wire::MountPoint { source: String::new(), ..point } } else { point }
+}
+
 /// A mount that a container has.
 pub(super) fn point(point: &model::MountPoint) -> wire::MountPoint {
     wire::MountPoint {

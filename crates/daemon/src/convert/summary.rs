@@ -45,7 +45,7 @@ pub(crate) fn summary(listed: &Listed, now: Timestamp, version: Version) -> wire
                 .map(|(name, end)| (name.clone(), network::endpoint(end)))
                 .collect(),
         },
-        mounts: container.mounts.iter().map(mount::point).collect(),
+        mounts: container.mounts.iter().map(mount::listed).collect(),
         ..wire::Summary::default()
     };
     legacy::summary(&mut summary, version);

@@ -123,5 +123,6 @@ fn registries() -> wire::RegistryConfig {
         insecure_registry_cidrs: vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()],
         index_configs: BTreeMap::from([("docker.io".to_owned(), hub)]),
         mirrors: Vec::new(),
+        ..wire::RegistryConfig::default()
     }
 }

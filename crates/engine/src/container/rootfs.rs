@@ -77,6 +77,18 @@ pub(crate) fn working_directory(root: &Root, path: &str) -> Result<()> {
     Ok(())
 }
 
+/// Puts `/.dockerenv` there, by which programs know that they are in a container.
+///
+/// # Errors
+/// The root takes no file.
+pub(crate) fn mark(root: &Root) -> Result<()> {
+    match root.create_file("/.dockerenv", 0o755) {
+        // The image has one, or this is not the first start.
+        Ok(_) | Err(sys::Errno::EXIST) => Ok(()),
+        Err(error) => Err(Error::because("create /.dockerenv", error)),
+    }
+}
+
 /// A root for questions, beside the mount itself.
 ///
 /// # Errors

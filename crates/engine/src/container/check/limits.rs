@@ -234,12 +234,6 @@ pub(crate) fn count(list: &str) -> Option<usize> {
 }
 
 fn blkio(wanted: &mut Resources, host: &Host, warnings: &mut Vec<String>) -> Result<()> {
-    let in_range = |weight: u16| weight == 0 || (10..=1000).contains(&weight);
-    if !in_range(wanted.blkio_weight)
-        || wanted.blkio_weight_device.iter().any(|device| !in_range(device.weight))
-    {
-        return bad("Range of blkio weight is from 10 to 1000");
-    }
     let weights = wanted.blkio_weight > 0 || !wanted.blkio_weight_device.is_empty();
     if weights && !host.blkio_weight {
         warnings.push(
@@ -248,6 +242,12 @@ fn blkio(wanted: &mut Resources, host: &Host, warnings: &mut Vec<String>) -> Res
         );
         wanted.blkio_weight = 0;
         wanted.blkio_weight_device.clear();
+    }
+    let in_range = |weight: u16| weight == 0 || (10..=1000).contains(&weight);
+    if !in_range(wanted.blkio_weight)
+        || wanted.blkio_weight_device.iter().any(|device| !in_range(device.weight))
+    {
+        return bad("Range of blkio weight is from 10 to 1000");
     }
     Ok(())
 }

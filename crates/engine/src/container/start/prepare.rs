@@ -49,6 +49,7 @@ pub(crate) fn prepare(
     let root = rootfs::root_of(&mount)?;
     let user = rootfs::identity(&root, &config.user, &container.host.group_add)?;
     rootfs::working_directory(&root, &config.working_dir)?;
+    rootfs::mark(&root)?;
     drop(root);
     let Binds { files: mut binds, handed, shared } = crate::volume::binds(engine, container, shared)?;
     let named = super::connect::named_like(engine, container)?;

@@ -245,7 +245,7 @@ fn complete(
         "bridge".clone_into(&mut host.network_mode);
     }
     host.log_config = logging::complete(&host.log_config, &engine.config.log);
-    if host.shm_size == 0 && !host.ipc_mode.starts_with("container:") && host.ipc_mode != "host" {
+    if host.shm_size == 0 {
         host.shm_size =
             if engine.config.default_shm_size > 0 { engine.config.default_shm_size } else { 64 << 20 };
     }
@@ -257,6 +257,14 @@ fn complete(
         let private = mode::parse_cgroupns("", &engine.config.default_cgroupns_mode, engine.host.cgroup_v2)?;
         let word = if private == NamespaceMode::Private && !host.privileged { "private" } else { "host" };
         word.clone_into(&mut host.cgroupns_mode);
+    }
+    if !engine.host.cgroup_v2 {
+        host.resources.oom_kill_disable.get_or_insert(false);
+    }
+    // Without separation there is nothing that SELinux could label; Docker's `inspect` says so.
+    let shared = host.privileged || host.pid_mode == "host" || host.ipc_mode == "host";
+    if shared && !host.security_opt.iter().any(|option| option.starts_with("label")) {
+        host.security_opt.push("label=disable".to_owned());
     }
     if host.runtime.is_empty() {
         host.runtime.clone_from(&engine.config.default_runtime);

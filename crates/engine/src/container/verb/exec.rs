@@ -87,8 +87,9 @@ impl Engine {
     /// # Errors
     /// No such container; it does not run, or is paused; no command.
     pub async fn exec_create(&self, container: &str, config: ExecConfig) -> Result<String> {
-        let container = self.0.containers.find(container)?.snapshot();
-        runs(&container)?;
+        let asked = container;
+        let container = self.0.containers.find(asked)?.snapshot();
+        runs(&container, asked)?;
         if config.cmd.first().is_none_or(String::is_empty) {
             return Err(Error::bad_parameter("No exec command specified"));
         }
@@ -109,7 +110,7 @@ impl Engine {
         let session = self.0.execs.find(id)?;
         let entry = self.0.containers.find(&session.container_id)?;
         let container = entry.snapshot();
-        runs(&container)?;
+        runs(&container, &container.id)?;
         let shim = entry.shim().ok_or_else(|| Error::not_running(&container.id))?;
         session.begin()?;
         // before the start, as in Docker: its end may be told at any moment from then on
@@ -257,12 +258,11 @@ fn size(size: Option<[u32; 2]>) -> Option<(u16, u16)> {
     Some((u16::try_from(rows).unwrap_or(u16::MAX), u16::try_from(columns).unwrap_or(u16::MAX)))
 }
 
-/// Sessions need a container that runs and is not frozen.
-fn runs(container: &Container) -> Result<()> {
+/// Sessions need a container that runs and is not frozen; `asked` is how its client calls it.
+fn runs(container: &Container, asked: &str) -> Result<()> {
     if container.state.is_paused() {
         return Err(Error::conflict(format!(
-            "Container {} is paused, unpause the container before exec",
-            container.id
+            "Container {asked} is paused, unpause the container before exec"
         )));
     }
     if container.state.is_restarting() {

@@ -12,12 +12,11 @@ impl Engine {
     /// # Errors
     /// No such container; it does not run; no such signal.
     pub async fn container_kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
-        let signal = signal.filter(|signal| !signal.is_empty());
+        let signal = signal.filter(|signal| !signal.is_empty()).map_or(Ok(SIGKILL), signal::parse_known)?;
         self.kill(name, signal).await.map_err(|error| error.context(format!("cannot kill container: {name}")))
     }
 
-    async fn kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
-        let number = signal.map_or(Ok(SIGKILL), signal::parse_known)?;
+    async fn kill(&self, name: &str, number: i32) -> Result<()> {
         let entry = self.0.containers.find(name)?;
         let container = entry.snapshot();
         if !container.state.is_running() {

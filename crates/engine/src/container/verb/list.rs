@@ -198,7 +198,10 @@ impl<'a> Plan<'a> {
         self.filters.any("network", |wanted| !wanted.is_empty() && on_network(wanted))
             && self.filters.exact("isolation", &container.host.isolation)
             && self.filters.any("volume", with_volume)
-            && (self.ports.is_empty() || self.ports.iter().any(|port| has_port(container, port)))
+            && ["expose", "publish"].iter().all(|kind| {
+                let mut wanted = self.ports.iter().filter(|(name, _)| name == kind).peekable();
+                wanted.peek().is_none() || wanted.any(|(kind, port)| has_port(container, kind, port))
+            })
     }
 }
 
@@ -214,14 +217,19 @@ fn name_matches(wanted: &str, name: &str, slashed: &str) -> bool {
     })
 }
 
-fn has_port(
-    container: &Container,
-    (kind, (low, high, protocol)): &(&'static str, (u16, u16, String)),
-) -> bool {
+/// Docker looks at the ports of running containers: `expose` at the container's own, `publish` at the host's.
+fn has_port(container: &Container, kind: &str, (low, high, protocol): &(u16, u16, String)) -> bool {
+    if !container.state.is_running() {
+        return false;
+    }
     container.network.ports.iter().any(|(port, bindings)| {
         let Ok((from, to, spoken)) = crate::container::parse_port(port) else { return false };
-        let inside = spoken == protocol && from <= *high && to >= *low;
-        inside && (*kind == "expose" || bindings.is_some())
+        let published = || {
+            let ports = bindings.iter().flatten().filter_map(|binding| binding.host_port.parse::<u16>().ok());
+            ports.into_iter().any(|port| (*low..=*high).contains(&port))
+        };
+        let inside = if kind == "expose" { from <= *high && to >= *low } else { published() };
+        spoken == protocol && inside
     })
 }
 

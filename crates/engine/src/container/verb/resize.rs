@@ -15,6 +15,10 @@ impl Engine {
         if container.state.running().is_none() {
             return Err(Error::not_running(&container.id));
         }
+        // As with Docker, a container without a terminal has nothing that could have a size.
+        if !container.config.tty {
+            return Ok(());
+        }
         let shim = entry.shim().ok_or_else(|| Error::not_running(&container.id))?;
         let what = || format!("resize container {}", container.id);
         shim.resize(None, height, width).await.map_err(|error| shim_error(what(), error))?;
