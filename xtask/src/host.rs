@@ -36,6 +36,8 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "debootstrap", shows: "/usr/sbin/debootstrap" },
     Package { name: "openssl", shows: "/usr/bin/openssl" },
     Package { name: "python3-venv", shows: "/usr/share/doc/python3-venv" },
+    Package { name: "docker-compose", shows: "/usr/bin/docker-compose" },
+    Package { name: "redis-server", shows: "/usr/bin/redis-server" },
 ];
 
 /// Installs those of `packages` that are not there.
@@ -91,16 +93,67 @@ impl Drop for NoServices {
     }
 }
 
-/// A Python with Docker's SDK, in a virtual environment of its own under `target`.
-pub(crate) fn python_sdk() -> Result<PathBuf> {
+/// What the tests drive through Python: Docker's SDK, Testcontainers with a client for what it starts, and
+/// Ansible. Pinned, for a test tells about our change and not about theirs.
+const PYTHON: &[&str] = &[
+    "docker==7.1.0",
+    "testcontainers==4.14.2",
+    "redis==7.1.0",
+    "ansible-core==2.18.12",
+    // what these ask for
+    "certifi==2026.10.19.post1",
+    "cffi==2.1.1",
+    "charset-normalizer==3.5.3",
+    "cryptography==50.0.2",
+    "idna==3.20",
+    "Jinja2==3.1.6",
+    "MarkupSafe==3.0.4",
+    "packaging==26.4",
+    "pycparser==3.12",
+    "python-dotenv==1.2.4",
+    "PyYAML==6.0.4",
+    "requests==2.32.5",
+    "resolvelib==1.0.1",
+    "typing_extensions==4.16.0",
+    "urllib3==2.8.0",
+    "wrapt==2.5.2",
+];
+
+/// The distribution that carries Ansible's collection `community.docker`, and the parts of it that are
+/// unpacked: 145 of its 24,000 files.
+const COLLECTIONS: (&str, &[&str]) = (
+    "ansible==11.13.0",
+    &[
+        "ansible_collections/community/docker/",
+        "ansible_collections/community/library_inventory_filtering_v1/",
+    ],
+);
+
+/// Downloads a wheel and unpacks what begins with one of the given paths beside the other modules.
+const UNPACK: &str = r#"
+import glob, os, subprocess, sys, sysconfig, tempfile, zipfile
+with tempfile.TemporaryDirectory() as place:
+    subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", place, sys.argv[1]], check=True)
+    with zipfile.ZipFile(glob.glob(os.path.join(place, "*.whl"))[0]) as wheel:
+        wanted = [name for name in wheel.namelist() if name.startswith(tuple(sys.argv[2:]))]
+        wheel.extractall(sysconfig.get_path("purelib"), wanted)
+"#;
+
+/// A Python with [`PYTHON`] and [`COLLECTIONS`], in a virtual environment of its own under `target`.
+pub(crate) fn python() -> Result<PathBuf> {
     let venv = run::root().join("target/venv");
     let python = venv.join("bin/python");
-    let ready = python.exists()
-        && Command::new(&python).args(["-c", "import docker"]).output().is_ok_and(|out| out.status.success());
-    if !ready {
-        run::step("pip install docker");
-        run::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        run::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "docker==7.1.0"]))?;
+    let (distribution, parts) = COLLECTIONS;
+    // Written last, so that an environment that is half made, or of other versions, is made anew.
+    let mark = venv.join("berth-packages");
+    let wanted = [PYTHON, &[distribution], parts].concat().join("\n");
+    if std::fs::read_to_string(&mark).is_ok_and(|made| made == wanted) {
+        return Ok(python);
     }
+    run::step(&format!("pip install {} {distribution}", PYTHON.join(" ")));
+    run::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+    run::run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON))?;
+    run::run(Command::new(&python).args(["-c", UNPACK, distribution]).args(parts))?;
+    std::fs::write(&mark, wanted).with_context(|| format!("cannot write {}", mark.display()))?;
     Ok(python)
 }

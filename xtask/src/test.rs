@@ -9,7 +9,7 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
     host::install(host::BUILD)?;
     host::install(host::DEMO)?;
     host::install(host::PEERS)?;
-    let python = host::python_sdk()?;
+    let python = host::python()?;
     if filter.is_empty() {
         check::main()?;
     }
