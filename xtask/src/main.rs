@@ -1,9 +1,10 @@
-//! The developer's commands: `cargo xtask check | tidy | test | storm | demo | bench`.
+//! The developer's commands: `cargo xtask check | tidy | test | storm | demo | compat | bench`.
 
 use std::process::ExitCode;
 
 mod bench;
 mod check;
+mod compat;
 mod demo;
 mod host;
 mod run;
@@ -18,6 +19,7 @@ usage: cargo xtask COMMAND
   storm [SIZE]    kill containers and berthd at random; SIZE is CONTAINERS,SECONDS[,SEED], else 50,120
   check           rustfmt, clippy with every warning an error, tidy
   tidy            layers, budgets and promises of absence of ARCHITECTURE.md
+  compat          write docs/compat.md from the table of likeness
   bench [ROW...]  measure against the installed peers and write docs/performance.md
 ";
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let result = match command {
         "bench" => bench::main(rest),
         "check" => check::main(),
+        "compat" => compat::main(),
         "demo" => demo::main(),
         "storm" => test::storm(rest),
         "test" => test::main(rest),

@@ -61,6 +61,15 @@ impl Layer {
     }
 }
 
+/// A tar archive of files with their text, owned by root.
+pub fn archive(files: &[(&str, &str)]) -> Result<Vec<u8>> {
+    let mut layer = Layer { tar: tar::Builder::new(Vec::new()) };
+    for (name, text) in files {
+        layer.file(name, 0o644, text.as_bytes())?;
+    }
+    Ok(layer.tar.into_inner()?)
+}
+
 fn fill(field: &mut [u8], text: &str) -> Result<()> {
     let room =
         field.get_mut(..text.len()).with_context(|| format!("{text:?} is too long for a tar header"))?;

@@ -78,11 +78,15 @@ impl Docker {
         Ok(Self { server: server.ready(|root| programs::run(&mut docker(root, &["version"])))? })
     }
 
-    /// Starts it with its network, in a network namespace of its own: the machine's is left alone.
+    /// Starts it with its network, in a network namespace of its own, and with a cgroup parent of its own: the
+    /// machine's are left alone. All goes with the process but the cgroups, which [`Docker::stop`] removes.
     pub fn apart(options: &[&str]) -> Result<Self> {
         let mut command = Command::new("/usr/bin/unshare");
-        command.args(["--net", "/usr/sbin/dockerd"]);
-        let server = Server::spawn(command, "dockerd", |root| arguments(root, options))?;
+        command.args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh", "/usr/sbin/dockerd"]);
+        let server = Server::spawn(command, "dockerd", |root| {
+            let cgroup = format!("/{}", root.file_name().unwrap_or_default().to_string_lossy());
+            arguments(root, &[options, &["--cgroup-parent", &cgroup][..]].concat())
+        })?;
         Ok(Self { server: server.ready(|root| programs::run(&mut docker(root, &["version"])))? })
     }
 
@@ -112,7 +116,8 @@ impl Docker {
 
     /// Ends the daemon.
     pub fn stop(mut self) -> Result<()> {
-        self.server.end()
+        self.server.end()?;
+        remove_cgroups(self.root())
     }
 }
 
@@ -123,6 +128,18 @@ fn arguments(root: &Path, options: &[&str]) -> Vec<String> {
     }
     arguments.extend(["--host".to_owned(), format!("unix://{}", root.join("sock").display())]);
     arguments
+}
+
+/// Removes the cgroup parent that [`Docker::apart`] names after its folder, in every hierarchy.
+fn remove_cgroups(root: &Path) -> Result<()> {
+    let name = root.file_name().context("a folder without a name")?;
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup")? {
+        let parent = hierarchy?.path().join(name);
+        if parent.is_dir() {
+            std::fs::remove_dir(&parent).with_context(|| format!("cannot remove {}", parent.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn docker<S: AsRef<OsStr>>(root: &Path, args: &[S]) -> Command {

@@ -21,6 +21,8 @@ mod stats;
 mod storm;
 mod survival;
 mod systemd;
+mod table;
 mod terminal;
+mod tools;
 mod user_networks;
 mod volumes;

@@ -1,0 +1,206 @@
+//! The proof of likeness: rows of steps, driven through the real `docker` client and through `berth` on
+//! `berthd`, and through the same client on Debian's `dockerd`, in the same run. The answers must be the same,
+//! but for the differences that the rows list with a reason. A difference that no longer occurs fails as well.
+//!
+//! `docs/compat.md` is written from the same rows: `cargo xtask compat`.
+
+mod compare;
+mod document;
+mod engine;
+mod mask;
+mod script;
+mod subject;
+mod wire;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use anyhow::{Result, ensure};
+use e2e::Berth;
+use e2e::daemon::IMAGE;
+use e2e::image::Image;
+use e2e::peers::Docker;
+use e2e::programs;
+
+use compare::{Answer, Finding};
+use engine::Engine;
+use script::{Difference, Everywhere, Mode, Row, Step};
+
+macro_rules! files {
+    ($($name:literal)*) => { &[$(($name, include_str!(concat!("rows/", $name)))),*] };
+}
+
+/// The rows, by file.
+const FILES: &[(&str, &str)] = files! {
+    "create.steps" "run.steps" "list.steps" "lifecycle.steps" "exec.steps" "logs.steps" "files.steps"
+    "volumes.steps" "events.steps" "system.steps" "api_container.steps" "api_other.steps"
+};
+
+const EVERYWHERE: (&str, &str) = ("everywhere.txt", include_str!("rows/everywhere.txt"));
+
+fn all_rows() -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (file, text) in FILES {
+        rows.extend(script::rows(file, text)?);
+    }
+    Ok(rows)
+}
+
+/// Only rows whose title contains `BERTH_TABLE_ROWS`, while one works on them.
+fn chosen(row: &Row) -> bool {
+    std::env::var("BERTH_TABLE_ROWS").map_or(true, |part| row.title.contains(&part))
+}
+
+#[test]
+fn as_docker_answers() -> Result<()> {
+    let rows: Vec<Row> = all_rows()?.into_iter().filter(chosen).collect();
+    let everywhere = script::everywhere(EVERYWHERE.0, EVERYWHERE.1)?;
+    let client = programs::docker_client()?;
+    let old = !programs::run(&mut programs::command(&client, ["volume", "update", "--help"]))?
+        .stdout
+        .contains("docker volume update");
+    let skip = |step: &Step| old && step.modes.contains(&Mode::Newer);
+
+    let archive = tempfile::NamedTempFile::new()?;
+    Image::busybox()?.save(archive.path(), IMAGE)?;
+    let docker = Docker::apart(&[])?;
+    docker.run(&["load", "-i", &archive.path().to_string_lossy()])?.ok()?;
+    let (first, second) = (Berth::start()?, Berth::start()?);
+    let berth = second.root().join("docker");
+    std::os::unix::fs::symlink(programs::program("berth")?, &berth)?;
+    let engines = [
+        Engine::new("reference", 0, docker.root(), client.clone())?,
+        Engine::new("docker", 1, first.root(), client)?,
+        Engine::new("berth", 2, second.root(), berth)?,
+    ];
+    let drive =
+        |mut engine: Engine| rows.iter().map(|row| engine.drive(row, skip)).collect::<Result<Vec<_>>>();
+    let answers = std::thread::scope(|scope| {
+        let threads = engines.map(|engine| scope.spawn(|| drive(engine)));
+        threads.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let [theirs, docker_client, berth_client] = answers;
+    let mut judge = Judge { everywhere: &everywhere, seen: BTreeSet::new(), old, report: String::new() };
+    let theirs = theirs?;
+    judge.all(&rows, &theirs, &docker_client?, "docker");
+    judge.all(&rows, &theirs, &berth_client?, "berth");
+    if std::env::var_os("BERTH_TABLE_ROWS").is_none() {
+        judge.stale(&rows);
+    }
+    docker.stop()?;
+    first.finish()?;
+    second.finish()?;
+    ensure!(judge.report.is_empty(), "not as Docker answers:\n{}", judge.report);
+    Ok(())
+}
+
+#[test]
+fn a_part_stands_for_what_is_below_it() {
+    assert!(names("body.A", "body.A.B[].C") && names("*.A", "stdout[].A") && names("*.*.N", "body.A[].N"));
+    assert!(!names("body.A", "body.AB") && !names("body.A.B", "body.A"));
+}
+
+/// Compares, and keeps account of the listed differences.
+struct Judge<'a> {
+    everywhere: &'a [Everywhere],
+    /// Places (and parts) of listed differences that occurred.
+    seen: BTreeSet<String>,
+    old: bool,
+    report: String,
+}
+
+impl Judge<'_> {
+    fn all(&mut self, rows: &[Row], theirs: &[Vec<Answer>], ours: &[Vec<Answer>], client: &str) {
+        for (row, (theirs, ours)) in rows.iter().zip(theirs.iter().zip(ours)) {
+            for (step, (theirs, ours)) in row.steps.iter().zip(theirs.iter().zip(ours)) {
+                for finding in compare::answers(theirs, ours, &step.modes) {
+                    self.finding(step, client, &finding);
+                }
+            }
+        }
+    }
+
+    fn finding(&mut self, step: &Step, client: &str, finding: &Finding) {
+        let mut listed = false;
+        for (index, difference) in step.differences.iter().enumerate() {
+            if self.covers(difference, client, &finding.part) {
+                self.seen.insert(format!("{} {index}", step.place));
+                listed = true;
+            }
+        }
+        let subject = subject::of(step);
+        for entry in self.everywhere {
+            let about = entry.subject == "*" || subject.contains(&entry.subject);
+            if about && self.covers(&entry.difference, client, &finding.part) {
+                self.seen.insert(entry.place.clone());
+                listed = true;
+            }
+        }
+        if !listed {
+            let _ = writeln!(
+                self.report,
+                "{} [{client}] {}\n  {}\n    docker: {}\n    berth:  {}",
+                step.place,
+                step.text,
+                finding.part,
+                finding.theirs.replace('\n', "\n            "),
+                finding.ours.replace('\n', "\n            ")
+            );
+        }
+    }
+
+    fn covers(&self, difference: &Difference, client: &str, part: &str) -> bool {
+        self.applies(difference)
+            && difference.client.as_deref().is_none_or(|only| only == client)
+            && names(&difference.part, part)
+    }
+
+    fn applies(&self, difference: &Difference) -> bool {
+        difference.beside.as_deref().is_none_or(|beside| (beside == "old") == self.old)
+    }
+
+    /// Listed differences that did not occur.
+    fn stale(&mut self, rows: &[Row]) {
+        for step in rows.iter().flat_map(|row| &row.steps) {
+            if self.old && step.modes.contains(&Mode::Newer) {
+                continue;
+            }
+            for (index, difference) in step.differences.iter().enumerate() {
+                if self.applies(difference) && !self.seen.contains(&format!("{} {index}", step.place)) {
+                    let _ = writeln!(self.report, "{}: {} no longer differs", step.place, difference.part);
+                }
+            }
+        }
+        for entry in self.everywhere {
+            if self.applies(&entry.difference) && !self.seen.contains(&entry.place) {
+                let _ = writeln!(self.report, "{}: {} no longer differs", entry.place, entry.difference.part);
+            }
+        }
+    }
+}
+
+/// Whether a listed part is `part` or above it; `*` stands for one step of the path.
+fn names(listed: &str, part: &str) -> bool {
+    let mut steps = part.split('.');
+    listed.split('.').all(|wanted| {
+        steps
+            .next()
+            .is_some_and(|step| wanted == "*" || step == wanted || step.trim_end_matches("[]") == wanted)
+    })
+}
+
+/// Every command and endpoint of the table's part of Docker is driven, and the document is up to date.
+#[test]
+fn the_table_is_whole_and_written_down() -> Result<()> {
+    let rows = all_rows()?;
+    let missing = subject::missing(&rows);
+    ensure!(missing.is_empty(), "not driven, or open and driven: {missing:?}");
+    let text = document::write(&rows, &script::everywhere(EVERYWHERE.0, EVERYWHERE.1)?);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/compat.md");
+    if std::env::var_os("BERTH_WRITE_COMPAT").is_some() {
+        std::fs::write(&path, &text)?;
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    ensure!(written == text, "docs/compat.md is out of date: cargo xtask compat");
+    Ok(())
+}
