@@ -73,7 +73,12 @@ pub(super) fn endpoints() -> Vec<String> {
             .any(|prefix| pattern.starts_with(prefix))
     };
     let routes = ROUTES.iter().filter(|route| of_the_table(route.pattern));
-    routes.map(|route| format!("{} {}", route.method.as_str(), route.pattern)).collect()
+    routes.map(|route| format!("{} {}", route.method.as_str(), shown(route.pattern))).collect()
+}
+
+/// The path as Docker's reference writes it. (Ours takes names of two parts, those of links, for containers.)
+fn shown(pattern: &str) -> String {
+    pattern.replace("/containers/{name}", "/containers/{id}")
 }
 
 /// The name of what a step is about and, for a command, the spelling that it uses.
@@ -94,7 +99,7 @@ pub(super) fn of(step: &Step) -> Vec<String> {
             let found = Method::parse(method).and_then(|method| find(method, &path, MAX));
             found.map_or_else(Vec::new, |found| {
                 let route = found.action.route();
-                vec![format!("{} {}", route.method.as_str(), route.pattern)]
+                vec![format!("{} {}", route.method.as_str(), shown(route.pattern))]
             })
         }
         Action::Look { .. } => Vec::new(),
