@@ -6,6 +6,7 @@
 mod app;
 mod config;
 mod convert;
+mod descriptors;
 mod error;
 mod handlers;
 mod listen;

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::app::App;
 use crate::config::{self, Asked, Given, Settings, Source};
 use crate::convert;
+use crate::descriptors;
 use crate::listen::{self, Listener};
 use crate::logging::Logging;
 use crate::pidfile::Pidfile;
@@ -33,10 +34,12 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<()> {
         Asked::Print(text) => return Ok(std::io::stdout().write_all(text.as_bytes())?),
         Asked::Serve(source) => *source,
     };
-    let settings = source.settings()?;
+    let mut settings = source.settings()?;
     if source.validate {
         return Ok(std::io::stdout().write_all(b"configuration OK\n")?);
     }
+    descriptors::raise(&mut settings.engine.default_ulimits)
+        .context("cannot raise the limit of descriptors")?;
     let logging = Logging::start(settings.level, settings.raw_logs);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)

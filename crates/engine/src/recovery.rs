@@ -10,6 +10,7 @@ use std::sync::Arc;
 use shim::protocol::{ExitRecord, HelloReply, Status as ShimStatus};
 use sys::cgroup::{Cgroup, CgroupPath};
 
+use crate::config::CgroupDriver;
 use crate::container::record::{self, Durability};
 use crate::container::task::{
     Request, Task, blocking, health_at_rest, initial_health, lost, remove_shim_directory,
@@ -256,7 +257,9 @@ async fn settle(engine: &Arc<Inner>, container: Container) -> Option<Arc<crate::
 
 /// Kills and removes what a container's killed shim has left in its cgroup. Blocks.
 pub(crate) fn kill_leftovers(engine: &Inner, container: &Container) {
-    if let Err(error) = remove_cgroup(&engine.cgroup_path(container)) {
+    let by_systemd = engine.config.cgroup_driver == CgroupDriver::Systemd;
+    let cgroup = Cgroup::whole_of_container(&engine.cgroup_path(container), by_systemd);
+    if let Err(error) = remove_cgroup(cgroup) {
         tracing::warn!(container = %container.id, %error, "the cgroup could not be removed");
     }
 }
@@ -264,11 +267,11 @@ pub(crate) fn kill_leftovers(engine: &Inner, container: &Container) {
 /// How long killed processes may take to go.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
-fn remove_cgroup(path: &str) -> Result<()> {
-    let failed = |error: sys::cgroup::Error| Error::because(format!("remove cgroup {path}"), error);
-    let path = CgroupPath::new(path).map_err(failed)?;
+fn remove_cgroup(opened: std::result::Result<Cgroup, sys::cgroup::Error>) -> Result<()> {
     // one that is not there is as good as removed
-    let Ok(cgroup) = Cgroup::open(&path) else { return Ok(()) };
+    let Ok(cgroup) = opened else { return Ok(()) };
+    let failed =
+        |error: sys::cgroup::Error| Error::because(format!("remove cgroup {}", cgroup.path()), error);
     cgroup.kill().map_err(failed)?;
     cgroup.wait_empty(PATIENCE).map_err(failed)?;
     cgroup.remove().map_err(failed)
@@ -347,7 +350,8 @@ fn sweep_cgroups(engine: &Inner, live: &HashSet<String>) {
         }
     }
     for name in orphans {
-        if let Err(error) = remove_cgroup(&format!("/{relative}/{name}")) {
+        let cgroup = CgroupPath::new(&format!("/{relative}/{name}")).and_then(|path| Cgroup::open(&path));
+        if let Err(error) = remove_cgroup(cgroup) {
             tracing::warn!(cgroup = %name, %error, "an orphaned cgroup stays");
         }
     }

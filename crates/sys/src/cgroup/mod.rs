@@ -156,6 +156,18 @@ impl Cgroup {
         Self::open(&unit.join(systemd::SUBGROUP)?).or_else(|_absent| Self::open(&unit))
     }
 
+    /// As [`Cgroup::of_container`], whole: a systemd scope with all that lies below it, for the end.
+    ///
+    /// # Errors
+    /// As [`Cgroup::open`]; [`Error::Path`].
+    pub fn whole_of_container(cgroups_path: &str, by_systemd: bool) -> Result<Self> {
+        if by_systemd {
+            Self::open(&systemd::Unit::parse(cgroups_path)?.path()?)
+        } else {
+            Self::open(&CgroupPath::new(cgroups_path)?)
+        }
+    }
+
     /// The path below each hierarchy's root.
     #[must_use]
     pub fn path(&self) -> &CgroupPath {
