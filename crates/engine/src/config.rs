@@ -58,6 +58,8 @@ pub struct Config {
     pub labels: Vec<String>,
     /// Seconds that shutdown waits for containers (only without live-restore; kept for `info`).
     pub shutdown_timeout: i64,
+    /// Where specifications of devices are looked for (`cdi-spec-dirs`).
+    pub cdi_directories: Vec<PathBuf>,
     /// Debug logging is on (`info`).
     pub debug: bool,
 }
@@ -191,6 +193,7 @@ impl Config {
             seccomp_profile: String::new(),
             labels: Vec::new(),
             shutdown_timeout: 15,
+            cdi_directories: crate::container::cdi::DIRECTORIES.map(PathBuf::from).to_vec(),
             debug: false,
         }
     }

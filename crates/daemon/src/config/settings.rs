@@ -158,6 +158,10 @@ fn engine(given: &Given) -> Result<engine::Config> {
     config.bridge = bridge(given)?;
     config.no_new_privileges = given.flag("no-new-privileges").unwrap_or(false);
     config.seccomp_profile = text("seccomp-profile");
+    let cdi = given.list("cdi-spec-dirs");
+    if !cdi.is_empty() {
+        config.cdi_directories = cdi.into_iter().map(PathBuf::from).collect();
+    }
     config.labels = labels(given)?;
     config.shutdown_timeout = given.int("shutdown-timeout").unwrap_or(config.shutdown_timeout);
     config.debug = level(given)? >= LevelFilter::DEBUG;

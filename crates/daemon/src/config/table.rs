@@ -143,7 +143,7 @@ options! {
     "" => "builder" Structure Later "Settings of the builder";
     "" => "features" Structure Later "Switches of single features";
     "" => "proxies" Structure Later "Proxies for registries";
-    "" => "cdi-spec-dirs" Structure Later "Directories of CDI specifications";
+    "cdi-spec-dir" => "cdi-spec-dirs" List Works "Directory of CDI specifications";
 }
 
 /// The option of a key in the file.

@@ -92,6 +92,7 @@ pub(crate) fn info(info: Info, version: Version) -> wire::Info {
         mem_total: size(info.memory),
         docker_root_dir: info.data_root,
         name: info.name,
+        cdi_spec_dirs: info.cdi_directories.iter().map(|path| path.display().to_string()).collect(),
         labels: info.labels,
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         runtimes: runtimes.collect(),

@@ -98,6 +98,8 @@ pub struct Info {
     pub memory: u64,
     /// Host name.
     pub name: String,
+    /// Where specifications of devices are looked for.
+    pub cdi_directories: Vec<std::path::PathBuf>,
     /// The engine's labels.
     pub labels: Vec<String>,
     /// Runtimes by name.

@@ -90,6 +90,7 @@ impl Engine {
             cpus: host.cpus,
             memory: engine.machine.memory,
             name: uname.nodename().to_string_lossy().into_owned(),
+            cdi_directories: engine.config.cdi_directories.clone(),
             labels: engine.config.labels.clone(),
             runtimes: self.runtimes(),
             default_runtime: engine.config.default_runtime.clone(),

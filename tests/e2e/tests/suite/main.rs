@@ -3,6 +3,7 @@
 mod bad_input;
 mod changes;
 mod clients;
+mod devices;
 mod escapes;
 mod events;
 mod files;

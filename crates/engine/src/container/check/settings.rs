@@ -133,14 +133,6 @@ fn refused(host: &HostConfig) -> Result<()> {
     if !host.cgroup.is_empty() {
         return bad(format!("Cgroup '{}' is not supported: use CgroupParent or CgroupnsMode", host.cgroup));
     }
-    if let Some(request) = host.resources.device_requests.first() {
-        let driver = if request.driver.is_empty() { "" } else { &request.driver };
-        let wanted: Vec<_> = request.capabilities.iter().map(|set| format!("[{}]", set.join(" "))).collect();
-        return Err(Error::system(format!(
-            "could not select device driver \"{driver}\" with capabilities: [{}]",
-            wanted.join(" ")
-        )));
-    }
     if let Some(name) = host.storage_opt.keys().next() {
         return bad(format!("--storage-opt {name} is not supported by this storage driver"));
     }

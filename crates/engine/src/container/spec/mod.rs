@@ -55,6 +55,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) shm_size: i64,
     /// Host name inside.
     pub(crate) hostname: &'a str,
+    /// What devices by name bring.
+    pub(crate) injected: &'a crate::container::cdi::Injection,
     /// Variables that tell of linked containers.
     pub(crate) linked: &'a [String],
     /// An init inside, bound from this host path.
@@ -111,6 +113,7 @@ pub(crate) fn build(inputs: &Inputs<'_>) -> Result<Spec> {
     } else {
         spec.set_hostname(None);
     }
+    spec.set_hooks(crate::container::cdi::hooks(&inputs.injected.hooks)?);
     let annotations = &container.host.annotations;
     if !annotations.is_empty() {
         spec.set_annotations(Some(annotations.clone().into_iter().collect()));

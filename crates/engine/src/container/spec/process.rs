@@ -37,6 +37,7 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Process> {
     let cwd = if config.working_dir.is_empty() { "/" } else { &config.working_dir };
     let names = capabilities::for_container(host.privileged, &host.cap_add, &host.cap_drop)?;
     let mut env = environment(config, inputs.hostname, &inputs.user.home, inputs.linked);
+    replace_or_append(&mut env, &inputs.injected.env);
     super::system::environment(container, &mut env);
     let mut process = built(
         ProcessBuilder::default()

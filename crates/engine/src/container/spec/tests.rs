@@ -66,6 +66,7 @@ fn spec_of(config: ContainerConfig, host: HostConfig, files: &[FileMount]) -> Sp
         hostname: "box",
         init: None,
         linked: &[],
+        injected: &Default::default(),
     })
     .unwrap()
 }

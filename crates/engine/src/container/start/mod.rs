@@ -169,6 +169,7 @@ fn specification(
         hostname: &prepared.hostname,
         init: init_program.as_deref(),
         linked: &linked,
+        injected: &prepared.injected,
     })?;
     Ok((spec, compiled))
 }

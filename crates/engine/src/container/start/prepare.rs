@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::super::cdi::{self, Injection};
 use super::super::spec::{FileMount, HostDevice, Identity};
 use super::super::view::View;
 use super::super::{files, host, rootfs};
@@ -25,6 +26,8 @@ pub(crate) struct Prepared {
     pub(crate) shared: Shared,
     pub(crate) devices: Vec<HostDevice>,
     pub(crate) block_devices: BTreeMap<String, (i64, i64)>,
+    /// Variables and hooks of devices that were asked for by name.
+    pub(crate) injected: Injection,
 }
 
 /// Mounts the root and asks it. Blocks.
@@ -47,7 +50,7 @@ pub(crate) fn prepare(
             .map_err(|error| Error::because("mount the root file system", error))?,
     };
     let root = rootfs::root_of(&mount)?;
-    let user = rootfs::identity(&root, &config.user, &container.host.group_add)?;
+    let mut user = rootfs::identity(&root, &config.user, &container.host.group_add)?;
     rootfs::working_directory(&root, &config.working_dir)?;
     rootfs::mark(&root)?;
     drop(root);
@@ -58,6 +61,12 @@ pub(crate) fn prepare(
         |file: &FileMount| binds.iter().any(|bind: &FileMount| bind.destination == file.destination);
     let own: Vec<_> = own.into_iter().filter(|file| !covered(file)).collect();
     binds.extend(own);
+    let mut injected = cdi::inject(&engine.config.cdi_directories, resources)?;
+    binds.append(&mut injected.mounts);
+    user.groups.append(&mut injected.groups);
+    let mut devices = host::devices(&resources.devices, container.host.privileged)?;
+    devices.retain(|device| injected.devices.iter().all(|other| other.path != device.path));
+    devices.append(&mut injected.devices);
     Ok(Prepared {
         rootfs: mount,
         hostname: named.config.hostname.clone(),
@@ -65,8 +74,9 @@ pub(crate) fn prepare(
         files: binds,
         handed,
         shared,
-        devices: host::devices(&resources.devices, container.host.privileged)?,
+        devices,
         block_devices: host::block_devices(resources)?,
+        injected,
     })
 }
 
