@@ -31,10 +31,22 @@ impl Signal {
     pub const INT: Self = Self(2);
     /// `SIGQUIT`.
     pub const QUIT: Self = Self(3);
+    /// `SIGILL`.
+    pub const ILL: Self = Self(4);
+    /// `SIGTRAP`.
+    pub const TRAP: Self = Self(5);
+    /// `SIGABRT`.
+    pub const ABRT: Self = Self(6);
+    /// `SIGBUS`.
+    pub const BUS: Self = Self(7);
+    /// `SIGFPE`.
+    pub const FPE: Self = Self(8);
     /// `SIGKILL`.
     pub const KILL: Self = Self(9);
     /// `SIGUSR1`.
     pub const USR1: Self = Self(10);
+    /// `SIGSEGV`.
+    pub const SEGV: Self = Self(11);
     /// `SIGUSR2`.
     pub const USR2: Self = Self(12);
     /// `SIGPIPE`.
@@ -47,10 +59,16 @@ impl Signal {
     pub const CONT: Self = Self(18);
     /// `SIGSTOP`.
     pub const STOP: Self = Self(19);
+    /// `SIGTTIN`.
+    pub const TTIN: Self = Self(21);
+    /// `SIGTTOU`.
+    pub const TTOU: Self = Self(22);
     /// `SIGURG`.
     pub const URG: Self = Self(23);
     /// `SIGWINCH`.
     pub const WINCH: Self = Self(28);
+    /// `SIGSYS`.
+    pub const SYS: Self = Self(31);
 
     /// The signal with this number, if there is one.
     #[must_use]
@@ -143,6 +161,14 @@ fn real_time(name: &str) -> Option<i32> {
 /// What `kill(2)` says.
 pub fn kill(pid: Pid, signal: Signal) -> Result<()> {
     raw::signal::kill(pid.as_raw_nonzero().get(), signal.0)
+}
+
+/// Sends a signal to the process group that `leader` leads, as [`kill`] does to one process.
+///
+/// # Errors
+/// What `kill(2)` says.
+pub fn kill_group(leader: Pid, signal: Signal) -> Result<()> {
+    raw::signal::kill(-leader.as_raw_nonzero().get(), signal.0)
 }
 
 /// Sends a signal through a pidfd.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use rustix::io::Errno;
+
 /// Room left below the current frame: the red zone, and the frames of the calls made here.
 const STACK_MARGIN: usize = 16 * 1024;
 
@@ -18,6 +20,45 @@ pub(crate) fn release() {
     }
     // SAFETY: takes no pointer; it gives back what is on the allocator's own free lists.
     unsafe { libc::malloc_trim(0) };
+}
+
+/// The program's code and constants, as one range.
+pub(crate) fn code() -> Range<usize> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    // no stack is at address 0: only code is found
+    let ranges = droppable(&maps, 0);
+    let start = ranges.first().map_or(0, |range| range.start);
+    start..ranges.last().map_or(start, |range| range.end)
+}
+
+/// Makes the pages that [`doze`] needs mappings of their own, for a page fault maps up to 64 KiB of the same mapping.
+pub(crate) fn isolate(code: &Range<usize>) {
+    for function in
+        [doze as *const () as usize, libc::madvise as *const () as usize, libc::poll as *const () as usize]
+    {
+        let start = function & !(PAGE - 1);
+        let end = (function + 256).next_multiple_of(PAGE);
+        if code.start <= start && end <= code.end {
+            // SAFETY: loses nothing: it only says how the file is to be read ahead.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_RANDOM) };
+        }
+    }
+}
+
+/// Gives `code` back and waits until `fd` can be read, or has hung up. This function and the two calls are all that is
+/// touched: keep it so.
+///
+/// # Errors
+/// What `poll(2)` says; a signal does.
+#[inline(never)]
+pub(crate) fn doze(code: Range<usize>, fd: libc::c_int) -> Result<(), Errno> {
+    let (start, length) = (code.start, code.end - code.start);
+    let mut wanted = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: the range is that of the program's file, mapped so that it can't be written: it is read again from there.
+    unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) };
+    // SAFETY: one structure, which lives through the call.
+    let ready = unsafe { libc::poll(&raw mut wanted, 1, -1) };
+    super::check(ready.into()).map(drop)
 }
 
 /// An address in the caller's frame.
@@ -79,6 +120,16 @@ mod tests {
 ";
         let want = [0x200000..0x345000, 0x345000..0x653000, 0x7fff421ca000..0x7fff421e4000];
         assert_eq!(droppable(maps, 0x7fff421e8123), want);
+    }
+
+    #[test]
+    fn a_dozing_program_wakes() {
+        let code = code();
+        assert!(code.contains(&(doze as *const () as usize)));
+        isolate(&code);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(writer);
+        doze(code, std::os::fd::AsRawFd::as_raw_fd(&reader)).unwrap();
     }
 
     #[test]
