@@ -139,24 +139,34 @@ pub(crate) fn mounts(container: &Container) -> Vec<FileMount> {
 }
 
 fn extra_hosts(host: &HostConfig, gateway: Option<IpAddr>) -> Result<Vec<hosts::Entry>> {
-    let mut entries = Vec::new();
-    for line in &host.extra_hosts {
-        let wrong = || Error::bad_parameter(format!("bad format for add-host: \"{line}\""));
-        let (name, address) = line.split_once([':', '=']).ok_or_else(wrong)?;
-        let ip = match address {
-            "host-gateway" => gateway.ok_or_else(|| {
-                Error::bad_parameter("unable to derive the IP value for host-gateway".to_owned())
-            })?,
-            _ => address.trim_matches(['[', ']']).parse().map_err(|_error| {
-                Error::bad_parameter(format!("invalid IP address in add-host: \"{address}\""))
-            })?,
-        };
-        if name.is_empty() || name.contains(char::is_whitespace) {
-            return Err(wrong());
-        }
-        entries.push(hosts::Entry { ip, names: name.to_owned() });
+    let entry = |line: &String| {
+        let (name, address) = extra_host(line)?;
+        let ip = address.or(gateway).ok_or_else(|| {
+            Error::bad_parameter("unable to derive the IP value for host-gateway".to_owned())
+        })?;
+        Ok(hosts::Entry { ip, names: name.to_owned() })
+    };
+    host.extra_hosts.iter().map(entry).collect()
+}
+
+/// A line of `--add-host`: the name, and the address unless it is `host-gateway`.
+///
+/// # Errors
+/// Docker's sentences.
+pub(super) fn extra_host(line: &str) -> Result<(&str, Option<IpAddr>)> {
+    let named = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
+    let (name, address) = line
+        .split_once([':', '='])
+        .filter(|(name, _)| named(name))
+        .ok_or_else(|| Error::bad_parameter(format!("bad format for add-host: \"{line}\"")))?;
+    if address == "host-gateway" {
+        return Ok((name, None));
     }
-    Ok(entries)
+    let ip = address
+        .trim_matches(['[', ']'])
+        .parse()
+        .map_err(|_error| Error::bad_parameter(format!("invalid IP address in add-host: \"{address}\"")))?;
+    Ok((name, Some(ip)))
 }
 
 /// A container's own resolver settings.

@@ -68,12 +68,16 @@ pub(crate) fn devices(mappings: &[DeviceMapping], privileged: bool) -> Result<Ve
                 found.retain(|have| have.path != device.path);
                 found.push(device);
             }
-            None if meta.is_dir() => walk(path, inside, access, 0, &mut found),
             None => {
-                return Err(Error::bad_parameter(format!(
-                    "error gathering device information while adding custom device \"{}\": not a device node",
-                    mapping.path_on_host
-                )));
+                let mut within = Vec::new();
+                walk(path, inside, access, 0, &mut within);
+                if within.is_empty() {
+                    return Err(Error::bad_parameter(format!(
+                        "error gathering device information while adding custom device \"{}\": not a device node",
+                        mapping.path_on_host
+                    )));
+                }
+                found.append(&mut within);
             }
         }
     }

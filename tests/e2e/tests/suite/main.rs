@@ -8,6 +8,7 @@ mod escapes;
 mod events;
 mod files;
 mod images;
+mod init;
 mod lifecycle;
 mod likeness;
 mod limits;

@@ -32,3 +32,19 @@ fn none_host_container_and_bridge() -> Result<()> {
     ensure!(ok(&["network", "ls", "--format", "{{.Name}}"])? == "bridge\nhost\nnone");
     berth.finish()
 }
+
+#[test]
+fn the_host_has_a_name_inside() -> Result<()> {
+    let script = "grep -w gw /etc/hosts | cut -f 1; ip route | awk '/^default/{print $3}'";
+    let words = ["run", "--rm", "--add-host", "gw:host-gateway", IMAGE, "sh", "-c", script];
+    for (options, named) in [(&[][..], None), (&["--host-gateway-ip", "192.0.2.7"], Some("192.0.2.7"))] {
+        let berth = Berth::bare(options)?;
+        berth.load(&e2e::image::Image::busybox()?, IMAGE)?;
+        for said in [berth.docker(words)?.ok()?, berth.berth(words)?.ok()?] {
+            let lines: Vec<_> = said.lines().map(str::trim).collect();
+            ensure!(lines.len() == 2 && lines[0] == named.unwrap_or(lines[1]), "{said}");
+        }
+        berth.finish()?;
+    }
+    Ok(())
+}

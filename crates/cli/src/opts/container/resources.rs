@@ -178,21 +178,22 @@ pub(super) fn apply_host(matches: &Matches, host: &mut HostConfig) {
 /// `HOST[:CONTAINER][:rwm]`
 fn device(text: &str) -> Result<DeviceMapping> {
     let parts: Vec<&str> = text.split(':').collect();
-    let is_mode = |part: &str| !part.is_empty() && part.chars().all(|c| "rwm".contains(c));
+    let is_mode = |part: &str| {
+        let only = part.chars().all(|letter| "rwm".contains(letter) && part.matches(letter).count() == 1);
+        !part.is_empty() && only
+    };
     let (host, container, mode) = match parts[..] {
+        ["", ..] => return refuse(format!("bad format for path: {text}")),
         [host] => (host, host, "rwm"),
         [host, mode] if is_mode(mode) => (host, host, mode),
         [host, container] => (host, container, "rwm"),
+        [_, _, mode] if !is_mode(mode) => return refuse(format!("bad mode specified: {mode}")),
         [host, container, mode] => (host, container, mode),
-        _ => return refuse(format!("invalid device specification: {text}")),
+        _ => return refuse(format!("bad format for path: {text}")),
     };
-    if !is_mode(mode) {
-        return refuse(format!("bad mode specified: {mode}"));
+    if !container.starts_with('/') {
+        return refuse(format!("{container} is not an absolute path"));
     }
-    if host.is_empty() {
-        return refuse(format!("invalid device specification: {text}"));
-    }
-    let container = if container.is_empty() { host } else { container };
     Ok(DeviceMapping {
         path_on_host: host.into(),
         path_in_container: container.into(),
@@ -352,7 +353,14 @@ mod tests {
         assert_eq!(of("/dev/a").unwrap(), own("/dev/a", "/dev/a", "rwm"));
         assert_eq!(of("/dev/a:r").unwrap(), own("/dev/a", "/dev/a", "r"));
         assert_eq!(of("/dev/a:/dev/b:rw").unwrap(), own("/dev/a", "/dev/b", "rw"));
-        assert!(device("a:b:c:d").is_err());
+        for (wrong, why) in [
+            ("a:b:c:d", "bad format for path: a:b:c:d"),
+            ("", "bad format for path: "),
+            ("/dev/a:rr", "rr is not an absolute path"),
+            ("/dev/a:b:x", "bad mode specified: x"),
+        ] {
+            assert_eq!(device(wrong).unwrap_err().to_string(), why);
+        }
         assert!(device_rule("c 1:* rwm").is_ok() && device_rule("foo").is_err());
         assert_eq!(limits(&["--device", "nvidia.com/gpu=0"]).unwrap().device_requests[0].driver, "cdi");
     }

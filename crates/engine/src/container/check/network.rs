@@ -29,9 +29,7 @@ pub(crate) fn check_network(
     if matches!(mode, NetworkMode::Host | NetworkMode::None) && !config.mac_address.is_empty() {
         return bad("conflicting options: mac-address and the network mode");
     }
-    if let Some(wrong) = host.extra_hosts.iter().find(|line| !line.contains([':', '='])) {
-        return bad(format!("bad format for add-host: \"{wrong}\""));
-    }
+    host.extra_hosts.iter().try_for_each(|line| super::super::files::extra_host(line).map(drop))?;
     for port in config.exposed_ports.iter().chain(host.port_bindings.keys()) {
         super::super::ports::parse(port)?;
     }
