@@ -160,7 +160,11 @@ mod tests {
         assert_eq!(get("/images/a%3Ab/json"), Some((Action::ImageInspect, "a:b".into())));
         assert_eq!(get("/images/json"), Some((Action::ImageList, String::new())));
         assert_eq!(get("/images/get"), Some((Action::ImageGetAll, String::new())));
-        assert_eq!(get("/containers/a/b/json"), None);
+        assert_eq!(get("/volumes/a/b"), None);
+        assert_eq!(
+            get("/containers/parent/alias/json"),
+            Some((Action::ContainerInspect, "parent/alias".into()))
+        );
         assert_eq!(get("/containers//json"), None);
         assert_eq!(get("/containers/json/json"), Some((Action::ContainerInspect, "json".into())));
     }

@@ -95,7 +95,8 @@ async fn adopt(
 ) -> Option<Arc<crate::container::registry::Entry>> {
     let state_dir = engine.layout.shim(&container.id);
     match ShimHandle::connect(&state_dir).await {
-        Ok((shim, events, hello)) if is_live(&hello) => {
+        Ok((shim, events, mut hello)) if is_live(&hello) => {
+            thaw_unasked(&shim, &container, &mut hello).await;
             live(&engine, &mut container, &hello).await;
             crate::network::resolver::resume(&engine, &container, &shim).await;
             Task::spawn(&engine, container, Some((shim, events)));
@@ -111,6 +112,19 @@ async fn adopt(
             let machine_restarted = !state_dir.exists();
             remove_shim_directory(&state_dir);
             ended(&engine, container, None, machine_restarted).await
+        }
+    }
+}
+
+/// A freeze that nobody asked to last: a daemon was killed in the middle of a commit, or before it had answered.
+async fn thaw_unasked(shim: &ShimHandle, container: &Container, hello: &mut HelloReply) {
+    if hello.state.status != ShimStatus::Paused || container.state.is_paused() {
+        return;
+    }
+    match shim.resume().await {
+        Ok(()) => hello.state.status = ShimStatus::Running,
+        Err(error) => {
+            tracing::warn!(container = %container.id, %error, "a frozen container could not be thawed")
         }
     }
 }

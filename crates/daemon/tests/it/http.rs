@@ -64,7 +64,7 @@ fn what_is_not_there_is_told_apart() {
         ("GET", "/images/nope/json", 404, "No such image: nope"),
         ("POST", "/images/create?fromImage=x&tag=y", 500, "cannot pull x:y"),
         ("GET", "/volumes/nope", 404, "get nope: no such volume"),
-        ("POST", "/networks/create", 501, "creating networks is not supported"),
+        ("GET", "/images/search?term=x", 501, "searching a registry for images is not supported"),
         ("POST", "/build", 501, "building images is not supported"),
         ("GET", "/nodes", 503, "Kubernetes"),
         ("GET", "/containers/nope/logs", 400, "you must choose at least one stream"),

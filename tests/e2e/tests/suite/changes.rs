@@ -92,7 +92,7 @@ fn mounts_environment_and_labels_change_and_the_files_stay() -> Result<()> {
         "old",
         "one",
     ])?;
-    ensure!(ran.stderr.contains("started again"), "{ran:?}");
+    ensure!(ran.stdout.contains("started again"), "{ran:?}");
     ran.ok()?;
     let until = ok(&berth, &["info", "--format", "{{.SystemTime}}"])?;
     let events = ok(&berth, &["events", "--since", &since, "--until", &until, "--filter", "event=update"])?;

@@ -106,3 +106,33 @@ fn a_killed_shim_is_reported_and_leaves_no_orphan() -> Result<()> {
     berth.berth(["start", "box"])?.ok()?;
     berth.finish()
 }
+
+/// A freeze for a commit is the daemon's own and ends with it; one that a person asked for lasts.
+#[test]
+fn a_commit_cut_off_leaves_nothing_frozen() -> Result<()> {
+    let mut berth = Berth::start()?;
+    let fill = "dd if=/dev/urandom of=/big bs=1M count=192 2>/dev/null; echo ready; exec sleep 1000";
+    berth.berth(["run", "-d", "--name", "box", IMAGE, "sh", "-c", fill])?.ok()?;
+    berth.berth(["run", "-d", "--name", "asked", IMAGE, "sleep", "1000"])?.ok()?;
+    berth.berth(["pause", "asked"])?.ok()?;
+    programs::eventually("there is enough to commit", || {
+        Ok((berth.berth(["logs", "box"])?.ok()? == "ready").then_some(()))
+    })?;
+    let state = |berth: &Berth, name: &str| berth.berth(["inspect", "-f", "{{.State.Status}}", name])?.ok();
+    let mut commit = berth.berth_command(["commit", "box", "cut:off"])?;
+    let commit = std::thread::spawn(move || programs::run(&mut commit));
+    programs::eventually(
+        "the container is frozen",
+        || Ok((state(&berth, "box")? == "paused").then_some(())),
+    )?;
+    berth.kill()?;
+    let cut = commit.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    ensure!(cut.code != 0, "the commit was over before the daemon was killed: {cut:?}");
+    berth.spawn()?;
+    ensure!(state(&berth, "box")? == "running", "frozen for ever");
+    ensure!(state(&berth, "asked")? == "paused", "what was asked for is undone");
+    ensure!(berth.berth(["exec", "box", "echo", "awake"])?.ok()? == "awake");
+    ensure!(!berth.berth(["images"])?.ok()?.contains("cut"));
+    berth.berth(["unpause", "asked"])?.ok()?;
+    berth.finish()
+}

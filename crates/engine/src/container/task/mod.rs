@@ -44,8 +44,9 @@ pub(crate) enum Request {
     Restart(Reply<()>),
     /// Send a signal to its first process. `stop` = no policy follows the end that it brings.
     Signal { signal: i32, stop: bool, reply: Reply<()> },
-    /// Freeze it.
-    Pause(Reply<()>),
+    /// Freeze it. `recorded` = for a person, until unpaused; otherwise for work of the daemon's own, which a next
+    /// daemon thaws again.
+    Pause { recorded: bool, reply: Reply<()> },
     /// Thaw it.
     Unpause(Reply<()>),
     /// Register a wait.

@@ -25,7 +25,7 @@ impl Task {
                 let result = self.signal(signal, stop).await;
                 send(reply, result);
             }
-            Request::Pause(reply) => send(reply, self.pause().await),
+            Request::Pause { recorded, reply } => send(reply, self.pause(recorded).await),
             Request::Unpause(reply) => send(reply, self.unpause().await),
             Request::Wait { condition, waiter, reply } => {
                 self.wait(condition, waiter);
@@ -110,7 +110,7 @@ impl Task {
         }
     }
 
-    async fn pause(&mut self) -> Result<()> {
+    async fn pause(&mut self, recorded: bool) -> Result<()> {
         let id = self.container.id.clone();
         match self.container.state.status() {
             Status::Paused => return Err(Error::conflict(format!("container {id} is already paused"))),
@@ -129,7 +129,11 @@ impl Task {
         // as in Docker a container that nobody probes is not healthy
         self.prober.stop();
         self.container.health = self.container.health.take().map(super::health::at_rest);
-        self.commit_fact(Durability::Memory).await;
+        if recorded {
+            self.commit_fact(Durability::Memory).await;
+        } else {
+            self.publish();
+        }
         self.tell("pause", &[]);
         Ok(())
     }

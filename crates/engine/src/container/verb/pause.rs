@@ -10,7 +10,7 @@ impl Engine {
     /// # Errors
     /// No such container; it does not run; it is paused already.
     pub async fn container_pause(&self, name: &str) -> Result<()> {
-        self.0.containers.find(name)?.ask(Request::Pause).await
+        self.0.containers.find(name)?.ask(|reply| Request::Pause { recorded: true, reply }).await
     }
 
     /// Thaws them.

@@ -54,7 +54,7 @@ impl Engine {
         let image = described(&container, &options, reference.clone())?;
         let pause = options.pause && container.state.status() == Status::Running;
         // a container that has ended meanwhile holds still by itself
-        let paused = pause && entry.ask(Request::Pause).await.is_ok();
+        let paused = pause && entry.ask(|reply| Request::Pause { recorded: false, reply }).await.is_ok();
         // not left frozen when the client goes away in the middle
         let engine = self.clone();
         let committed = tokio::spawn(async move { engine.commit(&entry, image, paused).await });
