@@ -95,7 +95,7 @@ fn the_runtime_s_own_file_can_not_be_written() {
     assert!(ran.code == 0 || ran.err.contains("exec"), "{ran:?}");
     b.nothing_left();
     let mut b = Bundle::new(
-        "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); for p in /proc/[0-9]*; do { echo x >> $p/exe; } 2>/dev/null && echo WROTE $p; done; done; true",
+        "i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); for p in /proc/[0-9]*; do { echo x >> $p/exe; } 2>/dev/null && echo WROTE $p; done; done; true",
     );
     let all: Vec<String> = sys::caps::CapSet(!0).names();
     b.spec["process"]["capabilities"] =
