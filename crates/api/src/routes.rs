@@ -61,6 +61,8 @@ pub struct Found {
     pub action: Action,
     /// The decoded `{id}` or `{name}`; empty for a pattern without one.
     pub param: String,
+    /// The decoded second parameter, of a pattern that has two.
+    pub second: String,
 }
 
 impl Method {
@@ -89,19 +91,27 @@ impl Method {
 #[must_use]
 pub fn find(method: Method, path: &str, version: Version) -> Option<Found> {
     ROUTES.iter().filter(|route| route.method == method && route.since <= version).find_map(|route| {
-        let param = matched(route.pattern, path)?;
-        let param = percent_decode_str(param).decode_utf8().ok()?.into_owned();
-        Some(Found { action: route.action, param })
+        let (param, second) = matched(route.pattern, path)?;
+        let decoded = |text| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
+        Some(Found { action: route.action, param: decoded(param)?, second: decoded(second)? })
     })
 }
 
-/// The raw parameter of a path that fits the pattern.
-fn matched<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
-    let Some((before, rest)) = pattern.split_once('{') else { return (pattern == path).then_some("") };
+/// The raw parameters of a path that fits the pattern.
+fn matched<'a>(pattern: &str, path: &'a str) -> Option<(&'a str, &'a str)> {
+    let Some((before, rest)) = pattern.split_once('{') else { return (pattern == path).then_some(("", "")) };
     let (kind, after) = rest.split_once('}')?;
-    let param = path.strip_prefix(before)?.strip_suffix(after)?;
+    let rest = path.strip_prefix(before)?;
+    let (param, second) = match after.split_once('{') {
+        Some((between, _)) => rest.rsplit_once(between).filter(|(_, second)| is_segment(second))?,
+        None => (rest.strip_suffix(after)?, ""),
+    };
     let slashes = kind == "name";
-    (!param.is_empty() && (slashes || !param.contains('/'))).then_some(param)
+    (!param.is_empty() && (slashes || is_segment(param))).then_some((param, second))
+}
+
+fn is_segment(text: &str) -> bool {
+    !text.is_empty() && !text.contains('/')
 }
 
 impl Action {
@@ -112,16 +122,20 @@ impl Action {
         &ROUTES[self as usize]
     }
 
-    /// The path to ask, with the version's prefix; `param` fills `{id}` or `{name}`.
+    /// The path to ask, with the version's prefix; `params` fill `{id}`, `{name}` and what else the pattern has, in order.
     #[must_use]
-    pub fn path(self, version: Version, param: &str) -> String {
-        let pattern = self.route().pattern;
-        match pattern.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?.1))) {
-            Some((before, after)) => {
-                format!("/v{version}{before}{}{after}", utf8_percent_encode(param, PATH))
-            }
-            None => format!("/v{version}{pattern}"),
+    pub fn path(self, version: Version, params: &[&str]) -> String {
+        let mut path = format!("/v{version}");
+        let mut params = params.iter();
+        let mut rest = self.route().pattern;
+        while let Some((before, (_, after))) =
+            rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+        {
+            path.push_str(before);
+            path.extend(utf8_percent_encode(params.next().unwrap_or(&""), PATH));
+            rest = after;
         }
+        path + rest
     }
 }
 
@@ -144,7 +158,7 @@ mod tests {
     #[test]
     fn every_row_is_found_by_its_own_path() {
         for route in &ROUTES {
-            let path = route.action.path(MAX, "x");
+            let path = route.action.path(MAX, &["x", "y"]);
             let (_, path) = Version::split(&path);
             let found = find(route.method, path, MAX).unwrap();
             assert_eq!(found.action, route.action, "{path}");
@@ -170,6 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn two_params() {
+        let find = |path| find(Method::Delete, path, MAX).unwrap();
+        let path = Action::CheckpointDelete.path(MAX, &["a/b", "c d"]);
+        assert_eq!(path, "/v1.55/containers/a/b/checkpoints/c%20d");
+        let found = find(Version::split(&path).1);
+        assert_eq!(
+            (found.action, found.param.as_str(), found.second.as_str()),
+            (Action::CheckpointDelete, "a/b", "c d")
+        );
+        assert_eq!(find("/containers/a").second, "");
+    }
+
+    #[test]
     fn a_route_begins_with_its_version() {
         assert!(find(Method::Get, "/system/df", Version::minor(24)).is_none());
         assert!(find(Method::Get, "/system/df", Version::minor(25)).is_some());
@@ -177,6 +204,6 @@ mod tests {
 
     #[test]
     fn params_are_escaped() {
-        assert_eq!(Action::ContainerInspect.path(MAX, "a b?"), "/v1.55/containers/a%20b%3F/json");
+        assert_eq!(Action::ContainerInspect.path(MAX, &["a b?"]), "/v1.55/containers/a%20b%3F/json");
     }
 }

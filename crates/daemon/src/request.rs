@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     pub(crate) version: Version,
     /// The path's `{id}` or `{name}`.
     pub(crate) param: String,
+    /// The path's second parameter.
+    pub(crate) second: String,
     /// Parameters.
     pub(crate) query: Query,
     /// Headers.

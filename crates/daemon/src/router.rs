@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::convert;
 use crate::error::{ApiError, Result};
 use crate::handlers::{
-    absent, container, events, exec, files, image, image_archive, logs, network, prune, stats, streams,
-    system, volume,
+    absent, checkpoint, container, events, exec, files, image, image_archive, logs, network, prune, stats,
+    streams, system, volume,
 };
 use crate::request::{Asked, RequestBody};
 use crate::response::Response;
@@ -34,6 +34,7 @@ pub(crate) async fn handle(
     headers: HeaderMap,
     body: RequestBody,
 ) -> Response {
+    let experimental = app.engine.config().experimental;
     let answered = match find(app, method.as_str(), uri.path(), uri.query(), headers) {
         Ok((action, asked)) => dispatch(action, asked, body).await,
         Err(error) => Err(error),
@@ -44,6 +45,9 @@ pub(crate) async fn handle(
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }
+    }
+    if experimental {
+        response.headers_mut().insert("Docker-Experimental", HeaderValue::from_static("true"));
     }
     response
 }
@@ -63,7 +67,7 @@ pub(crate) fn find(
     let method = Method::parse(method).ok_or_else(ApiError::page_not_found)?;
     let found = routes::find(method, path, version).ok_or_else(ApiError::page_not_found)?;
     let query = Query::parse(query.unwrap_or_default());
-    Ok((found.action, Asked { app, version, param: found.param, query, headers }))
+    Ok((found.action, Asked { app, version, param: found.param, second: found.second, query, headers }))
 }
 
 async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Response> {
@@ -87,6 +91,9 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::ContainerPause => container::pause(asked).await,
         Action::ContainerUnpause => container::unpause(asked).await,
         Action::ContainerWait => container::wait(asked).await,
+        Action::CheckpointList => checkpoint::list(asked).await,
+        Action::CheckpointCreate => checkpoint::create(asked, body).await,
+        Action::CheckpointDelete => checkpoint::remove(asked).await,
         Action::ContainerDelete => container::remove(asked).await,
         Action::ContainerArchiveInfo => files::info(asked).await,
         Action::ContainerArchive => files::archive(asked).await,

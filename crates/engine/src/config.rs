@@ -62,6 +62,8 @@ pub struct Config {
     pub cdi_directories: Vec<PathBuf>,
     /// Debug logging is on (`info`).
     pub debug: bool,
+    /// Clients are told that they may offer what Docker calls experimental: checkpoints.
+    pub experimental: bool,
 }
 
 /// Resolver defaults.
@@ -195,6 +197,7 @@ impl Config {
             shutdown_timeout: 15,
             cdi_directories: crate::container::cdi::DIRECTORIES.map(PathBuf::from).to_vec(),
             debug: false,
+            experimental: false,
         }
     }
 

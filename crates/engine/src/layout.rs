@@ -7,6 +7,8 @@
 //! <data>/containers/<id>/<id>-json.log   written by the shim, as are its rotated files (`.1`, `.2.gz`, …)
 //! <data>/containers/<id>/container-cached.log  the same, beside a driver that keeps nothing to be read
 //! <data>/containers/<id>/{hostname,hosts,resolv.conf}
+//! <data>/containers/<id>/checkpoints/<name>/  CRIU's images and `berth.json` (of the shim)
+//! <data>/containers/<id>/checkpoints/.new-*, .gone-*  half-made and half-removed ones
 //! <data>/volumes/<name>/_data            a volume's files
 //! <data>/volumes/<name>/volume.json      its record
 //! <data>/volumes/.new-*, .gone-*          half-made and half-removed ones
@@ -28,6 +30,12 @@ pub(crate) struct Layout {
 pub(crate) const RECORD: &str = "container.json";
 /// The exit record's name in a container's directory.
 pub(crate) const EXIT: &str = "exit.json";
+/// The folder of checkpoints in a container's directory.
+const CHECKPOINTS: &str = "checkpoints";
+/// What a directory that becomes a checkpoint is called, before its name.
+pub(crate) const CHECKPOINT_NEW: &str = ".new-";
+/// What a directory that was a checkpoint is called, before its name.
+pub(crate) const CHECKPOINT_GONE: &str = ".gone-";
 /// The generated files that containers see, in a container's directory.
 const GENERATED: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
 
@@ -60,6 +68,10 @@ impl Layout {
 
     pub(crate) fn container(&self, id: &str) -> PathBuf {
         self.containers().join(id)
+    }
+
+    pub(crate) fn checkpoints(&self, id: &str) -> PathBuf {
+        self.container(id).join(CHECKPOINTS)
     }
 
     pub(crate) fn log(&self, id: &str) -> PathBuf {

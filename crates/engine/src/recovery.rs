@@ -94,7 +94,10 @@ async fn adopt(
     mut container: Container,
 ) -> Option<Arc<crate::container::registry::Entry>> {
     let state_dir = engine.layout.shim(&container.id);
-    match ShimHandle::connect(&state_dir).await {
+    let connected = ShimHandle::connect(&state_dir).await;
+    // not before: a shim that answers has done what the last daemon has asked
+    sweep_checkpoints(&engine, &container.id).await;
+    match connected {
         Ok((shim, events, mut hello)) if is_live(&hello) => {
             thaw_unasked(&shim, &container, &mut hello).await;
             live(&engine, &mut container, &hello).await;
@@ -126,6 +129,14 @@ async fn thaw_unasked(shim: &ShimHandle, container: &Container, hello: &mut Hell
         Err(error) => {
             tracing::warn!(container = %container.id, %error, "a frozen container could not be thawed")
         }
+    }
+}
+
+async fn sweep_checkpoints(engine: &Arc<Inner>, id: &str) {
+    let (layout, own) = (engine.layout.clone(), id.to_owned());
+    let swept = blocking(move || crate::container::checkpoint::sweep(&layout, &own)).await;
+    if let Err(error) = swept {
+        tracing::warn!(container = %id, %error, "a half-made checkpoint could not be swept");
     }
 }
 

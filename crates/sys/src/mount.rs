@@ -13,7 +13,7 @@ mod foreign;
 mod table;
 
 pub use foreign::{clone_from, inside};
-pub(crate) use table::unescape;
+pub use table::unescape;
 pub use table::{Listed, lies_on};
 
 /// Mount attributes, as `MOUNT_ATTR_*` bits.

@@ -39,13 +39,14 @@ impl Berth {
         Self::launch(root, data, options)
     }
 
-    /// The same with variables in the daemon's environment.
-    pub fn with_environment(variables: &[(&str, &str)]) -> Result<Self> {
+    /// As [`Berth::start`], with variables in the daemon's environment and more options.
+    pub fn with_environment(variables: &[(&str, &str)], options: &[&str]) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("berth-e2e-").tempdir()?;
         let environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let data = root.path().join("data");
-        let mut berth = Self { root, data, options: Vec::new(), environment, daemon: None };
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut berth = Self { root, data, options, environment, daemon: None };
         berth.spawn()?;
         berth.load(&image::Image::busybox()?, IMAGE)?;
         Ok(berth)

@@ -49,8 +49,9 @@ const ABSENCES: &[Absence] = &[
             "crates/logdriver/",
             "crates/engine/",
         ],
-        // programs of our own, the container's, and the runtime that the user has named (`--add-runtime`)
+        // programs of our own, the container's, the runtime that the user has named (`--add-runtime`), and criu
         except: &[
+            "crates/shim/src/process/backend/checkpoint/dump.rs",
             "crates/engine/src/shim/spawn.rs",
             "crates/shim/src/init.rs",
             "crates/shim/src/log/file.rs",

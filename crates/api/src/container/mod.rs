@@ -24,5 +24,6 @@ pub use stats::{
 };
 pub use summary::{HealthSummary, HostConfigSummary, NetworkSettingsSummary, Port, Summary};
 pub use verbs::{
-    ChangeItem, PathStat, PruneResponse, TopResponse, UpdateRequest, UpdateResponse, WaitError, WaitResponse,
+    ChangeItem, Checkpoint, CheckpointRequest, PathStat, PruneResponse, TopResponse, UpdateRequest,
+    UpdateResponse, WaitError, WaitResponse,
 };

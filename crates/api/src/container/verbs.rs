@@ -44,6 +44,21 @@ wire! {
         pub warnings: Vec<String>,
     }
 
+    /// Body of `POST /containers/{id}/checkpoints`.
+    #[serde(rename_all = "PascalCase")]
+    pub struct CheckpointRequest {
+        #[serde(rename = "CheckpointID")]
+        pub checkpoint_id: String,
+        pub checkpoint_dir: String,
+        pub exit: bool,
+    }
+
+    /// One of `GET /containers/{id}/checkpoints`.
+    #[serde(rename_all = "PascalCase")]
+    pub struct Checkpoint {
+        pub name: String,
+    }
+
     /// Answer of `POST /containers/{id}/wait`.
     #[serde(rename_all = "PascalCase")]
     pub struct WaitResponse {

@@ -88,6 +88,9 @@ routes! {
     ContainerAttach Post "/containers/{name}/attach" 24;
     ContainerAttachWebsocket Get "/containers/{name}/attach/ws" 24;
     ContainerWait Post "/containers/{name}/wait" 24;
+    CheckpointList Get "/containers/{name}/checkpoints" 25;
+    CheckpointCreate Post "/containers/{name}/checkpoints" 25;
+    CheckpointDelete Delete "/containers/{name}/checkpoints/{checkpoint}" 25;
     ContainerDelete Delete "/containers/{name}" 24;
     ContainerArchiveInfo Head "/containers/{name}/archive" 24;
     ContainerArchive Get "/containers/{name}/archive" 24;

@@ -26,7 +26,12 @@ pub(crate) struct Request<'a> {
 impl Client {
     /// A request of the table; `param` fills the path's `{id}` or `{name}`.
     pub(crate) fn call(&self, action: Action, param: &str) -> Request<'_> {
-        let path = action.path(api::version::MAX, param);
+        self.call_with(action, &[param])
+    }
+
+    /// A request of the table; `params` fill what the path has, in order.
+    pub(crate) fn call_with(&self, action: Action, params: &[&str]) -> Request<'_> {
+        let path = action.path(api::version::MAX, params);
         Request {
             client: self,
             method: action.route().method.as_str(),

@@ -1,6 +1,7 @@
 //! The tree of commands, and the way from words to one of them.
 
 pub(crate) mod absent;
+pub(crate) mod checkpoint;
 pub(crate) mod completion;
 pub(crate) mod container;
 pub(crate) mod help;

@@ -1,6 +1,6 @@
 //! What may follow the program's name, in the order of the help.
 
-use super::{Entry, container, image, network, object, system, volume};
+use super::{Entry, checkpoint, container, image, network, object, system, volume};
 use Entry::{Command, Group, OutOfScope};
 
 /// Every word, section by section.
@@ -26,7 +26,7 @@ pub(crate) static SECTIONS: &[(&str, &[Entry])] = &[
         "Management Commands",
         &[
             Group(&system::builder::GROUP),
-            Group(&system::planned::CHECKPOINT),
+            Group(&checkpoint::GROUP),
             Command("completion", &super::completion::COMMAND),
             Group(&container::GROUP),
             Group(&system::planned::CONTEXT),

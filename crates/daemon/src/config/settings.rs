@@ -164,6 +164,7 @@ fn engine(given: &Given) -> Result<engine::Config> {
     }
     config.labels = labels(given)?;
     config.shutdown_timeout = given.int("shutdown-timeout").unwrap_or(config.shutdown_timeout);
+    config.experimental = given.flag("experimental").unwrap_or(false);
     config.debug = level(given)? >= LevelFilter::DEBUG;
     Ok(config)
 }

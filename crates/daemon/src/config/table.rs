@@ -133,10 +133,10 @@ options! {
     "http-proxy" => "http-proxy" Text Later "Proxy for registries";
     "https-proxy" => "https-proxy" Text Later "Proxy for registries";
     "no-proxy" => "no-proxy" Text Later "Hosts that need no proxy";
+    "experimental" => "experimental" Flag Works "Tell clients that experimental features may be used";
 
     "authorization-plugin" => "authorization-plugins" List Later "Plugin that judges requests";
     "containerd" => "containerd" Text Later "Socket of a containerd";
-    "experimental" => "experimental" Flag Later "Experimental features";
     "metrics-addr" => "metrics-addr" Text Later "Address that metrics are served on";
     "node-generic-resource" => "node-generic-resources" List Later "Resource of a swarm node";
     "swarm-default-advertise-addr" => "swarm-default-advertise-addr" Text Later "Address of a swarm node";

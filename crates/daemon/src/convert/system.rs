@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use super::{count, legacy, size};
 
 /// Answer of `GET /version`.
-pub(crate) fn version(version: engine::system::Version) -> wire::VersionResponse {
+pub(crate) fn version(version: engine::system::Version, experimental: bool) -> wire::VersionResponse {
     let details = BTreeMap::from([
         ("ApiVersion".to_owned(), versions::MAX.to_string()),
         ("Arch".to_owned(), version.arch.clone()),
         ("BuildTime".to_owned(), version.build_time.clone()),
-        ("Experimental".to_owned(), "false".to_owned()),
+        ("Experimental".to_owned(), experimental.to_string()),
         ("GitCommit".to_owned(), version.git_commit.clone()),
         ("GoVersion".to_owned(), String::new()),
         ("KernelVersion".to_owned(), version.kernel.clone()),
@@ -37,7 +37,7 @@ pub(crate) fn version(version: engine::system::Version) -> wire::VersionResponse
         os: version.os,
         arch: version.arch,
         kernel_version: version.kernel,
-        experimental: false,
+        experimental,
         build_time: version.build_time,
     }
 }

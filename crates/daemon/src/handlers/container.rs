@@ -72,12 +72,14 @@ pub(crate) fn size(asked: &Asked) -> Result<(u16, u16)> {
 
 /// `POST /containers/{id}/start`
 pub(crate) async fn start(asked: Asked) -> Result<Response> {
-    if let Some(name) = asked.query.text("checkpoint").or_else(|| asked.query.text("checkpoint-dir")) {
-        return Err(ApiError::not_implemented(format!(
-            "starting from a checkpoint ({name}) is not supported by this version of Berth"
-        )));
+    let directory = asked.query.get("checkpoint-dir").unwrap_or_default();
+    match asked.query.text("checkpoint") {
+        Some(checkpoint) => asked.engine().container_restore(&asked.param, directory, checkpoint).await?,
+        None if !directory.is_empty() => {
+            return Err(ApiError::bad_request("checkpoint-dir needs the name of a checkpoint"));
+        }
+        None => asked.engine().container_start(&asked.param).await?,
     }
-    asked.engine().container_start(&asked.param).await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn ping(_asked: &Asked) -> Result<Response> {
 
 /// `GET /version`
 pub(crate) fn version(asked: &Asked) -> Result<Response> {
-    Ok(response::ok(&convert::version(asked.engine().version())))
+    Ok(response::ok(&convert::version(asked.engine().version(), asked.engine().config().experimental)))
 }
 
 /// `GET /info`
@@ -31,7 +31,9 @@ pub(crate) async fn info(asked: Asked) -> Result<Response> {
     let mut info = asked.engine().info().await?;
     let reloaded = asked.app.reloaded();
     (info.labels, info.debug) = (reloaded.labels, reloaded.debug);
-    Ok(response::ok(&convert::info(info, asked.version)))
+    let mut answer = convert::info(info, asked.version);
+    answer.experimental_build = asked.engine().config().experimental;
+    Ok(response::ok(&answer))
 }
 
 /// `GET /system/df`

@@ -4,6 +4,7 @@ pub(crate) mod cdi;
 mod change;
 mod changes;
 mod check;
+pub(crate) mod checkpoint;
 pub(crate) mod files;
 pub(crate) mod host;
 pub(crate) mod links;
@@ -43,7 +44,8 @@ pub use model::*;
 pub use stats::{CpuSample, Sample, Traffic};
 pub use store::{Change, ChangeKind};
 pub use verb::{
-    AttachOptions, Attached, Chunk, CommitOptions, CreateRequest, Created, Exec, ExecConfig, ExecStart,
-    ExecStarted, ExtractOptions, ListOptions, Listed, LogEntry, Logs, LogsOptions, PathStat, Pruned,
-    RemoveOptions, Size, Source, Stats, StopOptions, Tail, Top, Update, WaitCondition, WaitResult, Waiter,
+    AttachOptions, Attached, CheckpointOptions, Chunk, CommitOptions, CreateRequest, Created, Exec,
+    ExecConfig, ExecStart, ExecStarted, ExtractOptions, ListOptions, Listed, LogEntry, Logs, LogsOptions,
+    PathStat, Pruned, RemoveOptions, Size, Source, Stats, StopOptions, Tail, Top, Update, WaitCondition,
+    WaitResult, Waiter,
 };

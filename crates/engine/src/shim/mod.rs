@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use oci_spec::runtime::LinuxResources;
 use shim::protocol::{
-    AttachRequest, Attached, CreateRequest, Created, ExecRequest, HelloReply, KillRequest, MAX_FDS,
-    MountRequest, Reply, Request, ResizeRequest, StartedReply, StateReply, VERSION,
+    AttachRequest, Attached, CheckpointRequest, CreateRequest, Created, ExecRequest, HelloReply, KillRequest,
+    MAX_FDS, MountRequest, Reply, Request, ResizeRequest, StartedReply, StateReply, VERSION,
 };
 
 pub use attach::stream_pair;
@@ -181,6 +181,14 @@ impl ShimHandle {
     /// The shim's refusal.
     pub async fn kill_exec(&self, exec_id: &str, signal: i32) -> Result<(), ShimError> {
         self.done(Request::Kill(KillRequest { exec_id: Some(exec_id.to_owned()), signal, all: false })).await
+    }
+
+    /// Write the container's processes to disk.
+    ///
+    /// # Errors
+    /// The shim's refusal, with what the program `criu` said; the processes then run on as they did.
+    pub async fn checkpoint(&self, request: CheckpointRequest) -> Result<(), ShimError> {
+        self.done(Request::Checkpoint(Box::new(request))).await
     }
 
     /// Freeze every process of the container.

@@ -8,6 +8,7 @@ use sys::Pid;
 use sys::signal::Signal;
 use sys::tty::Size;
 
+use super::backend::dump;
 use super::client::Client;
 use super::container::{self, Container, failed};
 use super::poll::Token;
@@ -15,9 +16,9 @@ use super::server::Server;
 use super::session::Session;
 use crate::log;
 use crate::protocol::{
-    AttachRequest, Attached, ClientFrame, CreateRequest, Created, ErrorKind, ErrorReply, ExecRequest,
-    ExecState, FrameError, HelloReply, KillRequest, MAX_FRAME, Reply, Request, ResizeRequest, ServerFrame,
-    StartedReply, StateReply, Status, VERSION,
+    AttachRequest, Attached, CheckpointRequest, ClientFrame, CreateRequest, Created, ErrorKind, ErrorReply,
+    ExecRequest, ExecState, FrameError, HelloReply, KillRequest, MAX_FRAME, Reply, Request, ResizeRequest,
+    ServerFrame, StartedReply, StateReply, Status, VERSION,
 };
 
 /// Exec sessions at once.
@@ -85,6 +86,7 @@ impl Server {
                 Some(container) => container.update(&resources).map(|()| Reply::Done),
                 None => Err(invalid_state("update: the container was not created")),
             },
+            Request::Checkpoint(request) => self.checkpoint(&request),
             Request::Ps => self.started()?.pids().map(Reply::Pids),
             Request::State => Ok(Reply::State(Box::new(self.state()))),
             Request::Shutdown => self.shutdown(),
@@ -288,6 +290,19 @@ impl Server {
         } else {
             kill_child(pid, signal)?;
         }
+        Ok(Reply::Done)
+    }
+
+    fn checkpoint(&mut self, request: &CheckpointRequest) -> Outcome {
+        let Some(init) = self.sessions[0].pid.filter(|_| self.is_running()) else {
+            return Err(invalid_state("checkpoint: the container is not running"));
+        };
+        if self.sessions.iter().skip(1).any(|session| session.pid.is_some()) {
+            return Err(invalid_state("checkpoint: an exec session is running in the container"));
+        }
+        let created = self.kept_request()?;
+        let streams = self.sessions[0].checkpoint_streams().map_err(|e| failed("checkpoint", e))?;
+        dump(init, &created, request, streams, &self.state_dir)?;
         Ok(Reply::Done)
     }
 

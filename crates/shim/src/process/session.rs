@@ -7,6 +7,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use sys::Pid;
 
+use super::backend::CheckpointStreams;
 use super::client::{Client, Input, Lost};
 use super::poll::{Poller, Token, Watched};
 use crate::log::{LogWriter, Stream};
@@ -118,6 +119,14 @@ impl Session {
         for client in &mut self.clients {
             client.watch(poller, take_input);
         }
+    }
+
+    /// The streams as a checkpoint names them.
+    pub(super) fn checkpoint_streams(&self) -> std::io::Result<CheckpointStreams> {
+        let [stdout, stderr] = &self.outputs;
+        CheckpointStreams::of(
+            [self.input.as_ref(), stdout.as_ref(), stderr.as_ref()].map(|end| end.map(AsFd::as_fd)),
+        )
     }
 
     /// The terminal's master.

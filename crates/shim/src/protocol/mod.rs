@@ -20,8 +20,9 @@ pub use reply::{
     Status,
 };
 pub use request::{
-    AttachRequest, CgroupDriver, CgroupRequest, ClientFrame, CreateRequest, ExecRequest, ForwardRequest,
-    KillRequest, LogRequest, MountRequest, Request, ResizeRequest, RuntimeRequest,
+    AttachRequest, CgroupDriver, CgroupRequest, CheckpointRequest, ClientFrame, CreateRequest, ExecRequest,
+    ForwardRequest, KillRequest, LogRequest, MountRequest, Request, ResizeRequest, RestoreRequest,
+    RuntimeRequest,
 };
 
 /// The version of this protocol. It grows when a frame changes so that an older peer would misread it.
@@ -29,6 +30,9 @@ pub const VERSION: u32 = 1;
 
 /// Name of the socket inside the shim's state directory.
 pub const SOCKET: &str = "sock";
+
+/// Written among a checkpoint's images when they are whole.
+pub const CHECKPOINT_MARK: &str = "berth.json";
 
 /// Length of the header in front of each chunk on an attached connection without a terminal:
 /// stream (1 = stdout, 2 = stderr), three zero bytes, big-endian `u32` length of the payload.

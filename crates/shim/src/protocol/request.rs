@@ -75,6 +75,8 @@ pub enum Request {
         /// [`MountRequest::keep`] of the mount.
         name: String,
     },
+    /// Write the running container's processes to disk.
+    Checkpoint(Box<CheckpointRequest>),
     /// Acknowledge the exit record: the shim removes the container's cgroup, answers and ends.
     /// Refused while the container runs.
     Shutdown,
@@ -117,6 +119,9 @@ pub struct CreateRequest {
     /// which was killed half-way knows a run that it has not noted from one that it has. 0 = not said.
     #[serde(default)]
     pub run: u64,
+    /// Bring these processes back in place of `spec.process`.
+    #[serde(default)]
+    pub restore: Option<RestoreRequest>,
     /// A compiled seccomp filter, one `u64` an instruction as in `struct sock_filter`
     /// (`code | jt << 16 | jf << 24 | k << 32`), installed without flags; without it the shim compiles `spec.linux.seccomp`.
     #[serde(default)]
@@ -127,6 +132,27 @@ pub struct CreateRequest {
     /// Clients get the terminal's output framed, like that of pipes: the terminal is the container's own affair.
     #[serde(default)]
     pub framed: bool,
+}
+
+/// Where the container's processes are written to, and by what program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointRequest {
+    /// Absolute path of the program `criu`.
+    pub criu: PathBuf,
+    /// Absolute path of a directory that exists and is empty.
+    pub images: PathBuf,
+    /// Let the processes run on; otherwise they are killed once they are written.
+    #[serde(default)]
+    pub leave_running: bool,
+}
+
+/// Processes that a [`CheckpointRequest`] has written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreRequest {
+    /// Absolute path of the program `criu`.
+    pub criu: PathBuf,
+    /// Absolute path of the directory.
+    pub images: PathBuf,
 }
 
 /// A detached mount in place of a source in the specification.

@@ -227,6 +227,7 @@ impl Shim {
             cgroup: Some(CgroupRequest { path: self.cgroup(), driver: CgroupDriver::Cgroupfs }),
             runtime: self.runtime.clone(),
             data_dir: self.data(),
+            restore: None,
             seccomp: None,
             console_size: terminal.then_some((24, 80)),
             framed: false,

@@ -43,7 +43,8 @@ fn find(table: &str, id: u64) -> Option<Listed> {
 }
 
 /// Undoes the octal escapes (`\040`) of a mountinfo path.
-pub(crate) fn unescape(text: &str) -> PathBuf {
+#[must_use]
+pub fn unescape(text: &str) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

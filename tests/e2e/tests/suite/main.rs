@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod changes;
+mod checkpoints;
 mod clients;
 mod devices;
 mod escapes;

@@ -15,10 +15,15 @@ pub(crate) static COMMAND: Command = Command::new(
     "Start one or more stopped containers",
     Arity::AtLeast(1),
     |context, matches| {
+        let attach = matches.bool("attach") || matches.bool("interactive");
         if matches.has("checkpoint") || matches.has("checkpoint-dir") {
-            return Err(Error::said("--checkpoint: checkpoints are not supported yet"));
-        }
-        if matches.bool("attach") || matches.bool("interactive") {
+            if attach {
+                return Err(Error::said(
+                    "--checkpoint: not together with --attach or --interactive; attach afterwards",
+                ));
+            }
+            restored(context, matches)
+        } else if attach {
             attached(context, matches)
         } else {
             detached(context, matches)
@@ -33,6 +38,15 @@ pub(crate) static COMMAND: Command = Command::new(
     Flag::string("detach-keys", "Keys that leave the container running"),
     Flag::bool("interactive", "Attach to its input").short('i'),
 ]]);
+
+fn restored(context: &Context<'_>, matches: &Matches) -> Result<()> {
+    let [name] = matches.args.as_slice() else {
+        return Err(Error::said("you cannot restore multiple containers at once"));
+    };
+    let call = context.client()?.call(Action::ContainerStart, name);
+    let call = call.given("checkpoint", matches.get("checkpoint"));
+    call.given("checkpoint-dir", matches.get("checkpoint-dir")).done()
+}
 
 fn detached(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let client = context.client()?;

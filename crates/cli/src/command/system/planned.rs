@@ -6,16 +6,6 @@ pub(crate) static LOGIN: Command = Command::planned("login", "[OPTIONS] [SERVER]
 
 pub(crate) static LOGOUT: Command = Command::planned("logout", "[SERVER]", "Log out from a registry");
 
-pub(crate) static CHECKPOINT: Group = Group {
-    name: "checkpoint",
-    about: "Manage checkpoints",
-    commands: &[
-        &Command::planned("create", "[OPTIONS] CONTAINER CHECKPOINT", "Checkpoint a running container"),
-        &Command::planned("ls", "[OPTIONS] CONTAINER", "List a container's checkpoints").aliases(&["list"]),
-        &Command::planned("rm", "[OPTIONS] CONTAINER CHECKPOINT", "Remove a checkpoint").aliases(&["remove"]),
-    ],
-};
-
 pub(crate) static CONTEXT: Group = Group {
     name: "context",
     about: "Manage contexts",

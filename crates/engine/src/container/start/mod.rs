@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use oci_spec::runtime::{LinuxSeccomp, Spec};
-use shim::protocol::{CgroupDriver, CgroupRequest, CreateRequest, MountRequest, RuntimeRequest};
+use shim::protocol::{
+    CgroupDriver, CgroupRequest, CreateRequest, MountRequest, RestoreRequest, RuntimeRequest,
+};
 
 use super::mode::{self, IpcMode};
 use super::security::Seccomp;
@@ -61,7 +63,7 @@ pub(crate) fn modes(engine: &Inner, container: &Container) -> Result<Modes> {
     })
 }
 
-/// Starts a container in its shim. A view of its files that is in use lends it the root.
+/// Starts a container in its shim, or brings processes back. A view of its files that is in use lends it the root.
 ///
 /// # Errors
 /// Any step's; nothing of it stays but the shim, which is the caller's.
@@ -70,6 +72,7 @@ pub(crate) async fn run(
     container: &Container,
     shim: &ShimHandle,
     view: Option<Arc<View>>,
+    restore: Option<RestoreRequest>,
 ) -> Result<Started, Failed> {
     let modes = modes(engine, container)?;
     let joins = connect::joins(engine, container, &modes)?;
@@ -85,7 +88,7 @@ pub(crate) async fn run(
     let (connected, prepared) = tokio::join!(connecting, preparing);
     let result = match (connected, prepared) {
         (Ok(connected), Ok(prepared)) => {
-            create(engine, container, shim, (modes.clone(), joins), connected, prepared).await
+            create(engine, container, (shim, restore), (modes.clone(), joins), connected, prepared).await
         }
         (Err(error), _) | (_, Err(error)) => Err(error.into()),
     };
@@ -102,7 +105,7 @@ pub(crate) async fn run(
 async fn create(
     engine: &Arc<Inner>,
     container: &Container,
-    shim: &ShimHandle,
+    (shim, restore): (&ShimHandle, Option<RestoreRequest>),
     (modes, joins): (Modes, Joins),
     connected: connect::Connected,
     prepared: prepare::Prepared,
@@ -110,7 +113,7 @@ async fn create(
     let joins = Joins { shm: joins.shm.or(connected.shm), ..joins };
     let (spec, filter) = specification(engine, container, &modes, &joins, &prepared)?;
     let mounts = mounts(&spec, prepared.handed);
-    let request = request(engine, container, spec, filter)?;
+    let request = CreateRequest { restore, ..request(engine, container, spec, filter)? };
     let resolver = connected.resolver.zip(connected.netns.as_ref());
     let resolver =
         resolver.map(|(sockets, netns)| Prepared::new(engine, container, sockets, netns)).transpose()?;
@@ -218,6 +221,7 @@ fn request(
         runtime: runtime(engine, container)?,
         data_dir: engine.layout.container(&container.id),
         run: container.run,
+        restore: None,
         seccomp,
         console_size: (config.tty && (rows, columns) != (0, 0)).then_some((rows, columns)),
         framed: !config.tty,

@@ -1,6 +1,7 @@
 //! One task per container: it alone changes the container's state. Verbs send it requests, its shim sends it events.
 
 mod changes;
+mod checkpoint;
 mod end;
 mod health;
 mod links;
@@ -18,9 +19,11 @@ pub(crate) use run::remove_shim_directory;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use shim::protocol::RestoreRequest;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::checkpoint::NewCheckpoint;
 use super::policy::BackOff;
 use super::record::{self, Durability};
 use super::registry::Entry;
@@ -40,6 +43,10 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 pub(crate) enum Request {
     /// Start it.
     Start(Reply<()>),
+    /// Start it from a checkpoint.
+    Restore { restore: RestoreRequest, reply: Reply<()> },
+    /// Write its processes to disk.
+    Checkpoint { checkpoint: NewCheckpoint, reply: Reply<()> },
     /// Start the run that follows the policy, whatever of its delay is left.
     Restart(Reply<()>),
     /// Send a signal to its first process. `stop` = no policy follows the end that it brings.

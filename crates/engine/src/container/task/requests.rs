@@ -14,7 +14,15 @@ impl Task {
     pub(super) async fn on_request(&mut self, request: Request) {
         match request {
             Request::Start(reply) => {
-                let result = self.start_by_hand().await;
+                let result = self.start_by_hand(None).await;
+                send(reply, result);
+            }
+            Request::Restore { restore, reply } => {
+                let result = self.start_by_hand(Some(restore)).await;
+                send(reply, result);
+            }
+            Request::Checkpoint { checkpoint, reply } => {
+                let result = self.checkpoint(checkpoint).await;
                 send(reply, result);
             }
             Request::Restart(reply) => {

@@ -1,7 +1,7 @@
 //! Starting: by hand, by the restart policy, at the daemon's start.
 
 use jiff::Timestamp;
-use shim::protocol::{ErrorKind, ErrorReply};
+use shim::protocol::{ErrorKind, ErrorReply, RestoreRequest};
 
 use super::super::record::Durability;
 use super::super::start;
@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::shim::{ShimError, ShimHandle, SpawnOptions};
 
 impl Task {
-    pub(super) async fn start_by_hand(&mut self) -> Result<()> {
+    pub(super) async fn start_by_hand(&mut self, restore: Option<RestoreRequest>) -> Result<()> {
         match self.container.state.status() {
             Status::Running => return Err(Error::not_modified("container is already running")),
             Status::Paused => {
@@ -27,15 +27,15 @@ impl Task {
         self.container.restart_count = 0;
         self.container.stopped_by_hand = false;
         self.container.restart_cancelled = false;
-        let result = self.start().await;
+        let result = self.start(restore).await;
         if result.is_err() && self.container.host.auto_remove && !self.held {
             self.remove_now(super::RemoveOptions { volumes: true, ..Default::default() }).await?;
         }
         result
     }
 
-    /// Starts it, or leaves everything undone and the failure in the state.
-    pub(super) async fn start(&mut self) -> Result<()> {
+    /// Starts it or brings its processes back; or leaves everything undone and the failure in the state.
+    pub(super) async fn start(&mut self, restore: Option<RestoreRequest>) -> Result<()> {
         self.engine.swept().await;
         self.oom = false;
         self.container.run += 1;
@@ -43,7 +43,7 @@ impl Task {
             Ok(shim) => shim,
             Err(error) => return self.failed(error).await,
         };
-        match start::run(&self.engine, &self.container, &shim, self.view.upgrade()).await {
+        match start::run(&self.engine, &self.container, &shim, self.view.upgrade(), restore).await {
             Ok(started) => {
                 self.container.state = State::Running(Running { pid: started.pid, started_at: started.at });
                 self.container.network = started.network;
@@ -118,7 +118,7 @@ impl Task {
     pub(super) async fn on_restart(&mut self) {
         self.restart_at = None;
         let State::Restarting(exit) = self.container.state.clone() else { return };
-        if let Err(error) = self.start().await {
+        if let Err(error) = self.start(None).await {
             tracing::warn!(container = %self.container.id, %error, "the container was not started again");
             self.container.state = State::Exited(Exited { error: error.to_string(), ..exit });
             self.rest().await;

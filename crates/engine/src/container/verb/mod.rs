@@ -1,6 +1,7 @@
 //! One verb, one file: each is an `impl Engine` of its methods beside the types of its request and answer.
 
 mod attach;
+mod checkpoint;
 mod create;
 mod exec;
 mod files;
@@ -22,6 +23,7 @@ mod update;
 mod wait;
 
 pub use attach::{AttachOptions, Attached, Chunk, Source};
+pub use checkpoint::CheckpointOptions;
 pub use create::{CreateRequest, Created};
 pub use exec::{Exec, ExecConfig, ExecStart, ExecStarted};
 pub use files::{CommitOptions, ExtractOptions, PathStat};

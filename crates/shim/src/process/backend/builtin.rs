@@ -33,7 +33,7 @@ pub(super) fn create(request: &CreateRequest, handed: Handed<'_>) -> Result<Crea
     Ok(Created { pid: created.pid, ends, cgroup, pending: Pending::BuiltIn(created) })
 }
 
-fn make_cgroup(request: &CreateRequest) -> Result<Option<Cgroup>, ErrorReply> {
+pub(super) fn make_cgroup(request: &CreateRequest) -> Result<Option<Cgroup>, ErrorReply> {
     let Some(wanted) = &request.cgroup else { return Ok(None) };
     let (path, driver) = place(wanted)?;
     let cgroup = Cgroup::create(&path, &driver).map_err(|e| failed("create the cgroup", e))?;
@@ -94,7 +94,7 @@ pub(super) fn exec(
     Ok((execed.pid, ends(streams, execed.console)?))
 }
 
-fn attach_fds(cgroup: Option<&Cgroup>) -> Result<Vec<OwnedFd>, ErrorReply> {
+pub(super) fn attach_fds(cgroup: Option<&Cgroup>) -> Result<Vec<OwnedFd>, ErrorReply> {
     cgroup.map_or(Ok(Vec::new()), |c| c.self_attach_fds().map_err(|e| failed("enter the cgroup", e)))
 }
 

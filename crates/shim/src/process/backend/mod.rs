@@ -1,6 +1,7 @@
 //! Who turns the specification into a process: the runtime linked in, or a program with runc's command line.
 
 mod builtin;
+mod checkpoint;
 mod limits;
 mod outside;
 
@@ -17,6 +18,7 @@ use crate::protocol::{
     CgroupDriver, CgroupRequest, CreateRequest, ErrorKind, ErrorReply, ExecRequest, RuntimeRequest,
 };
 
+pub(super) use checkpoint::{Streams as CheckpointStreams, dump};
 pub(super) use limits::update;
 use outside::Outside;
 
@@ -32,6 +34,8 @@ pub(super) enum Backend {
 pub(super) enum Pending {
     BuiltIn(runtime::Created),
     Outside,
+    /// Runs already: it was brought back.
+    Restored,
 }
 
 /// What came as descriptors.
@@ -65,7 +69,14 @@ impl Backend {
         state_dir: &File,
     ) -> Result<Created, ErrorReply> {
         match self {
-            Self::BuiltIn => builtin::create(request, handed),
+            Self::BuiltIn => match &request.restore {
+                Some(restore) => checkpoint::restore(request, restore, handed, state_dir),
+                None => builtin::create(request, handed),
+            },
+            Self::Outside(_) if request.restore.is_some() => {
+                let message = "restore: only the built-in runtime brings processes back";
+                Err(ErrorReply::new(ErrorKind::Unsupported, message))
+            }
             Self::Outside(outside) => outside.create(request, handed, state_dir),
         }
     }
@@ -74,6 +85,7 @@ impl Backend {
         match (self, pending) {
             (Self::Outside(outside), _) => outside.start(id, state_dir),
             (Self::BuiltIn, Pending::BuiltIn(created)) => created.start().map(drop).map_err(runtime_error),
+            (Self::BuiltIn, Pending::Restored) => Ok(()),
             (Self::BuiltIn, Pending::Outside) => Err(ErrorReply::new(ErrorKind::Failed, "start: not ours")),
         }
     }

@@ -265,7 +265,7 @@ fn journald() -> Result<()> {
     let socket = folder.path().join("journal");
     let heard = servers::unixgram(&socket)?;
     let place = socket.to_str().context("the temporary folder's name is not UTF-8")?;
-    let berth = Berth::with_environment(&[("BERTH_JOURNAL_SOCKET", place)])?;
+    let berth = Berth::with_environment(&[("BERTH_JOURNAL_SOCKET", place)], &[])?;
     let script = "echo out; echo err >&2; head -c 20000 /dev/zero | tr '\\0' x; echo";
     let id = run(&berth, "journal", &["journald", "labels=team", "tag={{.Name}}.{{.DaemonName}}"], script)?;
     let entries = heard.wait(|all| all.len() == 4)?;
