@@ -306,3 +306,54 @@ pub(crate) fn hooks(list: &[(String, Hook)]) -> Result<Option<oci_spec::runtime:
     }
     serde_json::from_value(value).map(Some).map_err(|error| Error::because("CDI hooks", error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(driver: &str, ids: &[&str], count: i64, capability: &str) -> Resources {
+        let request = DeviceRequest {
+            driver: driver.to_owned(),
+            device_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            count,
+            capabilities: vec![vec![capability.to_owned()]],
+        };
+        Resources { device_requests: vec![request], ..Resources::default() }
+    }
+
+    fn spec(kind: &str, device: &str, edits: &str) -> String {
+        format!(
+            "cdiVersion: 0.5.0\nkind: {kind}\ndevices:\n- name: \"{device}\"\n  containerEdits: {{{edits}}}\n"
+        )
+    }
+
+    #[test]
+    fn a_later_directory_counts_and_what_is_wrong_is_named() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let write = |dir: &tempfile::TempDir, text: &str| fs::write(dir.path().join("a.yaml"), text).unwrap();
+        let directories = [first.path().to_owned(), second.path().to_owned()];
+        let given = |wanted: &Resources| inject(&directories, wanted).map(|injection| injection.env);
+        write(&first, &spec("amd.com/gpu", "1", "env: [A=1]"));
+        assert_eq!(given(&wanted("cdi", &["amd.com/gpu=1"], 0, "")).unwrap(), ["A=1"]);
+        assert_eq!(given(&wanted("", &["1"], 0, "gpu")).unwrap(), ["A=1"]);
+        write(&second, &spec("amd.com/gpu", "1", "env: [A=2]"));
+        assert_eq!(given(&wanted("amd", &["1"], 0, "gpu")).unwrap(), ["A=2"]);
+        let said = |wanted: &Resources| given(wanted).unwrap_err().to_string();
+        assert!(
+            said(&wanted("nvidia", &["1"], 0, "gpu")).contains("could not select device driver \"nvidia\"")
+        );
+        assert!(said(&wanted("", &[], 1, "tpu")).contains("[[tpu]]"));
+        assert!(said(&wanted("", &[], 1, "gpu")).contains("amd.com/gpu=0"));
+        for edits in [
+            "netDevices: [{}]",
+            "deviceNodes: [{path: /dev/null, permissions: x}]",
+            "deviceNodes: [{path: /etc/passwd}]",
+            "mounts: [{hostPath: a, containerPath: /b}]",
+        ] {
+            write(&second, &spec("amd.com/gpu", "1", edits));
+            assert!(said(&wanted("", &["1"], 0, "gpu")).contains("amd.com/gpu=1: "), "{edits}");
+        }
+        write(&second, &spec("b.com/c", "1", "").replace("0.5.0", "7.0.0"));
+        assert!(said(&wanted("cdi", &["b.com/c=1"], 0, "")).contains("version \"7.0.0\" is not known"));
+    }
+}
