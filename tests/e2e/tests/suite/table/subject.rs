@@ -51,6 +51,9 @@ pub(super) const OPEN: &[(&str, &str)] = &[
     ("checkpoint list", "as `checkpoint create`"),
     ("checkpoint rm", "as `checkpoint create`"),
     ("checkpoint remove", "as `checkpoint create`"),
+    ("GET /containers/{id}/checkpoints", "as `checkpoint create`"),
+    ("POST /containers/{id}/checkpoints", "as `checkpoint create`"),
+    ("DELETE /containers/{id}/checkpoints/{checkpoint}", "as `checkpoint create`"),
     ("POST /volumes/{id}/protect", "Berth's own: Docker has nothing beside it"),
     ("POST /volumes/{id}/unprotect", "as `protect`"),
 ];
