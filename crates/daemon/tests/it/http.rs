@@ -69,7 +69,7 @@ fn what_is_not_there_is_told_apart() {
         ("GET", "/nodes", 503, "Kubernetes"),
         ("GET", "/containers/nope/logs", 400, "you must choose at least one stream"),
         ("GET", "/containers/json?filters=nonsense", 400, "invalid filter"),
-        ("GET", "/events?since=2&until=1", 400, "since time cannot be after until time"),
+        ("GET", "/events?since=2&until=1", 400, "cannot be after `until` time"),
         ("POST", "/containers/nope/wait?condition=bored", 400, "invalid condition: \"bored\""),
         ("POST", "/containers/nope/resize?h=1", 400, "invalid terminal size"),
     ] {
