@@ -175,7 +175,7 @@ fn the_daemon_has_defaults() -> Result<()> {
 fn since_until_and_follow_are_exact() -> Result<()> {
     let berth = Berth::start()?;
     for driver in ["json-file", "local"] {
-        let script = "for n in 1 2 3 4 5; do echo $n; sleep 0.02; done; until [ -e /go ]; do sleep 0.02; done; printf last";
+        let script = "for n in 1 2 3 4 5; do echo $n; sleep 0.1; done; until [ -e /go ]; do sleep 0.02; done; printf last";
         let start = ["run", "-d", "--name", driver, "--log-driver", driver, IMAGE, "sh", "-c", script];
         berth.berth(start)?.ok()?;
         let mut follow = berth.docker_command(["logs", "-f", "--tail", "2", driver])?;
@@ -193,7 +193,8 @@ fn since_until_and_follow_are_exact() -> Result<()> {
         ensure!(shown(&["--since", moments[1], "--until", moments[3]])? == "234", "{lines}");
         ensure!(shown(&["--since", moments[3], "--tail", "1"])? == "5", "{lines}");
         ensure!(shown(&["-f", "--until", moments[1]])? == "12", "{lines}");
-        berth.berth(["exec", driver, "touch", "/go"])?.ok()?;
+        // in the background: the container may end before the session does
+        berth.berth(["exec", "-d", driver, "touch", "/go"])?.ok()?;
         let followed = following.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         ensure!(followed.code == 0 && followed.stdout.ends_with("5\nlast"), "{followed:?}");
     }
