@@ -151,7 +151,8 @@ fn follow(client: Client) -> Result<()> {
     client.ok(&berth, &["run", "-d", "--name", "box", IMAGE, "sh", "-c", script])?;
     let mut command = client.command(&berth, &["logs", "-f", "box"])?;
     let follower = std::thread::spawn(move || programs::run(&mut command));
-    client.ok(&berth, &["exec", "box", "touch", "/go"])?;
+    // in the background: the container may end before the session does
+    client.ok(&berth, &["exec", "-d", "box", "touch", "/go"])?;
     let ran = follower.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     ensure!(ran.code == 0 && ran.stdout == "one\ntwo\n" && ran.stderr == "three\n", "{ran:?}");
     let stamped = client.ok(&berth, &["logs", "-t", "--tail", "2", "box"])?;

@@ -159,7 +159,8 @@ fn automatic_removal_takes_anonymous_volumes() -> Result<()> {
     ensure!(volumes(&berth)?.lines().count() == 3);
     let refused = berth.berth(["update", "--restart", "always", "here"])?;
     refused.fails(1, "Restart policy cannot be updated because AutoRemove is enabled for the container")?;
-    berth.berth(["exec", "here", "touch", "/go"])?.ok()?;
+    // in the background: the container may end before the session does
+    berth.berth(["exec", "-d", "here", "touch", "/go"])?.ok()?;
     programs::eventually("it is removed", || {
         Ok((!berth.berth(["ps", "-aq", "--filter", "name=here"])?.ok()?.contains(char::is_alphanumeric))
             .then_some(()))
