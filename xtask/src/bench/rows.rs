@@ -14,6 +14,8 @@ type Measure = fn(&Berth, &Docker) -> Result<Vec<Row>>;
 
 /// Name and measurement.
 pub(super) const ALL: &[(&str, Measure)] = &[
+    // first: what a daemon takes that has not done anything yet
+    ("memory", memory),
     ("run none", run_none),
     ("run bridge", run_bridge),
     ("exec", exec),
@@ -26,7 +28,6 @@ pub(super) const ALL: &[(&str, Measure)] = &[
     ("many listed", many::listed),
     ("oci", oci::rows),
     ("cp", files::rows),
-    ("memory", memory),
     ("sizes", sizes),
 ];
 
