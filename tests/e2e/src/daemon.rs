@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::lab::Namespace;
 use crate::programs::{self, PATIENCE, Ran};
 use crate::{image, leaks};
 
@@ -21,6 +22,7 @@ pub struct Berth {
     data: PathBuf,
     options: Vec<String>,
     environment: Vec<(String, String)>,
+    netns: Option<Namespace>,
     daemon: Option<Child>,
 }
 
@@ -46,7 +48,7 @@ impl Berth {
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let data = root.path().join("data");
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut berth = Self { root, data, options, environment, daemon: None };
+        let mut berth = Self { root, data, options, environment, netns: None, daemon: None };
         berth.spawn()?;
         berth.load(&image::Image::busybox()?, IMAGE)?;
         Ok(berth)
@@ -59,9 +61,26 @@ impl Berth {
 
     fn launch(root: tempfile::TempDir, data: PathBuf, options: &[&str]) -> Result<Self> {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut berth = Self { root, data, options, environment: Vec::new(), daemon: None };
+        let mut berth = Self { root, data, options, environment: Vec::new(), netns: None, daemon: None };
         berth.spawn()?;
         Ok(berth)
+    }
+
+    /// A daemon that lives in a network namespace, with more options, and no image: its bridges, rules and
+    /// switches are not the machine's.
+    pub fn inside(netns: &Namespace, options: &[&str]) -> Result<Self> {
+        let root = tempfile::Builder::new().prefix("berth-e2e-").tempdir()?;
+        let data = root.path().join("data");
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let (environment, netns) = (Vec::new(), Some(netns.clone()));
+        let mut berth = Self { root, data, options, environment, netns, daemon: None };
+        berth.spawn()?;
+        Ok(berth)
+    }
+
+    /// The namespace that the daemon lives in, if it has one of its own.
+    pub fn netns(&self) -> Option<&Namespace> {
+        self.netns.as_ref()
     }
 
     /// The folder of this daemon; everything of it lies below.
@@ -114,7 +133,10 @@ impl Berth {
             .stdin(Stdio::null())
             .stdout(OwnedFd::from(ready_writer))
             .stderr(log);
-        let daemon = command.spawn().context("cannot run berthd")?;
+        let daemon = match &self.netns {
+            Some(netns) => netns.spawn(&mut command),
+            None => command.spawn().context("cannot run berthd"),
+        }?;
         drop(command);
         self.daemon = Some(daemon);
         wait_ready(ready).with_context(|| format!("berthd is not ready:\n{}", self.log()))

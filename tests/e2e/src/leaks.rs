@@ -16,7 +16,7 @@ pub fn no_container(berth: &Berth) -> Result<()> {
     programs::eventually("what containers leave is gone", || {
         let mut left = shims(berth.root())?;
         left.extend(cgroups(&tag, 1)?);
-        left.extend(veths(&tag)?);
+        left.extend(veths(berth, &tag)?);
         left.extend(mounts(berth.root())?);
         left.extend(files(&berth.data_root())?);
         Ok(left.is_empty().then_some(()))
@@ -30,9 +30,9 @@ pub fn nothing(berth: &Berth) -> Result<()> {
     programs::eventually("what the daemon leaves is gone", || {
         let mut left = processes(berth.root())?;
         left.extend(cgroups(&tag, 0)?);
-        left.extend(veths(&tag)?);
-        left.extend(links(&tag)?);
-        left.extend(tables(&tag)?);
+        left.extend(veths(berth, &tag)?);
+        left.extend(links(berth, &tag)?);
+        left.extend(tables(berth, &tag)?);
         left.extend(mounts(berth.root())?);
         Ok(left.is_empty().then_some(()))
     })
@@ -53,9 +53,9 @@ fn report(berth: &Berth, tag: &str) -> String {
         "left: processes {:?}, cgroups {:?}, veths {:?}, links {:?}, tables {:?}, mounts {:?}, files {:?}",
         processes(berth.root()),
         cgroups(tag, 0),
-        veths(tag),
-        links(tag),
-        tables(tag),
+        veths(berth, tag),
+        links(berth, tag),
+        tables(berth, tag),
         mounts(berth.root()),
         files(&berth.data_root()),
     )
@@ -128,30 +128,41 @@ fn cgroups(tag: &str, depth: usize) -> Result<Vec<String>> {
 }
 
 /// The instance's bridges: the default one by its name, those of networks by what is written on them.
-fn links(tag: &str) -> Result<Vec<String>> {
+fn links(berth: &Berth, tag: &str) -> Result<Vec<String>> {
     let (name, alias) = (format!("b-{tag}"), format!("alias berth-{tag}"));
-    let all = ip(&["-o", "link"])?;
+    let all = ip(berth, &["-o", "link"])?;
     let ours = all.lines().filter(|line| line.contains(&name) || line.contains(&alias));
     Ok(ours.map(str::to_owned).collect())
 }
 
 /// veths that are ports of the instance's bridges.
-fn veths(tag: &str) -> Result<Vec<String>> {
-    let bridges: Vec<_> =
-        links(tag)?.iter().filter_map(|line| Some(format!("master {} ", line.split(": ").nth(1)?))).collect();
-    let all = ip(&["-o", "link"])?;
+fn veths(berth: &Berth, tag: &str) -> Result<Vec<String>> {
+    let bridges: Vec<_> = links(berth, tag)?
+        .iter()
+        .filter_map(|line| Some(format!("master {} ", line.split(": ").nth(1)?)))
+        .collect();
+    let all = ip(berth, &["-o", "link"])?;
     let ports = all.lines().filter(|line| bridges.iter().any(|bridge| line.contains(bridge)));
     Ok(ports.map(str::to_owned).collect())
 }
 
-fn tables(tag: &str) -> Result<Vec<String>> {
-    let out = programs::run(Command::new("/usr/sbin/nft").args(["list", "tables"]))?.ok()?;
+fn tables(berth: &Berth, tag: &str) -> Result<Vec<String>> {
+    let out = tool(berth, Command::new("/usr/sbin/nft").args(["list", "tables"]))?;
     let ours = format!("berth-{tag}");
     Ok(out.lines().filter(|line| line.contains(&ours)).map(str::to_owned).collect())
 }
 
-fn ip(args: &[&str]) -> Result<String> {
-    programs::run(Command::new("/usr/sbin/ip").args(args))?.ok()
+fn ip(berth: &Berth, args: &[&str]) -> Result<String> {
+    tool(berth, Command::new("/usr/sbin/ip").args(args))
+}
+
+/// Looks from where the daemon lives.
+fn tool(berth: &Berth, command: &mut Command) -> Result<String> {
+    match berth.netns() {
+        Some(netns) => netns.run(command),
+        None => programs::run(command),
+    }?
+    .ok()
 }
 
 fn mounts(root: &Path) -> Result<Vec<String>> {

@@ -8,6 +8,7 @@ pub mod debian;
 pub mod http;
 pub mod image;
 pub mod keep_alive;
+pub mod lab;
 pub mod leaks;
 pub mod peers;
 pub mod programs;

@@ -15,6 +15,7 @@ mod likeness;
 mod limits;
 mod logs;
 mod networks;
+mod packets;
 mod peers;
 mod prune;
 mod sdk;
