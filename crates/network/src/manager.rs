@@ -153,7 +153,7 @@ impl Network {
         if !self.config.firewall {
             return Ok(());
         }
-        self.firewall().apply(&state.rules(coming), state.uplinks())
+        self.firewall().apply(&state.rules(coming), state.uplinks(), &[])
     }
 
     fn remove_all(&self, state: &mut State) -> Result<()> {

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use crate::error::{Error, Result};
+use crate::firewall::plan::Gateway;
 
 /// Prefix of every option.
 const PREFIX: &str = "com.docker.network.";
 /// Longest prefix of an interface's name in the container: a number must still fit behind it.
 const MAX_PREFIX_LEN: usize = 10;
+
+/// Trusted interfaces of a network at most: each is a rule.
+const MAX_TRUSTED: usize = 32;
 
 /// A bridge network's options, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,10 @@ pub(crate) struct Options {
     pub(crate) mtu: Option<u32>,
     /// How interfaces in containers are called, before their number.
     pub(crate) interface: String,
+    /// How its addresses are reached, one a family.
+    pub(crate) gateways: [Gateway; 2],
+    /// Interfaces of the host from which published ports are reached by containers' own addresses.
+    pub(crate) trusted: Vec<String>,
 }
 
 impl Default for Options {
@@ -36,6 +44,8 @@ impl Default for Options {
             publish_ip: None,
             mtu: None,
             interface: "eth".to_owned(),
+            gateways: [Gateway::Nat; 2],
+            trusted: Vec::new(),
         }
     }
 }
@@ -56,8 +66,9 @@ pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
             }
             "driver.mtu" => read.mtu = mtu(key, value)?,
             "container_iface_prefix" => read.interface = interface_prefix(value)?,
-            // What a bridge does anyway.
-            "bridge.gateway_mode_ipv4" if value == "nat" => {}
+            "bridge.gateway_mode_ipv4" => read.gateways[0] = gateway(key, value)?,
+            "bridge.gateway_mode_ipv6" => read.gateways[1] = gateway(key, value)?,
+            "bridge.trusted_host_interfaces" => read.trusted = interfaces(key, value)?,
             _ => {
                 let shown: String = key.chars().take(64).collect();
                 return Err(Error::Unsupported(format!(
@@ -67,6 +78,31 @@ pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
         }
     }
     Ok(read)
+}
+
+fn gateway(key: &str, value: &str) -> Result<Gateway> {
+    match value {
+        "" | "nat" => Ok(Gateway::Nat),
+        "nat-unprotected" => Ok(Gateway::Unprotected),
+        "routed" => Ok(Gateway::Routed),
+        "isolated" => {
+            Err(Error::Unsupported(format!("option {key}={value} is not supported yet: use --internal")))
+        }
+        _ => {
+            let shown: String = value.chars().take(64).collect();
+            Err(Error::Invalid(format!("unknown gateway mode {shown} ({key})")))
+        }
+    }
+}
+
+/// Names with colons between them.
+fn interfaces(key: &str, value: &str) -> Result<Vec<String>> {
+    let names = value.split(':').filter(|name| !name.is_empty());
+    let names: Vec<_> = names.map(interface_name).collect::<Result<_>>()?;
+    if names.len() > MAX_TRUSTED {
+        return Err(Error::Invalid(format!("{key} has more than {MAX_TRUSTED} names")));
+    }
+    Ok(names)
 }
 
 /// As Go's `strconv.ParseBool`.
@@ -131,6 +167,8 @@ mod tests {
         assert_eq!(read(&BTreeMap::new()).expect("none"), Options::default());
         assert!(!one("bridge.enable_icc", "false").expect("flag").icc);
         assert_eq!(one("driver.mtu", "1400").expect("mtu").mtu, Some(1400));
+        assert_eq!(one("bridge.gateway_mode_ipv6", "routed").expect("mode").gateways[1], Gateway::Routed);
+        assert_eq!(one("bridge.trusted_host_interfaces", "a:b").expect("two").trusted, ["a", "b"]);
         assert_eq!(one("driver.mtu", "0").expect("default").mtu, None);
         assert_eq!(one("bridge.name", "br0").expect("name").name.as_deref(), Some("br0"));
         assert_eq!(
@@ -145,7 +183,9 @@ mod tests {
             ("bridge.name", "a/b"),
             ("bridge.name", "sixteen-letters-"),
             ("bridge.name", "a b"),
-            ("bridge.gateway_mode_ipv4", "routed"),
+            ("bridge.gateway_mode_ipv4", "isolated"),
+            ("bridge.gateway_mode_ipv6", "nats"),
+            ("bridge.trusted_host_interfaces", "eth0:a/b"),
             ("container_iface_prefix", "e/h"),
             ("driver.mtu", "9"),
             ("bridge.host_binding_ipv4", "x"),

@@ -4,14 +4,23 @@
 //! published, or while another container had it, would go on reaching nobody for as long as it
 //! keeps sending. TCP needs no such help: its connections end with their container.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
+
 use crate::endpoint::{Protocol, PublishedPort};
 use crate::error::Result;
-use crate::netlink::{Batch, Socket, flag};
+use crate::netlink::{Batch, Message, Reply, Socket, attr, flag};
 
-/// `IPCTNL_MSG_CT_DELETE` of `NFNL_SUBSYS_CTNETLINK`.
+/// `IPCTNL_MSG_CT_GET` of `NFNL_SUBSYS_CTNETLINK`.
+const GET: u16 = (1 << 8) | 1;
+/// `IPCTNL_MSG_CT_DELETE`.
 const DELETE: u16 = (1 << 8) | 2;
-/// `AF_INET`, version, resource.
-const HEADER: [u8; 4] = [2, 0, 0, 0];
+/// `AF_INET`.
+const IPV4: u8 = 2;
+/// `AF_INET6`.
+const IPV6: u8 = 10;
+/// Length of `struct nfgenmsg`.
+const HEADER_LEN: usize = 4;
 /// `CTA_TUPLE_ORIG`.
 const TUPLE_ORIG: u16 = 1;
 /// `CTA_TUPLE_PROTO`.
@@ -20,32 +29,98 @@ const TUPLE_PROTO: u16 = 2;
 const PROTO_NUM: u16 = 1;
 /// `CTA_PROTO_DST_PORT`.
 const PROTO_DST_PORT: u16 = 3;
+/// `CTA_ID`.
+const ID: u16 = 12;
 /// `CTA_FILTER`.
 const FILTER: u16 = 25;
 /// `CTA_FILTER_ORIG_FLAGS`: which parts of the tuple count.
 const FILTER_ORIG_FLAGS: u16 = 1;
+/// The protocol counts.
+const BY_PROTOCOL: u32 = 1 << 3;
 /// Protocol and destination port count.
-const BY_PORT: u32 = (1 << 3) | (1 << 5);
+const BY_PORT: u32 = BY_PROTOCOL | (1 << 5);
 
-/// Ports whose flows are forgotten at most; each makes the kernel go through all flows.
-const MAX_PORTS: usize = 64;
+/// Ports whose flows the kernel is asked to find, each time going through all flows. Beyond it we go through them
+/// ourselves, once.
+const MAX_PORTS: usize = 16;
 
 /// Forgets the flows to these host ports, as far as they are UDP.
 pub(super) fn forget(socket: &mut Socket, ports: &[PublishedPort]) -> Result<()> {
+    for family in [IPV4, IPV6] {
+        let of_family = |port: &PublishedPort| match IpAddr::from(port.host_ip) {
+            IpAddr::V4(_) => family == IPV4,
+            IpAddr::V6(_) => family == IPV6,
+        };
+        let udp = ports.iter().filter(|port| port.protocol == Protocol::Udp && of_family(port));
+        let ports: HashSet<u16> = udp.map(|port| port.host_port).collect();
+        if ports.len() > MAX_PORTS {
+            forget_many(socket, family, &ports)?;
+        } else {
+            forget_few(socket, family, &ports)?;
+        }
+    }
+    Ok(())
+}
+
+fn forget_few(socket: &mut Socket, family: u8, ports: &HashSet<u16>) -> Result<()> {
     let mut batch = Batch::default();
-    for port in ports.iter().filter(|p| p.protocol == Protocol::Udp).take(MAX_PORTS) {
-        let action = format!("forgetting flows to port {}/{}", port.host_port, port.protocol);
-        batch.push(action, DELETE, flag::ACK, |m| {
-            m.raw(&HEADER).nested(TUPLE_ORIG, |m| {
-                m.nested(TUPLE_PROTO, |m| {
-                    m.u8(PROTO_NUM, port.protocol.number());
-                    m.bytes(PROTO_DST_PORT, &port.host_port.to_be_bytes());
-                });
-            });
-            m.nested(FILTER, |m| {
-                m.u32(FILTER_ORIG_FLAGS, BY_PORT);
-            });
+    for port in ports {
+        batch.push(format!("forgetting flows to port {port}/udp"), DELETE, flag::ACK, |m| {
+            m.raw(&header(family));
+            filter(m, Some(*port));
         });
     }
     socket.request(&mut batch).map(|_| ())
+}
+
+fn forget_many(socket: &mut Socket, family: u8, ports: &HashSet<u16>) -> Result<()> {
+    let mut batch = Batch::default();
+    batch.push("listing flows", GET, flag::DUMP, |m| {
+        m.raw(&header(family));
+        filter(m, None);
+    });
+    let flows = socket.request(&mut batch)?;
+    let mut batch = Batch::default();
+    for (tuple, id) in flows.iter().filter_map(|flow| to_port(flow, ports)) {
+        batch.push("forgetting a flow", DELETE, flag::ACK, |m| {
+            m.raw(&header(family)).nested(TUPLE_ORIG, |m| {
+                m.raw(tuple);
+            });
+            m.bytes(ID, id);
+        });
+    }
+    match socket.request(&mut batch) {
+        // It has ended in the meantime.
+        Err(error) if error.errno() == Some(rustix::io::Errno::NOENT) => Ok(()),
+        result => result.map(|_| ()),
+    }
+}
+
+/// A UDP flow's first packet, and its id, if it went to one of these ports.
+fn to_port<'f>(flow: &'f Reply, ports: &HashSet<u16>) -> Option<(&'f [u8], &'f [u8])> {
+    let attributes = flow.payload.get(HEADER_LEN..)?;
+    let tuple = attr::find(attributes, TUPLE_ORIG)?;
+    let protocol = attr::find(tuple, TUPLE_PROTO)?;
+    let port = attr::find(protocol, PROTO_DST_PORT)?.first_chunk::<2>()?;
+    let udp = attr::find(protocol, PROTO_NUM)?.first() == Some(&Protocol::Udp.number());
+    (udp && ports.contains(&u16::from_be_bytes(*port))).then_some((tuple, attr::find(attributes, ID)?))
+}
+
+fn filter(m: &mut Message<'_>, port: Option<u16>) {
+    m.nested(TUPLE_ORIG, |m| {
+        m.nested(TUPLE_PROTO, |m| {
+            m.u8(PROTO_NUM, Protocol::Udp.number());
+            if let Some(port) = port {
+                m.bytes(PROTO_DST_PORT, &port.to_be_bytes());
+            }
+        });
+    });
+    m.nested(FILTER, |m| {
+        m.u32(FILTER_ORIG_FLAGS, if port.is_some() { BY_PORT } else { BY_PROTOCOL });
+    });
+}
+
+/// `struct nfgenmsg`: family, version, resource.
+fn header(family: u8) -> [u8; HEADER_LEN] {
+    [family, 0, 0, 0]
 }

@@ -13,7 +13,7 @@ use crate::netlink::{Protocol, Socket};
 use nft::Transaction;
 use plan::{Bridge, Element};
 
-pub(crate) use nft::{Foreign, Published};
+pub(crate) use nft::Foreign;
 
 /// Elements that go into one message; an attribute holds 64 KiB at most.
 const ELEMENTS_PER_MESSAGE: usize = 200;
@@ -34,9 +34,14 @@ impl Firewall {
         Self { socket: None, table }
     }
 
-    /// Makes the table say what `bridges` need, and keep `uplinks` from reaching each other.
-    /// Published ports stay. Idempotent.
-    pub(crate) fn apply(&mut self, bridges: &[Bridge], uplinks: &[String]) -> Result<()> {
+    /// Makes the table say what `bridges` need, and keep `uplinks` from reaching each other, and adds `elements`: all
+    /// at once. Published ports stay. Idempotent.
+    pub(crate) fn apply(
+        &mut self,
+        bridges: &[Bridge],
+        uplinks: &[String],
+        elements: &[Element],
+    ) -> Result<()> {
         let mut transaction = Transaction::new(&self.table);
         transaction.table();
         transaction.maps();
@@ -50,6 +55,7 @@ impl Firewall {
                 transaction.rule(chain.at, rule);
             }
         }
+        by_map(elements, |map, some| transaction.add_elements(map, some));
         transaction.commit(self.socket()?).map_err(explain)
     }
 
@@ -96,10 +102,10 @@ impl Firewall {
         }
     }
 
-    /// Every published port in the table; none when there is no table.
-    pub(crate) fn published(&mut self) -> Result<Vec<Published>> {
+    /// Every element of the table's maps; none when there is no table.
+    pub(crate) fn published(&mut self) -> Result<Vec<Element>> {
         let table = self.table.clone();
-        match nft::published(self.socket()?, &table) {
+        match nft::elements(self.socket()?, &table) {
             Err(error) if absent(&error) => Ok(Vec::new()),
             result => result,
         }
@@ -122,17 +128,12 @@ impl Firewall {
         Ok(chains.into_iter().filter(|chain| chain.table != table).collect())
     }
 
-    fn change(&mut self, elements: &[Element], write: fn(&mut Transaction, &str, &[Element])) -> Result<()> {
+    fn change(&mut self, elements: &[Element], write: fn(&mut Transaction, &str, &[&Element])) -> Result<()> {
         if elements.is_empty() {
             return Ok(());
         }
         let mut transaction = Transaction::new(&self.table);
-        for map in [plan::PUBLISHED_HERE, plan::PUBLISHED_EVERYWHERE] {
-            let of_map: Vec<_> = elements.iter().filter(|e| e.map == map).cloned().collect();
-            for some in of_map.chunks(ELEMENTS_PER_MESSAGE) {
-                write(&mut transaction, map, some);
-            }
-        }
+        by_map(elements, |map, some| write(&mut transaction, map, some));
         transaction.commit(self.socket()?)
     }
 
@@ -141,6 +142,14 @@ impl Firewall {
             self.socket = Some(Socket::open(Protocol::Netfilter).map_err(explain)?);
         }
         self.socket.as_mut().ok_or(Error::Malformed("no netfilter socket"))
+    }
+}
+
+/// Hands the elements on, map by map, as many as one message holds.
+fn by_map(elements: &[Element], mut write: impl FnMut(&str, &[&Element])) {
+    for map in plan::Map::all() {
+        let of_map: Vec<_> = elements.iter().filter(|element| element.map == map).collect();
+        of_map.chunks(ELEMENTS_PER_MESSAGE).for_each(|some| write(&map.name(), some));
     }
 }
 
@@ -164,3 +173,6 @@ fn explain(error: Error) -> Error {
         _ => error,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,15 @@
 //! What the firewall is to say, as a value. Pure: [`super::nft`] puts it into the kernel.
 //!
-//! One table holds everything, and nobody else's table is touched. A packet that our rules accept
+//! One table holds everything, for IPv4 and IPv6, and nobody else's table is touched. A packet that our rules accept
 //! may still be dropped by another table (nftables gives every table its say), never the reverse.
 
-use core::net::Ipv4Addr;
+mod element;
 
-use ipnet::Ipv4Net;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::endpoint::PublishedPort;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// Map of ports published on one host address: address, protocol, port → container, port.
-pub(crate) const PUBLISHED_HERE: &str = "published";
-/// Map of ports published on every host address: protocol, port → container, port.
-pub(crate) const PUBLISHED_EVERYWHERE: &str = "published_everywhere";
+pub(crate) use element::{Element, Map, Scope, Target, Way, elements};
 
 /// Set of the host's interfaces between which nothing was forwarded before we came.
 pub(crate) const UPLINKS: &str = "uplinks";
@@ -22,14 +19,56 @@ pub(crate) const UPLINKS: &str = "uplinks";
 pub(crate) struct Bridge {
     /// The interface.
     pub(crate) name: String,
-    /// Its subnet.
-    pub(crate) subnet: Ipv4Net,
+    /// Its subnets, of either family.
+    pub(crate) subnets: Vec<Subnet>,
     /// Containers on it may talk to each other.
     pub(crate) icc: bool,
-    /// What leaves it gets the host's address.
-    pub(crate) masquerade: bool,
     /// Nothing leaves it, and nothing enters.
     pub(crate) internal: bool,
+    /// Interfaces of the host from which the ports that it publishes are reached by containers' own addresses, too.
+    pub(crate) trusted: Vec<String>,
+}
+
+/// A bridge's subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Subnet {
+    /// Its addresses.
+    pub(crate) net: IpNet,
+    /// How they are reached.
+    pub(crate) gateway: Gateway,
+    /// What leaves it gets the host's address.
+    pub(crate) masquerade: bool,
+}
+
+/// How a subnet's containers are reached from elsewhere (`gateway_mode_ipv4`, `gateway_mode_ipv6`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Gateway {
+    /// Through ports published on the host, and by nothing else.
+    #[default]
+    Nat,
+    /// Through published ports, and by their own addresses.
+    Unprotected,
+    /// By their own addresses: the ports that are published, and ICMP.
+    Routed,
+}
+
+/// A version of the Internet Protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Family {
+    /// Version 4.
+    V4,
+    /// Version 6.
+    V6,
+}
+
+impl Family {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// That of a subnet.
+    pub(crate) fn of(net: &IpNet) -> Self {
+        if matches!(net, IpNet::V4(_)) { Self::V4 } else { Self::V6 }
+    }
 }
 
 /// A chain of rules at a place in the kernel's packet path.
@@ -65,7 +104,7 @@ pub(crate) struct Rule {
     pub(crate) action: Action,
 }
 
-/// One property of an IPv4 packet (or of any packet, where it doesn't concern addresses).
+/// One property of a packet; those that concern addresses hold for no packet of the other family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Match {
     /// It came in through this interface.
@@ -79,11 +118,17 @@ pub(crate) enum Match {
     /// It goes out through an interface of that set.
     OutUplink,
     /// Its source lies in this subnet.
-    Source(Ipv4Net),
+    Source(IpNet),
     /// Its destination lies in this subnet.
-    Destination(Ipv4Net),
+    Destination(IpNet),
+    /// It is of this family.
+    Is(Family),
+    /// It is ICMP, of this family.
+    Icmp(Family),
     /// Its destination is an address of the host.
-    ToHost,
+    ToHost(Family),
+    /// Its destination address, protocol and port are in the set (of ports, or of ranges) that routed networks open.
+    Routed(Family, Scope),
     /// It belongs to a connection that was accepted before.
     Established,
     /// Its connection's destination was changed: it goes to a published port.
@@ -99,10 +144,8 @@ pub(crate) enum Action {
     Drop,
     /// It gets the address of the interface that it leaves through.
     Masquerade,
-    /// It goes where the map of its destination address, protocol and port says, if there.
-    ToPublishedHere,
-    /// It goes where the map of its protocol and port says, if there.
-    ToPublishedEverywhere,
+    /// It goes where the map says, if it is there.
+    To(Map),
 }
 
 /// The chains for these bridges.
@@ -113,7 +156,7 @@ pub(crate) fn chains(bridges: &[Bridge]) -> Vec<Chain> {
     vec![
         chain(Place::Raw, raw),
         Chain { at: Place::Prerouting, rules: prerouting() },
-        Chain { at: Place::Output, rules: translate() },
+        Chain { at: Place::Output, rules: output() },
         forwarding,
         chain(Place::Postrouting, postrouting),
     ]
@@ -128,18 +171,44 @@ fn guard() -> Rule {
 /// The host's own connections to 127.0.0.1 reach published ports because the bridge routes that
 /// subnet; a container must not get to the host's loopback the same way (CVE-2020-8558).
 fn raw(bridge: &Bridge) -> Vec<Rule> {
-    vec![rule([Match::In(bridge.name.clone()), Match::Destination(loopback())], Action::Drop)]
+    Family::ALL
+        .map(|family| {
+            rule([Match::In(bridge.name.clone()), Match::Destination(loopback(family))], Action::Drop)
+        })
+        .into()
 }
 
-/// What a neighbour sends to 127.0.0.1 must not find the ports published there (CVE-2025-54388).
+/// What a neighbour sends to a loopback address must not find the ports published there (CVE-2025-54388).
 fn prerouting() -> Vec<Rule> {
-    let mut rules = vec![rule([Match::Destination(loopback())], Action::Accept)];
-    rules.extend(translate());
+    let mut rules: Vec<_> =
+        Family::ALL.map(|family| rule([Match::Destination(loopback(family))], Action::Accept)).into();
+    rules.extend(Family::ALL.into_iter().flat_map(translate));
     rules
 }
 
-fn translate() -> Vec<Rule> {
-    vec![rule([], Action::ToPublishedHere), rule([Match::ToHost], Action::ToPublishedEverywhere)]
+/// Nothing that leaves `::1` can come back from elsewhere: there the user-space path is the only one.
+fn output() -> Vec<Rule> {
+    let own = || Match::Destination(loopback(Family::V6));
+    let relayed = |scope| rule([own()], Action::To(Map { way: Way::Relayed, scope, family: Family::V6 }));
+    let mut rules: Vec<_> =
+        [Scope::Here, Scope::RangesHere, Scope::Everywhere, Scope::RangesEverywhere].map(relayed).into();
+    rules.push(rule([own()], Action::Accept));
+    rules.extend(Family::ALL.into_iter().flat_map(translate));
+    rules
+}
+
+fn translate(family: Family) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (guard, scopes) in [
+        (Match::Is(family), [Scope::Here, Scope::RangesHere]),
+        (Match::ToHost(family), [Scope::Everywhere, Scope::RangesEverywhere]),
+    ] {
+        for way in [Way::Published, Way::Relayed] {
+            let to = |scope| rule([guard.clone()], Action::To(Map { way, scope, family }));
+            rules.extend(scopes.map(to));
+        }
+    }
+    rules
 }
 
 /// A connection is judged by its first packet; the others find their answer in the first rule,
@@ -156,11 +225,39 @@ fn forwarding(bridges: &[Bridge]) -> Vec<Rule> {
 /// nothing else, so that a neighbour with a route to the subnet reaches nothing unpublished.
 fn forward(bridge: &Bridge) -> Vec<Rule> {
     let into = || Match::Out(bridge.name.clone());
-    vec![
+    let mut rules = vec![
         rule([into(), Match::Published], Action::Accept),
         rule([into(), Match::In(bridge.name.clone())], between(bridge)),
-        rule([into()], Action::Drop),
-    ]
+    ];
+    for subnet in &bridge.subnets {
+        let accept = |matches: Vec<Match>| {
+            let matches = core::iter::once(into()).chain(matches).collect();
+            Rule { matches, action: Action::Accept }
+        };
+        rules.extend(direct(subnet).into_iter().map(accept));
+        for interface in &bridge.trusted {
+            let from =
+                |scope| vec![Match::In(interface.clone()), Match::Routed(Family::of(&subnet.net), scope)];
+            rules.extend([Scope::Here, Scope::RangesHere].map(|scope| accept(from(scope))));
+        }
+    }
+    rules.push(rule([into()], Action::Drop));
+    rules
+}
+
+/// What reaches a subnet's own addresses from elsewhere.
+fn direct(subnet: &Subnet) -> Vec<Vec<Match>> {
+    let family = Family::of(&subnet.net);
+    let there = || Match::Destination(subnet.net);
+    match subnet.gateway {
+        Gateway::Nat => Vec::new(),
+        Gateway::Unprotected => vec![vec![there()]],
+        Gateway::Routed => vec![
+            vec![there(), Match::Icmp(family)],
+            vec![there(), Match::Routed(family, Scope::Here)],
+            vec![there(), Match::Routed(family, Scope::RangesHere)],
+        ],
+    }
 }
 
 /// Into an internal network, and out of it, goes nothing.
@@ -175,16 +272,20 @@ fn between(bridge: &Bridge) -> Action {
 
 fn postrouting(bridge: &Bridge) -> Vec<Rule> {
     let into = || Match::Out(bridge.name.clone());
-    let mut rules = vec![
+    let mut rules = Vec::new();
+    for subnet in &bridge.subnets {
+        let family = Family::of(&subnet.net);
         // From the host's 127.0.0.1 to a published port: the container could not answer that.
-        rule([into(), Match::Source(loopback())], Action::Masquerade),
+        if family == Family::V4 {
+            rules.push(rule([into(), Match::Source(loopback(family))], Action::Masquerade));
+        }
         // From a container to a port that a neighbour, or it itself, has published: the answer
         // must come back through the host, which translates it.
-        rule([into(), Match::Source(bridge.subnet), Match::Published], Action::Masquerade),
-    ];
-    if bridge.masquerade {
-        let out = Match::NotOut(bridge.name.clone());
-        rules.push(rule([Match::Source(bridge.subnet), out], Action::Masquerade));
+        rules.push(rule([into(), Match::Source(subnet.net), Match::Published], Action::Masquerade));
+        if subnet.masquerade {
+            let out = Match::NotOut(bridge.name.clone());
+            rules.push(rule([Match::Source(subnet.net), out], Action::Masquerade));
+        }
     }
     rules
 }
@@ -193,38 +294,11 @@ fn rule<const N: usize>(matches: [Match; N], action: Action) -> Rule {
     Rule { matches: matches.into(), action }
 }
 
-fn loopback() -> Ipv4Net {
-    Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)
-}
-
-/// An element of one of the two maps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Element {
-    /// The map.
-    pub(crate) map: &'static str,
-    /// Key, each part padded to four bytes.
-    pub(crate) key: Vec<u8>,
-    /// Value: container address and port.
-    pub(crate) value: Vec<u8>,
-    /// Who it belongs to.
-    pub(crate) container_id: String,
-}
-
-/// The element that publishes `port` of the container with the address `ip`.
-pub(crate) fn element(port: &PublishedPort, ip: Ipv4Addr, container_id: &str) -> Element {
-    let everywhere = port.host_ip.is_unspecified();
-    let mut key = Vec::with_capacity(12);
-    if !everywhere {
-        key.extend_from_slice(&port.host_ip.octets());
+fn loopback(family: Family) -> IpNet {
+    match family {
+        Family::V4 => IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+        Family::V6 => IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
     }
-    key.extend_from_slice(&[port.protocol.number(), 0, 0, 0]);
-    let [high, low] = port.host_port.to_be_bytes();
-    key.extend_from_slice(&[high, low, 0, 0]);
-    let mut value = ip.octets().to_vec();
-    let [high, low] = port.container_port.to_be_bytes();
-    value.extend_from_slice(&[high, low, 0, 0]);
-    let map = if everywhere { PUBLISHED_EVERYWHERE } else { PUBLISHED_HERE };
-    Element { map, key, value, container_id: container_id.to_owned() }
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use crate::bridge::{self, Bridge, Joined};
 use crate::dns::ResolverSockets;
 use crate::endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PublishedPort};
 use crate::error::{Error, Result};
-use crate::firewall::plan::{self, Element};
 use crate::netns::Namespace;
 use crate::record::random_id;
 use crate::sysctl;
@@ -207,8 +206,9 @@ impl Network {
             return Ok(());
         }
         self.open_loopback(&endpoint.network_id, &endpoint.ports)?;
+        let elements = self.state().elements(container, endpoint);
         let mut firewall = self.firewall();
-        firewall.publish(&elements(container, endpoint)).map_err(|error| taken(error, endpoint))?;
+        firewall.publish(&elements).map_err(|error| taken(error, endpoint))?;
         firewall.forget_flows(&endpoint.ports);
         Ok(())
     }
@@ -258,9 +258,9 @@ impl Network {
     /// Puts back what a flush of all firewall tables has taken: rules, and every published port.
     fn restore_rules(&self) -> Result<()> {
         let state = self.state();
-        self.apply_rules(&state, None)?;
-        let published: Vec<_> = state.placed().flat_map(|(id, endpoint)| elements(id, endpoint)).collect();
-        self.firewall().publish(&published)
+        let published: Vec<_> =
+            state.placed().flat_map(|(id, endpoint)| state.elements(id, endpoint)).collect();
+        self.firewall().apply(&state.rules(None), state.uplinks(), &published)
     }
 
     /// Lets the host's own packets from 127.0.0.1 reach the bridge, once a port is published where
@@ -284,15 +284,10 @@ fn free_interface(net: &Net, others: &[Endpoint]) -> String {
     names.find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// The firewall's elements for an endpoint's ports.
-pub(super) fn elements(container_id: &str, endpoint: &Endpoint) -> Vec<Element> {
-    endpoint.ports.iter().map(|port| plan::element(port, endpoint.ip, container_id)).collect()
-}
-
 /// A map that has another value for the key has it from somebody whom we don't know.
 fn taken(error: Error, endpoint: &Endpoint) -> Error {
     match (error.errno(), endpoint.ports.first()) {
-        (Some(Errno::BUSY | Errno::EXIST), Some(port)) => {
+        (Some(Errno::BUSY | Errno::EXIST | Errno::NOTEMPTY), Some(port)) => {
             Error::PortAllocated { host_ip: port.host_ip, host_port: port.host_port, protocol: port.protocol }
         }
         _ => error,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Network;
 use super::state::{Net, State};
 use crate::definition::Definition;
+use crate::firewall::Foreign;
 use crate::model::{IpamPool, NetworkInfo};
 use crate::record::Identity;
 use crate::sysctl;
@@ -41,7 +42,7 @@ impl Network {
         }
         // A kernel without nftables says so when the first container needs it.
         let chains = self.firewall().foreign_drops().unwrap_or_default();
-        chains.iter().map(|c| warning(&c.table, &c.chain)).collect()
+        chains.iter().map(warning).collect()
     }
 
     fn bridge_info(&self, state: &State) -> NetworkInfo {
@@ -71,10 +72,11 @@ impl Network {
     }
 }
 
-fn warning(table: &str, chain: &str) -> String {
+fn warning(foreign: &Foreign) -> String {
+    let Foreign { family, table, chain } = foreign;
     format!(
-        "WARNING: chain {chain} of nftables table {table} drops forwarded packets: containers on our bridges \
-         reach nothing that it doesn't accept (is another container engine running?)"
+        "WARNING: chain {chain} of nftables table {family} {table} drops forwarded packets: containers on our \
+         bridges reach nothing that it doesn't accept (is another container engine running?)"
     )
 }
 

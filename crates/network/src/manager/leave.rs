@@ -3,7 +3,6 @@
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Network;
-use super::attach::elements;
 use super::state::State;
 use crate::dns::{self, Directory, Verdict};
 use crate::endpoint::Endpoint;
@@ -19,7 +18,7 @@ impl Network {
         let mut state = self.state();
         let endpoints = state.endpoints.remove(container_id).unwrap_or_default();
         // First the firewall, so that no port leads to an address that somebody else has got.
-        let unpublished = self.unpublish(container_id, &endpoints);
+        let unpublished = self.unpublish(&state, container_id, &endpoints);
         state.ports.release(container_id);
         for endpoint in &endpoints {
             state.release(container_id, &endpoint.network_id);
@@ -29,8 +28,9 @@ impl Network {
     }
 
     /// Closes the way to these endpoints' ports.
-    pub(super) fn unpublish(&self, container_id: &str, endpoints: &[Endpoint]) -> Result<()> {
-        let all: Vec<_> = endpoints.iter().flat_map(|endpoint| elements(container_id, endpoint)).collect();
+    pub(super) fn unpublish(&self, state: &State, container_id: &str, endpoints: &[Endpoint]) -> Result<()> {
+        let all: Vec<_> =
+            endpoints.iter().flat_map(|endpoint| state.elements(container_id, endpoint)).collect();
         if all.is_empty() {
             return Ok(());
         }

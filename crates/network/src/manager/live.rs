@@ -76,7 +76,7 @@ impl Network {
             self.names_mut().leave(container, network_id);
             (endpoint, before)
         };
-        let unpublished = self.unpublish(container, std::slice::from_ref(&endpoint));
+        let unpublished = self.unpublish(&self.state(), container, std::slice::from_ref(&endpoint));
         let removed = self.unplug(&endpoint.host_interface);
         {
             let mut state = self.state();
@@ -122,7 +122,7 @@ impl Network {
             (now, former)
         };
         if let Some(former) = &former {
-            self.unpublish(container, std::slice::from_ref(former))?;
+            self.unpublish(&self.state(), container, std::slice::from_ref(former))?;
         }
         let Some(endpoint) = way_out else { return without_route(namespace) };
         let mut batch = Batch::default();

@@ -5,11 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 use rustix::io::Errno;
 
 use super::Network;
-use super::attach::elements;
 use crate::bridge;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
-use crate::firewall::{Published, plan};
 use crate::netlink::Batch;
 use crate::route;
 
@@ -57,7 +55,8 @@ impl Network {
             return Ok(());
         }
         self.open_loopback(&endpoint.network_id, &endpoint.ports)?;
-        self.firewall().publish(&elements(container_id, endpoint))
+        let elements = self.state().elements(container_id, endpoint);
+        self.firewall().publish(&elements)
     }
 
     /// Removes what containers other than those in `live` have left, and what networks that are no
@@ -131,13 +130,13 @@ impl Network {
     fn sweep_ports(&self, live: &HashSet<String>) -> Result<Vec<String>> {
         let state = self.state();
         let mut firewall = self.firewall();
-        let known = |p: &Published| {
-            let endpoints = state.endpoints.get(&p.container_id).filter(|_| live.contains(&p.container_id));
-            endpoints.is_some_and(|all| all.iter().any(|e| e.ip == p.ip && e.ports.contains(&p.port)))
-        };
-        let stale: Vec<_> = firewall.published()?.into_iter().filter(|p| !known(p)).collect();
-        let elements: Vec<_> = stale.iter().map(|p| plan::element(&p.port, p.ip, &p.container_id)).collect();
-        firewall.unpublish(&elements)?;
+        let known: HashSet<_> = state
+            .placed()
+            .filter(|(container, _)| live.contains(*container))
+            .flat_map(|(container, endpoint)| state.elements(container, endpoint))
+            .collect();
+        let stale: Vec<_> = firewall.published()?.into_iter().filter(|e| !known.contains(e)).collect();
+        firewall.unpublish(&stale)?;
         let containers: BTreeSet<_> = stale.into_iter().map(|p| p.container_id).collect();
         Ok(containers.into_iter().collect())
     }

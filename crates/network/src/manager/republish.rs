@@ -4,7 +4,6 @@ use super::Network;
 use super::state::State;
 use crate::endpoint::{Endpoint, PortRequest, PublishedPort};
 use crate::error::{Error, Result};
-use crate::firewall::plan;
 use crate::netlink::Batch;
 use crate::route;
 
@@ -79,20 +78,22 @@ impl Network {
 
     /// The kernel's part: closes what is gone, opens what is new.
     fn exchange(&self, container: &str, before: &Endpoint, after: &Endpoint) -> Result<()> {
-        let gone = without(&before.ports, &after.ports);
-        let new = without(&after.ports, &before.ports);
-        let elements = |ports: &[PublishedPort]| -> Vec<_> {
-            ports.iter().map(|port| plan::element(port, after.ip, container)).collect()
+        let (had, wanted) = {
+            let state = self.state();
+            (state.elements(container, before), state.elements(container, after))
         };
-        self.firewall().unpublish(&elements(&gone))?;
-        let opened = self.lead_in(after, &new).and_then(|()| self.firewall().publish(&elements(&new)));
+        let gone: Vec<_> = had.iter().filter(|element| !wanted.contains(element)).cloned().collect();
+        let new: Vec<_> = wanted.into_iter().filter(|element| !had.contains(element)).collect();
+        self.firewall().unpublish(&gone)?;
+        let ports = without(&after.ports, &before.ports);
+        let opened = self.lead_in(after, &ports).and_then(|()| self.firewall().publish(&new));
         if opened.is_err() {
             // the first error is the one to report
-            let _ = self.firewall().publish(&elements(&gone));
+            let _ = self.firewall().publish(&gone);
         }
         let mut firewall = self.firewall();
-        firewall.forget_flows(&gone);
-        firewall.forget_flows(&new);
+        firewall.forget_flows(&without(&before.ports, &after.ports));
+        firewall.forget_flows(&ports);
         opened
     }
 

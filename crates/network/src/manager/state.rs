@@ -42,6 +42,10 @@ pub(super) struct Net {
     pub(super) publish_ip: Ipv4Addr,
     /// How interfaces in containers are called, before their number.
     pub(super) interface: String,
+    /// How its addresses are reached, one a family.
+    pub(super) gateways: [plan::Gateway; 2],
+    /// Interfaces of the host from which published ports are reached by containers' own addresses.
+    pub(super) trusted: Vec<String>,
     /// Addresses that no container gets by itself.
     pub(super) reserved: Vec<Ipv4Addr>,
     /// Its bridge's address, once it is known.
@@ -128,13 +132,30 @@ impl State {
         up.filter_map(|(_, net)| {
             Some(plan::Bridge {
                 name: net.config.name.clone(),
-                subnet: net.address?.trunc(),
+                subnets: vec![plan::Subnet {
+                    net: net.address?.trunc().into(),
+                    gateway: net.gateways[0],
+                    masquerade: net.config.ip_masq && net.gateways[0] != plan::Gateway::Routed,
+                }],
                 icc: net.config.icc,
-                masquerade: net.config.ip_masq,
                 internal: net.internal,
+                trusted: net.trusted.clone(),
             })
         })
         .collect()
+    }
+
+    /// The firewall's elements for an endpoint's ports.
+    pub(super) fn elements(&self, container_id: &str, endpoint: &Endpoint) -> Vec<plan::Element> {
+        let net = self.nets.get(&endpoint.network_id);
+        let target = plan::Target {
+            ip: Some(endpoint.ip),
+            routed: net
+                .map_or([false; 2], |net| net.gateways.map(|gateway| gateway == plan::Gateway::Routed)),
+            trusted: net.is_some_and(|net| !net.trusted.is_empty()),
+            ..plan::Target::default()
+        };
+        plan::elements(&endpoint.ports, &target, container_id)
     }
 
     /// The interfaces between which nothing was forwarded before we came.
@@ -152,6 +173,8 @@ impl Net {
             internal: false,
             publish_ip: config.publish_ip,
             interface: "eth".to_owned(),
+            gateways: [plan::Gateway::Nat; 2],
+            trusted: Vec::new(),
             reserved: Vec::new(),
             address: config.bridge.bip.or(record.bridge_address),
             definition: None,
@@ -167,6 +190,8 @@ impl Net {
             internal: network.internal,
             publish_ip: options.publish_ip.unwrap_or(config.publish_ip),
             interface: options.interface,
+            gateways: options.gateways,
+            trusted: options.trusted,
             reserved: network.aux.values().copied().collect(),
             address: bridge.bip,
             config: bridge,

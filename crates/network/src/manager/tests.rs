@@ -197,7 +197,7 @@ fn other_tables_that_drop_forwarded_packets_are_reported() {
         // The only foreign table at hand is one that another program makes.
         if nft.is_ok_and(|status| status.success()) {
             let warnings = network.warnings();
-            assert!(warnings[0].contains("chain FORWARD of nftables table filter"), "{warnings:?}");
+            assert!(warnings[0].contains("chain FORWARD of nftables table ip filter"), "{warnings:?}");
         }
         nothing_left(&network, vec![], vec![]);
     });

@@ -381,3 +381,42 @@ fn the_default_route_follows_the_highest_priority() {
         network.teardown().expect("teardown");
     });
 }
+
+#[test]
+fn a_gateway_mode_decides_how_containers_are_reached_from_outside() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let with = |name: &str, key: &str, value: &str| {
+            let options = BTreeMap::from([(format!("com.docker.network.bridge.{key}"), value.to_owned())]);
+            network.create(CreateRequest { options, ..named(name) }).expect("made").id
+        };
+        let nets = [
+            with("nat", "gateway_mode_ipv4", "nat"),
+            with("unprotected", "gateway_mode_ipv4", "nat-unprotected"),
+            with("routed", "gateway_mode_ipv4", "routed"),
+            with("trusting", "trusted_host_interfaces", "other:up0"),
+        ];
+        lab.outside_routes_through_host();
+        let seen = nets.map(|net| {
+            let asking = EndpointRequest { ports: vec![port(8080)], ..on(&net, 'a', &["a"]) };
+            let (a, ea) = attach(&network, &[asking]);
+            let services = [serve(&a, 80), serve(&a, 81), serve(&lab.outside.fd, 80)];
+            let from_outside = |ip, port| call(&lab.outside.fd, ip, port).is_some();
+            let seen = (
+                from_outside(lab::HOST, 8080),
+                from_outside(ea[0].ip, 80),
+                from_outside(ea[0].ip, 81),
+                call(&a, OUTSIDE, 80) == Some(lab::HOST.to_string()),
+            );
+            drop(services);
+            network.detach(&id('a')).expect("detached");
+            seen
+        });
+        // Through the host's port, at its own address, unpublished; and whether the host's address hides it.
+        assert_eq!(seen[0], (true, false, false, true), "nat");
+        assert_eq!(seen[1], (true, true, true, true), "nat-unprotected");
+        assert_eq!(seen[2], (false, true, false, false), "routed");
+        assert_eq!(seen[3], (true, true, false, true), "trusted");
+        network.teardown().expect("teardown");
+    });
+}

@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// Room for one datagram of the kernel: it never makes larger ones for dumps (32 KiB).
 const RECEIVE_LEN: usize = 1 << 16;
 
+/// What any socket may send at once, whatever the machine's default (`net.core.wmem_default`).
+const SMALL: usize = 1 << 15;
+
 /// Which part of the kernel a socket speaks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -107,6 +110,10 @@ impl Socket {
         let first = self.next_sequence;
         self.next_sequence = first.wrapping_add(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         let bytes = batch.numbered(first);
+        if bytes.len() > SMALL {
+            // What is larger than the buffer is refused (EMSGSIZE), and the kernel's own limit holds for persons.
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size_force(&self.fd, 2 * bytes.len());
+        }
         loop {
             match rustix::net::send(&self.fd, bytes, SendFlags::empty()) {
                 Ok(_) => return Ok(first),

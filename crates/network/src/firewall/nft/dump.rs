@@ -1,12 +1,10 @@
 //! Reading tables back.
 
-use std::net::Ipv4Addr;
+use rustix::io::Errno;
 
-use super::{
-    COMMENT, DATA_VALUE, INET, LIST_ELEM, PUBLISHED_EVERYWHERE, PUBLISHED_HERE, chain, element, header, kind,
-};
-use crate::endpoint::{Protocol, PublishedPort};
+use super::{COMMENT, DATA_VALUE, INET, LIST_ELEM, chain, element, header, kind};
 use crate::error::Result;
+use crate::firewall::plan::{Element, Map};
 use crate::netlink::{Batch, Reply, Socket, attr, flag};
 
 /// Length of `struct nfgenmsg`.
@@ -16,20 +14,11 @@ const HOOK_FORWARD: u32 = 2;
 /// `NF_DROP`.
 const DROP: u32 = 0;
 
-/// A published port as the kernel has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Published {
-    /// The container it was published for.
-    pub(crate) container_id: String,
-    /// The port.
-    pub(crate) port: PublishedPort,
-    /// The container's address.
-    pub(crate) ip: Ipv4Addr,
-}
-
 /// Somebody else's chain that drops forwarded packets by policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Foreign {
+    /// The family: `ip`, `ip6` or `inet`.
+    pub(crate) family: &'static str,
     /// Its table.
     pub(crate) table: String,
     /// Its name.
@@ -46,14 +35,19 @@ pub(in crate::firewall) fn exists(socket: &mut Socket, table: &str) -> Result<()
 }
 
 /// Every element of our maps.
-pub(in crate::firewall) fn published(socket: &mut Socket, table: &str) -> Result<Vec<Published>> {
+pub(in crate::firewall) fn elements(socket: &mut Socket, table: &str) -> Result<Vec<Element>> {
     let mut found = Vec::new();
-    for map in [PUBLISHED_HERE, PUBLISHED_EVERYWHERE] {
+    for map in Map::all() {
         let mut batch = Batch::default();
         batch.push(format!("listing published ports ({table})"), kind::GETSETELEM, flag::DUMP, |m| {
-            m.raw(&header(INET)).text(element::LIST_TABLE, table).text(element::LIST_SET, map);
+            m.raw(&header(INET)).text(element::LIST_TABLE, table).text(element::LIST_SET, &map.name());
         });
-        for reply in socket.request(&mut batch)? {
+        let replies = match socket.request(&mut batch) {
+            // A table of a release that had fewer maps.
+            Err(error) if error.errno() == Some(Errno::NOENT) => continue,
+            replies => replies?,
+        };
+        for reply in replies {
             let attributes = reply.payload.get(NFGENMSG_LEN..).unwrap_or_default();
             let list = attr::find(attributes, element::LIST_ELEMENTS).unwrap_or_default();
             let elements = attr::iter(list).filter(|(kind, _)| *kind == LIST_ELEM);
@@ -63,42 +57,19 @@ pub(in crate::firewall) fn published(socket: &mut Socket, table: &str) -> Result
     Ok(found)
 }
 
-fn parse(map: &str, attributes: &[u8]) -> Option<Published> {
-    let value = |kind| attr::find(attr::find(attributes, kind)?, DATA_VALUE);
-    let (mut key, data) = (value(element::KEY)?, value(element::DATA)?);
-    let mut host_ip = Ipv4Addr::UNSPECIFIED;
-    if map == PUBLISHED_HERE {
-        host_ip = ipv4(key)?;
-        key = key.get(4..)?;
-    }
-    let protocol = match key.first()? {
-        6 => Protocol::Tcp,
-        17 => Protocol::Udp,
-        132 => Protocol::Sctp,
-        _ => return None,
-    };
-    let port = PublishedPort {
-        protocol,
-        host_ip,
-        host_port: port(key.get(4..)?)?,
-        container_port: port(data.get(4..)?)?,
-    };
-    let comment = attr::find(attributes, element::USERDATA).and_then(comment).unwrap_or_default();
-    Some(Published { container_id: comment, port, ip: ipv4(data)? })
+fn parse(map: Map, attributes: &[u8]) -> Option<Element> {
+    let value = |kind| attr::find(attr::find(attributes, kind)?, DATA_VALUE).map(<[u8]>::to_vec);
+    let key = value(element::KEY)?;
+    let end =
+        if map.scope.ranges() { Some(value(element::KEY_END).unwrap_or_else(|| key.clone())) } else { None };
+    let container_id = attr::find(attributes, element::USERDATA).and_then(comment).unwrap_or_default();
+    Some(Element { map, key, end, value: value(element::DATA).unwrap_or_default(), container_id })
 }
 
 /// The text of a comment in user data: tag, length, text.
 fn comment(bytes: &[u8]) -> Option<String> {
     let (&[tag, len], text) = bytes.split_first_chunk::<2>()?;
     (tag == COMMENT).then(|| text.get(..usize::from(len)).map(attr::text))?
-}
-
-fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
-    bytes.first_chunk::<4>().map(|b| Ipv4Addr::from(*b))
-}
-
-fn port(bytes: &[u8]) -> Option<u16> {
-    bytes.first_chunk::<2>().map(|b| u16::from_be_bytes(*b))
 }
 
 /// Every chain, of any family and table, that drops forwarded packets unless a rule accepts them.
@@ -111,11 +82,16 @@ fn forward_drop(reply: &Reply) -> Option<Foreign> {
     let attributes = reply.payload.get(NFGENMSG_LEN..)?;
     let hook = attr::find(attr::find(attributes, chain::HOOK)?, chain::HOOK_NUMBER)?;
     let policy = attr::find(attributes, chain::POLICY)?;
-    let family_carries_ipv4 = matches!(*reply.payload.first()?, 1 | 2);
+    let family = match *reply.payload.first()? {
+        1 => "inet",
+        2 => "ip",
+        10 => "ip6",
+        _ => return None,
+    };
     let be32 = |v: &[u8]| v.first_chunk::<4>().map(|b| u32::from_be_bytes(*b));
-    if !family_carries_ipv4 || be32(hook)? != HOOK_FORWARD || be32(policy)? != DROP {
+    if be32(hook)? != HOOK_FORWARD || be32(policy)? != DROP {
         return None;
     }
     let text = |kind| attr::find(attributes, kind).map(attr::text);
-    Some(Foreign { table: text(chain::TABLE)?, chain: text(chain::NAME)? })
+    Some(Foreign { family, table: text(chain::TABLE)?, chain: text(chain::NAME)? })
 }

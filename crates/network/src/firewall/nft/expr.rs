@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::{DATA_VALUE, LIST_ELEM, data};
 use crate::endpoint::Protocol;
-use crate::firewall::plan::{Action, Match, PUBLISHED_EVERYWHERE, PUBLISHED_HERE, Rule, UPLINKS};
+use crate::firewall::plan::{Action, Family, Map, Match, Rule, UPLINKS, Way};
 use crate::netlink::Message;
 
 /// `NFTA_RULE_TABLE`.
@@ -20,10 +20,8 @@ const RULE_EXPRESSIONS: u16 = 4;
 const VERDICT: u32 = 0;
 /// `NFT_REG_1`: sixteen bytes, of which `NFT_REG32_00` is the first four.
 const REG: u32 = 1;
-/// `NFT_REG32_01`: the second four bytes of `REG`.
-const REG_2: u32 = 9;
-/// `NFT_REG32_02`.
-const REG_3: u32 = 10;
+/// `NFT_REG32_00`: the first four bytes of `REG`; the next ones have the next numbers.
+const REG32: u32 = 8;
 
 /// `NFT_META_*`.
 mod meta {
@@ -34,6 +32,8 @@ mod meta {
 }
 /// `NFPROTO_IPV4`.
 const IPV4: u8 = 2;
+/// `NFPROTO_IPV6`.
+const IPV6: u8 = 10;
 /// Length of an interface name in a register (`IFNAMSIZ`).
 const NAME_LEN: usize = 16;
 /// `NFT_PAYLOAD_NETWORK_HEADER`.
@@ -44,6 +44,14 @@ const TRANSPORT_HEADER: u32 = 2;
 const SOURCE: u32 = 12;
 /// Offset of the destination address in an IPv4 header.
 const DESTINATION: u32 = 16;
+/// Offset of the source address in an IPv6 header (RFC 8200).
+const SOURCE6: u32 = 8;
+/// Offset of the destination address in an IPv6 header.
+const DESTINATION6: u32 = 24;
+/// Number of ICMP in an IPv4 header.
+const ICMP: u8 = 1;
+/// Number of ICMPv6 in an IPv6 header.
+const ICMP6: u8 = 58;
 /// Offset of the destination port in TCP, UDP and SCTP headers.
 const DESTINATION_PORT: u32 = 2;
 /// Offset of the source port in TCP, UDP and SCTP headers.
@@ -81,9 +89,9 @@ enum Compare {
 /// Writes the rule's expressions.
 pub(super) fn write(m: &mut Message<'_>, rule: &Rule) {
     m.nested(RULE_EXPRESSIONS, |m| {
-        if concerns_ipv4(rule) {
+        if let Some(family) = family(rule) {
             load_meta(m, meta::NFPROTO, REG);
-            compare(m, Compare::Equal, &[IPV4]);
+            compare(m, Compare::Equal, &[protocol_family(family)]);
         }
         for each in &rule.matches {
             matching(m, each);
@@ -133,12 +141,27 @@ pub(super) fn divert(
     });
 }
 
-/// Whether it looks at IPv4 addresses, so that an IPv6 packet must not come that far.
-fn concerns_ipv4(rule: &Rule) -> bool {
-    let matches =
-        rule.matches.iter().any(|m| matches!(m, Match::Source(_) | Match::Destination(_) | Match::ToHost));
-    matches
-        || matches!(rule.action, Action::ToPublishedHere | Action::ToPublishedEverywhere | Action::Masquerade)
+/// The family whose addresses it looks at: a packet of the other one must not come that far.
+fn family(rule: &Rule) -> Option<Family> {
+    let of_match = |each: &Match| match each {
+        Match::Source(net) | Match::Destination(net) => Some(Family::of(net)),
+        Match::Is(family) | Match::Icmp(family) | Match::ToHost(family) | Match::Routed(family, _) => {
+            Some(*family)
+        }
+        _ => None,
+    };
+    let of_action = || match rule.action {
+        Action::To(map) => Some(map.family),
+        _ => None,
+    };
+    rule.matches.iter().find_map(of_match).or_else(of_action)
+}
+
+fn protocol_family(family: Family) -> u8 {
+    match family {
+        Family::V4 => IPV4,
+        Family::V6 => IPV6,
+    }
 }
 
 fn matching(m: &mut Message<'_>, each: &Match) {
@@ -148,13 +171,26 @@ fn matching(m: &mut Message<'_>, each: &Match) {
         Match::NotOut(name) => interface(m, meta::OIFNAME, Compare::NotEqual, name),
         Match::InUplink => uplink(m, meta::IIFNAME),
         Match::OutUplink => uplink(m, meta::OIFNAME),
-        Match::Source(net) => subnet(m, SOURCE, *net),
-        Match::Destination(net) => subnet(m, DESTINATION, *net),
-        Match::ToHost => {
+        Match::Source(net) => subnet(m, Header::Source, net),
+        Match::Destination(net) => subnet(m, Header::Destination, net),
+        // Looked at before all else.
+        Match::Is(_) => {}
+        Match::Icmp(family) => {
+            load_meta(m, meta::L4PROTO, REG);
+            compare(m, Compare::Equal, &[if *family == Family::V4 { ICMP } else { ICMP6 }]);
+        }
+        Match::ToHost(_) => {
             expression(m, "fib", |m| {
                 m.be32(1, REG).be32(2, FIB_ADDRTYPE).be32(3, FIB_DADDR);
             });
             compare(m, Compare::Equal, &TYPE_LOCAL.to_ne_bytes());
+        }
+        Match::Routed(family, scope) => {
+            let set = Map { way: Way::Routed, scope: *scope, family: *family };
+            load_key(m, set);
+            expression(m, "lookup", |m| {
+                m.text(1, &set.name()).be32(2, REG);
+            });
         }
         Match::Established => connection(m, CT_STATE, ESTABLISHED_RELATED),
         Match::Published => connection(m, CT_STATUS, STATUS_DNAT),
@@ -166,29 +202,57 @@ fn action(m: &mut Message<'_>, action: Action) {
         Action::Accept => verdict(m, 1),
         Action::Drop => verdict(m, 0),
         Action::Masquerade => expression(m, "masq", |_| {}),
-        Action::ToPublishedHere => {
-            load_payload(m, NETWORK_HEADER, DESTINATION, 4, REG);
-            load_meta(m, meta::L4PROTO, REG_2);
-            load_payload(m, TRANSPORT_HEADER, DESTINATION_PORT, 2, REG_3);
-            translate(m, PUBLISHED_HERE);
-        }
-        Action::ToPublishedEverywhere => {
-            load_meta(m, meta::L4PROTO, REG);
-            load_payload(m, TRANSPORT_HEADER, DESTINATION_PORT, 2, REG_2);
-            translate(m, PUBLISHED_EVERYWHERE);
-        }
+        Action::To(map) => translate(m, map),
     }
 }
 
-/// Looks the registers up in a map, and sends the packet where it says.
-fn translate(m: &mut Message<'_>, map: &str) {
+/// Looks a packet up in a map, and sends it where that says.
+fn translate(m: &mut Message<'_>, map: Map) {
+    load_key(m, map);
     expression(m, "lookup", |m| {
-        m.text(1, map).be32(2, REG).be32(3, REG);
+        m.text(1, &map.name()).be32(2, REG).be32(3, REG);
     });
+    if map.way == Way::Relayed {
+        expression(m, "redir", |m| {
+            m.be32(1, REG);
+        });
+        return;
+    }
     expression(m, "nat", |m| {
         // type, family, register of the address, register of the port
-        m.be32(1, NAT_DNAT).be32(2, u32::from(IPV4)).be32(3, REG).be32(5, REG_2);
+        m.be32(1, NAT_DNAT).be32(2, u32::from(protocol_family(map.family))).be32(3, REG);
+        if !map.scope.ranges() {
+            m.be32(5, REG32 + registers(map.family));
+        }
     });
+}
+
+/// Loads what a map's keys hold: the destination address if it is in them, the protocol, the port.
+fn load_key(m: &mut Message<'_>, map: Map) {
+    let mut register = REG32;
+    if map.scope.here() {
+        let (offset, len) = address(map.family, Header::Destination);
+        load_payload(m, NETWORK_HEADER, offset, len, REG);
+        register += registers(map.family);
+    }
+    let first = if register == REG32 { REG } else { register };
+    load_meta(m, meta::L4PROTO, first);
+    load_payload(m, TRANSPORT_HEADER, DESTINATION_PORT, 2, register + 1);
+}
+
+/// Four-byte registers that an address fills.
+fn registers(family: Family) -> u32 {
+    address(family, Header::Source).1 / 4
+}
+
+/// Offset and length of an address.
+fn address(family: Family, end: Header) -> (u32, u32) {
+    match (family, end) {
+        (Family::V4, Header::Source) => (SOURCE, 4),
+        (Family::V4, Header::Destination) => (DESTINATION, 4),
+        (Family::V6, Header::Source) => (SOURCE6, 16),
+        (Family::V6, Header::Destination) => (DESTINATION6, 16),
+    }
 }
 
 fn interface(m: &mut Message<'_>, key: u32, how: Compare, name: &str) {
@@ -211,10 +275,19 @@ fn uplink(m: &mut Message<'_>, key: u32) {
     });
 }
 
-fn subnet(m: &mut Message<'_>, offset: u32, net: Ipv4Net) {
-    load_payload(m, NETWORK_HEADER, offset, 4, REG);
-    mask(m, net.netmask().octets());
-    compare(m, Compare::Equal, &net.network().octets());
+fn subnet(m: &mut Message<'_>, end: Header, net: &IpNet) {
+    let (offset, len) = address(Family::of(net), end);
+    load_payload(m, NETWORK_HEADER, offset, len, REG);
+    match net {
+        IpNet::V4(net) => {
+            mask(m, &net.netmask().octets());
+            compare(m, Compare::Equal, &net.network().octets());
+        }
+        IpNet::V6(net) => {
+            mask(m, &net.netmask().octets());
+            compare(m, Compare::Equal, &net.network().octets());
+        }
+    }
 }
 
 /// Whether any of these bits of the connection is set.
@@ -222,7 +295,7 @@ fn connection(m: &mut Message<'_>, key: u32, bits: u32) {
     expression(m, "ct", |m| {
         m.be32(1, REG).be32(2, key);
     });
-    mask(m, bits.to_ne_bytes());
+    mask(m, &bits.to_ne_bytes());
     compare(m, Compare::NotEqual, &[0; 4]);
 }
 
@@ -245,12 +318,15 @@ fn compare(m: &mut Message<'_>, how: Compare, value: &[u8]) {
     });
 }
 
-fn mask(m: &mut Message<'_>, mask: [u8; 4]) {
+fn mask<const N: usize>(m: &mut Message<'_>, mask: &[u8; N]) {
+    // The length of an address at most.
+    const LONGEST: usize = 16;
+    let len = N.min(LONGEST);
     expression(m, "bitwise", |m| {
         // source register, destination register, length, mask, xor
-        m.be32(1, REG).be32(2, REG).be32(3, 4);
-        data(m, 4, &mask);
-        data(m, 5, &Ipv4Addr::UNSPECIFIED.octets());
+        m.be32(1, REG).be32(2, REG).be32(3, u32::try_from(len).unwrap_or(0));
+        data(m, 4, &mask[..len]);
+        data(m, 5, &[0; LONGEST][..len]);
     });
 }
 

@@ -4,13 +4,13 @@ mod diversion;
 mod dump;
 mod expr;
 
-use super::plan::{Element, PUBLISHED_EVERYWHERE, PUBLISHED_HERE, Place, Rule, UPLINKS};
+use super::plan::{Element, Family, Map, Place, Rule, UPLINKS, Way};
 use crate::error::Result;
 use crate::netlink::{Batch, Message, Socket, flag};
 
 pub(super) use diversion::Diversion;
-pub(crate) use dump::{Foreign, Published};
-pub(super) use dump::{exists, forward_policies, published};
+pub(crate) use dump::Foreign;
+pub(super) use dump::{elements, exists, forward_policies};
 
 /// `NFNL_SUBSYS_NFTABLES`.
 const SUBSYSTEM: u16 = 10;
@@ -64,9 +64,18 @@ mod set {
     pub(super) const KEY_LEN: u16 = 5;
     pub(super) const DATA_TYPE: u16 = 6;
     pub(super) const DATA_LEN: u16 = 7;
+    pub(super) const DESC: u16 = 9;
     pub(super) const ID: u16 = 10;
+    /// `NFTA_SET_DESC_CONCAT`.
+    pub(super) const DESC_CONCAT: u16 = 2;
+    /// `NFTA_SET_FIELD_LEN`.
+    pub(super) const FIELD_LEN: u16 = 1;
+    /// `NFT_SET_INTERVAL`.
+    pub(super) const INTERVAL: u32 = 4;
     /// `NFT_SET_MAP`.
     pub(super) const MAP: u32 = 8;
+    /// `NFT_SET_CONCAT`: with `INTERVAL`, each part of a key is a range of its own.
+    pub(super) const CONCAT: u32 = 0x80;
 }
 
 /// `NFTA_SET_ELEM_*`.
@@ -77,14 +86,58 @@ mod element {
     pub(super) const KEY: u16 = 1;
     pub(super) const DATA: u16 = 2;
     pub(super) const USERDATA: u16 = 6;
+    pub(super) const KEY_END: u16 = 10;
 }
 
 /// The `nft` program's numbers for types, by which it knows how to print a map; six bits each.
 mod datatype {
     pub(super) const IPV4: u32 = 7;
+    pub(super) const IPV6: u32 = 8;
     pub(super) const PROTOCOL: u32 = 12;
     pub(super) const PORT: u32 = 13;
     pub(super) const INTERFACE: u32 = 41;
+}
+
+/// Numbers of the sets within a transaction.
+const UPLINKS_ID: u32 = 1;
+const FIRST_MAP_ID: u32 = 2;
+
+/// What the kernel is to know of a map.
+struct Layout {
+    flags: u32,
+    key_type: u32,
+    key_len: u32,
+    /// Lengths of the key's parts, without padding.
+    fields: Vec<u32>,
+    /// Type and length of the values; a set has none.
+    data: Option<(u32, u32)>,
+}
+
+impl Layout {
+    fn of(map: Map) -> Self {
+        let (address, len) = match map.family {
+            Family::V4 => (datatype::IPV4, 4),
+            Family::V6 => (datatype::IPV6, 16),
+        };
+        let (mut key_type, mut key_len, mut fields) =
+            ((datatype::PROTOCOL << 6) | datatype::PORT, 8, vec![1, 2]);
+        if map.scope.here() {
+            key_type |= address << 12;
+            key_len += len;
+            fields.insert(0, len);
+        }
+        let data = match map.way {
+            Way::Published if map.scope.ranges() => Some((address, len)),
+            Way::Published => Some(((address << 6) | datatype::PORT, len + 4)),
+            Way::Relayed => Some((datatype::PORT, 2)),
+            Way::Routed => None,
+        };
+        let mut flags = if data.is_some() { set::MAP } else { 0 };
+        if map.scope.ranges() {
+            flags |= set::INTERVAL | set::CONCAT;
+        }
+        Self { flags, key_type, key_len, fields, data }
+    }
 }
 
 /// `struct nfgenmsg`: family, version, resource.
@@ -119,23 +172,23 @@ impl Transaction {
         });
     }
 
-    /// The maps of published ports; they may exist, and then keep their elements.
+    /// The maps and sets of ports; they may exist, and then keep their elements.
     pub(super) fn maps(&mut self) {
-        let here = (datatype::IPV4 << 12) | (datatype::PROTOCOL << 6) | datatype::PORT;
-        let everywhere = (datatype::PROTOCOL << 6) | datatype::PORT;
-        let value = (datatype::IPV4 << 6) | datatype::PORT;
-        for (id, (name, key, len)) in
-            [(PUBLISHED_HERE, here, 12), (PUBLISHED_EVERYWHERE, everywhere, 8)].into_iter().enumerate()
-        {
+        for (id, map) in Map::all().enumerate() {
+            let layout = Layout::of(map);
             self.push("creating nftables map", kind::NEWSET, flag::CREATE, |m, table| {
                 m.text(set::TABLE, table)
-                    .text(set::NAME, name)
-                    .be32(set::FLAGS, set::MAP)
-                    .be32(set::KEY_TYPE, key)
-                    .be32(set::KEY_LEN, len)
-                    .be32(set::DATA_TYPE, value)
-                    .be32(set::DATA_LEN, 8)
-                    .be32(set::ID, u32::try_from(id).unwrap_or(0) + 1);
+                    .text(set::NAME, &map.name())
+                    .be32(set::FLAGS, layout.flags)
+                    .be32(set::KEY_TYPE, layout.key_type)
+                    .be32(set::KEY_LEN, layout.key_len)
+                    .be32(set::ID, FIRST_MAP_ID + u32::try_from(id).unwrap_or(0));
+                if let Some((kind, len)) = layout.data {
+                    m.be32(set::DATA_TYPE, kind).be32(set::DATA_LEN, len);
+                }
+                if map.scope.ranges() {
+                    fields(m, &layout.fields);
+                }
             });
         }
     }
@@ -148,7 +201,7 @@ impl Transaction {
                 .be32(set::FLAGS, 0)
                 .be32(set::KEY_TYPE, datatype::INTERFACE)
                 .be32(set::KEY_LEN, 16)
-                .be32(set::ID, 3);
+                .be32(set::ID, UPLINKS_ID);
         });
         self.push("emptying nftables set", kind::DELSETELEM, 0, |m, table| {
             m.text(element::LIST_TABLE, table).text(element::LIST_SET, UPLINKS);
@@ -187,20 +240,22 @@ impl Transaction {
     }
 
     /// Elements of one map; each must be new, or the same as before.
-    pub(super) fn add_elements(&mut self, map: &str, elements: &[Element]) {
+    pub(super) fn add_elements(&mut self, map: &str, elements: &[&Element]) {
         self.push("publishing ports", kind::NEWSETELEM, flag::CREATE, |m, table| {
             list(m, table, map, elements, |m, e| {
-                data(m, element::KEY, &e.key);
-                data(m, element::DATA, &e.value);
+                key(m, e);
+                if !e.value.is_empty() {
+                    data(m, element::DATA, &e.value);
+                }
                 m.bytes(element::USERDATA, &comment(&e.container_id));
             });
         });
     }
 
     /// Elements of one map; each must exist.
-    pub(super) fn remove_elements(&mut self, map: &str, elements: &[Element]) {
+    pub(super) fn remove_elements(&mut self, map: &str, elements: &[&Element]) {
         self.push("taking back published ports", kind::DELSETELEM, 0, |m, table| {
-            list(m, table, map, elements, |m, e| data(m, element::KEY, &e.key));
+            list(m, table, map, elements, |m, e| key(m, e));
         });
     }
 
@@ -232,6 +287,26 @@ fn list<T>(m: &mut Message<'_>, table: &str, map: &str, elements: &[T], fill: im
         for e in elements {
             m.nested(LIST_ELEM, |m| fill(m, e));
         }
+    });
+}
+
+fn key(m: &mut Message<'_>, element: &Element) {
+    data(m, element::KEY, &element.key);
+    if let Some(end) = &element.end {
+        data(m, element::KEY_END, end);
+    }
+}
+
+/// The lengths of a key's parts.
+fn fields(m: &mut Message<'_>, lengths: &[u32]) {
+    m.nested(set::DESC, |m| {
+        m.nested(set::DESC_CONCAT, |m| {
+            for len in lengths {
+                m.nested(LIST_ELEM, |m| {
+                    m.be32(set::FIELD_LEN, *len);
+                });
+            }
+        });
     });
 }
 
