@@ -23,7 +23,7 @@ pub struct Config {
     /// Pools that automatic subnets come from; empty means Docker's own.
     pub address_pools: Vec<AddressPool>,
     /// Host address on which published ports listen when none is named (`--ip`).
-    pub publish_ip: Ipv4Addr,
+    pub publish_ip: IpAddr,
     /// Whether to switch on IPv4 forwarding when a bridge is made (`--ip-forward`).
     pub ip_forward: bool,
     /// Whether to keep firewall and NAT rules at all (`--iptables`).
@@ -41,7 +41,7 @@ impl Config {
             data_dir,
             bridge: BridgeConfig { name, ..BridgeConfig::default() },
             address_pools: Vec::new(),
-            publish_ip: Ipv4Addr::UNSPECIFIED,
+            publish_ip: Ipv4Addr::UNSPECIFIED.into(),
             ip_forward: true,
             firewall: true,
             dns: DnsConfig::default(),

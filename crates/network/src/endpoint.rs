@@ -1,10 +1,11 @@
 //! A container's place on a network: what is asked for, and what it got.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::dns::ResolverSockets;
@@ -16,8 +17,12 @@ pub struct EndpointRequest {
     pub container_id: String,
     /// The network's id; empty means the default bridge.
     pub network_id: String,
-    /// A particular address, which must be free and in the subnet.
+    /// A particular IPv4 address, which must be free and in the subnet.
     pub ip: Option<Ipv4Addr>,
+    /// A particular IPv6 address, likewise.
+    pub ip6: Option<Ipv6Addr>,
+    /// Further addresses of the interface, each alone in its subnet (`--link-local-ip`).
+    pub link_local: Vec<IpAddr>,
     /// A particular hardware address; otherwise one is derived from the IP address.
     pub mac: Option<MacAddr>,
     /// Ports to publish on the host, if this is the endpoint that the default route leads through.
@@ -51,17 +56,30 @@ pub struct Endpoint {
     pub id: String,
     /// Id of the network, 64 hex digits.
     pub network_id: String,
-    /// The container's address.
-    pub ip: Ipv4Addr,
-    /// Length of the subnet's prefix.
+    /// The container's IPv4 address, on a network that has such.
+    pub ip: Option<Ipv4Addr>,
+    /// Length of its subnet's prefix.
+    #[serde(default)]
     pub prefix_len: u8,
-    /// The way out of the network, if there is one.
-    pub gateway: Ipv4Addr,
+    /// The way out of the network for IPv4, if there is one.
+    pub gateway: Option<Ipv4Addr>,
+    /// The container's IPv6 address, on a network that has such.
+    #[serde(default)]
+    pub ip6: Option<Ipv6Addr>,
+    /// Length of its subnet's prefix.
+    #[serde(default)]
+    pub prefix6_len: u8,
+    /// The way out of the network for IPv6, if there is one.
+    #[serde(default)]
+    pub gateway6: Option<Ipv6Addr>,
+    /// As in [`EndpointRequest::link_local`].
+    #[serde(default)]
+    pub link_local: Vec<IpAddr>,
     /// Hardware address of the container's interface.
     pub mac: MacAddr,
     /// Name of the interface in the container (`eth0`).
     pub interface: String,
-    /// Name of the host's end.
+    /// Name of the host's end; empty where the host has none.
     pub host_interface: String,
     /// Ports published on the host.
     #[serde(default)]
@@ -77,6 +95,20 @@ pub struct Endpoint {
     pub priority: i64,
 }
 
+impl Endpoint {
+    /// The container's addresses on the network, each with its subnet's prefix: IPv4 first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpNet> {
+        let v4 = self.ip.and_then(|ip| IpNet::new(ip.into(), self.prefix_len).ok());
+        let v6 = self.ip6.and_then(|ip| IpNet::new(ip.into(), self.prefix6_len).ok());
+        v4.into_iter().chain(v6)
+    }
+
+    /// The network's ways out, of each family that has one.
+    pub(crate) fn gateways(&self) -> impl Iterator<Item = IpAddr> {
+        self.gateway.map(IpAddr::V4).into_iter().chain(self.gateway6.map(IpAddr::V6))
+    }
+}
+
 /// One `-p`: a container port to be reachable through the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortRequest {
@@ -85,7 +117,7 @@ pub struct PortRequest {
     /// Port in the container.
     pub container_port: u16,
     /// Host address to publish on; `None` means the daemon's `--ip`.
-    pub host_ip: Option<Ipv4Addr>,
+    pub host_ip: Option<IpAddr>,
     /// First host port; `None` asks for any free ephemeral one.
     pub host_port: Option<u16>,
     /// Last host port of a range from which the first free one is taken.
@@ -99,8 +131,8 @@ pub struct PublishedPort {
     pub protocol: Protocol,
     /// Port in the container.
     pub container_port: u16,
-    /// Host address; unspecified (`0.0.0.0`) means all of them.
-    pub host_ip: Ipv4Addr,
+    /// Host address; unspecified (`0.0.0.0`, `::`) means all of the family.
+    pub host_ip: IpAddr,
     /// Host port.
     pub host_port: u16,
 }
@@ -195,8 +227,38 @@ impl<'de> Deserialize<'de> for MacAddr {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    impl Endpoint {
+        /// Its IPv4 address, on a network that is known to have one.
+        pub(crate) fn v4(&self) -> Ipv4Addr {
+            self.ip.expect("an IPv4 address")
+        }
+    }
+
+    /// An endpoint with the address `ip` of a subnet of 24 bits.
+    pub(crate) fn endpoint(network: &str, ip: Ipv4Addr) -> Endpoint {
+        let [a, b, c, _] = ip.octets();
+        Endpoint {
+            id: String::new(),
+            network_id: network.to_owned(),
+            ip: Some(ip),
+            prefix_len: 24,
+            gateway: Some(Ipv4Addr::new(a, b, c, 1)),
+            ip6: None,
+            prefix6_len: 0,
+            gateway6: None,
+            link_local: Vec::new(),
+            mac: MacAddr::from_ipv4(ip),
+            interface: "eth0".into(),
+            host_interface: "veth".into(),
+            ports: Vec::new(),
+            names: Vec::new(),
+            links: Vec::new(),
+            priority: 0,
+        }
+    }
 
     #[test]
     fn mac_addresses_are_read_strictly_and_written_as_docker_does() {

@@ -1,9 +1,9 @@
 //! What can go wrong with a network, in words for the person who asked.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use rustix::io::Errno;
 
 use crate::endpoint::Protocol;
@@ -52,16 +52,18 @@ pub enum Error {
     )]
     NoFreeSubnet,
     /// The subnet has no address left.
-    #[error("no available IPv4 addresses on this network's address pools: {name} ({subnet})")]
+    #[error("no available {family} addresses on this network's address pools: {name} ({subnet})")]
     Exhausted {
+        /// `IPv4` or `IPv6`.
+        family: String,
         /// Name of the network.
         name: String,
         /// Its pool.
-        subnet: Ipv4Net,
+        subnet: IpNet,
     },
     /// The requested address belongs to somebody else.
     #[error("Address already in use")]
-    AddressInUse(Ipv4Addr),
+    AddressInUse(IpAddr),
     /// The network is not there.
     #[error("network {0} not found")]
     NoSuchNetwork(String),
@@ -95,15 +97,26 @@ pub enum Error {
     #[error("invalid address {ip}: It does not belong to any of this network's subnets ({subnet})")]
     AddressOutside {
         /// The address.
-        ip: Ipv4Addr,
+        ip: IpAddr,
         /// The subnet.
-        subnet: Ipv4Net,
+        subnet: IpNet,
+    },
+    /// The requested address is of a family that the network doesn't have.
+    #[error(
+        "invalid address {ip}: It does not belong to any of this network's subnets ({})",
+        subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    NoSuchFamily {
+        /// The address.
+        ip: IpAddr,
+        /// The subnets.
+        subnets: Vec<IpNet>,
     },
     /// The requested host port belongs to somebody else.
     #[error("Bind for {host_ip}:{host_port} failed: port is already allocated")]
     PortAllocated {
         /// Host address.
-        host_ip: Ipv4Addr,
+        host_ip: IpAddr,
         /// Host port.
         host_port: u16,
         /// The protocol.

@@ -51,7 +51,7 @@ impl Lab {
         let outside = neighbour(&mut host, "up0", HOST, OUTSIDE);
         let mut batch = Batch::default();
         let index = route::by_name(&mut host, "up0").expect("asked").expect("up0").index;
-        route::default_route(&mut batch, index, OUTSIDE);
+        route::default_route(&mut batch, index, OUTSIDE.into());
         host.request(&mut batch).expect("default route");
         Self { outside, dir: tempfile::tempdir().expect("tempdir") }
     }
@@ -95,7 +95,7 @@ pub(crate) fn routes_through(netns: &impl AsFd, gateway: Ipv4Addr) {
         let mut socket = Socket::open(Protocol::Route).expect("socket");
         let index = route::by_name(&mut socket, "eth0").expect("asked").expect("eth0").index;
         let mut batch = Batch::default();
-        route::default_route(&mut batch, index, gateway);
+        route::default_route(&mut batch, index, gateway.into());
         socket.request(&mut batch).expect("route");
     });
 }
@@ -104,7 +104,7 @@ fn assign(socket: &mut Socket, name: &str, ip: Ipv4Addr) {
     let index = route::by_name(socket, name).expect("asked").expect("interface").index;
     let mut batch = Batch::default();
     route::push_up(&mut batch, index);
-    route::push_address(&mut batch, index, Ipv4Net::new_assert(ip, 24));
+    route::push_address(&mut batch, index, Ipv4Net::new_assert(ip, 24).into());
     socket.request(&mut batch).expect("address");
 }
 

@@ -10,16 +10,18 @@ mod recover;
 mod republish;
 mod state;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::bridge;
+use ipnet::Ipv4Net;
+
 use crate::config::{Config, DnsConfig};
 use crate::dns::Directory;
+use crate::driver::{Segment, Setting};
 use crate::error::{Error, Result};
 use crate::firewall::Firewall;
-use crate::ipam::Leases;
+use crate::ipam::{Family, Leases};
 use crate::netlink::{Protocol, Socket};
 use crate::netns::Pool;
 use crate::sysctl;
@@ -99,10 +101,12 @@ impl Network {
     ///
     /// # Errors
     /// As for making the bridge, which this does.
-    pub fn host_gateway(&self) -> Result<Ipv4Addr> {
+    pub fn host_gateway(&self) -> Result<IpAddr> {
         let mut state = self.state();
         let id = state.record.bridge.id.clone();
-        self.ensure(&mut state, &id).map(|up| up.bridge.address.addr())
+        let up = self.ensure(&mut state, &id)?;
+        let host = up.segment.sides.iter().find_map(|side| side.host);
+        host.ok_or(Error::Malformed("a bridge without an address"))
     }
 
     /// The daemon's defaults for containers' name resolution.
@@ -110,7 +114,7 @@ impl Network {
         &self.config.dns
     }
 
-    /// A network's bridge, made if it must be.
+    /// A network that is up, brought up if it must be.
     fn ensure<'s>(&self, state: &'s mut State, id: &str) -> Result<&'s mut Up> {
         if state.net(id)?.up.is_none() {
             let first = state.nets.values().all(|net| net.up.is_none());
@@ -119,27 +123,28 @@ impl Network {
             let warnings = if first { self.foreign_drops() } else { Vec::new() };
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         }
-        state.net_mut(id)?.up.as_mut().ok_or(Error::Malformed("no bridge"))
+        state.net_mut(id)?.up.as_mut().ok_or(Error::Malformed("no network"))
     }
 
     fn set_up(&self, state: &mut State, id: &str) -> Result<Up> {
         let default = state.record.bridge.id == id;
         let net = state.net(id)?;
-        let (config, reserved, name) = (net.config.clone(), net.reserved.clone(), net.name.clone());
-        let recorded = state.record.bridge_address.filter(|_| default);
-        let pools = &self.config.address_pools;
-        let bridge = bridge::ensure(&mut self.host(), &self.owner, &config, pools, recorded)?;
-        let address = bridge.address;
+        let (driver, reserved, name) = (net.driver.clone(), net.reserved.clone(), net.name.clone());
+        let setting = Setting {
+            owner: &self.owner,
+            pools: &self.config.address_pools,
+            recorded: state.record.bridge_address.filter(|_| default),
+        };
+        let segment = driver.bring_up(&mut self.host(), &setting)?;
         if default {
-            state.record.bridge_address = Some(address);
+            state.record.bridge_address = host_address(&segment);
         }
         let forward = self.begin_forwarding(&mut state.record)?;
         // Whatever we are about to change is written down first.
         state.write_record(&self.config.data_dir)?;
-        let reserved = [address.addr(), bridge.gateway].into_iter().chain(reserved).collect::<Vec<_>>();
-        let leases = Leases::new(&name, address, config.fixed_cidr, &reserved);
-        let up = Up { bridge, leases, loopback_routed: false };
-        state.net_mut(id)?.address = Some(address);
+        let leases = Leases::new(&name, &segment.sides, &reserved);
+        state.net_mut(id)?.subnets = segment.sides.iter().map(|side| side.subnet).collect();
+        let up = Up { segment, leases, loopback_routed: false };
         self.apply_rules(state, Some(id))?;
         // Last, when the rules that keep it within bounds are there.
         if forward {
@@ -161,7 +166,7 @@ impl Network {
         let mut links = Ok(());
         for net in state.nets.values_mut() {
             net.up = None;
-            links = links.and(bridge::remove(&mut self.host(), &net.config));
+            links = links.and(net.driver.take_down(&mut self.host()));
         }
         // Before the rules go that keep it within bounds.
         let forwarding = self.end_forwarding(&mut state.record);
@@ -179,6 +184,15 @@ impl Network {
 
     fn firewall(&self) -> MutexGuard<'_, Firewall> {
         self.firewall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The host's IPv4 address on a segment, with its prefix.
+fn host_address(segment: &Segment) -> Option<Ipv4Net> {
+    let side = segment.side(Family::V4)?;
+    match side.host? {
+        IpAddr::V4(ip) => Ipv4Net::new(ip, side.subnet.prefix_len()).ok(),
+        IpAddr::V6(_) => None,
     }
 }
 

@@ -1,9 +1,8 @@
 //! What `network ls` and `network inspect` read.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use crate::ipam::Pool;
 
 /// One network, as a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,10 +13,22 @@ pub struct NetworkInfo {
     pub name: String,
     /// When it was made: milliseconds since the Unix epoch.
     pub created_ms: u64,
-    /// `bridge`, `host` or `null`.
+    /// `bridge`, `host`, `null`, or another driver's name.
     pub driver: String,
-    /// `local`: no other host shares it.
-    pub scope: &'static str,
+    /// `local`, or `global` when other hosts share it.
+    pub scope: String,
+    /// It gives IPv4 addresses.
+    pub enable_ipv4: bool,
+    /// It gives IPv6 addresses.
+    pub enable_ipv6: bool,
+    /// As asked.
+    pub ingress: bool,
+    /// A configuration for other networks: no container joins it.
+    pub config_only: bool,
+    /// The network whose configuration it has, or empty.
+    pub config_from: String,
+    /// Options of who gives addresses, as asked.
+    pub ipam_options: BTreeMap<String, String>,
     /// A person made it.
     pub user_defined: bool,
     /// No way out.
@@ -31,20 +42,7 @@ pub struct NetworkInfo {
     pub labels: BTreeMap<String, String>,
     /// Subnets as they were asked for, or else as they are; empty when the network has none, or has
     /// not been needed yet.
-    pub pools: Vec<IpamPool>,
+    pub pools: Vec<Pool>,
     /// A person has chosen the subnet.
     pub subnet_chosen: bool,
-}
-
-/// A subnet and its gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IpamPool {
-    /// The subnet.
-    pub subnet: Ipv4Net,
-    /// Part of it from which addresses are given, when restricted.
-    pub ip_range: Option<Ipv4Net>,
-    /// The containers' default route.
-    pub gateway: Option<Ipv4Addr>,
-    /// Name → an address that is not given out.
-    pub aux: BTreeMap<String, Ipv4Addr>,
 }

@@ -5,7 +5,7 @@
 //! the same port is told so, and so are we when somebody has it already.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
@@ -30,7 +30,7 @@ pub(crate) struct Ports {
 #[derive(Debug)]
 struct Taken {
     holder: String,
-    host_ip: Ipv4Addr,
+    host_ip: IpAddr,
     socket: Option<OwnedFd>,
 }
 
@@ -40,7 +40,7 @@ impl Ports {
         &mut self,
         holder: &str,
         requests: &[PortRequest],
-        default_ip: Ipv4Addr,
+        default_ip: IpAddr,
     ) -> Result<Vec<PublishedPort>> {
         let taken = self.add(holder, requests, default_ip);
         if taken.is_err() {
@@ -54,7 +54,7 @@ impl Ports {
         &mut self,
         holder: &str,
         requests: &[PortRequest],
-        default_ip: Ipv4Addr,
+        default_ip: IpAddr,
     ) -> Result<Vec<PublishedPort>> {
         let mut published = Vec::with_capacity(requests.len());
         for request in requests {
@@ -105,7 +105,7 @@ impl Ports {
         self.held = self.taken.values().flatten().filter(|t| t.socket.is_some()).count();
     }
 
-    fn take_one(&mut self, holder: &str, request: &PortRequest, host_ip: Ipv4Addr) -> Result<PublishedPort> {
+    fn take_one(&mut self, holder: &str, request: &PortRequest, host_ip: IpAddr) -> Result<PublishedPort> {
         let protocol = request.protocol;
         let single = request.host_port_end.is_none_or(|end| Some(end) == request.host_port);
         let host_port = match request.host_port {
@@ -130,7 +130,7 @@ impl Ports {
         &mut self,
         holder: &str,
         protocol: Protocol,
-        host_ip: Ipv4Addr,
+        host_ip: IpAddr,
         (first, last): (u16, u16),
         start: u16,
     ) -> Result<u16> {
@@ -144,7 +144,7 @@ impl Ports {
         Err(Error::PortsExhausted { first, last, protocol })
     }
 
-    fn try_port(&mut self, holder: &str, protocol: Protocol, host_ip: Ipv4Addr, port: u16) -> Result<()> {
+    fn try_port(&mut self, holder: &str, protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<()> {
         let others = self.taken.get(&(protocol, port));
         if others.is_some_and(|all| all.iter().any(|t| clash(t.host_ip, host_ip))) {
             return Err(allocated(protocol, host_ip, port));
@@ -158,29 +158,29 @@ impl Ports {
 }
 
 /// Whether two addresses cannot both have the same port.
-fn clash(a: Ipv4Addr, b: Ipv4Addr) -> bool {
+fn clash(a: IpAddr, b: IpAddr) -> bool {
     a == b || a.is_unspecified() || b.is_unspecified()
 }
 
-fn allocated(protocol: Protocol, host_ip: Ipv4Addr, host_port: u16) -> Error {
+fn allocated(protocol: Protocol, host_ip: IpAddr, host_port: u16) -> Error {
     Error::PortAllocated { host_ip, host_port, protocol }
 }
 
 /// Binds a socket to the port. `None` when the kernel doesn't speak the protocol to programs
 /// (SCTP is often a module): then there is nobody to keep out.
-fn reserve(protocol: Protocol, host_ip: Ipv4Addr, port: u16) -> Result<Option<OwnedFd>> {
+fn reserve(protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<Option<OwnedFd>> {
     let (kind, number) = match protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
         Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
         Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
     };
+    let family = if host_ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let action = || format!("reserving {host_ip}:{port}/{protocol}");
-    let socket = match rustix::net::socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(number))
-    {
+    let socket = match rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, Some(number)) {
         Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) => return Ok(None),
         made => made.map_err(Error::system(action()))?,
     };
-    match rustix::net::bind(&socket, &SocketAddrV4::new(host_ip, port)) {
+    match rustix::net::bind(&socket, &SocketAddr::new(host_ip, port)) {
         Ok(()) => Ok(Some(socket)),
         Err(Errno::ADDRINUSE) => Err(allocated(protocol, host_ip, port)),
         Err(errno) => Err(Error::system(action())(errno)),
@@ -189,9 +189,11 @@ fn reserve(protocol: Protocol, host_ip: Ipv4Addr, port: u16) -> Result<Option<Ow
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
-    const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn request(host_port: Option<u16>, end: Option<u16>) -> PortRequest {
         PortRequest {
@@ -210,7 +212,7 @@ mod tests {
         let taken = ports.take("b", &[request(Some(port), None)], HERE).expect_err("taken").to_string();
         assert_eq!(taken, format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
         let everywhere = PortRequest { host_ip: None, ..request(Some(port), None) };
-        assert!(ports.take("b", &[everywhere], Ipv4Addr::UNSPECIFIED).is_err());
+        assert!(ports.take("b", &[everywhere], IpAddr::V4(Ipv4Addr::UNSPECIFIED)).is_err());
         assert!(std::net::TcpListener::bind((HERE, port)).is_err());
         ports.release("a");
         std::net::TcpListener::bind((HERE, port)).expect("free again");
@@ -232,7 +234,7 @@ mod tests {
     fn a_range_gives_its_first_free_port_and_then_says_that_it_is_used_up() {
         let mut ports = Ports::default();
         // Nobody else on the machine uses this address.
-        let ip = Ipv4Addr::new(127, 83, 11, 9);
+        let ip = IpAddr::V4(Ipv4Addr::new(127, 83, 11, 9));
         let range = PortRequest { host_ip: Some(ip), ..request(Some(20000), Some(20001)) };
         assert_eq!(ports.take("a", std::slice::from_ref(&range), ip).expect("first")[0].host_port, 20000);
         assert_eq!(ports.take("b", std::slice::from_ref(&range), ip).expect("second")[0].host_port, 20001);

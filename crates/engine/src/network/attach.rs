@@ -69,7 +69,7 @@ pub(super) fn kind(error: &::network::Error) -> Kind {
         | E::AddressInUse(_)
         | E::AlreadyAttached { .. }
         | E::NotAttached { .. } => Kind::Forbidden,
-        E::Invalid(_) | E::AddressOutside { .. } => Kind::BadParameter,
+        E::Invalid(_) | E::AddressOutside { .. } | E::NoSuchFamily { .. } => Kind::BadParameter,
         E::Unsupported(_) => Kind::NotImplemented,
         _ => Kind::System,
     }
@@ -108,7 +108,7 @@ fn bridges(engine: &Inner, container: &Container) -> Result<Attached> {
     Ok(Attached {
         netns: Some(made.netns),
         settings,
-        addresses: made.endpoints.iter().map(|endpoint| IpAddr::V4(endpoint.ip)).collect(),
+        addresses: made.endpoints.iter().flat_map(endpoint::addresses).collect(),
         resolver: made.resolver,
     })
 }
@@ -163,5 +163,5 @@ pub(crate) fn host_gateway(engine: &Inner, container: &Container) -> Result<Opti
         let wrong = |_error| Error::bad_parameter(format!("invalid host-gateway-ip: {configured}"));
         return configured.parse().map(Some).map_err(wrong);
     }
-    engine.network.host_gateway().map(|ip| Some(ip.into())).map_err(|error| failed(container, error))
+    engine.network.host_gateway().map(Some).map_err(|error| failed(container, error))
 }

@@ -1,6 +1,6 @@
 //! One container on one network: what it asks, in the network's words, and what it got, in ours.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ::network::{EndpointRequest, MacAddr, NetworkInfo};
 
@@ -35,7 +35,13 @@ pub(super) fn request(
         names: if network.user_defined { names(container, asked) } else { Vec::new() },
         links: asked.links.iter().map(|link| split_link(link)).collect::<Result<_>>()?,
         priority: asked.gw_priority,
+        ..EndpointRequest::default()
     })
+}
+
+/// A container's addresses on a network, IPv4 first.
+pub(super) fn addresses(endpoint: &::network::Endpoint) -> impl Iterator<Item = IpAddr> {
+    endpoint.addresses().map(|address| address.addr())
 }
 
 /// Whether a container's network mode means this network.
@@ -101,12 +107,14 @@ pub(super) fn settle(engine: &Inner, container: &Container, made: &[::network::E
             config: config.unwrap_or_default(),
             network_id: network.id.clone(),
             endpoint_id: endpoint.id.clone(),
-            ip: Some(endpoint.ip.into()),
+            ip: endpoint.ip.map(IpAddr::V4),
             prefix: endpoint.prefix_len,
-            gateway: (!network.internal).then_some(endpoint.gateway.into()),
+            gateway: endpoint.gateway.filter(|_| !network.internal).map(IpAddr::V4),
+            ipv6: endpoint.ip6.map(IpAddr::V6),
+            ipv6_prefix: endpoint.prefix6_len,
+            ipv6_gateway: endpoint.gateway6.filter(|_| !network.internal).map(IpAddr::V6),
             mac: endpoint.mac.to_string(),
             dns_names: endpoint.names.clone(),
-            ..Endpoint::default()
         };
         settings.networks.insert(network.name.clone(), end);
     }

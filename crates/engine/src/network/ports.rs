@@ -1,7 +1,7 @@
 //! Published ports: what a container asks, and what it got.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ::network::{PortRequest, Protocol, PublishedPort};
 
@@ -58,7 +58,7 @@ fn one(container_port: u16, protocol: Protocol, binding: &PortBinding) -> Result
         "" => None,
         // published on all addresses; IPv6 has none to publish on
         "::" => None,
-        text => Some(text.parse::<Ipv4Addr>().map_err(|_error| {
+        text => Some(text.parse::<Ipv4Addr>().map(IpAddr::V4).map_err(|_error| {
             Error::bad_parameter(format!(
                 "invalid host address for a published port: {text} (only IPv4 is supported)"
             ))

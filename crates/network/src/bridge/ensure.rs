@@ -1,15 +1,16 @@
 //! Making the bridge, or finding it as an earlier daemon left it.
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use rustix::io::Errno;
 
-use super::Bridge;
 use crate::config::{AddressPool, BridgeConfig};
+use crate::driver::Segment;
 use crate::endpoint::MacAddr;
 use crate::error::{Error, Result};
+use crate::ipam::{self, Side};
 use crate::netlink::{Batch, Socket};
 use crate::route::{self, Link};
-use crate::{ipam, sysctl};
+use crate::sysctl;
 
 /// MTU when nothing speaks for another: Ethernet's.
 const DEFAULT_MTU: u32 = 1500;
@@ -22,7 +23,7 @@ pub(crate) fn ensure(
     config: &BridgeConfig,
     pools: &[AddressPool],
     recorded: Option<Ipv4Net>,
-) -> Result<Bridge> {
+) -> Result<Segment> {
     let found = route::by_name(socket, &config.name)?;
     let (link, address) = match found {
         Some(link) => adopt(socket, owner, config, pools, recorded, link)?,
@@ -31,8 +32,13 @@ pub(crate) fn ensure(
         }
         None => create(socket, owner, config, pools, recorded)?,
     };
-    let gateway = config.default_gateway.unwrap_or(address.addr());
-    Ok(Bridge { index: link.index, address, gateway, mtu: config.mtu.unwrap_or(link.mtu) })
+    let side = Side {
+        subnet: address.trunc().into(),
+        range: config.fixed_cidr.map(IpNet::V4),
+        host: Some(address.addr().into()),
+        gateway: Some(config.default_gateway.unwrap_or(address.addr()).into()),
+    };
+    Ok(Segment { index: link.index, sides: vec![side], mtu: config.mtu.unwrap_or(link.mtu) })
 }
 
 /// Removes the bridges that bear `owner`, except those called as in `keep`; the names of those removed.
@@ -71,8 +77,14 @@ fn adopt(
     if link.kind.as_deref() != Some("bridge") {
         return Err(Error::Config(format!("interface {} exists and is no bridge", config.name)));
     }
-    let present: Vec<_> =
-        route::addresses(socket)?.into_iter().filter(|a| a.index == link.index).map(|a| a.net).collect();
+    let present: Vec<_> = route::addresses(socket)?
+        .into_iter()
+        .filter(|a| a.index == link.index)
+        .filter_map(|a| match a.net {
+            IpNet::V4(net) => Some(net),
+            IpNet::V6(_) => None,
+        })
+        .collect();
     let wanted = config.bip.or_else(|| recorded.filter(|r| present.is_empty() || present.contains(r)));
     if let Some(other) = present.first().filter(|_| wanted.is_some_and(|w| !present.contains(&w))) {
         if config.external || route::dump(socket)?.iter().any(|l| l.master == Some(link.index)) {
@@ -144,8 +156,7 @@ fn assign(
     }
     if let Some(address) = recorded {
         let used = route::subnets_in_use(socket)?;
-        let free =
-            !used.iter().any(|u| u.contains(&address.network()) || address.trunc().contains(&u.network()));
+        let free = !used.iter().any(|used| ipam::overlap(*used, address.trunc().into()));
         if free && claim(socket, config, index, address).is_ok() {
             return Ok(address);
         }
@@ -190,7 +201,7 @@ fn claim(socket: &mut Socket, config: &BridgeConfig, index: u32, address: Ipv4Ne
         }
     }
     let mut batch = Batch::default();
-    route::push_address(&mut batch, index, address);
+    route::push_address(&mut batch, index, address.into());
     socket.request(&mut batch).map(|_| ())
 }
 

@@ -1,12 +1,12 @@
 //! Joining a namespace to the bridge: one message makes the pair, one send configures its end.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
-use super::Bridge;
+use crate::driver::Segment;
 use crate::endpoint::MacAddr;
 use crate::error::Result;
 use crate::netlink::{Batch, Socket};
@@ -20,10 +20,10 @@ pub(crate) struct Joined<'a> {
     pub(crate) host_name: &'a str,
     /// Name of the container's end.
     pub(crate) name: &'a str,
-    /// Where the container's default route leads, if it is to lead through here.
-    pub(crate) gateway: Option<Ipv4Addr>,
-    /// The container's address.
-    pub(crate) ip: Ipv4Addr,
+    /// Where the container's default routes lead, of each family that is to lead through here.
+    pub(crate) gateways: Vec<IpAddr>,
+    /// The container's addresses, with their subnets' prefixes.
+    pub(crate) addresses: Vec<IpNet>,
     /// Its hardware address.
     pub(crate) mac: MacAddr,
     /// Keep it from the bridge's other containers.
@@ -36,7 +36,7 @@ pub(crate) struct Joined<'a> {
 /// Connects the namespace to the bridge. On an error, what was made dies with the namespace.
 pub(crate) fn join(
     host: &Mutex<Socket>,
-    bridge: &Bridge,
+    bridge: &Segment,
     namespace: &mut Namespace,
     wanted: &Joined<'_>,
 ) -> Result<()> {
@@ -62,16 +62,25 @@ pub(crate) fn join(
     // linger until the kernel has freed the namespace: nothing must go there any more.
     let mut batch = Batch::default();
     route::push_forwarding(&mut batch, port, wanted.mac);
-    route::push_neighbour(&mut batch, bridge.index, wanted.ip, wanted.mac);
+    for address in &wanted.addresses {
+        route::push_neighbour(&mut batch, bridge.index, address.addr(), wanted.mac);
+    }
     host.request(&mut batch)?;
     drop(host);
 
+    configure(namespace, wanted)
+}
+
+/// The container's half: its interface is there, and gets up, its addresses and its routes.
+fn configure(namespace: &mut Namespace, wanted: &Joined<'_>) -> Result<()> {
     let index = namespace.route.index_of(wanted.name)?;
     let mut batch = Batch::default();
     route::push_up(&mut batch, index);
-    route::push_address(&mut batch, index, Ipv4Net::new_assert(wanted.ip, bridge.address.prefix_len()));
-    if let Some(gateway) = wanted.gateway {
-        route::default_route(&mut batch, index, gateway);
+    for address in &wanted.addresses {
+        route::push_address(&mut batch, index, *address);
+    }
+    for gateway in &wanted.gateways {
+        route::default_route(&mut batch, index, *gateway);
     }
     namespace.route.request(&mut batch).map(|_| ())
 }

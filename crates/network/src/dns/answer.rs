@@ -1,12 +1,14 @@
 //! What becomes of a query: an answer out of the directory, or another server's.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::directory::{Directory, Found, Named};
 use super::message::{Code, Query, Unread, kind, refusal};
 
 /// Zone of IPv4 addresses' names.
 const REVERSE: &str = ".in-addr.arpa";
+/// Zone of IPv6 addresses' names (RFC 3596).
+const REVERSE6: &str = ".ip6.arpa";
 
 /// What to do with a query.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,13 +30,15 @@ pub(crate) fn answer(all: &Directory, container: &str, query: &[u8], turn: usize
         Err(Unread::Refuse(code)) => return Verdict::Answer(refusal(query, code)),
     };
     let found = match local(all, container, &read) {
-        Local::Addresses(mut ips) if read.kind == kind::A => {
+        // Without one of the kind, this says that the name is there and has none: that is for nobody
+        // else to answer.
+        Local::Addresses(mut ips) if matches!(read.kind, kind::A | kind::AAAA) => {
+            ips.retain(|ip| ip.is_ipv4() == (read.kind == kind::A));
             let len = ips.len().max(1);
             ips.rotate_left(turn % len);
             return Verdict::Answer(read.addresses(query, &ips, stream));
         }
         Local::Name(name) => return Verdict::Answer(read.pointer(query, &name, stream)),
-        // The name is there, and has nothing of this kind. That is for nobody else to answer.
         Local::Addresses(_) => Code::NoError,
         Local::Nobody => Code::NoSuchName,
         Local::Unknown if all.leads_out(container) => return Verdict::Forward,
@@ -53,7 +57,7 @@ pub fn failure(query: &[u8]) -> Vec<u8> {
 }
 
 enum Local {
-    Addresses(Vec<Ipv4Addr>),
+    Addresses(Vec<IpAddr>),
     Name(String),
     Nobody,
     Unknown,
@@ -76,13 +80,28 @@ fn local(all: &Directory, container: &str, query: &Query) -> Local {
     }
 }
 
-/// The address in a name such as `2.0.18.172.in-addr.arpa`.
-fn reverse(name: &str) -> Option<Ipv4Addr> {
-    let at = name.len().checked_sub(REVERSE.len())?;
-    let (digits, zone) = (name.get(..at)?, name.get(at..)?);
-    let ip: Ipv4Addr = digits.parse().ok().filter(|_| zone.eq_ignore_ascii_case(REVERSE))?;
-    let [d, c, b, a] = ip.octets();
-    Some(Ipv4Addr::new(a, b, c, d))
+/// The address in a name such as `2.0.18.172.in-addr.arpa`, or of 32 digits in `ip6.arpa`.
+fn reverse(name: &str) -> Option<IpAddr> {
+    if let Some(digits) = within(name, REVERSE) {
+        let [d, c, b, a] = digits.parse::<Ipv4Addr>().ok()?.octets();
+        return Some(Ipv4Addr::new(a, b, c, d).into());
+    }
+    let (mut number, mut count) = (0u128, 0u32);
+    for digit in within(name, REVERSE6)?.split('.') {
+        let [digit] = digit.as_bytes() else { return None };
+        // The lowest four bits come first.
+        let value = char::from(*digit).to_digit(16).filter(|_| count < 32)?;
+        number |= u128::from(value) << (4 * count);
+        count += 1;
+    }
+    (count == 32).then(|| Ipv6Addr::from(number).into())
+}
+
+/// What stands before the zone.
+fn within<'n>(name: &'n str, zone: &str) -> Option<&'n str> {
+    let at = name.len().checked_sub(zone.len())?;
+    let (digits, end) = (name.get(..at)?, name.get(at..)?);
+    end.eq_ignore_ascii_case(zone).then_some(digits)
 }
 
 #[cfg(test)]
@@ -90,29 +109,18 @@ mod tests {
     use super::super::message::HEADER_LEN;
     use super::super::message::tests::query;
     use super::*;
-    use crate::endpoint::{Endpoint, MacAddr};
-
-    const AAAA: u16 = 28;
+    use crate::endpoint::Endpoint;
+    use crate::endpoint::tests::endpoint;
 
     fn directory(internal: bool) -> Directory {
         let mut all = Directory::default();
         for (container, last) in [("a", 2), ("b", 3)] {
             let ip = Ipv4Addr::new(10, 0, 0, last);
-            let endpoint = Endpoint {
-                id: String::new(),
-                network_id: "n".into(),
-                ip,
-                prefix_len: 24,
-                gateway: Ipv4Addr::new(10, 0, 0, 1),
-                mac: MacAddr::from_ipv4(ip),
-                interface: "eth0".into(),
-                host_interface: "veth".into(),
-                ports: Vec::new(),
-                names: vec![container.to_owned(), "svc".to_owned()],
-                links: Vec::new(),
-                priority: 0,
-            };
-            all.enter("net", Some("10.0.0.1/24".parse().expect("subnet")), internal, container, &endpoint);
+            let names = vec![container.to_owned(), "svc".to_owned()];
+            let ip6 = (container == "a").then(|| "fd00::a2".parse().expect("ip"));
+            let endpoint = Endpoint { names, ip6, prefix6_len: 64, ..endpoint("n", ip) };
+            let subnets = ["10.0.0.0/24", "fd00::/64"].map(|net| net.parse().expect("subnet"));
+            all.enter("net", &subnets, internal, container, &endpoint);
         }
         all
     }
@@ -138,8 +146,8 @@ mod tests {
     #[test]
     fn a_known_name_without_an_address_of_the_kind_is_not_asked_of_others() {
         let all = directory(false);
-        assert_eq!(code(&answer(&all, "a", &query("b", AAAA, None), 0, false)), Some((0, 0)));
-        assert_eq!(answer(&all, "a", &query("example.org", AAAA, None), 0, false), Verdict::Forward);
+        assert_eq!(code(&answer(&all, "a", &query("b", kind::AAAA, None), 0, false)), Some((0, 0)));
+        assert_eq!(answer(&all, "a", &query("example.org", kind::AAAA, None), 0, false), Verdict::Forward);
     }
 
     #[test]
@@ -150,6 +158,25 @@ mod tests {
         assert!(bytes.windows(6).any(|part| part == b"\x01b\x03net"));
         assert_eq!(code(&ask("9.0.0.10.IN-ADDR.ARPA")), Some((3, 0)));
         assert_eq!(ask("8.8.8.8.in-addr.arpa"), Verdict::Forward);
+    }
+
+    #[test]
+    fn each_family_is_answered_by_itself() {
+        let all = directory(false);
+        let ask = |name: &str, kind| answer(&all, "b", &query(name, kind, None), 0, false);
+        let Verdict::Answer(bytes) = ask("a", kind::AAAA) else { panic!("no answer") };
+        assert!(bytes.ends_with(&[0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xa2]));
+        assert_eq!(code(&ask("svc", kind::AAAA)), Some((0, 1)), "only one of the two has one");
+        assert_eq!(code(&ask("svc", kind::A)), Some((0, 2)));
+        assert_eq!(code(&ask("svc", 15)), Some((0, 0)), "no mail");
+        let zeros = "0.".repeat(26);
+        let Verdict::Answer(bytes) = ask(&format!("2.A.{zeros}0.0.d.f.ip6.ARPA"), kind::PTR) else {
+            panic!("no answer")
+        };
+        assert!(bytes.windows(6).any(|part| part == b"\x01a\x03net"));
+        assert_eq!(code(&ask(&format!("3.a.{zeros}0.0.d.f.ip6.arpa"), kind::PTR)), Some((3, 0)));
+        assert_eq!(ask("8.b.d.0.1.0.0.2.ip6.arpa", kind::PTR), Verdict::Forward, "a zone, no address");
+        assert_eq!(ask(&format!("{zeros}{zeros}0.ip6.arpa"), kind::PTR), Verdict::Forward);
     }
 
     #[test]

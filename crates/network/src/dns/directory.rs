@@ -1,9 +1,9 @@
 //! Who is called what, network by network, as each container may know it.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use crate::endpoint::Endpoint;
 
@@ -20,17 +20,18 @@ pub(crate) struct Directory {
 #[derive(Debug, Default)]
 struct Room {
     name: String,
-    subnet: Option<Ipv4Net>,
+    subnets: Vec<IpNet>,
     /// Lower-case name → who answers to it.
     names: HashMap<String, Vec<Holder>>,
     /// Address → the name that it is told by.
-    addresses: HashMap<Ipv4Addr, String>,
+    addresses: HashMap<IpAddr, String>,
 }
 
 #[derive(Debug)]
 struct Holder {
     container: String,
-    ip: Ipv4Addr,
+    /// One of each family at most.
+    ips: Vec<IpAddr>,
 }
 
 /// A container's place in a room.
@@ -47,8 +48,8 @@ struct Seat {
 /// What a name stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// These addresses, in any order.
-    Addresses(Vec<Ipv4Addr>),
+    /// These addresses of both families, in any order.
+    Addresses(Vec<IpAddr>),
     /// Nothing here.
     Unknown,
 }
@@ -69,22 +70,23 @@ impl Directory {
     pub(crate) fn enter(
         &mut self,
         network: &str,
-        subnet: Option<Ipv4Net>,
+        subnets: &[IpNet],
         internal: bool,
         container: &str,
         endpoint: &Endpoint,
     ) {
         let room = self.rooms.entry(endpoint.network_id.clone()).or_default();
         network.clone_into(&mut room.name);
-        room.subnet = subnet.map(|subnet| subnet.trunc());
+        room.subnets = subnets.to_vec();
+        let ips: Vec<_> = endpoint.addresses().map(|address| address.addr()).collect();
         for name in &endpoint.names {
             let holders = room.names.entry(lower(name)).or_default();
             if !holders.iter().any(|holder| holder.container == container) {
-                holders.push(Holder { container: container.to_owned(), ip: endpoint.ip });
+                holders.push(Holder { container: container.to_owned(), ips: ips.clone() });
             }
         }
         if let Some(name) = endpoint.names.first() {
-            room.addresses.insert(endpoint.ip, name.clone());
+            room.addresses.extend(ips.into_iter().map(|ip| (ip, name.clone())));
         }
         self.seats.entry(container.to_owned()).or_default().push(Seat {
             network_id: endpoint.network_id.clone(),
@@ -108,7 +110,8 @@ impl Directory {
         let Some(room) = self.rooms.get_mut(network_id) else { return };
         let mut ips = Vec::new();
         room.names.retain(|_, holders| {
-            ips.extend(holders.iter().filter(|holder| holder.container == container).map(|holder| holder.ip));
+            let own = holders.iter().filter(|holder| holder.container == container);
+            ips.extend(own.flat_map(|holder| holder.ips.iter().copied()));
             holders.retain(|holder| holder.container != container);
             !holders.is_empty()
         });
@@ -139,20 +142,22 @@ impl Directory {
             let suffix = || name.strip_suffix(&lower(&room.name))?.strip_suffix('.');
             let holders = room.names.get(wanted).or_else(|| room.names.get(suffix()?));
             if let Some(holders) = holders {
-                return Found::Addresses(holders.iter().map(|holder| holder.ip).collect());
+                return Found::Addresses(
+                    holders.iter().flat_map(|holder| holder.ips.iter().copied()).collect(),
+                );
             }
         }
         Found::Unknown
     }
 
     /// What `ip` is called on one of the container's networks.
-    pub(crate) fn name_of(&self, container: &str, ip: Ipv4Addr) -> Named {
+    pub(crate) fn name_of(&self, container: &str, ip: IpAddr) -> Named {
         let mut named = Named::Unknown;
         for (_, room) in self.view(container) {
             if let Some(name) = room.addresses.get(&ip) {
                 return Named::Name(format!("{name}.{}", room.name));
             }
-            if room.subnet.is_some_and(|subnet| subnet.contains(&ip)) {
+            if room.subnets.iter().any(|subnet| subnet.contains(&ip)) {
                 named = Named::Nobody;
             }
         }
@@ -172,34 +177,23 @@ fn lower(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
-    use crate::endpoint::MacAddr;
+    use crate::endpoint::tests::endpoint as at;
 
     fn endpoint(network: &str, last: u8, names: &[&str]) -> Endpoint {
-        let ip = Ipv4Addr::new(10, 0, 0, last);
-        Endpoint {
-            id: String::new(),
-            network_id: network.to_owned(),
-            ip,
-            prefix_len: 24,
-            gateway: Ipv4Addr::new(10, 0, 0, 1),
-            mac: MacAddr::from_ipv4(ip),
-            interface: "eth0".into(),
-            host_interface: "veth".into(),
-            ports: Vec::new(),
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            links: Vec::new(),
-            priority: 0,
-        }
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Endpoint { names, ..at(network, Ipv4Addr::new(10, 0, 0, last)) }
     }
 
     fn addresses(lasts: &[u8]) -> Found {
-        Found::Addresses(lasts.iter().map(|last| Ipv4Addr::new(10, 0, 0, *last)).collect())
+        Found::Addresses(lasts.iter().map(|last| Ipv4Addr::new(10, 0, 0, *last).into()).collect())
     }
 
     fn two_networks() -> Directory {
         let mut all = Directory::default();
-        let subnet = Some("10.0.0.1/24".parse().expect("subnet"));
+        let subnet = &["10.0.0.0/24".parse().expect("subnet")];
         all.enter("front", subnet, false, "a", &endpoint("f", 2, &["web", "svc"]));
         all.enter("front", subnet, false, "b", &endpoint("f", 3, &["Api", "svc"]));
         all.enter("back", subnet, true, "b", &endpoint("k", 4, &["Api"]));
@@ -224,16 +218,16 @@ mod tests {
     #[test]
     fn addresses_have_names_too() {
         let all = two_networks();
-        assert_eq!(all.name_of("a", Ipv4Addr::new(10, 0, 0, 2)), Named::Name("web.front".into()));
-        assert_eq!(all.name_of("a", Ipv4Addr::new(10, 0, 0, 9)), Named::Nobody);
-        assert_eq!(all.name_of("a", Ipv4Addr::new(10, 9, 0, 9)), Named::Unknown);
+        assert_eq!(all.name_of("a", Ipv4Addr::new(10, 0, 0, 2).into()), Named::Name("web.front".into()));
+        assert_eq!(all.name_of("a", Ipv4Addr::new(10, 0, 0, 9).into()), Named::Nobody);
+        assert_eq!(all.name_of("a", Ipv4Addr::new(10, 9, 0, 9).into()), Named::Unknown);
     }
 
     #[test]
     fn a_link_is_known_to_its_container_alone() {
         let mut all = two_networks();
         let linked = Endpoint { links: vec![("database".into(), "db".into())], ..endpoint("k", 6, &["d"]) };
-        all.enter("back", None, true, "d", &linked);
+        all.enter("back", &[], true, "d", &linked);
         assert_eq!(all.find("d", "database"), addresses(&[5]));
         assert_eq!(all.find("c", "database"), Found::Unknown);
     }

@@ -1,6 +1,6 @@
 //! DNS messages (RFC 1035, EDNS: RFC 6891): the one question of a query is read, answers are written.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 /// Length of a message's header.
 pub(super) const HEADER_LEN: usize = 12;
@@ -27,6 +27,7 @@ const TTL: u32 = 600;
 pub(super) mod kind {
     pub(crate) const A: u16 = 1;
     pub(crate) const PTR: u16 = 12;
+    pub(crate) const AAAA: u16 = 28;
 }
 
 /// Outcomes (`RCODE`).
@@ -101,9 +102,13 @@ impl Query {
         }
     }
 
-    /// An answer with these addresses; cut short, and marked so, when it would be too long.
-    pub(super) fn addresses(&self, query: &[u8], ips: &[Ipv4Addr], stream: bool) -> Vec<u8> {
-        let records = ips.iter().map(|ip| (kind::A, ip.octets().to_vec())).collect::<Vec<_>>();
+    /// An answer with these addresses, which are of the kind that was asked for; cut short, and marked so, when it would be too long.
+    pub(super) fn addresses(&self, query: &[u8], ips: &[IpAddr], stream: bool) -> Vec<u8> {
+        let record = |ip: &IpAddr| match ip {
+            IpAddr::V4(ip) => (kind::A, ip.octets().to_vec()),
+            IpAddr::V6(ip) => (kind::AAAA, ip.octets().to_vec()),
+        };
+        let records = ips.iter().map(record).collect::<Vec<_>>();
         self.write(query, Code::NoError, &records, stream)
     }
 
@@ -218,6 +223,8 @@ fn encoded(name: &str) -> Option<Vec<u8>> {
 pub(super) mod tests {
     use proptest::prelude::*;
 
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     /// A query as a client writes it.
@@ -240,7 +247,7 @@ pub(super) mod tests {
         let bytes = query("web.example", kind::A, Some(1232));
         let read = Query::parse(&bytes).expect("a query");
         assert_eq!((read.name.as_str(), read.kind, read.edns), ("web.example", kind::A, Some(1232)));
-        let answer = read.addresses(&bytes, &[Ipv4Addr::new(10, 0, 0, 2)], false);
+        let answer = read.addresses(&bytes, &[Ipv4Addr::new(10, 0, 0, 2).into()], false);
         assert_eq!(answer[..4], [0xab, 0xcd, 0x81, 0x80]);
         assert_eq!(answer[4..12], [0, 1, 0, 1, 0, 0, 0, 1]);
         let record = &answer[read.question_len..];
@@ -252,7 +259,7 @@ pub(super) mod tests {
     fn what_does_not_fit_is_cut_and_says_so() {
         let bytes = query("svc", kind::A, None);
         let read = Query::parse(&bytes).expect("a query");
-        let many = vec![Ipv4Addr::LOCALHOST; 200];
+        let many = vec![Ipv4Addr::LOCALHOST.into(); 200];
         let udp = read.addresses(&bytes, &many, false);
         assert!(udp.len() <= 512 && udp[2] & 2 != 0);
         let tcp = read.addresses(&bytes, &many, true);
@@ -282,7 +289,7 @@ pub(super) mod tests {
                 bytes[2..8].copy_from_slice(&[1, 0, 0, 1, 0, 0]);
             }
             if let Ok(read) = Query::parse(&bytes) {
-                let answer = read.addresses(&bytes, &[Ipv4Addr::LOCALHOST; 80], false);
+                let answer = read.addresses(&bytes, &[Ipv4Addr::LOCALHOST.into(); 80], false);
                 prop_assert!(answer.len() <= MAX_UDP_LEN);
                 read.pointer(&bytes, &read.name, false);
             }

@@ -47,7 +47,7 @@ const MAX_PORTS: usize = 16;
 /// Forgets the flows to these host ports, as far as they are UDP.
 pub(super) fn forget(socket: &mut Socket, ports: &[PublishedPort]) -> Result<()> {
     for family in [IPV4, IPV6] {
-        let of_family = |port: &PublishedPort| match IpAddr::from(port.host_ip) {
+        let of_family = |port: &PublishedPort| match port.host_ip {
             IpAddr::V4(_) => family == IPV4,
             IpAddr::V6(_) => family == IPV6,
         };

@@ -9,6 +9,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+pub(crate) use crate::ipam::Family;
 pub(crate) use element::{Element, Map, Scope, Target, Way, elements};
 
 /// Set of the host's interfaces between which nothing was forwarded before we came.
@@ -50,25 +51,6 @@ pub(crate) enum Gateway {
     Unprotected,
     /// By their own addresses: the ports that are published, and ICMP.
     Routed,
-}
-
-/// A version of the Internet Protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Family {
-    /// Version 4.
-    V4,
-    /// Version 6.
-    V6,
-}
-
-impl Family {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::V4, Self::V6];
-
-    /// That of a subnet.
-    pub(crate) fn of(net: &IpNet) -> Self {
-        if matches!(net, IpNet::V4(_)) { Self::V4 } else { Self::V6 }
-    }
 }
 
 /// A chain of rules at a place in the kernel's packet path.

@@ -40,7 +40,7 @@ fn target() -> Target {
 }
 
 fn port(host_ip: Ipv4Addr, host_port: u16) -> PublishedPort {
-    PublishedPort { protocol: Transport::Tcp, container_port: 80, host_ip, host_port }
+    PublishedPort { protocol: Transport::Tcp, container_port: 80, host_ip: host_ip.into(), host_port }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::config::AddressPool;
 
@@ -20,14 +20,14 @@ const DEFAULT_POOLS: [([u8; 4], u8, u8); 7] = [
 /// Subnets that overlap none of `in_use`, in order of preference. `pools` empty means Docker's.
 pub(crate) fn candidates<'a>(
     pools: &[AddressPool],
-    in_use: &'a [Ipv4Net],
+    in_use: &'a [IpNet],
 ) -> impl Iterator<Item = Ipv4Net> + 'a {
     let pools = if pools.is_empty() { defaults() } else { pools.to_vec() };
     pools
         .into_iter()
         .filter_map(|pool| pool.base.subnets(pool.size).ok())
         .flatten()
-        .filter(|subnet| !in_use.iter().any(|used| overlap(*used, *subnet)))
+        .filter(|subnet| !in_use.iter().any(|used| overlap(*used, IpNet::V4(*subnet))))
 }
 
 fn defaults() -> Vec<AddressPool> {
@@ -37,7 +37,7 @@ fn defaults() -> Vec<AddressPool> {
 }
 
 /// Whether two subnets share an address: of prefixes, one then contains the other.
-pub(crate) fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
+pub(crate) fn overlap(a: IpNet, b: IpNet) -> bool {
     a.contains(&b.network()) || b.contains(&a.network())
 }
 
@@ -45,8 +45,8 @@ pub(crate) fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
 mod tests {
     use super::*;
 
-    fn net(text: &str) -> Ipv4Net {
-        text.parse().expect("a subnet")
+    fn net<N: std::str::FromStr>(text: &str) -> N {
+        text.parse().ok().expect("a subnet")
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! Joining a container to its networks when it starts.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
 use super::Network;
 use super::state::{Net, State};
-use crate::bridge::{self, Bridge, Joined};
+use crate::bridge::Joined;
 use crate::dns::ResolverSockets;
+use crate::driver::{Driver, Segment};
 use crate::endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PublishedPort};
 use crate::error::{Error, Result};
+use crate::ipam::{Family, Leases};
 use crate::netns::Namespace;
 use crate::record::random_id;
 use crate::sysctl;
@@ -21,10 +24,11 @@ const NAME_DIGITS: usize = 11;
 /// Networks of one container at most.
 const MAX_NETWORKS: usize = 128;
 
-/// A place that is booked on a bridge, and not wired yet.
+/// A place that is booked on a network, and not wired yet.
 #[derive(Debug)]
 pub(super) struct Place {
-    bridge: Bridge,
+    driver: Driver,
+    segment: Segment,
     /// Keep it from the bridge's other containers.
     isolated: bool,
     /// Its containers find each other by name.
@@ -127,19 +131,25 @@ impl Network {
         }
         let interface = free_interface(state.net(&network_id)?, others);
         let up = self.ensure(state, &network_id)?;
-        let bridge = up.bridge.clone();
-        let ip = match request.ip {
-            Some(ip) => up.leases.take(ip, container).map(|()| ip)?,
-            None => up.leases.next(container)?,
-        };
+        let segment = up.segment.clone();
+        let booked = book(&mut up.leases, request);
+        if booked.is_err() {
+            up.leases.release(container);
+        }
+        let [ip, ip6] = booked?;
+        let (side, side6) = (segment.side(Family::V4), segment.side(Family::V6));
         let endpoint = Endpoint {
             host_interface: format!("veth{}", &id[..NAME_DIGITS]),
-            id,
             network_id: network_id.clone(),
-            ip,
-            prefix_len: bridge.address.prefix_len(),
-            gateway: bridge.gateway,
-            mac: request.mac.unwrap_or_else(|| MacAddr::from_ipv4(ip)),
+            ip: ip.and_then(v4),
+            prefix_len: side.map_or(0, |side| side.subnet.prefix_len()),
+            gateway: side.and_then(|side| side.gateway).and_then(v4),
+            ip6: ip6.and_then(v6),
+            prefix6_len: side6.map_or(0, |side| side.subnet.prefix_len()),
+            gateway6: side6.and_then(|side| side.gateway).and_then(v6),
+            link_local: request.link_local.clone(),
+            mac: request.mac.unwrap_or_else(|| hardware_address(ip.and_then(v4), &id)),
+            id,
             interface,
             ports: Vec::new(),
             names: request.names.clone(),
@@ -148,7 +158,8 @@ impl Network {
         };
         state.endpoints.entry(container.to_owned()).or_default().push(endpoint.clone());
         let net = state.net(&network_id)?;
-        Ok(Place { bridge, isolated: !net.config.icc, named: net.definition.is_some(), endpoint })
+        let driver = net.driver.clone();
+        Ok(Place { driver, segment, isolated: net.isolated(), named: net.definition.is_some(), endpoint })
     }
 
     /// Books ports for the container's endpoint on this network.
@@ -188,8 +199,9 @@ impl Network {
         match self.wire(namespace, place, leads_out) {
             // The bridge that we knew is no more: somebody removed it.
             Err(error) if matches!(error.errno(), Some(Errno::NODEV | Errno::INVAL)) => {
-                let bridge = self.restore(&endpoint.network_id, &place.bridge)?.ok_or(error)?;
-                let again = Place { bridge, endpoint: endpoint.clone(), ..*place };
+                let segment = self.restore(&endpoint.network_id, &place.segment)?.ok_or(error)?;
+                let again =
+                    Place { segment, endpoint: endpoint.clone(), driver: place.driver.clone(), ..*place };
                 self.wire(namespace, &again, leads_out)?;
             }
             result => result?,
@@ -218,21 +230,21 @@ impl Network {
         let wanted = Joined {
             host_name: &endpoint.host_interface,
             name: &endpoint.interface,
-            gateway: leads_out.then_some(place.bridge.gateway),
-            ip: endpoint.ip,
+            gateways: if leads_out { endpoint.gateways().collect() } else { Vec::new() },
+            addresses: endpoint.addresses().collect(),
             mac: endpoint.mac,
             isolated: place.isolated,
             hairpin: !endpoint.ports.is_empty(),
         };
-        bridge::join(&self.host, &place.bridge, namespace, &wanted)
+        place.driver.join(&self.host, &place.segment, namespace, &wanted)
     }
 
     /// Makes a bridge again, and plugs everybody in, if it is not the one that it was; `None` when it is, or when another
     /// subnet would be needed than the one containers already have addresses of.
-    fn restore(&self, network_id: &str, known: &Bridge) -> Result<Option<Bridge>> {
+    fn restore(&self, network_id: &str, known: &Segment) -> Result<Option<Segment>> {
         let mut state = self.state();
         let found = self.set_up(&mut state, network_id)?;
-        if found.bridge.index == known.index || found.bridge.address != known.address {
+        if found.segment.index == known.index || found.segment.sides != known.sides {
             return Ok(None);
         }
         let here: Vec<Endpoint> = state
@@ -241,18 +253,18 @@ impl Network {
             .map(|(_, endpoint)| endpoint.clone())
             .collect();
         for endpoint in &here {
-            self.plug_in(&endpoint.host_interface, found.bridge.index)?;
+            self.plug_in(&endpoint.host_interface, found.segment.index)?;
         }
         let routed = here.iter().any(|endpoint| !endpoint.ports.is_empty());
         let net = state.net_mut(network_id)?;
-        if routed {
-            sysctl::route_loopback(&net.config.name)?;
+        if let Some(bridge) = net.bridge_name().filter(|_| routed) {
+            sysctl::route_loopback(bridge)?;
         }
         if let Some(up) = &mut net.up {
-            up.bridge = found.bridge.clone();
+            up.segment = found.segment.clone();
             up.loopback_routed = routed;
         }
-        Ok(Some(found.bridge))
+        Ok(Some(found.segment))
     }
 
     /// Puts back what a flush of all firewall tables has taken: rules, and every published port.
@@ -269,12 +281,44 @@ impl Network {
         let needed = ports.iter().any(|p| p.host_ip.is_unspecified() || p.host_ip.is_loopback());
         let mut state = self.state();
         let net = state.net_mut(network_id)?;
+        let Some(bridge) = net.driver.bridge().map(|bridge| bridge.name.as_str()) else { return Ok(()) };
         if let Some(up) = net.up.as_mut().filter(|up| needed && !up.loopback_routed) {
-            sysctl::route_loopback(&net.config.name)?;
+            sysctl::route_loopback(bridge)?;
             up.loopback_routed = true;
         }
         Ok(())
     }
+}
+
+/// Books an address of each family that the network has.
+fn book(leases: &mut Leases, request: &EndpointRequest) -> Result<[Option<IpAddr>; 2]> {
+    let holder = request.container_id.as_str();
+    let mut one = |family, wanted: Option<IpAddr>| match wanted {
+        Some(ip) => leases.take(ip, holder).map(|()| Some(ip)),
+        None => leases.next(family, holder),
+    };
+    Ok([one(Family::V4, request.ip.map(IpAddr::V4))?, one(Family::V6, request.ip6.map(IpAddr::V6))?])
+}
+
+const fn v4(ip: IpAddr) -> Option<Ipv4Addr> {
+    match ip {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    }
+}
+
+const fn v6(ip: IpAddr) -> Option<Ipv6Addr> {
+    match ip {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(ip) => Some(ip),
+    }
+}
+
+/// Derived from the IPv4 address where there is one, so that a container which comes again with it is
+/// known already; or else from the endpoint's random id.
+fn hardware_address(ip: Option<Ipv4Addr>, id: &str) -> MacAddr {
+    let number = u32::from_str_radix(id.get(..8).unwrap_or_default(), 16).unwrap_or_default();
+    MacAddr::from_ipv4(ip.unwrap_or(Ipv4Addr::from(number)))
 }
 
 /// The lowest number that no interface of the container bears.

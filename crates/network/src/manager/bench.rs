@@ -5,7 +5,8 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::Network;
-use crate::bridge::{self, Bridge};
+use crate::bridge;
+use crate::driver::Segment;
 use crate::endpoint::{EndpointRequest, MacAddr};
 use crate::lab::{Lab, on_host};
 use crate::netlink::{Batch, Protocol, Socket};
@@ -14,7 +15,7 @@ use crate::route::{self, Veth};
 
 const ROUNDS: u32 = 60;
 
-fn bare(host: &mut Socket, bridge: &Bridge, round: u32) -> (Namespace, [Duration; 3]) {
+fn bare(host: &mut Socket, bridge: &Segment, round: u32) -> (Namespace, [Duration; 3]) {
     let start = Instant::now();
     let mut namespace = Namespace::unshare().expect("namespace");
     let made = start.elapsed();
@@ -36,7 +37,7 @@ fn bare(host: &mut Socket, bridge: &Bridge, round: u32) -> (Namespace, [Duration
     let mut batch = Batch::default();
     route::push_up(&mut batch, index);
     route::push_address(&mut batch, index, "172.17.0.9/16".parse().expect("net"));
-    route::default_route(&mut batch, index, bridge.gateway);
+    route::default_route(&mut batch, index, bridge.sides[0].gateway.expect("gateway"));
     namespace.route.request(&mut batch).expect("address");
     (namespace, [made, paired - made, start.elapsed() - paired])
 }

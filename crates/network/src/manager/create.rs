@@ -1,17 +1,17 @@
 //! Making and removing networks.
 
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use rustix::io::Errno;
 
 use super::Network;
 use super::state::{Net, State};
-use crate::bridge;
 use crate::definition::{CreateRequest, Definition};
 use crate::driver;
 use crate::error::{Error, Result};
-use crate::ipam;
+use crate::ipam::{self, Pool};
 use crate::model::NetworkInfo;
 use crate::record::random_id;
 use crate::route;
@@ -48,15 +48,18 @@ impl Network {
         };
         let define = |subnet: Ipv4Net| {
             let gateway = wanted.gateway.unwrap_or_else(|| ipam::first(subnet, wanted.ip_range));
-            let addresses = (subnet, wanted.ip_range);
-            let aux = wanted.aux.clone();
-            let mut network =
-                Definition::new(id.clone(), created_ms, request.clone(), addresses, gateway, aux);
+            let pool = Pool {
+                subnet: subnet.into(),
+                ip_range: wanted.ip_range.map(IpNet::V4),
+                gateway: Some(gateway.into()),
+                aux: wanted.aux.iter().map(|(name, ip)| (name.clone(), IpAddr::V4(*ip))).collect(),
+            };
+            let mut network = Definition::new(id.clone(), created_ms, request.clone(), vec![pool]);
             network.external = external;
             network
         };
         match wanted.subnet {
-            Some(subnet) if state.overlaps(subnet) => return Err(Error::PoolOverlap),
+            Some(subnet) if state.overlaps(subnet.into()) => return Err(Error::PoolOverlap),
             Some(subnet) => self.bring_up(&mut state, define(subnet)).map_err(claimed)?,
             None => self.bring_up_anywhere(&mut state, define)?,
         }
@@ -83,7 +86,7 @@ impl Network {
         definition.remove(&self.config.data_dir)?;
         let net = state.nets.remove(id);
         let removed = match net {
-            Some(net) => bridge::remove(&mut self.host(), &net.config),
+            Some(net) => net.driver.take_down(&mut self.host()),
             None => Ok(()),
         };
         let rules = if self.has_rules(&state)? { self.apply_rules(&state, None) } else { Ok(()) };
@@ -109,15 +112,15 @@ impl Network {
             state.record.bridge_address = Some(address);
             state.write_record(&self.config.data_dir)?;
             let id = state.record.bridge.id.clone();
-            state.net_mut(&id)?.address = Some(address);
+            state.net_mut(&id)?.subnets = vec![subnet.into()];
         }
         Ok(())
     }
 
     /// Subnets that no network of ours may have: the machine's, and our own networks'.
-    fn in_use(&self, state: &State) -> Result<Vec<Ipv4Net>> {
+    fn in_use(&self, state: &State) -> Result<Vec<IpNet>> {
         let mut used = route::subnets_in_use(&mut self.host())?;
-        used.extend(state.nets.values().filter_map(|net| net.address).map(|address| address.trunc()));
+        used.extend(state.nets.values().flat_map(|net| net.subnets.iter().copied()));
         Ok(used)
     }
 
@@ -142,7 +145,7 @@ impl Network {
         let Err(error) = made else { return Ok(()) };
         if let Some(net) = state.nets.remove(&id) {
             // The first error is the one to report; what stays is swept.
-            let _ = bridge::remove(&mut self.host(), &net.config);
+            let _ = net.driver.take_down(&mut self.host());
         }
         let _ = network.remove(&self.config.data_dir).and_then(|()| self.apply_rules(state, None));
         Err(error)
@@ -170,7 +173,7 @@ impl State {
     }
 
     fn check_bridge(&self, id: &str, name: &str) -> Result<()> {
-        let other = self.nets.iter().find(|(_, net)| net.config.name == name);
+        let other = self.nets.iter().find(|(_, net)| net.bridge_name() == Some(name));
         other.map_or(Ok(()), |(other, _)| {
             Err(Error::Forbidden(format!(
                 "cannot create network {id} ({name}): conflicts with network {other} ({name}): networks have same \
@@ -179,9 +182,8 @@ impl State {
         })
     }
 
-    fn overlaps(&self, subnet: Ipv4Net) -> bool {
-        let addresses = self.nets.values().filter_map(|net| net.address);
-        addresses.into_iter().any(|address| ipam::overlap(address.trunc(), subnet))
+    fn overlaps(&self, subnet: IpNet) -> bool {
+        self.nets.values().flat_map(|net| &net.subnets).any(|used| ipam::overlap(*used, subnet))
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Network;
 use super::state::{Net, State};
-use crate::definition::Definition;
 use crate::firewall::Foreign;
-use crate::model::{IpamPool, NetworkInfo};
+use crate::ipam::{Pool, SubnetRequest};
+use crate::model::NetworkInfo;
 use crate::record::Identity;
 use crate::sysctl;
 
@@ -49,15 +49,15 @@ impl Network {
         let config = &self.config.bridge;
         let net = state.nets.get(&state.record.bridge.id);
         let up = net.and_then(|net| net.up.as_ref());
-        let address = up.map(|up| up.bridge.address).or(config.bip).or(state.record.bridge_address);
+        let address = config.bip.or(state.record.bridge_address);
         let gateway = config.default_gateway;
-        let pool = |address: ipnet::Ipv4Net| IpamPool {
-            subnet: address.trunc(),
-            ip_range: config.fixed_cidr,
-            gateway: Some(gateway.unwrap_or(address.addr())),
+        let pool = |address: ipnet::Ipv4Net| Pool {
+            subnet: address.trunc().into(),
+            ip_range: config.fixed_cidr.map(ipnet::IpNet::V4),
+            gateway: Some(gateway.unwrap_or(address.addr()).into()),
             aux: BTreeMap::new(),
         };
-        let mtu = up.map(|up| up.bridge.mtu).or(config.mtu).unwrap_or(1500);
+        let mtu = up.map(|up| up.segment.mtu).or(config.mtu).unwrap_or(1500);
         let option = |key: &str, value: String| (format!("com.docker.network.{key}"), value);
         let options = BTreeMap::from([
             option("bridge.default_bridge", "true".to_owned()),
@@ -80,13 +80,19 @@ fn warning(foreign: &Foreign) -> String {
     )
 }
 
-fn fixed(identity: &Identity, name: &str, driver: &'static str) -> NetworkInfo {
+fn fixed(identity: &Identity, name: &str, driver: &str) -> NetworkInfo {
     NetworkInfo {
         id: identity.id.clone(),
         name: name.to_owned(),
         created_ms: identity.created_ms,
         driver: driver.to_owned(),
-        scope: "local",
+        scope: "local".to_owned(),
+        enable_ipv4: true,
+        enable_ipv6: false,
+        ingress: false,
+        config_only: false,
+        config_from: String::new(),
+        ipam_options: BTreeMap::new(),
         user_defined: false,
         internal: false,
         attachable: false,
@@ -104,25 +110,28 @@ impl Net {
         let Some(made) = &self.definition else { return fixed(&identity, &self.name, "bridge") };
         NetworkInfo {
             created_ms: made.created_ms,
+            scope: made.scope.clone(),
+            enable_ipv4: made.enable_ipv4,
+            enable_ipv6: made.enable_ipv6,
+            ingress: made.ingress,
+            config_only: made.config_only,
+            config_from: made.config_from.clone(),
+            ipam_options: made.ipam_options.clone(),
             user_defined: true,
             internal: made.internal,
             attachable: made.attachable,
             options: made.options.clone(),
             labels: made.labels.clone(),
-            pools: vec![pool(made)],
+            pools: made.pools.iter().map(|pool| shown(pool, &made.asked)).collect(),
             subnet_chosen: !made.asked.is_empty(),
-            ..fixed(&identity, &made.name, "bridge")
+            ..fixed(&identity, &made.name, &made.driver)
         }
     }
 }
 
 /// As asked; where nothing was asked, as it is.
-fn pool(made: &Definition) -> IpamPool {
-    let gateway_shown = made.asked.first().is_none_or(|asked| !asked.gateway.is_empty());
-    IpamPool {
-        subnet: made.subnet,
-        ip_range: made.ip_range,
-        gateway: gateway_shown.then_some(made.gateway),
-        aux: made.aux.clone(),
-    }
+fn shown(pool: &Pool, asked: &[SubnetRequest]) -> Pool {
+    let asked = asked.iter().find(|asked| asked.subnet == pool.subnet.to_string());
+    let gateway = pool.gateway.filter(|_| asked.is_none_or(|asked| !asked.gateway.is_empty()));
+    Pool { gateway, ..pool.clone() }
 }

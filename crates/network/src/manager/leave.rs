@@ -83,7 +83,7 @@ impl State {
     pub(super) fn announce(&self, names: &mut Directory, container: &str, endpoint: &Endpoint) {
         let Some(net) = self.nets.get(&endpoint.network_id) else { return };
         if net.definition.is_some() {
-            names.enter(&net.name, net.address, net.internal, container, endpoint);
+            names.enter(&net.name, &net.subnets, net.internal, container, endpoint);
         } else {
             names.visit(net.internal, container);
         }

@@ -9,6 +9,7 @@ use super::state::State;
 use crate::dns::ResolverSockets;
 use crate::endpoint::{Endpoint, EndpointRequest};
 use crate::error::{Error, Result};
+use crate::ipam::Family;
 use crate::netlink::Batch;
 use crate::netns::Namespace;
 use crate::route;
@@ -127,13 +128,15 @@ impl Network {
         let Some(endpoint) = way_out else { return without_route(namespace) };
         let mut batch = Batch::default();
         let index = namespace.route.index_of(&endpoint.interface)?;
-        route::replace_default_route(&mut batch, index, endpoint.gateway);
+        for gateway in endpoint.gateways() {
+            route::replace_default_route(&mut batch, index, gateway);
+        }
         namespace.route.request(&mut batch)?;
         if endpoint.ports.is_empty() {
             return Ok(());
         }
         let mut batch = Batch::default();
-        let isolated = !self.state().net(&endpoint.network_id)?.config.icc;
+        let isolated = self.state().net(&endpoint.network_id)?.isolated();
         route::push_port(&mut batch, &endpoint.host_interface, true, isolated);
         self.host().request(&mut batch)?;
         self.publish(container, &endpoint)
@@ -155,7 +158,7 @@ impl Network {
 /// No network leads out any more.
 fn without_route(namespace: &mut Namespace) -> Result<()> {
     let mut batch = Batch::default();
-    route::remove_default_route(&mut batch);
+    route::remove_default_route(&mut batch, Family::V4);
     match namespace.route.request(&mut batch) {
         // It went with its interface.
         Err(error) if error.errno() == Some(Errno::SRCH) => Ok(()),

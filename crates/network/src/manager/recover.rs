@@ -41,8 +41,10 @@ impl Network {
         let index = {
             let mut state = self.state();
             let up = self.ensure(&mut state, &endpoint.network_id)?;
-            up.leases.take(endpoint.ip, container_id)?;
-            let index = up.bridge.index;
+            for address in endpoint.addresses() {
+                up.leases.take(address.addr(), container_id)?;
+            }
+            let index = up.segment.index;
             for port in &endpoint.ports {
                 state.ports.adopt(container_id, port)?;
             }
@@ -75,7 +77,7 @@ impl Network {
     fn sweep_bridges(&self) -> Result<Vec<String>> {
         let state = self.state();
         let known = |name: &str| {
-            state.nets.values().any(|net| net.config.name == name)
+            state.nets.values().any(|net| net.bridge_name() == Some(name))
                 || state.unreadable.iter().any(|n| n == name)
         };
         bridge::sweep(&mut self.host(), &self.owner, known)
@@ -107,7 +109,7 @@ impl Network {
         let links = route::dump(&mut host)?;
         let bridges: Vec<_> = links
             .iter()
-            .filter(|link| state.nets.values().any(|net| net.config.name == link.name))
+            .filter(|link| state.nets.values().any(|net| net.bridge_name() == Some(link.name.as_str())))
             .map(|link| link.index)
             .collect();
         let mut batch = Batch::default();

@@ -103,7 +103,7 @@ impl Network {
             return Ok(());
         }
         self.open_loopback(&endpoint.network_id, new)?;
-        let isolated = !self.state().net(&endpoint.network_id)?.config.icc;
+        let isolated = self.state().net(&endpoint.network_id)?.isolated();
         let mut batch = Batch::default();
         route::push_port(&mut batch, &endpoint.host_interface, true, isolated);
         self.host().request(&mut batch).map(|_| ())
@@ -125,7 +125,7 @@ fn without(all: &[PublishedPort], others: &[PublishedPort]) -> Vec<PublishedPort
 }
 
 /// Pairs requests with what is published: one that any host port will do keeps the one that it has.
-fn difference(have: &[PublishedPort], requests: &[PortRequest], default: std::net::Ipv4Addr) -> Difference {
+fn difference(have: &[PublishedPort], requests: &[PortRequest], default: std::net::IpAddr) -> Difference {
     let mut left = have.to_vec();
     let mut difference = Difference::default();
     // those that name their host port choose first
@@ -161,7 +161,7 @@ mod tests {
         let port = |container_port, host_port| PublishedPort {
             protocol: Protocol::Tcp,
             container_port,
-            host_ip: Ipv4Addr::UNSPECIFIED,
+            host_ip: Ipv4Addr::UNSPECIFIED.into(),
             host_port,
         };
         let request = |container_port, host_port| PortRequest {
@@ -173,7 +173,7 @@ mod tests {
         };
         let have = [port(80, 32768), port(80, 8080), port(443, 8443)];
         let requests = [request(80, None), request(80, Some(8080)), request(53, Some(53))];
-        let found = difference(&have, &requests, Ipv4Addr::UNSPECIFIED);
+        let found = difference(&have, &requests, Ipv4Addr::UNSPECIFIED.into());
         assert_eq!(found.kept, [port(80, 8080), port(80, 32768)]);
         assert_eq!(found.gone, [port(443, 8443)]);
         assert_eq!(found.new, [request(53, Some(53))]);

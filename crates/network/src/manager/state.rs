@@ -1,14 +1,14 @@
 //! What is known of networks and of who is on them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::Path;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
-use crate::bridge::Bridge;
-use crate::config::{BridgeConfig, Config};
+use crate::config::Config;
 use crate::definition::{self, Definition};
+use crate::driver::{Driver, Segment};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::firewall::plan;
@@ -23,7 +23,7 @@ pub(super) struct State {
     pub(super) record: Record,
     /// The record as it is on disk.
     written: Record,
-    /// The bridge networks, by id: the default one and those that persons made.
+    /// The networks that containers join, by id: the default one and those that persons made.
     pub(super) nets: BTreeMap<String, Net>,
     /// A container's endpoints, by its id, in the order in which it joined.
     pub(super) endpoints: HashMap<String, Vec<Endpoint>>,
@@ -32,14 +32,14 @@ pub(super) struct State {
     pub(super) unreadable: Vec<String>,
 }
 
-/// A bridge network.
+/// A network.
 #[derive(Debug)]
 pub(super) struct Net {
     pub(super) name: String,
-    pub(super) config: BridgeConfig,
+    pub(super) driver: Driver,
     pub(super) internal: bool,
     /// Host address of published ports that name none.
-    pub(super) publish_ip: Ipv4Addr,
+    pub(super) publish_ip: IpAddr,
     /// How interfaces in containers are called, before their number.
     pub(super) interface: String,
     /// How its addresses are reached, one a family.
@@ -47,18 +47,18 @@ pub(super) struct Net {
     /// Interfaces of the host from which published ports are reached by containers' own addresses.
     pub(super) trusted: Vec<String>,
     /// Addresses that no container gets by itself.
-    pub(super) reserved: Vec<Ipv4Addr>,
-    /// Its bridge's address, once it is known.
-    pub(super) address: Option<Ipv4Net>,
+    pub(super) reserved: Vec<IpAddr>,
+    /// Its subnets, once they are known.
+    pub(super) subnets: Vec<IpNet>,
     /// `None` for the default network.
     pub(super) definition: Option<Definition>,
     pub(super) up: Option<Up>,
 }
 
-/// A bridge while it is up.
+/// A network while it is up.
 #[derive(Debug)]
 pub(super) struct Up {
-    pub(super) bridge: Bridge,
+    pub(super) segment: Segment,
     pub(super) leases: Leases,
     /// The host's loopback may already reach published ports.
     pub(super) loopback_routed: bool,
@@ -130,14 +130,11 @@ impl State {
     pub(super) fn rules(&self, coming: Option<&str>) -> Vec<plan::Bridge> {
         let up = self.nets.iter().filter(|(id, net)| net.up.is_some() || Some(id.as_str()) == coming);
         up.filter_map(|(_, net)| {
+            let bridge = net.driver.bridge()?;
             Some(plan::Bridge {
-                name: net.config.name.clone(),
-                subnets: vec![plan::Subnet {
-                    net: net.address?.trunc().into(),
-                    gateway: net.gateways[0],
-                    masquerade: net.config.ip_masq && net.gateways[0] != plan::Gateway::Routed,
-                }],
-                icc: net.config.icc,
+                name: bridge.name.clone(),
+                subnets: net.subnets.iter().map(|subnet| net.rule(*subnet, bridge.ip_masq)).collect(),
+                icc: bridge.icc,
                 internal: net.internal,
                 trusted: net.trusted.clone(),
             })
@@ -149,7 +146,8 @@ impl State {
     pub(super) fn elements(&self, container_id: &str, endpoint: &Endpoint) -> Vec<plan::Element> {
         let net = self.nets.get(&endpoint.network_id);
         let target = plan::Target {
-            ip: Some(endpoint.ip),
+            ip: endpoint.ip,
+            ip6: endpoint.ip6,
             routed: net
                 .map_or([false; 2], |net| net.gateways.map(|gateway| gateway == plan::Gateway::Routed)),
             trusted: net.is_some_and(|net| !net.trusted.is_empty()),
@@ -169,14 +167,20 @@ impl Net {
     fn default_bridge(record: &Record, config: &Config) -> Self {
         Self {
             name: "bridge".to_owned(),
-            config: config.bridge.clone(),
+            driver: Driver::Bridge(config.bridge.clone()),
             internal: false,
             publish_ip: config.publish_ip,
             interface: "eth".to_owned(),
             gateways: [plan::Gateway::Nat; 2],
             trusted: Vec::new(),
             reserved: Vec::new(),
-            address: config.bridge.bip.or(record.bridge_address),
+            subnets: config
+                .bridge
+                .bip
+                .or(record.bridge_address)
+                .map(|net| net.trunc().into())
+                .into_iter()
+                .collect(),
             definition: None,
             up: None,
         }
@@ -184,19 +188,35 @@ impl Net {
 
     pub(super) fn of(network: Definition, config: &Config) -> Self {
         let options = network.options();
-        let bridge = network.bridge();
         Self {
             name: network.name.clone(),
             internal: network.internal,
-            publish_ip: options.publish_ip.unwrap_or(config.publish_ip),
+            publish_ip: options.publish_ip.map_or(config.publish_ip, IpAddr::V4),
             interface: options.interface,
             gateways: options.gateways,
             trusted: options.trusted,
-            reserved: network.aux.values().copied().collect(),
-            address: bridge.bip,
-            config: bridge,
+            reserved: network.reserved(),
+            subnets: network.pools.iter().map(|pool| pool.subnet).collect(),
+            driver: Driver::of(&network),
             definition: Some(network),
             up: None,
         }
+    }
+
+    /// What the firewall is to know of one of its subnets.
+    fn rule(&self, subnet: IpNet, masquerade: bool) -> plan::Subnet {
+        let [v4, v6] = self.gateways;
+        let gateway = if matches!(subnet, IpNet::V4(_)) { v4 } else { v6 };
+        plan::Subnet { net: subnet, gateway, masquerade: masquerade && gateway != plan::Gateway::Routed }
+    }
+
+    /// Name of its bridge, where it has one.
+    pub(super) fn bridge_name(&self) -> Option<&str> {
+        self.driver.bridge().map(|bridge| bridge.name.as_str())
+    }
+
+    /// Its containers are kept from each other.
+    pub(super) fn isolated(&self) -> bool {
+        self.driver.bridge().is_some_and(|bridge| !bridge.icc)
     }
 }

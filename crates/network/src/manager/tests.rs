@@ -1,8 +1,9 @@
 use std::collections::HashSet;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::bridge;
 use crate::endpoint::{Endpoint, EndpointRequest, PortRequest, Protocol as Transport};
 use crate::lab::{self, Lab, OUTSIDE, Service, call, call_here, call_udp, on_host, serve, serve_udp};
 use crate::route;
@@ -29,7 +30,7 @@ fn publish(name: char, host_ip: Option<Ipv4Addr>, host_port: u16) -> EndpointReq
     let port = PortRequest {
         protocol: Transport::Tcp,
         container_port: 80,
-        host_ip,
+        host_ip: host_ip.map(IpAddr::V4),
         host_port: Some(host_port),
         host_port_end: None,
     };
@@ -69,14 +70,14 @@ fn two_containers_reach_each_other_and_the_outside() {
         assert!(!links().contains(&"berth0".to_owned()), "nothing is made before it is needed");
         let a = network.attach_bridge(&request('a')).expect("a");
         let b = network.attach_bridge(&request('b')).expect("b");
-        assert_eq!(a.endpoint.ip, Ipv4Addr::new(172, 17, 0, 2));
-        assert_eq!(b.endpoint.ip, Ipv4Addr::new(172, 17, 0, 3));
+        assert_eq!(a.endpoint.v4(), Ipv4Addr::new(172, 17, 0, 2));
+        assert_eq!(b.endpoint.v4(), Ipv4Addr::new(172, 17, 0, 3));
         let services = vec![serve(&b.netns, 80), serve_udp(&b.netns, 53), serve(&lab.outside.fd, 80)];
-        let here = Some(a.endpoint.ip.to_string());
-        assert_eq!(call(&a.netns, b.endpoint.ip, 80), here, "TCP between containers keeps the address");
-        assert_eq!(call_udp(&a.netns, b.endpoint.ip, 53), here);
+        let here = Some(a.endpoint.v4().to_string());
+        assert_eq!(call(&a.netns, b.endpoint.v4(), 80), here, "TCP between containers keeps the address");
+        assert_eq!(call_udp(&a.netns, b.endpoint.v4(), 53), here);
         assert_eq!(call(&a.netns, OUTSIDE, 80), Some(lab::HOST.to_string()), "outside sees the host");
-        assert_eq!(call_here(b.endpoint.ip, 80), Some("172.17.0.1".into()), "the host reaches containers");
+        assert_eq!(call_here(b.endpoint.v4(), 80), Some("172.17.0.1".into()), "the host reaches containers");
         let (veth, other) = (a.endpoint.host_interface.clone(), b.endpoint.host_interface.clone());
         network.detach(&"a".repeat(64)).expect("detach");
         network.detach(&"a".repeat(64)).expect("twice");
@@ -84,7 +85,7 @@ fn two_containers_reach_each_other_and_the_outside() {
         gone(&veth);
         assert!(links().contains(&other));
         let again = network.attach_bridge(&request('c')).expect("c");
-        assert_eq!(again.endpoint.ip, Ipv4Addr::new(172, 17, 0, 2), "the address is free again");
+        assert_eq!(again.endpoint.v4(), Ipv4Addr::new(172, 17, 0, 2), "the address is free again");
         assert!(!network.teardown_if_unused().expect("asked"));
         nothing_left(&network, vec![b, again], services);
     });
@@ -96,14 +97,14 @@ fn a_container_started_again_is_reached_at_once() {
         let network = lab.network();
         let first = network.attach_bridge(&request('a')).expect("first");
         let service = serve(&first.netns, 80);
-        assert!(call_here(first.endpoint.ip, 80).is_some());
+        assert!(call_here(first.endpoint.v4(), 80).is_some());
         drop(service);
         network.detach(&"a".repeat(64)).expect("detach");
         // The former namespace is still there, as it is until the kernel has taken it apart.
         let second = network.attach_bridge(&request('a')).expect("second");
-        assert_eq!(second.endpoint.ip, first.endpoint.ip);
+        assert_eq!(second.endpoint.v4(), first.endpoint.v4());
         let services = vec![serve(&second.netns, 80)];
-        assert!(call_here(second.endpoint.ip, 80).is_some());
+        assert!(call_here(second.endpoint.v4(), 80).is_some());
         nothing_left(&network, vec![first, second], services);
     });
 }
@@ -121,7 +122,7 @@ fn many_containers_at_once_all_get_an_address() {
             let starts: Vec<_> = (0..50).map(|n| scope.spawn(move || attach(n))).collect();
             starts.into_iter().map(|s| s.join().expect("no panic")).collect()
         });
-        let addresses: HashSet<_> = attached.iter().map(|a| a.endpoint.ip).collect();
+        let addresses: HashSet<_> = attached.iter().map(|a| a.endpoint.v4()).collect();
         assert_eq!(addresses.len(), 50);
         for n in 0..50 {
             network.detach(&format!("{n:064x}")).expect("detached");
@@ -142,8 +143,8 @@ fn the_administrators_choices_are_respected() {
         config.bridge.ip_masq = false;
         let network = Network::open(config.clone()).expect("network");
         let a = network.attach_bridge(&request('a')).expect("a");
-        assert_eq!(a.endpoint.ip, Ipv4Addr::new(10, 9, 7, 0));
-        assert_eq!(a.endpoint.gateway, Ipv4Addr::new(10, 9, 0, 254));
+        assert_eq!(a.endpoint.v4(), Ipv4Addr::new(10, 9, 7, 0));
+        assert_eq!(a.endpoint.gateway, Some(Ipv4Addr::new(10, 9, 0, 254)));
         let mtu = lab::within(&a.netns, || {
             let mut socket = Socket::open(Protocol::Route).expect("socket");
             route::by_name(&mut socket, "eth0").expect("asked").expect("eth0").mtu
@@ -155,11 +156,11 @@ fn the_administrators_choices_are_respected() {
         config.bridge.fixed_cidr = None;
         config.bridge.default_gateway = None;
         let network = Network::open(config.clone()).expect("network");
-        assert_eq!(network.host_gateway().expect("up"), Ipv4Addr::new(10, 8, 0, 1));
+        assert_eq!(network.host_gateway().expect("up"), IpAddr::from(Ipv4Addr::new(10, 8, 0, 1)));
         drop(network);
         config.bridge.bip = Some("10.7.0.1/16".parse().expect("net"));
         let network = Network::open(config).expect("network");
-        assert_eq!(network.host_gateway().expect("up"), Ipv4Addr::new(10, 7, 0, 1));
+        assert_eq!(network.host_gateway().expect("up"), IpAddr::from(Ipv4Addr::new(10, 7, 0, 1)));
         nothing_left(&network, vec![], vec![]);
     });
 }
@@ -179,7 +180,7 @@ fn a_bridge_of_the_administrators_is_used_and_kept() {
         let mut socket = Socket::open(Protocol::Route).expect("socket");
         bridge::ensure(&mut socket, "them", &theirs, &[], None).expect("made by hand");
         let a = network.attach_bridge(&request('a')).expect("a");
-        assert_eq!(a.endpoint.ip, Ipv4Addr::new(10, 6, 0, 2));
+        assert_eq!(a.endpoint.v4(), Ipv4Addr::new(10, 6, 0, 2));
         network.teardown().expect("teardown");
         assert!(links().contains(&"theirs".to_owned()));
     });
@@ -212,8 +213,8 @@ fn neighbours_reach_published_ports_and_nothing_else() {
         let services = vec![serve(&a.netns, 80), serve(&a.netns, 81)];
         lab.outside_routes_through_host();
         assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()), "the address is kept");
-        assert_eq!(call(&lab.outside.fd, a.endpoint.ip, 81), None, "not published");
-        assert_eq!(call(&lab.outside.fd, a.endpoint.ip, 80), None, "not by the container's own address");
+        assert_eq!(call(&lab.outside.fd, a.endpoint.v4(), 81), None, "not published");
+        assert_eq!(call(&lab.outside.fd, a.endpoint.v4(), 80), None, "not by the container's own address");
         assert_eq!(call_here(lab::HOST, 8080), Some(lab::HOST.to_string()), "the host itself");
         assert_eq!(call_here(Ipv4Addr::LOCALHOST, 8080), Some("172.17.0.1".into()), "by loopback");
         assert_eq!(call(&b.netns, lab::HOST, 8080), Some("172.17.0.1".into()), "from a neighbour container");
@@ -282,7 +283,7 @@ fn a_udp_client_that_was_too_early_is_heard_once_the_port_is_published() {
         let c = network.attach_bridge(&request('c')).expect("c takes a's address");
         let d =
             network.attach_bridge(&EndpointRequest { container_id: "d".repeat(64), ..wanted }).expect("d");
-        assert_ne!(d.endpoint.ip, a.endpoint.ip);
+        assert_ne!(d.endpoint.v4(), a.endpoint.v4());
         services.push(serve_udp(&d.netns, 53));
         assert!(ask(10), "published anew");
         nothing_left(&network, vec![a, b, c, d], services);
@@ -312,7 +313,7 @@ fn a_port_is_published_once() {
         let error = network.attach_bridge(&publish('b', None, 8080)).expect_err("taken").to_string();
         assert_eq!(error, "Bind for 0.0.0.0:8080 failed: port is already allocated");
         let b = network.attach_bridge(&publish('b', None, 8081)).expect("b has nothing from before");
-        assert_eq!(b.endpoint.ip, Ipv4Addr::new(172, 17, 0, 3));
+        assert_eq!(b.endpoint.v4(), Ipv4Addr::new(172, 17, 0, 3));
         nothing_left(&network, vec![a, b], vec![]);
     });
 }
@@ -326,7 +327,7 @@ fn without_icc_containers_reach_the_outside_only() {
         let a = network.attach_bridge(&request('a')).expect("a");
         let b = network.attach_bridge(&request('b')).expect("b");
         let services = vec![serve(&b.netns, 80), serve(&lab.outside.fd, 80)];
-        assert_eq!(call(&a.netns, b.endpoint.ip, 80), None);
+        assert_eq!(call(&a.netns, b.endpoint.v4(), 80), None);
         assert!(call(&a.netns, OUTSIDE, 80).is_some());
         nothing_left(&network, vec![a, b], services);
     });
@@ -349,7 +350,7 @@ fn a_new_daemon_takes_over_what_lives_and_sweeps_the_rest() {
         let again = second.sweep(&HashSet::from(["a".repeat(64)])).expect("with nothing to do");
         assert_eq!(again, SweepReport::default());
         let c = second.attach_bridge(&request('c')).expect("c");
-        assert_eq!(c.endpoint.ip, Ipv4Addr::new(172, 17, 0, 3));
+        assert_eq!(c.endpoint.v4(), Ipv4Addr::new(172, 17, 0, 3));
         nothing_left(&second, vec![a, b, c], services);
     });
 }
@@ -389,7 +390,7 @@ fn daemons_on_one_machine_take_different_subnets() {
                 .iter()
                 .map(|n| scope.spawn(|| n.attach_bridge(&request('a')).expect("a").endpoint))
                 .collect();
-            starts.into_iter().map(|s| s.join().expect("no panic").ip.octets()[1]).collect()
+            starts.into_iter().map(|s| s.join().expect("no panic").v4().octets()[1]).collect()
         });
         subnets.sort_unstable();
         assert_eq!(subnets, [17, 18, 19]);
@@ -407,7 +408,7 @@ fn bad_requests_say_why_and_leave_nothing() {
         let network = lab.network();
         let wanted = EndpointRequest { ip: Some([172, 17, 5, 5].into()), ..request('a') };
         let a = network.attach_bridge(&wanted).expect("free");
-        assert_eq!(a.endpoint.ip, Ipv4Addr::new(172, 17, 5, 5));
+        assert_eq!(a.endpoint.v4(), Ipv4Addr::new(172, 17, 5, 5));
         let same = EndpointRequest { ip: Some([172, 17, 5, 5].into()), ..request('b') };
         assert!(matches!(network.attach_bridge(&same), Err(Error::AddressInUse(_))));
         let elsewhere = EndpointRequest { ip: Some([10, 0, 0, 5].into()), ..request('b') };

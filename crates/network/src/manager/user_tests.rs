@@ -117,10 +117,10 @@ fn two_networks_are_isolated_and_a_container_on_both_reaches_both() {
         let (c, ec) = attach(&network, &[on(&back, 'c', &["c"])]);
         assert_eq!(eb.iter().map(|e| e.interface.as_str()).collect::<Vec<_>>(), ["eth0", "eth1"]);
         let services = [serve(&a, 80), serve(&b, 80), serve(&c, 80), serve(&lab.outside.fd, 80)];
-        assert!(call(&b, ea[0].ip, 80).is_some() && call(&b, ec[0].ip, 80).is_some());
-        assert!(call(&a, eb[0].ip, 80).is_some() && call(&c, eb[1].ip, 80).is_some());
-        assert_eq!(call(&a, ec[0].ip, 80), None, "another network's container");
-        assert_eq!(call(&c, ea[0].ip, 80), None);
+        assert!(call(&b, ea[0].v4(), 80).is_some() && call(&b, ec[0].v4(), 80).is_some());
+        assert!(call(&a, eb[0].v4(), 80).is_some() && call(&c, eb[1].v4(), 80).is_some());
+        assert_eq!(call(&a, ec[0].v4(), 80), None, "another network's container");
+        assert_eq!(call(&c, ea[0].v4(), 80), None);
         assert!(call(&b, OUTSIDE, 80).is_some(), "the way out");
         assert!(network.remove(&back).expect_err("in use").to_string().ends_with("has active endpoints"));
         drop(services);
@@ -140,16 +140,16 @@ fn nothing_leaves_an_internal_network_and_nothing_enters() {
         assert!(ea[0].ports.is_empty(), "there is nothing to publish to");
         let services = [serve(&a, 80), serve(&lab.outside.fd, 80)];
         lab.outside_routes_through_host();
-        assert!(call(&b, ea[0].ip, 80).is_some());
+        assert!(call(&b, ea[0].v4(), 80).is_some());
         assert_eq!(call(&a, OUTSIDE, 80), None);
-        assert_eq!(call(&c, ea[0].ip, 80), None);
-        assert_eq!(call(&lab.outside.fd, ea[0].ip, 80), None);
+        assert_eq!(call(&c, ea[0].v4(), 80), None);
+        assert_eq!(call(&lab.outside.fd, ea[0].v4(), 80), None);
         // Even with a route of its own making.
         lab::within(&a, || {
             let mut socket = Socket::open(Protocol::Route).expect("socket");
             let index = route::by_name(&mut socket, "eth0").expect("asked").expect("eth0").index;
             let mut batch = crate::netlink::Batch::default();
-            route::default_route(&mut batch, index, ea[0].gateway);
+            route::default_route(&mut batch, index, ea[0].gateway.expect("gateway").into());
             socket.request(&mut batch).expect("route");
         });
         assert_eq!(call(&a, OUTSIDE, 80), None);
@@ -168,21 +168,21 @@ fn a_running_container_joins_and_leaves_and_its_ports_and_route_move() {
             attach(&network, &[EndpointRequest { ports: vec![port(8080)], ..on(&two, 'a', &["a"]) }]);
         let (b, eb) = attach(&network, &[on(&one, 'b', &["b"])]);
         let services = [serve(&a, 80), serve(&b, 80), serve(&lab.outside.fd, 80)];
-        assert_eq!(call(&a, eb[0].ip, 80), None);
+        assert_eq!(call(&a, eb[0].v4(), 80), None);
         let dup = || a.try_clone().expect("dup");
         // `one` comes before `two`: it is the way out now.
         let now = network.connect(dup(), &on(&one, 'a', &["a"])).expect("connected");
         assert_eq!(now.iter().map(|e| e.ports.len()).collect::<Vec<_>>(), [0, 1]);
-        assert!(call(&a, eb[0].ip, 80).is_some() && call(&b, now[1].ip, 80).is_some());
+        assert!(call(&a, eb[0].v4(), 80).is_some() && call(&b, now[1].v4(), 80).is_some());
         assert!(call(&a, OUTSIDE, 80).is_some());
         assert!(call(&lab.outside.fd, lab::HOST, 8080).is_some(), "through the new endpoint");
         assert!(call_here(Ipv4Addr::LOCALHOST, 8080).is_some());
         assert!(call(&a, lab::HOST, 8080).is_some(), "from itself");
         assert!(matches!(network.connect(dup(), &on(&one, 'a', &[])), Err(Error::AlreadyAttached { .. })));
         let left = network.disconnect(dup(), &id('a'), &one).expect("disconnected");
-        assert_eq!((left.len(), left[0].ip, left[0].ports.len()), (1, ea[0].ip, 1));
-        assert_eq!(call(&a, eb[0].ip, 80), None, "cut");
-        assert_eq!(call(&b, now[1].ip, 80), None, "cut");
+        assert_eq!((left.len(), left[0].v4(), left[0].ports.len()), (1, ea[0].v4(), 1));
+        assert_eq!(call(&a, eb[0].v4(), 80), None, "cut");
+        assert_eq!(call(&b, now[1].v4(), 80), None, "cut");
         assert!(call(&a, OUTSIDE, 80).is_some(), "the way out is the old one again");
         assert!(call(&lab.outside.fd, lab::HOST, 8080).is_some(), "through the old endpoint");
         assert_eq!(network.disconnect(dup(), &id('a'), &two).expect("disconnected"), []);
@@ -190,7 +190,7 @@ fn a_running_container_joins_and_leaves_and_its_ports_and_route_move() {
         assert!(matches!(network.disconnect(dup(), &id('a'), &two), Err(Error::NotAttached { .. })));
         let again = EndpointRequest { ports: vec![port(8080)], ..on(&two, 'a', &["a"]) };
         let back = network.connect(dup(), &again).expect("back");
-        assert_eq!((back[0].ip, back[0].ports.len()), (ea[0].ip, 1));
+        assert_eq!((back[0].v4(), back[0].ports.len()), (ea[0].v4(), 1));
         assert!(call(&lab.outside.fd, lab::HOST, 8080).is_some(), "and back");
         drop(services);
         network.teardown().expect("teardown");
@@ -216,8 +216,8 @@ fn the_next_daemon_takes_over_and_sweeps_what_has_no_record() {
         assert_eq!(swept.bridges, [format!("br-{}", &lost[..12])]);
         assert_eq!((swept.interfaces.len(), bridges()), (0, 1));
         let (b, eb) = attach(&second, &[on(&kept, 'b', &["b"])]);
-        assert_ne!(eb[0].ip, ea[0].ip, "the lease is held");
-        assert!(call(&b, ea[0].ip, 80).is_some());
+        assert_ne!(eb[0].v4(), ea[0].v4(), "the lease is held");
+        assert!(call(&b, ea[0].v4(), 80).is_some());
         drop(services);
         second.teardown().expect("teardown");
     });
@@ -265,7 +265,7 @@ fn questions_for_names_arrive_at_the_resolvers_sockets_and_port_53_is_free() {
         };
         server.send_to(&answer, peer).expect("answered");
         let len = client.recv(&mut buffer).expect("from port 53 as it seems");
-        assert_eq!(buffer[len - 4..len], made.endpoints[0].ip.octets());
+        assert_eq!(buffer[len - 4..len], made.endpoints[0].v4().octets());
         drop(own);
         // The same over TCP.
         let listener = std::net::TcpListener::from(sockets.tcp);
@@ -301,15 +301,15 @@ fn options_of_a_network_are_effective() {
         let (a, ea) =
             attach(&network, &[EndpointRequest { ports: vec![port(8080)], ..on(&id_of, 'a', &["a"]) }]);
         let (b, eb) = attach(&network, &[on(&id_of, 'b', &["b"])]);
-        assert_eq!((ea[0].ip, eb[0].ip), (Ipv4Addr::new(10, 5, 0, 129), Ipv4Addr::new(10, 5, 0, 130)));
-        assert_eq!((ea[0].interface.as_str(), ea[0].gateway), ("net0", Ipv4Addr::new(10, 5, 0, 1)));
+        assert_eq!((ea[0].v4(), eb[0].v4()), (Ipv4Addr::new(10, 5, 0, 129), Ipv4Addr::new(10, 5, 0, 130)));
+        assert_eq!((ea[0].interface.as_str(), ea[0].gateway), ("net0", Some(Ipv4Addr::new(10, 5, 0, 1))));
         assert!(links().contains(&"br-mine".to_owned()));
         let services = [serve(&a, 80), serve(&b, 80), serve(&lab.outside.fd, 80)];
-        assert_eq!(call(&b, ea[0].ip, 80), None, "icc");
+        assert_eq!(call(&b, ea[0].v4(), 80), None, "icc");
         assert!(call_here(Ipv4Addr::LOCALHOST, 8080).is_some());
         assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), None, "published on loopback only");
         lab.outside_routes_through_host();
-        assert_eq!(call(&a, OUTSIDE, 80), Some(ea[0].ip.to_string()), "not masqueraded");
+        assert_eq!(call(&a, OUTSIDE, 80), Some(ea[0].v4().to_string()), "not masqueraded");
         drop(services);
         network.teardown().expect("teardown");
         assert!(!links().contains(&"br-mine".to_owned()));
@@ -341,7 +341,7 @@ fn two_hundred_containers_come_and_go_and_leave_nothing() {
             let request =
                 EndpointRequest { container_id: format!("{round:064x}"), ..on(&id_of, 'a', &["a"]) };
             let made = network.attach(&[request]).expect("attached");
-            assert_eq!(made.endpoints[0].ip.octets()[3], 2, "the same address each time");
+            assert_eq!(made.endpoints[0].v4().octets()[3], 2, "the same address each time");
             network.detach(&format!("{round:064x}")).expect("detached");
         }
         let start = std::time::Instant::now();
@@ -404,8 +404,8 @@ fn a_gateway_mode_decides_how_containers_are_reached_from_outside() {
             let from_outside = |ip, port| call(&lab.outside.fd, ip, port).is_some();
             let seen = (
                 from_outside(lab::HOST, 8080),
-                from_outside(ea[0].ip, 80),
-                from_outside(ea[0].ip, 81),
+                from_outside(ea[0].v4(), 80),
+                from_outside(ea[0].v4(), 81),
                 call(&a, OUTSIDE, 80) == Some(lab::HOST.to_string()),
             );
             drop(services);

@@ -118,9 +118,9 @@ fn addresses_routes_and_neighbours_are_read_as_such() {
     let (ip, gateway) = (Ipv4Addr::new(172, 17, 0, 2), Ipv4Addr::new(172, 17, 0, 1));
     let mut batch = Batch::default();
     route::push_address(&mut batch, 2, "172.17.0.2/16".parse().expect("net"));
-    route::default_route(&mut batch, 2, gateway);
+    route::default_route(&mut batch, 2, gateway.into());
     route::push_forwarding(&mut batch, 8, MAC);
-    route::push_neighbour(&mut batch, 3, ip, MAC);
+    route::push_neighbour(&mut batch, 3, ip.into(), MAC);
     let mut messages = read(batch).into_iter();
     let Some(RouteNetlinkMessage::NewAddress(address)) = messages.next() else { panic!("no address") };
     assert_eq!((address.header.index, address.header.prefix_len), (2, 16));

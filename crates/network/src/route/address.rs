@@ -1,12 +1,13 @@
-//! Addresses and routes (IPv4).
+//! Addresses and routes, of both families.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
-use super::INET;
 use super::kind::{DELROUTE, GETADDR, GETROUTE, NEWADDR, NEWROUTE};
+use super::{INET, INET6};
 use crate::error::Result;
+use crate::ipam::Family;
 use crate::netlink::{Batch, Reply, Socket, attr, flag};
 
 /// Length of `struct ifaddrmsg`.
@@ -22,9 +23,8 @@ const PROTOCOL_BOOT: u8 = 3;
 /// `RTN_UNICAST`.
 const TYPE_UNICAST: u8 = 1;
 
-/// `struct rtmsg` of the route to everywhere else.
-const DEFAULT_ROUTE: [u8; RTMSG_LEN] =
-    [INET, 0, 0, 0, TABLE_MAIN, PROTOCOL_BOOT, 0, TYPE_UNICAST, 0, 0, 0, 0];
+/// `IFA_F_NODAD`: ours alone by construction, and so usable at once.
+const NODAD: u8 = 0x02;
 
 /// `IFA_*`.
 mod ifa {
@@ -45,59 +45,93 @@ pub(crate) struct Address {
     /// Index of the interface.
     pub(crate) index: u32,
     /// Address and prefix length.
-    pub(crate) net: Ipv4Net,
+    pub(crate) net: IpNet,
 }
 
-/// Gives an interface an address. That it has it already is no error.
-pub(crate) fn push_address(batch: &mut Batch, index: u32, net: Ipv4Net) {
+/// Gives an interface an address, which is not searched for on the link first. That it has it
+/// already is no error.
+pub(crate) fn push_address(batch: &mut Batch, index: u32, net: IpNet) {
     batch.push(format!("adding address {net}"), NEWADDR, flag::ACK | flag::CREATE | flag::REPLACE, |m| {
-        let mut header = [INET, net.prefix_len(), 0, 0, 0, 0, 0, 0];
+        let mut header = [family(net.addr()), net.prefix_len(), 0, 0, 0, 0, 0, 0];
         header[4..8].copy_from_slice(&index.to_ne_bytes());
-        m.raw(&header)
-            .bytes(ifa::LOCAL, &net.addr().octets())
-            .bytes(ifa::ADDRESS, &net.addr().octets())
-            .bytes(ifa::BROADCAST, &net.broadcast().octets());
+        if let IpNet::V6(_) = net {
+            header[2] = NODAD;
+        }
+        let (bytes, len) = octets(net.addr());
+        m.raw(&header).bytes(ifa::LOCAL, &bytes[..len]).bytes(ifa::ADDRESS, &bytes[..len]);
+        if let IpNet::V4(net) = net {
+            m.bytes(ifa::BROADCAST, &net.broadcast().octets());
+        }
     });
 }
 
-/// The route to everywhere else.
-pub(crate) fn default_route(batch: &mut Batch, index: u32, gateway: Ipv4Addr) {
+/// The route to everywhere else, of the gateway's family.
+pub(crate) fn default_route(batch: &mut Batch, index: u32, gateway: IpAddr) {
     push_default(batch, index, gateway, flag::EXCL);
 }
 
 /// The route to everywhere else, in place of the one there may be.
-pub(crate) fn replace_default_route(batch: &mut Batch, index: u32, gateway: Ipv4Addr) {
+pub(crate) fn replace_default_route(batch: &mut Batch, index: u32, gateway: IpAddr) {
     push_default(batch, index, gateway, flag::REPLACE);
 }
 
-fn push_default(batch: &mut Batch, index: u32, gateway: Ipv4Addr, how: u16) {
+fn push_default(batch: &mut Batch, index: u32, gateway: IpAddr, how: u16) {
     let action = format!("adding default route via {gateway}");
     batch.push(action, NEWROUTE, flag::ACK | flag::CREATE | how, |m| {
-        m.raw(&DEFAULT_ROUTE).bytes(rta::GATEWAY, &gateway.octets()).u32(rta::OIF, index);
+        let (bytes, len) = octets(gateway);
+        m.raw(&everywhere(family(gateway))).bytes(rta::GATEWAY, &bytes[..len]).u32(rta::OIF, index);
     });
 }
 
-/// Takes the route to everywhere else away; fails with `ESRCH` when there is none.
-pub(crate) fn remove_default_route(batch: &mut Batch) {
+/// Takes a family's route to everywhere else away; fails with `ESRCH` when there is none.
+pub(crate) fn remove_default_route(batch: &mut Batch, of: Family) {
     batch.push("removing the default route", DELROUTE, flag::ACK, |m| {
-        m.raw(&DEFAULT_ROUTE);
+        m.raw(&everywhere(match of {
+            Family::V4 => INET,
+            Family::V6 => INET6,
+        }));
     });
+}
+
+/// `struct rtmsg` of the route to everywhere else.
+fn everywhere(family: u8) -> [u8; RTMSG_LEN] {
+    [family, 0, 0, 0, TABLE_MAIN, PROTOCOL_BOOT, 0, TYPE_UNICAST, 0, 0, 0, 0]
+}
+
+/// `AF_INET` or `AF_INET6`.
+pub(super) const fn family(ip: IpAddr) -> u8 {
+    match ip {
+        IpAddr::V4(_) => INET,
+        IpAddr::V6(_) => INET6,
+    }
+}
+
+/// An address's bytes, and how many there are.
+pub(super) fn octets(ip: IpAddr) -> ([u8; 16], usize) {
+    let mut bytes = [0; 16];
+    match ip {
+        IpAddr::V4(ip) => bytes[..4].copy_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => bytes = ip.octets(),
+    }
+    (bytes, if ip.is_ipv4() { 4 } else { 16 })
 }
 
 /// Every address of every interface.
 pub(crate) fn addresses(socket: &mut Socket) -> Result<Vec<Address>> {
-    let mut header = [0; IFADDRMSG_LEN];
-    header[0] = INET;
-    Ok(socket.dump("listing addresses", GETADDR, &header)?.iter().filter_map(parse_address).collect())
+    let replies = socket.dump("listing addresses", GETADDR, &[0; IFADDRMSG_LEN])?;
+    Ok(replies.iter().filter_map(parse_address).collect())
 }
 
-/// Subnets that the machine is part of or has a route to, the default route aside.
-pub(crate) fn subnets_in_use(socket: &mut Socket) -> Result<Vec<Ipv4Net>> {
+/// Subnets that the machine is part of or has a route to, the default route and what every link
+/// has of its own accord (link-local, multicast) aside.
+pub(crate) fn subnets_in_use(socket: &mut Socket) -> Result<Vec<IpNet>> {
     let mut subnets: Vec<_> = addresses(socket)?.iter().map(|a| a.net.trunc()).collect();
-    let mut header = [0; RTMSG_LEN];
-    header[0] = INET;
-    let routes = socket.dump("listing routes", GETROUTE, &header)?;
+    let routes = socket.dump("listing routes", GETROUTE, &[0; RTMSG_LEN])?;
     subnets.extend(routes.iter().filter_map(parse_route));
+    subnets.retain(|net| match net {
+        IpNet::V4(_) => true,
+        IpNet::V6(net) => !net.addr().is_unicast_link_local() && !net.addr().is_multicast(),
+    });
     Ok(subnets)
 }
 
@@ -125,18 +159,23 @@ fn parse_address(reply: &Reply) -> Option<Address> {
     let attributes = reply.payload.get(IFADDRMSG_LEN..)?;
     // On a point-to-point link ADDRESS is the other side's.
     let local = attr::find(attributes, ifa::LOCAL).or_else(|| attr::find(attributes, ifa::ADDRESS))?;
-    Some(Address { index, net: Ipv4Net::new(ipv4(local)?, prefix_len).ok()? })
+    Some(Address { index, net: IpNet::new(address(local)?, prefix_len).ok()? })
 }
 
-fn parse_route(reply: &Reply) -> Option<Ipv4Net> {
+fn parse_route(reply: &Reply) -> Option<IpNet> {
     let (prefix_len, table) = (*reply.payload.get(1)?, *reply.payload.get(4)?);
-    if reply.kind != NEWROUTE || prefix_len == 0 || table == TABLE_LOCAL {
+    let unicast = matches!(*reply.payload.first()?, INET | INET6);
+    if reply.kind != NEWROUTE || !unicast || prefix_len == 0 || table == TABLE_LOCAL {
         return None;
     }
     let destination = attr::find(reply.payload.get(RTMSG_LEN..)?, rta::DST)?;
-    Ipv4Net::new(ipv4(destination)?, prefix_len).ok()
+    IpNet::new(address(destination)?, prefix_len).ok()
 }
 
-fn ipv4(value: &[u8]) -> Option<Ipv4Addr> {
-    <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from)
+fn address(value: &[u8]) -> Option<IpAddr> {
+    match value.len() {
+        4 => <[u8; 4]>::try_from(value).ok().map(|bytes| Ipv4Addr::from(bytes).into()),
+        16 => <[u8; 16]>::try_from(value).ok().map(|bytes| Ipv6Addr::from(bytes).into()),
+        _ => None,
+    }
 }

@@ -32,3 +32,5 @@ mod kind {
 
 /// `AF_INET`.
 const INET: u8 = 2;
+/// `AF_INET6`.
+const INET6: u8 = 10;

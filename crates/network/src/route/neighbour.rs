@@ -1,8 +1,9 @@
-//! Who is behind which hardware address: the bridge's forwarding table, and the host's ARP table.
+//! Who is behind which hardware address: the bridge's forwarding table, and the host's neighbours of both
+//! families.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use super::INET;
+use super::address::{family, octets};
 use super::kind::NEWNEIGH;
 use crate::endpoint::MacAddr;
 use crate::netlink::{Batch, flag};
@@ -31,10 +32,12 @@ pub(crate) fn push_forwarding(batch: &mut Batch, port: u32, mac: MacAddr) {
 }
 
 /// Tells the host that `ip` on the interface `index` has the hardware address `mac` now.
-pub(crate) fn push_neighbour(batch: &mut Batch, index: u32, ip: Ipv4Addr, mac: MacAddr) {
+pub(crate) fn push_neighbour(batch: &mut Batch, index: u32, ip: IpAddr, mac: MacAddr) {
     let flags = flag::ACK | flag::CREATE | flag::REPLACE;
     batch.push(format!("telling the host that {ip} is {mac}"), NEWNEIGH, flags, |m| {
-        m.raw(&header(INET, index, STALE, 0)).bytes(DESTINATION, &ip.octets()).bytes(LINK_ADDRESS, &mac.0);
+        let (bytes, len) = octets(ip);
+        m.raw(&header(family(ip), index, STALE, 0));
+        m.bytes(DESTINATION, &bytes[..len]).bytes(LINK_ADDRESS, &mac.0);
     });
 }
 

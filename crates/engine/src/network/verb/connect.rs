@@ -1,6 +1,5 @@
 //! `connect`: a container joins one more network, running or not.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::Engine;
@@ -97,7 +96,7 @@ impl Joining {
         container.network.networks.insert(network.name.clone(), end);
         container.network = endpoint::settle(engine, container, &endpoints);
         if let Some(new) = endpoints.iter().find(|end| end.network_id == network.id) {
-            crate::container::files::add_host(container, IpAddr::V4(new.ip));
+            endpoint::addresses(new).for_each(|ip| crate::container::files::add_host(container, ip));
         }
         if network.user_defined && !engine.resolvers.serves(&container.id) {
             crate::network::resolver::begin(engine, container, shim).await?;

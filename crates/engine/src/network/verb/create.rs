@@ -58,6 +58,13 @@ impl Engine {
             let made = engine.network.create(::network::CreateRequest {
                 name: request.name,
                 driver: request.driver,
+                scope: request.scope,
+                enable_ipv4: request.ipv4,
+                enable_ipv6: request.ipv6,
+                ipam_options: request.ipam_options,
+                ingress: request.ingress,
+                config_only: request.config_only,
+                config_from: request.config_from,
                 subnets: request.subnets,
                 internal: request.internal,
                 attachable: request.attachable,

@@ -57,7 +57,7 @@ pub(crate) async fn live(
     let Some(end) = container.network.networks.get(name) else {
         return Err(not_connected(container, name));
     };
-    let (network_id, ip) = (end.network_id.clone(), end.ip);
+    let (network_id, ips) = (end.network_id.clone(), [end.ip, end.ipv6]);
     if name == "none" {
         container.network.networks.remove(name);
         return Ok(());
@@ -72,7 +72,7 @@ pub(crate) async fn live(
     })
     .await?;
     container.network = endpoint::settle(engine, container, &endpoints);
-    if let Some(ip) = ip {
+    for ip in ips.into_iter().flatten() {
         crate::container::files::remove_host(container, ip);
     }
     Ok(())

@@ -28,7 +28,7 @@ impl Engine {
 
     fn describe(&self, network: ::network::NetworkInfo) -> NetworkInfo {
         let created = i64::try_from(network.created_ms).unwrap_or_default();
-        let subnet = |pool: ::network::IpamPool| Subnet {
+        let subnet = |pool: ::network::Pool| Subnet {
             subnet: pool.subnet.to_string(),
             ip_range: pool.ip_range.map(|range| range.to_string()).unwrap_or_default(),
             gateway: pool.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
@@ -39,7 +39,7 @@ impl Engine {
             created: Timestamp::from_millisecond(created).unwrap_or_default(),
             driver: network.driver,
             user_defined: network.user_defined,
-            ipv6: false,
+            ipv6: network.enable_ipv6,
             internal: network.internal,
             attachable: network.attachable,
             subnets: network.pools.into_iter().map(subnet).collect(),

@@ -161,7 +161,7 @@ fn lead<'p>(
     mut push: impl FnMut(Map, &'p [PublishedPort], Vec<u8>),
 ) {
     let Some(first) = run.first() else { return };
-    let host_ip = IpAddr::from(first.host_ip);
+    let host_ip = first.host_ip;
     let family = if host_ip.is_ipv4() { Family::V4 } else { Family::V6 };
     let index = usize::from(family == Family::V6);
     let many = run.len() >= RANGE;
@@ -205,7 +205,7 @@ fn lead<'p>(
 fn element(map: Map, part: &[PublishedPort], value: Vec<u8>, container_id: &str) -> Element {
     let routed = map.way == Way::Routed;
     let key = |port: &PublishedPort| {
-        let mut key = match IpAddr::from(port.host_ip) {
+        let mut key = match port.host_ip {
             _ if routed => value.clone(),
             ip if map.scope.here() => bytes(ip),
             _ => Vec::new(),

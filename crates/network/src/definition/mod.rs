@@ -1,45 +1,84 @@
 //! Networks that persons make, and their records: one file each, replaced and removed durably.
 
+mod first;
+
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use crate::config::BridgeConfig;
 use crate::driver::bridge::{self, Options};
 use crate::error::{Error, Result};
-use crate::ipam::SubnetRequest;
+use crate::ipam::{Pool, SubnetRequest};
 use crate::layout;
 
 /// Version of the format that is written.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Largest record that is read.
 const MAX_LEN: u64 = 4 << 20;
 /// Digits of the id in the name of the bridge, as Docker's.
 const NAME_DIGITS: usize = 12;
 
 /// A network that is wished for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateRequest {
     /// Its name.
     pub name: String,
     /// Its driver; empty means `bridge`.
     pub driver: String,
-    /// Its subnet; empty asks for any that is free.
+    /// `local`, `global`, or empty for what the driver has.
+    pub scope: String,
+    /// It gives IPv4 addresses.
+    pub enable_ipv4: bool,
+    /// It gives IPv6 addresses.
+    pub enable_ipv6: bool,
+    /// Its subnets, one of each family at most; a family that is on and not here gets any that is
+    /// free.
     pub subnets: Vec<SubnetRequest>,
+    /// Options of who gives addresses.
+    pub ipam_options: BTreeMap<String, String>,
     /// No way out of it, and none in.
     pub internal: bool,
     /// Kept and shown; every container may join.
     pub attachable: bool,
+    /// Swarm's routing mesh.
+    pub ingress: bool,
+    /// A configuration for other networks, none itself.
+    pub config_only: bool,
+    /// Name of the network whose configuration this one takes; empty for its own.
+    pub config_from: String,
     /// Options of the driver.
     pub options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+}
+
+impl Default for CreateRequest {
+    /// Docker's: a bridge with IPv4.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            driver: String::new(),
+            scope: String::new(),
+            enable_ipv4: true,
+            enable_ipv6: false,
+            subnets: Vec::new(),
+            ipam_options: BTreeMap::new(),
+            internal: false,
+            attachable: false,
+            ingress: false,
+            config_only: false,
+            config_from: String::new(),
+            options: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        }
+    }
 }
 
 /// A network that was made.
@@ -54,20 +93,28 @@ pub(crate) struct Definition {
     pub(crate) created_ms: u64,
     /// Its driver.
     pub(crate) driver: String,
+    /// `local`, or `global` when other hosts share it.
+    pub(crate) scope: String,
+    /// It gives IPv4 addresses.
+    pub(crate) enable_ipv4: bool,
+    /// It gives IPv6 addresses.
+    pub(crate) enable_ipv6: bool,
     /// What was asked of its addresses, as it was asked.
     pub(crate) asked: Vec<SubnetRequest>,
-    /// Its subnet.
-    pub(crate) subnet: Ipv4Net,
-    /// Part of it for automatic addresses.
-    pub(crate) ip_range: Option<Ipv4Net>,
-    /// The bridge's address.
-    pub(crate) gateway: Ipv4Addr,
-    /// Addresses that are not given out.
-    pub(crate) aux: BTreeMap<String, Ipv4Addr>,
+    /// Its subnets: one of each family at most.
+    pub(crate) pools: Vec<Pool>,
+    /// As asked.
+    pub(crate) ipam_options: BTreeMap<String, String>,
     /// No way out.
     pub(crate) internal: bool,
     /// As asked.
     pub(crate) attachable: bool,
+    /// As asked.
+    pub(crate) ingress: bool,
+    /// A configuration for other networks.
+    pub(crate) config_only: bool,
+    /// Name of the network whose configuration it has, or empty.
+    pub(crate) config_from: String,
     /// As asked.
     pub(crate) options: BTreeMap<String, String>,
     /// As asked.
@@ -78,31 +125,34 @@ pub(crate) struct Definition {
 
 impl Definition {
     /// The network `request` asks for, with the addresses that were settled on.
-    pub(crate) fn new(
-        id: String,
-        created_ms: u64,
-        request: CreateRequest,
-        (subnet, ip_range): (Ipv4Net, Option<Ipv4Net>),
-        gateway: Ipv4Addr,
-        aux: BTreeMap<String, Ipv4Addr>,
-    ) -> Self {
+    pub(crate) fn new(id: String, created_ms: u64, request: CreateRequest, pools: Vec<Pool>) -> Self {
+        let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
         Self {
             version: VERSION,
             id,
             name: request.name,
             created_ms,
-            driver: "bridge".to_owned(),
+            driver: or(request.driver, "bridge"),
+            scope: or(request.scope, "local"),
+            enable_ipv4: request.enable_ipv4,
+            enable_ipv6: request.enable_ipv6,
             asked: request.subnets.into_iter().filter(|asked| !asked.subnet.is_empty()).collect(),
-            subnet,
-            ip_range,
-            gateway,
-            aux,
+            pools,
+            ipam_options: request.ipam_options,
             internal: request.internal,
             attachable: request.attachable,
+            ingress: request.ingress,
+            config_only: request.config_only,
+            config_from: request.config_from,
             options: request.options,
             labels: request.labels,
             external: false,
         }
+    }
+
+    /// Addresses that no container gets by itself.
+    pub(crate) fn reserved(&self) -> Vec<IpAddr> {
+        self.pools.iter().flat_map(|pool| pool.aux.values().copied()).collect()
     }
 
     /// The driver's options; they were read when the network was made.
@@ -118,16 +168,25 @@ impl Definition {
     /// What the bridge is to be.
     pub(crate) fn bridge(&self) -> BridgeConfig {
         let options = self.options();
-        BridgeConfig {
+        let mut bridge = BridgeConfig {
             name: self.bridge_name(),
             external: self.external,
-            bip: Some(Ipv4Net::new_assert(self.gateway, self.subnet.prefix_len())),
-            fixed_cidr: self.ip_range,
-            default_gateway: self.aux.get("DefaultGatewayIPv4").copied(),
             mtu: options.mtu,
             icc: options.icc,
             ip_masq: options.masquerade && !self.internal,
+            ..BridgeConfig::default()
+        };
+        for pool in &self.pools {
+            if let (IpNet::V4(subnet), Some(IpAddr::V4(gateway))) = (pool.subnet, pool.gateway) {
+                bridge.bip = Some(Ipv4Net::new_assert(gateway, subnet.prefix_len()));
+                bridge.fixed_cidr = pool.ip_range.and_then(v4);
+                bridge.default_gateway = match pool.aux.get("DefaultGatewayIPv4") {
+                    Some(IpAddr::V4(gateway)) => Some(*gateway),
+                    _ => None,
+                };
+            }
         }
+        bridge
     }
 
     /// Writes the record durably.
@@ -180,7 +239,26 @@ pub(crate) fn read_all(data_dir: &Path) -> Result<(Vec<Definition>, Vec<PathBuf>
 fn read_one(path: &Path) -> io::Result<Definition> {
     let mut text = Vec::new();
     File::open(path)?.take(MAX_LEN).read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
+    Ok(parse(&text)?)
+}
+
+/// A record of this format or an earlier one. It is written anew only when it changes.
+fn parse(text: &[u8]) -> serde_json::Result<Definition> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    match serde_json::from_slice::<Version>(text)?.version {
+        1 => serde_json::from_slice::<first::Definition>(text).map(Definition::from),
+        _ => serde_json::from_slice(text),
+    }
+}
+
+const fn v4(net: IpNet) -> Option<Ipv4Net> {
+    match net {
+        IpNet::V4(net) => Some(net),
+        IpNet::V6(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -189,15 +267,13 @@ mod tests {
 
     fn network() -> Definition {
         let request = CreateRequest { name: "web".into(), internal: true, ..CreateRequest::default() };
-        let subnet = "10.1.0.0/16".parse().expect("subnet");
-        Definition::new(
-            "ab".repeat(32),
-            7,
-            request,
-            (subnet, None),
-            Ipv4Addr::new(10, 1, 0, 1),
-            BTreeMap::new(),
-        )
+        let pool = Pool {
+            subnet: "10.1.0.0/16".parse().expect("subnet"),
+            ip_range: None,
+            gateway: Some("10.1.0.1".parse().expect("ip")),
+            aux: BTreeMap::new(),
+        };
+        Definition::new("ab".repeat(32), 7, request, vec![pool])
     }
 
     #[test]
@@ -232,7 +308,23 @@ mod tests {
             r#"{{"version":1,"id":"{}","name":"web","created_ms":7,"driver":"bridge","asked":[{{"subnet":"10.1.0.0/16","ip_range":"","gateway":"","aux":{{}}}}],"subnet":"10.1.0.0/16","ip_range":null,"gateway":"10.1.0.1","aux":{{}},"internal":true,"attachable":false,"options":{{}},"labels":{{"a":"b"}},"external":false}}"#,
             "ab".repeat(32)
         );
-        let network: Definition = serde_json::from_str(&text).expect("read");
+        let network = parse(text.as_bytes()).expect("read");
         assert_eq!((network.bridge_name().as_str(), network.bridge().ip_masq), ("br-abababababab", false));
+        let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+        let asked = SubnetRequest { subnet: "10.1.0.0/16".into(), ..SubnetRequest::default() };
+        assert_eq!(network, Definition { labels, asked: vec![asked], ..self::network() });
+    }
+
+    /// A record as this version writes it.
+    #[test]
+    fn the_second_format_is_read() {
+        let text = format!(
+            r#"{{"version":2,"id":"{}","name":"six","created_ms":7,"driver":"bridge","scope":"local","enable_ipv4":false,"enable_ipv6":true,"asked":[],"pools":[{{"subnet":"fd00::/64","ip_range":null,"gateway":"fd00::1","aux":{{"a":"fd00::9"}}}}],"ipam_options":{{}},"internal":false,"attachable":false,"ingress":false,"config_only":false,"config_from":"","options":{{}},"labels":{{}},"external":false}}"#,
+            "ab".repeat(32)
+        );
+        let network = parse(text.as_bytes()).expect("read");
+        assert_eq!((network.enable_ipv4, network.enable_ipv6, network.reserved().len()), (false, true, 1));
+        assert_eq!(serde_json::to_string(&network).expect("written"), text);
+        assert!(parse(b"{}").is_err());
     }
 }
