@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::lab::Namespace;
 use crate::programs::{self, PATIENCE, Ran};
 
 /// A daemon that is ended by SIGTERM, so that it takes its mounts and rules with it.
@@ -18,17 +19,9 @@ struct Server {
 impl Server {
     /// Starts `program` with the arguments that `arguments` makes from the server's folder.
     fn start(program: &str, arguments: impl FnOnce(&Path) -> Vec<String>) -> Result<Self> {
-        Self::spawn(Command::new(program), program, arguments)
-    }
-
-    fn spawn(
-        mut command: Command,
-        program: &str,
-        arguments: impl FnOnce(&Path) -> Vec<String>,
-    ) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("berth-peer-").tempdir()?;
         let log = std::fs::File::create(root.path().join("log"))?;
-        let child = command
+        let child = Command::new(program)
             .args(arguments(root.path()))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -78,14 +71,19 @@ impl Docker {
         Ok(Self { server: server.ready(|root| programs::run(&mut docker(root, &["version"])))? })
     }
 
-    /// Starts it with its network, in a network namespace of its own, and with a cgroup parent of its own: the
-    /// machine's are left alone. All goes with the process but the cgroups, which [`Docker::stop`] removes.
+    /// Starts it with its network, in a network namespace of its own: see [`Docker::inside`].
     pub fn apart(options: &[&str]) -> Result<Self> {
-        let mut command = Command::new("/usr/bin/unshare");
-        command.args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh", "/usr/sbin/dockerd"]);
-        let server = Server::spawn(command, "dockerd", |root| {
-            let cgroup = format!("/{}", root.file_name().unwrap_or_default().to_string_lossy());
-            arguments(root, &[options, &["--cgroup-parent", &cgroup][..]].concat())
+        Self::inside(&Namespace::new()?, options)
+    }
+
+    /// Starts it with its network in a namespace, and with a cgroup parent of its own: the machine's are left
+    /// alone. All goes with the process and the namespace but the cgroups, which [`Docker::stop`] removes.
+    pub fn inside(netns: &Namespace, options: &[&str]) -> Result<Self> {
+        let server = netns.within(|| {
+            Server::start("/usr/sbin/dockerd", |root| {
+                let cgroup = format!("/{}", root.file_name().unwrap_or_default().to_string_lossy());
+                arguments(root, &[options, &["--cgroup-parent", &cgroup][..]].concat())
+            })
         })?;
         Ok(Self { server: server.ready(|root| programs::run(&mut docker(root, &["version"])))? })
     }
