@@ -43,7 +43,8 @@ fn measure(berth: &Berth, docker: &Docker) -> Result<Vec<Row>> {
 
     // Into a new place each time, for the same reason.
     let (mut here, mut there) = (0.., 0..);
-    let next = |places: &mut std::ops::RangeFrom<u32>| format!("bench-cp:/tmp/in{}", places.next().unwrap_or(0));
+    let next =
+        |places: &mut std::ops::RangeFrom<u32>| format!("bench-cp:/tmp/in{}", places.next().unwrap_or(0));
     let (ours, theirs) = in_turn(
         || time(berth.berth_command(["cp", &tree, &next(&mut here)])?),
         || time(docker.command(&["cp", &tree, &next(&mut there)])),

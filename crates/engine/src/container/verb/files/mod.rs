@@ -15,9 +15,9 @@ pub use place::PathStat;
 use std::sync::Arc;
 
 use crate::Engine;
-use crate::container::{Container, Status};
 use crate::container::task::{self, Request};
 use crate::container::view::View;
+use crate::container::{Container, Status};
 use crate::error::{Error, Result};
 
 impl Engine {
