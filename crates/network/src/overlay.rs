@@ -102,6 +102,29 @@ pub struct Peer {
     pub names: Vec<String>,
 }
 
+/// The options of a network of the driver overlay, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverlayOptions {
+    /// The numbers that it may have on the wire; empty means any.
+    pub vnis: Vec<u32>,
+    /// Largest packet that containers send.
+    pub mtu: Option<u32>,
+    /// What goes from machine to machine is encrypted.
+    pub encrypted: bool,
+    /// How interfaces in containers are called, before their number.
+    pub interface: String,
+}
+
+impl OverlayOptions {
+    /// Reads what `network create --opt` gives.
+    ///
+    /// # Errors
+    /// An option is unknown or wrong.
+    pub fn read(options: &BTreeMap<String, String>) -> Result<Self> {
+        crate::driver::overlay::read_options(options)
+    }
+}
+
 /// What has become of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerChange {

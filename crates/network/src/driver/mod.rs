@@ -3,6 +3,7 @@
 //! down again, and knows nothing else of the differences.
 
 pub(crate) mod bridge;
+pub(crate) mod overlay;
 
 use std::sync::Mutex;
 
