@@ -4,8 +4,9 @@
 //! that is, and the bridge's neighbour table which address is whose, so that it answers questions
 //! for them in their stead.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
+use super::address::{address, family, octets};
 use super::kind::{DELNEIGH, GETNEIGH, NEWNEIGH};
 use super::neighbour::{BRIDGE, DESTINATION, LINK_ADDRESS, MASTER, header};
 use super::{INET, INET6};
@@ -39,11 +40,9 @@ pub(crate) struct Forwarding {
 pub(crate) fn push_far(batch: &mut Batch, tunnel: u32, mac: MacAddr, vtep: IpAddr) {
     let action = format!("telling the tunnel that {mac} is on {vtep}");
     batch.push(action, NEWNEIGH, flag::ACK | flag::CREATE | flag::REPLACE, |m| {
+        let (bytes, len) = octets(vtep);
         m.raw(&header(BRIDGE, tunnel, PERMANENT, SELF)).bytes(LINK_ADDRESS, &mac.0);
-        match vtep {
-            IpAddr::V4(ip) => m.bytes(DESTINATION, &ip.octets()),
-            IpAddr::V6(ip) => m.bytes(DESTINATION, &ip.octets()),
-        };
+        m.bytes(DESTINATION, &bytes[..len]);
     });
 }
 
@@ -65,21 +64,17 @@ pub(crate) fn push_no_forwarding(batch: &mut Batch, port: u32, mac: MacAddr) {
 pub(crate) fn push_far_neighbour(batch: &mut Batch, bridge: u32, ip: IpAddr, mac: MacAddr) {
     let action = format!("telling the bridge that {ip} is {mac}");
     batch.push(action, NEWNEIGH, flag::ACK | flag::CREATE | flag::REPLACE, |m| {
-        match ip {
-            IpAddr::V4(ip) => m.raw(&header(INET, bridge, PERMANENT, 0)).bytes(DESTINATION, &ip.octets()),
-            IpAddr::V6(ip) => m.raw(&header(INET6, bridge, PERMANENT, 0)).bytes(DESTINATION, &ip.octets()),
-        }
-        .bytes(LINK_ADDRESS, &mac.0);
+        let (bytes, len) = octets(ip);
+        m.raw(&header(family(ip), bridge, PERMANENT, 0)).bytes(DESTINATION, &bytes[..len]);
+        m.bytes(LINK_ADDRESS, &mac.0);
     });
 }
 
 /// Takes `ip` out of the bridge's neighbour table.
 pub(crate) fn push_no_far_neighbour(batch: &mut Batch, bridge: u32, ip: IpAddr) {
     batch.push(format!("forgetting whose {ip} is"), DELNEIGH, flag::ACK, |m| {
-        match ip {
-            IpAddr::V4(ip) => m.raw(&header(INET, bridge, 0, 0)).bytes(DESTINATION, &ip.octets()),
-            IpAddr::V6(ip) => m.raw(&header(INET6, bridge, 0, 0)).bytes(DESTINATION, &ip.octets()),
-        };
+        let (bytes, len) = octets(ip);
+        m.raw(&header(family(ip), bridge, 0, 0)).bytes(DESTINATION, &bytes[..len]);
     });
 }
 
@@ -116,7 +111,7 @@ fn entry(reply: &Reply, tunnel: u32) -> Option<(MacAddr, Option<IpAddr>, bool)> 
     if bridges && state == PERMANENT {
         return None;
     }
-    Some((mac, attr::find(attributes, DESTINATION).and_then(ip), bridges))
+    Some((mac, attr::find(attributes, DESTINATION).and_then(address), bridges))
 }
 
 /// The lasting neighbours on a bridge, of both families.
@@ -140,13 +135,5 @@ fn neighbour(reply: &Reply, bridge: u32) -> Option<(IpAddr, MacAddr)> {
     }
     let attributes = reply.payload.get(NDMSG_LEN..)?;
     let mac = MacAddr(attr::find(attributes, LINK_ADDRESS)?.try_into().ok()?);
-    Some((ip(attr::find(attributes, DESTINATION)?)?, mac))
-}
-
-fn ip(value: &[u8]) -> Option<IpAddr> {
-    match value.len() {
-        4 => <[u8; 4]>::try_from(value).ok().map(|bytes| Ipv4Addr::from(bytes).into()),
-        16 => <[u8; 16]>::try_from(value).ok().map(|bytes| Ipv6Addr::from(bytes).into()),
-        _ => None,
-    }
+    Some((address(attr::find(attributes, DESTINATION)?)?, mac))
 }

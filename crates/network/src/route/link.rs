@@ -54,6 +54,8 @@ pub(crate) struct Link {
     pub(crate) kind: Option<String>,
     /// The bridge it is a port of.
     pub(crate) master: Option<u32>,
+    /// Its hardware address, if it has an Ethernet one.
+    pub(crate) mac: Option<MacAddr>,
     /// Largest packet.
     pub(crate) mtu: u32,
     /// What somebody has written on it.
@@ -75,6 +77,7 @@ impl Link {
             up: flags & UP != 0,
             kind: attr::find(info, INFO_KIND).map(attr::text),
             master: number(attribute::MASTER),
+            mac: attr::find(attributes, attribute::ADDRESS).and_then(|mac| mac.try_into().ok()).map(MacAddr),
             mtu: number(attribute::MTU).unwrap_or(0),
             alias: attr::find(attributes, attribute::IFALIAS).map(attr::text),
         })

@@ -16,7 +16,7 @@ pub(crate) use link::{
 };
 
 pub(crate) use far::{
-    Forwarding, far_neighbours, forwarding, push_far, push_far_neighbour, push_no_far, push_no_far_neighbour,
+    far_neighbours, forwarding, push_far, push_far_neighbour, push_no_far, push_no_far_neighbour,
     push_no_forwarding,
 };
 pub(crate) use neighbour::{push_forwarding, push_neighbour};

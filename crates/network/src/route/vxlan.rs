@@ -1,7 +1,8 @@
 //! VXLAN devices (RFC 7348) as ports of a bridge.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
+use super::address::address;
 use super::kind::{NEWLINK, SETLINK};
 use super::link::{self, INFO_DATA, INFO_KIND, INFO_SLAVE_DATA, INFO_SLAVE_KIND, Link, attribute, header};
 use crate::endpoint::MacAddr;
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::netlink::{Batch, Reply, Socket, attr, flag};
 
 /// `IFLA_VXLAN_*`.
-mod vxlan {
+mod setting {
     pub(super) const ID: u16 = 1;
     pub(super) const LINK: u16 = 3;
     pub(super) const LOCAL: u16 = 4;
@@ -48,14 +49,13 @@ impl Vxlan {
         }
         let data = attr::find(info, INFO_DATA)?;
         let number = |kind| attr::find(data, kind).and_then(|value| attr::u32_at(value, 0));
-        let v4 = || Some(Ipv4Addr::from(<[u8; 4]>::try_from(attr::find(data, vxlan::LOCAL)?).ok()?).into());
-        let v6 = || Some(Ipv6Addr::from(<[u8; 16]>::try_from(attr::find(data, vxlan::LOCAL6)?).ok()?).into());
-        let [high, low] = attr::find(data, vxlan::PORT)?.try_into().ok()?;
+        let local = attr::find(data, setting::LOCAL).or_else(|| attr::find(data, setting::LOCAL6));
+        let [high, low] = attr::find(data, setting::PORT)?.try_into().ok()?;
         let device = Self {
-            vni: number(vxlan::ID)?,
-            local: v4().or_else(v6).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            vni: number(setting::ID)?,
+            local: local.and_then(address).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             port: u16::from_be_bytes([high, low]),
-            through: number(vxlan::LINK).filter(|index| *index != 0),
+            through: number(setting::LINK).filter(|index| *index != 0),
         };
         Some((link, device))
     }
@@ -78,14 +78,14 @@ pub(crate) fn push_vxlan(batch: &mut Batch, name: &str, bridge: u32, mtu: u32, d
             .u32(attribute::MTU, mtu)
             .nested(attribute::LINKINFO, |m| {
                 m.text(INFO_KIND, "vxlan").nested(INFO_DATA, |m| {
-                    m.u32(vxlan::ID, device.vni).u8(vxlan::LEARNING, 0);
-                    m.bytes(vxlan::PORT, &device.port.to_be_bytes());
+                    m.u32(setting::ID, device.vni).u8(setting::LEARNING, 0);
+                    m.bytes(setting::PORT, &device.port.to_be_bytes());
                     match device.local {
-                        IpAddr::V4(ip) => m.bytes(vxlan::LOCAL, &ip.octets()),
-                        IpAddr::V6(ip) => m.bytes(vxlan::LOCAL6, &ip.octets()),
+                        IpAddr::V4(ip) => m.bytes(setting::LOCAL, &ip.octets()),
+                        IpAddr::V6(ip) => m.bytes(setting::LOCAL6, &ip.octets()),
                     };
                     if let Some(index) = device.through {
-                        m.u32(vxlan::LINK, index);
+                        m.u32(setting::LINK, index);
                     }
                 });
             });

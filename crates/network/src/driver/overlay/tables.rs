@@ -34,7 +34,8 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    fn allow_ip(&self, ip: &IpAddr) -> bool {
+    /// Whether a peer may have this address.
+    pub(crate) fn allow_ip(&self, ip: &IpAddr) -> bool {
         let edge = |net: &IpNet| net.addr().is_ipv4() && (net.network() == *ip || net.broadcast() == *ip);
         self.subnets.iter().any(|net| net.contains(ip) && !edge(net)) && !self.ips.contains(ip)
     }

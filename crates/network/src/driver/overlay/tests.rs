@@ -6,16 +6,16 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use ipnet::Ipv4Net;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 
-use super::{Bounds, Tables, Tunnel, apply, ensure, read, remove, sweep};
+use super::kernel::{ensure, remove};
+use super::{Bounds, Tables, Tunnel, apply, read, sweep};
 use crate::endpoint::MacAddr;
-use crate::lab::{call, call_udp, serve, within};
+use crate::lab::{assign, cable, call, call_udp, serve, switch, within};
 use crate::netlink::{Batch, Socket};
 use crate::netns::Namespace;
 use crate::overlay::Peer;
-use crate::route::{self, Veth, Vxlan};
+use crate::route::{self, Vxlan};
 
 const VNI: u32 = 4097;
 const PORT: u16 = 4789;
@@ -31,23 +31,6 @@ struct Machine {
     vtep: IpAddr,
     tunnel: Tunnel,
     known: Tables,
-}
-
-fn up(socket: &mut Socket, name: &str, ip: Ipv4Addr) {
-    let index = socket.index_of(name).expect("interface");
-    let mut batch = Batch::default();
-    route::push_up(&mut batch, index);
-    route::push_address(&mut batch, index, Ipv4Net::new_assert(ip, 24));
-    socket.request(&mut batch).expect("address");
-}
-
-fn cable(from: &mut Socket, name: &str, bridge: u32, to: &mut Namespace, ip: Ipv4Addr) {
-    let mut batch = Batch::default();
-    let mac = MacAddr::from_ipv4(ip);
-    let netns = to.fd.as_fd();
-    route::push_veth(&mut batch, &Veth { host_name: name, bridge, netns, name: "eth0", mac, mtu: 1500 });
-    from.request(&mut batch).expect("cable");
-    up(&mut to.route, "eth0", ip);
 }
 
 fn bridge(socket: &mut Socket, mac: MacAddr) -> u32 {
@@ -69,7 +52,7 @@ impl Machine {
         let fabric = switch.route.index_of("br0").expect("switch");
         cable(&mut switch.route, &format!("port{number}"), fabric, &mut host, vtep);
         let br0 = bridge(&mut host.route, GATEWAY_MAC);
-        up(&mut host.route, "br0", GATEWAY);
+        assign(&mut host.route, "br0", GATEWAY);
         cable(&mut host.route, "veth0", br0, &mut container, Ipv4Addr::new(10, 0, 9, 10 + number));
         let tunnel =
             ensure(&mut host.route, OWNER, "vx-lab", br0, 1450, &device(vtep.into())).expect("tunnel");
@@ -108,8 +91,7 @@ impl Machine {
 }
 
 fn three() -> (Namespace, [Machine; 3]) {
-    let mut switch = Namespace::new().expect("these tests need root");
-    bridge(&mut switch.route, MacAddr([0x0e, 0, 0, 0, 0, 9]));
+    let mut switch = switch();
     let machines = [1, 2, 3].map(|number| Machine::new(&mut switch, number));
     (switch, machines)
 }
