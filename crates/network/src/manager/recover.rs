@@ -6,7 +6,6 @@ use rustix::io::Errno;
 
 use super::Network;
 use crate::bridge;
-use crate::driver::overlay;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::netlink::Batch;
@@ -19,7 +18,7 @@ pub struct SweepReport {
     pub interfaces: Vec<String>,
     /// Containers whose published ports were still in the firewall.
     pub published: Vec<String>,
-    /// Bridges, and tunnels to other machines, whose network is no more.
+    /// Bridges whose network is no more.
     pub bridges: Vec<String>,
 }
 
@@ -81,17 +80,7 @@ impl Network {
             state.nets.values().any(|net| net.bridge_name() == Some(name))
                 || state.unreadable.iter().any(|n| n == name)
         };
-        let tunnel = |name: &str| {
-            let overlays = state.nets.values().filter_map(|net| net.driver.overlay());
-            let unreadable = state.unreadable.iter().filter_map(|bridge| bridge.strip_prefix("br-"));
-            overlays.into_iter().any(|overlay| overlay.tunnel == name)
-                || unreadable.into_iter().any(|id| overlay::tunnel_name(id) == name)
-        };
-        let mut host = self.host();
-        let tunnels = overlay::sweep(&mut host, &self.owner, tunnel);
-        let mut removed = bridge::sweep(&mut host, &self.owner, known)?;
-        removed.extend(tunnels?);
-        Ok(removed)
+        bridge::sweep(&mut self.host(), &self.owner, known)
     }
 
     /// Makes the host's end a port of the bridge, if it is not. That it is gone (a container may
