@@ -36,4 +36,4 @@ pub use error::{Error, Result};
 pub use ipam::{Pool, SubnetRequest};
 pub use manager::{Network, SweepReport};
 pub use model::NetworkInfo;
-pub use overlay::{Host, Hosts, MAX_VNI, OverlayNetwork, OverlaySubnet, Peer, PeerChange};
+pub use overlay::{Host, Hosts, MAX_VNI, OverlayNetwork, OverlayOptions, OverlaySubnet, Peer, PeerChange};

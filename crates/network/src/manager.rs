@@ -6,6 +6,7 @@ mod forwarding;
 mod info;
 mod leave;
 mod live;
+mod overlay;
 mod recover;
 mod republish;
 mod state;
@@ -120,6 +121,7 @@ impl Network {
             let first = state.nets.values().all(|net| net.up.is_none());
             let up = self.set_up(state, id)?;
             state.net_mut(id)?.up = Some(up);
+            self.agree(state, id)?;
             let warnings = if first { self.foreign_drops() } else { Vec::new() };
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         }
@@ -130,11 +132,8 @@ impl Network {
         let default = state.record.bridge.id == id;
         let net = state.net(id)?;
         let (driver, reserved, name) = (net.driver.clone(), net.reserved.clone(), net.name.clone());
-        let setting = Setting {
-            owner: &self.owner,
-            pools: &self.config.address_pools,
-            recorded: state.record.bridge_address.filter(|_| default),
-        };
+        let recorded = state.record.bridge_address.filter(|_| default);
+        let setting = self.setting(state, recorded);
         let segment = driver.bring_up(&mut self.host(), &setting)?;
         if default {
             state.record.bridge_address = host_address(&segment);
@@ -151,6 +150,17 @@ impl Network {
             sysctl::enable_forwarding()?;
         }
         Ok(up)
+    }
+
+    /// What drivers need to know of this daemon.
+    fn setting(&self, state: &State, recorded: Option<Ipv4Net>) -> Setting<'_> {
+        Setting {
+            owner: &self.owner,
+            pools: &self.config.address_pools,
+            recorded,
+            underlay: state.cluster.underlay(self.config.vxlan_port),
+            sealed: None,
+        }
     }
 
     /// Makes the firewall say what the bridges that are up need, and the one that comes up.
@@ -201,6 +211,9 @@ mod tests;
 
 #[cfg(test)]
 mod user_tests;
+
+#[cfg(test)]
+mod overlay_tests;
 
 #[cfg(test)]
 mod bench;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::BridgeConfig;
 use crate::driver::bridge::{self, Options};
+use crate::driver::overlay::{self, Shared};
 use crate::error::{Error, Result};
 use crate::ipam::{Pool, SubnetRequest};
 use crate::layout;
@@ -121,6 +122,9 @@ pub(crate) struct Definition {
     pub(crate) labels: BTreeMap<String, String>,
     /// The bridge was there before the network: it stays.
     pub(crate) external: bool,
+    /// Other machines share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shared: Option<Shared>,
 }
 
 impl Definition {
@@ -147,6 +151,7 @@ impl Definition {
             options: request.options,
             labels: request.labels,
             external: false,
+            shared: None,
         }
     }
 
@@ -157,7 +162,10 @@ impl Definition {
 
     /// The driver's options; they were read when the network was made.
     pub(crate) fn options(&self) -> Options {
-        bridge::read(&self.options).unwrap_or_default()
+        let Some(shared) = &self.shared else { return bridge::read(&self.options).unwrap_or_default() };
+        let asked = overlay::read_options(&self.options);
+        let interface = asked.map_or_else(|_| Options::default().interface, |asked| asked.interface);
+        Options { mtu: shared.mtu, interface, ..Options::default() }
     }
 
     /// Name of the bridge.

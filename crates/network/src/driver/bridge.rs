@@ -106,7 +106,7 @@ fn interfaces(key: &str, value: &str) -> Result<Vec<String>> {
 }
 
 /// As Go's `strconv.ParseBool`.
-fn flag(key: &str, value: &str) -> Result<bool> {
+pub(crate) fn flag(key: &str, value: &str) -> Result<bool> {
     match value {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
@@ -117,7 +117,7 @@ fn flag(key: &str, value: &str) -> Result<bool> {
 }
 
 /// Zero is the default.
-fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
+pub(crate) fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
     let wrong = || {
         Error::Invalid(format!(
             "failed to parse {key} value: {value} (strconv.Atoi: parsing \"{value}\": invalid syntax)"
@@ -131,7 +131,7 @@ fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
     }
 }
 
-fn interface_prefix(value: &str) -> Result<String> {
+pub(crate) fn interface_prefix(value: &str) -> Result<String> {
     let good = !value.is_empty()
         && value.len() <= MAX_PREFIX_LEN
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');

@@ -3,6 +3,7 @@
 //! down again, and knows nothing else of the differences.
 
 pub(crate) mod bridge;
+pub(crate) mod overlay;
 
 use std::sync::Mutex;
 
@@ -15,12 +16,15 @@ use crate::error::{Error, Result};
 use crate::ipam::{Family, Side};
 use crate::netlink::Socket;
 use crate::netns::Namespace;
+use overlay::{Overlay, Underlay};
 
 /// A network's kind, with what it is to be.
 #[derive(Debug, Clone)]
 pub(crate) enum Driver {
     /// A bridge, ours or the administrator's.
     Bridge(BridgeConfig),
+    /// A bridge with a tunnel to other machines.
+    Overlay(Overlay),
 }
 
 /// A network in the host's namespace, while it is up.
@@ -50,12 +54,19 @@ pub(crate) struct Setting<'a> {
     pub(crate) pools: &'a [AddressPool],
     /// The address that the host had on it before, where nobody has asked for one.
     pub(crate) recorded: Option<Ipv4Net>,
+    /// How tunnels leave this machine, once that is known.
+    pub(crate) underlay: Option<Underlay>,
+    /// How encrypted ones do.
+    pub(crate) sealed: Option<Underlay>,
 }
 
 impl Driver {
     /// That of a network that a person made.
     pub(crate) fn of(network: &Definition) -> Self {
-        Self::Bridge(network.bridge())
+        match &network.shared {
+            Some(shared) => Self::Overlay(Overlay::of(network, shared)),
+            None => Self::Bridge(network.bridge()),
+        }
     }
 
     /// The bridge, if it is one: what the firewall knows, where ports can be published, and whose
@@ -63,6 +74,15 @@ impl Driver {
     pub(crate) const fn bridge(&self) -> Option<&BridgeConfig> {
         match self {
             Self::Bridge(bridge) => Some(bridge),
+            Self::Overlay(overlay) => Some(&overlay.bridge),
+        }
+    }
+
+    /// The overlay, if it is one.
+    pub(crate) const fn overlay(&self) -> Option<&Overlay> {
+        match self {
+            Self::Overlay(overlay) => Some(overlay),
+            Self::Bridge(_) => None,
         }
     }
 
@@ -72,6 +92,7 @@ impl Driver {
             Self::Bridge(config) => {
                 crate::bridge::ensure(host, setting.owner, config, setting.pools, setting.recorded)
             }
+            Self::Overlay(overlay) => overlay.bring_up(host, setting),
         }
     }
 
@@ -84,7 +105,7 @@ impl Driver {
         wanted: &Joined<'_>,
     ) -> Result<()> {
         match self {
-            Self::Bridge(_) => crate::bridge::join(host, segment, namespace, wanted),
+            Self::Bridge(_) | Self::Overlay(_) => crate::bridge::join(host, segment, namespace, wanted),
         }
     }
 
@@ -92,6 +113,7 @@ impl Driver {
     pub(crate) fn take_down(&self, host: &mut Socket) -> Result<()> {
         match self {
             Self::Bridge(config) => crate::bridge::remove(host, config),
+            Self::Overlay(overlay) => overlay.take_down(host),
         }
     }
 }

@@ -264,6 +264,7 @@ impl Network {
             up.segment = found.segment.clone();
             up.loopback_routed = routed;
         }
+        self.agree(&mut state, network_id)?;
         Ok(Some(found.segment))
     }
 

@@ -159,7 +159,7 @@ impl Network {
 }
 
 impl State {
-    fn check_name(&self, name: &str) -> Result<()> {
+    pub(super) fn check_name(&self, name: &str) -> Result<()> {
         if ["bridge", "host", "none", "default"].contains(&name) || name.starts_with("container:") {
             return Err(Error::Forbidden(format!("operation is not permitted on predefined {name} network")));
         }
@@ -172,7 +172,7 @@ impl State {
         Ok(())
     }
 
-    fn check_bridge(&self, id: &str, name: &str) -> Result<()> {
+    pub(super) fn check_bridge(&self, id: &str, name: &str) -> Result<()> {
         let other = self.nets.iter().find(|(_, net)| net.bridge_name() == Some(name));
         other.map_or(Ok(()), |(other, _)| {
             Err(Error::Forbidden(format!(
@@ -182,7 +182,7 @@ impl State {
         })
     }
 
-    fn overlaps(&self, subnet: IpNet) -> bool {
+    pub(super) fn overlaps(&self, subnet: IpNet) -> bool {
         self.nets.values().flat_map(|net| &net.subnets).any(|used| ipam::overlap(*used, subnet))
     }
 }
@@ -193,7 +193,7 @@ fn claimed(error: Error) -> Error {
 }
 
 /// Limits on what a record holds, and names that no command line could give back.
-fn check(request: &CreateRequest) -> Result<()> {
+pub(super) fn check(request: &CreateRequest) -> Result<()> {
     let name = &request.name;
     if name.trim().is_empty() {
         return Err(Error::Invalid("invalid name: name is empty".to_owned()));

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use super::Network;
 use crate::bridge;
+use crate::driver::overlay;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::netlink::Batch;
@@ -18,7 +19,7 @@ pub struct SweepReport {
     pub interfaces: Vec<String>,
     /// Containers whose published ports were still in the firewall.
     pub published: Vec<String>,
-    /// Bridges whose network is no more.
+    /// Bridges, and tunnels to other machines, whose network is no more.
     pub bridges: Vec<String>,
 }
 
@@ -80,7 +81,17 @@ impl Network {
             state.nets.values().any(|net| net.bridge_name() == Some(name))
                 || state.unreadable.iter().any(|n| n == name)
         };
-        bridge::sweep(&mut self.host(), &self.owner, known)
+        let tunnel = |name: &str| {
+            let overlays = state.nets.values().filter_map(|net| net.driver.overlay());
+            let unreadable = state.unreadable.iter().filter_map(|bridge| bridge.strip_prefix("br-"));
+            overlays.into_iter().any(|overlay| overlay.tunnel == name)
+                || unreadable.into_iter().any(|id| overlay::tunnel_name(id) == name)
+        };
+        let mut host = self.host();
+        let tunnels = overlay::sweep(&mut host, &self.owner, tunnel);
+        let mut removed = bridge::sweep(&mut host, &self.owner, known)?;
+        removed.extend(tunnels?);
+        Ok(removed)
     }
 
     /// Makes the host's end a port of the bridge, if it is not. That it is gone (a container may

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
+use super::overlay::Cluster;
 use crate::config::Config;
 use crate::definition::{self, Definition};
 use crate::driver::{Driver, Segment};
@@ -28,6 +29,8 @@ pub(super) struct State {
     /// A container's endpoints, by its id, in the order in which it joined.
     pub(super) endpoints: HashMap<String, Vec<Endpoint>>,
     pub(super) ports: Ports,
+    /// What is told of other machines.
+    pub(super) cluster: Cluster,
     /// Bridges whose network's record cannot be read.
     pub(super) unreadable: Vec<String>,
 }
@@ -82,6 +85,7 @@ impl State {
             nets,
             endpoints: HashMap::new(),
             ports: Ports::default(),
+            cluster: Cluster::default(),
             unreadable: unreadable.into_iter().filter_map(id).collect(),
         })
     }
