@@ -33,6 +33,7 @@ pub use definition::CreateRequest;
 pub use dns::{Door, ResolverSockets, Verdict, failure};
 pub use endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PortRequest, Protocol, PublishedPort};
 pub use error::{Error, Result};
+pub use firewall::Watch;
 pub use ipam::{Pool, SubnetRequest};
 pub use manager::{Network, SweepReport};
 pub use model::NetworkInfo;

@@ -3,6 +3,7 @@
 mod attach;
 mod create;
 mod forwarding;
+mod guard;
 mod info;
 mod leave;
 mod live;
@@ -144,7 +145,7 @@ impl Network {
         let leases = Leases::new(&name, &segment.sides, &reserved);
         state.net_mut(id)?.subnets = segment.sides.iter().map(|side| side.subnet).collect();
         let up = Up { segment, leases, loopback_routed: false };
-        self.apply_rules(state, Some(id))?;
+        self.apply_rules(state)?;
         // Last, when the rules that keep it within bounds are there.
         if forward {
             sysctl::enable_forwarding()?;
@@ -163,12 +164,12 @@ impl Network {
         }
     }
 
-    /// Makes the firewall say what the bridges that are up need, and the one that comes up.
-    fn apply_rules(&self, state: &State, coming: Option<&str>) -> Result<()> {
+    /// Makes the firewall say what the bridges need.
+    fn apply_rules(&self, state: &State) -> Result<()> {
         if !self.config.firewall {
             return Ok(());
         }
-        self.firewall().apply(&state.rules(coming), state.uplinks(), &[])
+        self.firewall().apply(&state.rules(), state.uplinks(), &[])
     }
 
     fn remove_all(&self, state: &mut State) -> Result<()> {

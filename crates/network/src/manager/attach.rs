@@ -268,14 +268,6 @@ impl Network {
         Ok(Some(found.segment))
     }
 
-    /// Puts back what a flush of all firewall tables has taken: rules, and every published port.
-    fn restore_rules(&self) -> Result<()> {
-        let state = self.state();
-        let published: Vec<_> =
-            state.placed().flat_map(|(id, endpoint)| state.elements(id, endpoint)).collect();
-        self.firewall().apply(&state.rules(None), state.uplinks(), &published)
-    }
-
     /// Lets the host's own packets from 127.0.0.1 reach the bridge, once a port is published where
     /// they need it. The firewall keeps containers from using the same way back.
     pub(super) fn open_loopback(&self, network_id: &str, ports: &[PublishedPort]) -> Result<()> {

@@ -89,7 +89,7 @@ impl Network {
             Some(net) => net.driver.take_down(&mut self.host()),
             None => Ok(()),
         };
-        let rules = if self.has_rules(&state)? { self.apply_rules(&state, None) } else { Ok(()) };
+        let rules = if self.has_rules(&state)? { self.apply_rules(&state) } else { Ok(()) };
         removed.and(rules)
     }
 
@@ -147,7 +147,7 @@ impl Network {
             // The first error is the one to report; what stays is swept.
             let _ = net.driver.take_down(&mut self.host());
         }
-        let _ = network.remove(&self.config.data_dir).and_then(|()| self.apply_rules(state, None));
+        let _ = network.remove(&self.config.data_dir).and_then(|()| self.apply_rules(state));
         Err(error)
     }
 

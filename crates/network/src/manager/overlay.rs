@@ -104,7 +104,7 @@ impl Network {
             anew.up = net.up.take();
         }
         state.nets.insert(id.clone(), anew);
-        if same { Ok(()) } else { self.apply_rules(state, None) }
+        if same { Ok(()) } else { self.apply_rules(state) }
     }
 
     pub(crate) fn forget_shared(&self, id: &str) -> Result<()> {

@@ -9,6 +9,7 @@ use crate::bridge;
 use crate::driver::overlay;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
+use crate::firewall::plan::Element;
 use crate::netlink::Batch;
 use crate::route;
 
@@ -148,7 +149,10 @@ impl Network {
             .filter(|(container, _)| live.contains(*container))
             .flat_map(|(container, endpoint)| state.elements(container, endpoint))
             .collect();
-        let stale: Vec<_> = firewall.published()?.into_iter().filter(|e| !known.contains(e)).collect();
+        // Nothing is known of one that lives and whose record cannot be read.
+        let kept = |id: &str| live.contains(id) && !state.endpoints.contains_key(id);
+        let stale = |element: &Element| !known.contains(element) && !kept(&element.container_id);
+        let stale: Vec<_> = firewall.published()?.into_iter().filter(stale).collect();
         firewall.unpublish(&stale)?;
         let containers: BTreeSet<_> = stale.into_iter().map(|p| p.container_id).collect();
         Ok(containers.into_iter().collect())

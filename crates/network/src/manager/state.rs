@@ -130,10 +130,10 @@ impl State {
         open.min().map(|(_, _, id)| id.clone())
     }
 
-    /// What the firewall is to know of the bridges that are up, and of the one that comes up.
-    pub(super) fn rules(&self, coming: Option<&str>) -> Vec<plan::Bridge> {
-        let up = self.nets.iter().filter(|(id, net)| net.up.is_some() || Some(id.as_str()) == coming);
-        up.filter_map(|(_, net)| {
+    /// What the firewall is to know of the bridges: of all of them, whether they are up or not, so that a daemon which
+    /// takes one after the other over leaves none open meanwhile.
+    pub(super) fn rules(&self) -> Vec<plan::Bridge> {
+        let rule = |net: &Net| {
             let bridge = net.driver.bridge()?;
             Some(plan::Bridge {
                 name: bridge.name.clone(),
@@ -142,8 +142,8 @@ impl State {
                 internal: net.internal,
                 trusted: net.trusted.clone(),
             })
-        })
-        .collect()
+        };
+        self.nets.values().filter(|net| !net.subnets.is_empty()).filter_map(rule).collect()
     }
 
     /// The firewall's elements for an endpoint's ports.

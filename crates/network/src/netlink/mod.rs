@@ -5,10 +5,12 @@
 
 pub(crate) mod attr;
 mod batch;
+mod listener;
 mod reply;
 mod socket;
 
 pub(crate) use batch::{Batch, Message};
+pub(crate) use listener::{Listener, Notice};
 pub(crate) use reply::Reply;
 pub(crate) use socket::{Protocol, Socket};
 
