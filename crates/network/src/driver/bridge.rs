@@ -61,7 +61,7 @@ pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
             "bridge.enable_ip_masquerade" => read.masquerade = flag(key, value)?,
             "bridge.host_binding_ipv4" => {
                 read.publish_ip = Some(value.parse().map_err(|_not_an_ip| {
-                    Error::Invalid(format!("failed to parse {key} value: {value} (invalid ip)"))
+                    Error::Invalid(format!("failed to parse {key} value: {value} (nil ip)"))
                 })?)
             }
             "driver.mtu" => read.mtu = mtu(key, value)?,
@@ -69,12 +69,7 @@ pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
             "bridge.gateway_mode_ipv4" => read.gateways[0] = gateway(key, value)?,
             "bridge.gateway_mode_ipv6" => read.gateways[1] = gateway(key, value)?,
             "bridge.trusted_host_interfaces" => read.trusted = interfaces(key, value)?,
-            _ => {
-                let shown: String = key.chars().take(64).collect();
-                return Err(Error::Unsupported(format!(
-                    "option {shown}={value} is not supported by networks of the driver bridge"
-                )));
-            }
+            _ => super::foreign("bridge", key, value)?,
         }
     }
     Ok(read)

@@ -138,9 +138,34 @@ pub(crate) fn check(driver: &str) -> Result<()> {
     }
 }
 
+/// Judges an option that a driver does not know. A tool's own, which bears the tool's name as a label does
+/// (`com.example.purpose`), is kept and shown as Docker keeps it; anything else would be thought to have an effect.
+fn foreign(driver: &str, key: &str, value: &str) -> Result<()> {
+    let labelled = key.split('.').filter(|part| !part.is_empty()).count() > 1;
+    if labelled && !key.starts_with("com.docker.network.") {
+        return Ok(());
+    }
+    let shown = |text: &str| -> String { text.chars().take(64).collect() };
+    Err(Error::Unsupported(format!(
+        "option {}={} is not supported by networks of the driver {driver}",
+        shown(key),
+        shown(value)
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_of_tools_pass_and_mistakes_do_not() {
+        assert!(foreign("bridge", "com.docker.compose.project", "x").is_ok());
+        assert!(foreign("bridge", "org.example.colour", "red").is_ok());
+        for mistake in ["foo", "parent", "macvlan_mode", "com.docker.network.bridge.nam", ".foo", "foo.", ""]
+        {
+            assert!(foreign("bridge", mistake, "x").is_err(), "{mistake}");
+        }
+    }
 
     #[test]
     fn drivers_are_refused_by_name() {
