@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A host with a neighbour, and a place for records.
 pub(crate) struct Lab {
+    pub(crate) host: OwnedFd,
     pub(crate) outside: Namespace,
     pub(crate) dir: tempfile::TempDir,
 }
@@ -38,7 +39,7 @@ pub(crate) fn on_host(test: impl FnOnce(&Lab) + Send) {
         scope
             .spawn(|| {
                 enter(host.fd.as_fd());
-                test(&Lab::new());
+                test(&Lab::new(host.fd.as_fd().try_clone_to_owned().expect("descriptor")));
             })
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -46,14 +47,14 @@ pub(crate) fn on_host(test: impl FnOnce(&Lab) + Send) {
 }
 
 impl Lab {
-    fn new() -> Self {
+    fn new(namespace: OwnedFd) -> Self {
         let mut host = Socket::open(Protocol::Route).expect("socket");
         let outside = neighbour(&mut host, "up0", HOST, OUTSIDE);
         let mut batch = Batch::default();
         let index = route::by_name(&mut host, "up0").expect("asked").expect("up0").index;
         route::default_route(&mut batch, index, OUTSIDE.into());
         host.request(&mut batch).expect("default route");
-        Self { outside, dir: tempfile::tempdir().expect("tempdir") }
+        Self { host: namespace, outside, dir: tempfile::tempdir().expect("tempdir") }
     }
 
     pub(crate) fn config(&self) -> Config {

@@ -17,6 +17,7 @@ mod firewall;
 mod ipam;
 #[cfg(test)]
 mod lab;
+mod lan;
 mod layout;
 mod manager;
 mod model;

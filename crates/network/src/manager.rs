@@ -10,6 +10,7 @@ mod live;
 mod overlay;
 mod recover;
 mod republish;
+mod settings;
 mod state;
 
 use std::net::IpAddr;
@@ -139,13 +140,16 @@ impl Network {
         if default {
             state.record.bridge_address = host_address(&segment);
         }
-        let forward = self.begin_forwarding(&mut state.record)?;
+        let bridged = driver.bridge().is_some();
+        let forward = bridged && self.begin_forwarding(&mut state.record)?;
         // Whatever we are about to change is written down first.
         state.write_record(&self.config.data_dir)?;
         let leases = Leases::new(&name, &segment.sides, &reserved);
         state.net_mut(id)?.subnets = segment.sides.iter().map(|side| side.subnet).collect();
         let up = Up { segment, leases, loopback_routed: false };
-        self.apply_rules(state)?;
+        if bridged {
+            self.apply_rules(state)?;
+        }
         // Last, when the rules that keep it within bounds are there.
         if forward {
             sysctl::enable_forwarding()?;
@@ -177,7 +181,7 @@ impl Network {
         let mut links = Ok(());
         for net in state.nets.values_mut() {
             net.up = None;
-            links = links.and(net.driver.take_down(&mut self.host()));
+            links = links.and(net.driver.take_down(&mut self.host(), &self.owner));
         }
         // Before the rules go that keep it within bounds.
         let forwarding = self.end_forwarding(&mut state.record);
@@ -209,6 +213,9 @@ fn host_address(segment: &Segment) -> Option<Ipv4Net> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod lan_tests;
 
 #[cfg(test)]
 mod user_tests;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::BridgeConfig;
 use crate::driver::bridge::{self, Options};
 use crate::driver::overlay::{self, Shared};
+use crate::driver::sublink;
 use crate::error::{Error, Result};
 use crate::ipam::{Pool, SubnetRequest};
 use crate::layout;
@@ -166,6 +167,14 @@ impl Definition {
         let asked = overlay::read_options(&self.options);
         let interface = asked.map_or_else(|_| Options::default().interface, |asked| asked.interface);
         Options { mtu: shared.mtu, interface, ..Options::default() }
+    }
+
+    /// How interfaces in containers are called, before their number.
+    pub(crate) fn interface(&self) -> String {
+        match sublink::read(&self.driver, &self.options) {
+            Ok(Some(options)) => options.interface,
+            _ => self.options().interface,
+        }
     }
 
     /// Name of the bridge.

@@ -96,7 +96,7 @@ impl Network {
             if state.placed().any(|(_, endpoint)| endpoint.network_id == id) {
                 return Err(Error::InUse { name, id });
             }
-            net.driver.take_down(&mut self.host())?;
+            net.driver.take_down(&mut self.host(), &self.owner)?;
         }
         definition.write(&self.config.data_dir)?;
         let mut anew = Net::of(definition, &self.config);

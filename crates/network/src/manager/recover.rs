@@ -10,6 +10,7 @@ use crate::driver::overlay;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::firewall::plan::Element;
+use crate::lan;
 use crate::netlink::Batch;
 use crate::route;
 
@@ -20,7 +21,7 @@ pub struct SweepReport {
     pub interfaces: Vec<String>,
     /// Containers whose published ports were still in the firewall.
     pub published: Vec<String>,
-    /// Bridges, and tunnels to other machines, whose network is no more.
+    /// Bridges, tunnels to other machines, and other interfaces whose network is no more.
     pub bridges: Vec<String>,
 }
 
@@ -92,6 +93,13 @@ impl Network {
         let tunnels = overlay::sweep(&mut host, &self.owner, tunnel);
         let mut removed = bridge::sweep(&mut host, &self.owner, known)?;
         removed.extend(tunnels?);
+        // The name of a network's parent stands in its record.
+        if state.unreadable.is_empty() {
+            let known = |name: &str| {
+                state.nets.values().any(|net| net.driver.parent().is_some_and(|p| p.name() == name))
+            };
+            removed.extend(lan::sweep(&mut host, &self.owner, known)?);
+        }
         Ok(removed)
     }
 
@@ -99,7 +107,9 @@ impl Network {
     /// remove its own interface) is no error.
     pub(super) fn plug_in(&self, name: &str, bridge: u32) -> Result<()> {
         let mut host = self.host();
-        let Some(link) = route::by_name(&mut host, name)? else { return Ok(()) };
+        // On a parent of the host's a container has all of its interface.
+        let link = if name.is_empty() { None } else { route::by_name(&mut host, name)? };
+        let Some(link) = link else { return Ok(()) };
         if link.master == Some(bridge) {
             return Ok(());
         }

@@ -192,16 +192,17 @@ impl Net {
 
     pub(super) fn of(network: Definition, config: &Config) -> Self {
         let options = network.options();
+        let driver = Driver::of(&network);
         Self {
             name: network.name.clone(),
-            internal: network.internal,
+            internal: network.internal || driver.closed(),
             publish_ip: options.publish_ip.map_or(config.publish_ip, IpAddr::V4),
-            interface: options.interface,
+            interface: network.interface(),
             gateways: options.gateways,
             trusted: options.trusted,
             reserved: network.reserved(),
             subnets: network.pools.iter().map(|pool| pool.subnet).collect(),
-            driver: Driver::of(&network),
+            driver,
             definition: Some(network),
             up: None,
         }

@@ -17,6 +17,7 @@ pub(super) mod attribute {
     pub(in crate::route) const ADDRESS: u16 = 1;
     pub(in crate::route) const IFNAME: u16 = 3;
     pub(in crate::route) const MTU: u16 = 4;
+    pub(in crate::route) const LINK: u16 = 5;
     pub(in crate::route) const MASTER: u16 = 10;
     pub(in crate::route) const LINKINFO: u16 = 18;
     pub(in crate::route) const IFALIAS: u16 = 20;

@@ -4,6 +4,7 @@ mod address;
 mod far;
 mod link;
 mod neighbour;
+mod sublink;
 mod vxlan;
 
 pub(crate) use address::{
@@ -20,6 +21,12 @@ pub(crate) use far::{
     push_no_forwarding,
 };
 pub(crate) use neighbour::{push_forwarding, push_neighbour};
+#[cfg(test)]
+pub(crate) use sublink::rename;
+pub(crate) use sublink::{
+    IpvlanFlag, IpvlanMode, MacvlanMode, Manner, Sublink, push_dummy, push_sublink, push_up_by_name,
+    push_vlan,
+};
 pub(crate) use vxlan::{Vxlan, push_mac, push_tunnel_port, push_vxlan, vxlan_by_name};
 
 /// Message types (`RTM_*`).
