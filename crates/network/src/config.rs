@@ -30,8 +30,6 @@ pub struct Config {
     pub firewall: bool,
     /// Defaults for the containers' `/etc/resolv.conf`.
     pub dns: DnsConfig,
-    /// UDP port of the tunnels between machines, the same on all of them.
-    pub vxlan_port: u16,
 }
 
 impl Config {
@@ -47,7 +45,6 @@ impl Config {
             ip_forward: true,
             firewall: true,
             dns: DnsConfig::default(),
-            vxlan_port: VXLAN_PORT,
         }
     }
 }
@@ -134,9 +131,6 @@ impl Default for BridgeConfig {
         }
     }
 }
-
-/// VXLAN's UDP port (RFC 7348).
-const VXLAN_PORT: u16 = 4789;
 
 /// One `--default-address-pool base=CIDR,size=N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

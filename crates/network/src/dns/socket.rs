@@ -36,14 +36,14 @@ pub struct ResolverSockets {
 impl ResolverSockets {
     /// Opens them in a namespace.
     pub(crate) fn open(netns: BorrowedFd<'_>) -> Result<Self> {
-        netns::within_then_drop(netns, || {
+        netns::within(netns, || {
             let sockets = Self::bind(0)?;
             match divert::install(ADDRESS, PORT, port_of(&sockets.udp)?, port_of(&sockets.tcp)?) {
-                Ok(firewall) => Ok((sockets, Some(firewall))),
+                Ok(()) => Ok(sockets),
                 // Without rules the resolver takes the port itself.
                 Err(error) => {
                     tracing::debug!("{error}");
-                    Ok((Self::bind(PORT)?, None))
+                    Self::bind(PORT)
                 }
             }
         })

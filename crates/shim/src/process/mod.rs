@@ -11,13 +11,12 @@ mod client;
 mod container;
 mod daemon;
 mod kept;
-mod ports;
+mod poll;
 mod reap;
 mod requests;
 mod server;
 mod session;
 mod setup;
 mod stdio;
-mod token;
 
 pub use setup::run;

@@ -209,9 +209,8 @@ impl Shim {
         }
     }
 
-    /// Of its own, without a parent that would stay.
     pub fn cgroup(&self) -> PathBuf {
-        format!("/berth-shim-{}", self.id).into()
+        format!("/berth-shim-test/{}", self.id).into()
     }
 
     pub fn request(&self, args: &[&str], terminal: bool) -> CreateRequest {

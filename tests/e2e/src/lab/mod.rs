@@ -4,6 +4,7 @@
 //! Steps are written once, as a function of a [`Lab`], and taken by Berth and by Debian's Docker: what a probe
 //! sees is compared with what the step expects of each.
 
+pub mod dns;
 mod engine;
 mod netns;
 mod ping;

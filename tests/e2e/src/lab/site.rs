@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use super::Namespace;
+use crate::programs;
 
 /// Host, outside, neighbour; all with a link `eth0` to one switch.
 pub struct Site {
@@ -85,8 +86,13 @@ impl Site {
 
     /// Links, routes, rules and switches of the host are those of the beginning.
     pub fn is_as_before(&self) -> Result<()> {
-        let now = State::of(&self.host)?;
-        ensure!(now == self.before, "left on the host: {now:#?}\nbefore: {:#?}", self.before);
+        let mut now = State::of(&self.host)?;
+        // A container's namespace, and the pair of interfaces with it, dies shortly after its last process.
+        let settled = programs::eventually("the host is as before", || {
+            now = State::of(&self.host)?;
+            Ok((now == self.before).then_some(()))
+        });
+        settled.with_context(|| format!("left on the host: {now:#?}\nbefore: {:#?}", self.before))?;
         Ok(())
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use e2e::daemon::{Berth, IMAGE};
@@ -274,71 +273,6 @@ fn debians_docker_says_the_same() -> Result<()> {
     theirs.run(&["rm", "-f", "aa", "bb", "cc", "dd", "ee", "ff"])?.ok()?;
     theirs.stop()?;
     berth.finish()
-}
-
-#[test]
-fn no_question_for_a_name_is_lost_while_berthd_is_killed() -> Result<()> {
-    /// Questions a second, and for how many seconds.
-    const RATE: u16 = 1000;
-    const SECONDS: u16 = 3;
-    let mut host = Host::start()?;
-    host.ok(&["network", "create", "net"])?;
-    host.serve("web", &["--network", "net"])?;
-    let pid = host.ok(&["inspect", "-f", "{{.State.Pid}}", "web"])?;
-    let netns = std::fs::File::open(format!("/proc/{pid}/ns/net"))?;
-    let client = std::thread::spawn(move || -> Result<UdpSocket> {
-        rustix::thread::move_into_link_name_space(
-            netns.as_fd(),
-            Some(rustix::thread::LinkNameSpaceType::Network),
-        )?;
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
-        rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 8 << 20)?;
-        socket.connect("127.0.0.11:53")?;
-        Ok(socket)
-    });
-    let client = client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    client.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let asking = client.try_clone()?;
-    let asked = std::thread::spawn(move || -> Result<()> {
-        let start = Instant::now();
-        for number in 0..RATE * SECONDS {
-            let due = Duration::from_secs_f64(f64::from(number) / f64::from(RATE));
-            while start.elapsed() < due {
-                std::thread::yield_now();
-            }
-            let mut question = number.to_be_bytes().to_vec();
-            question.extend(b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03web\x00\x00\x01\x00\x01");
-            asking.send(&question)?;
-        }
-        Ok(())
-    });
-    let answered = std::thread::spawn(move || -> Result<HashSet<u16>> {
-        let (mut seen, mut buffer) = (HashSet::new(), [0; 512]);
-        while seen.len() < usize::from(RATE * SECONDS) {
-            let Ok(len) = client.recv(&mut buffer) else { break };
-            let number = buffer[..len].first_chunk::<2>().context("an answer")?;
-            ensure!(buffer[3] & 0xf == 0 && buffer[7] == 1, "answered with an address");
-            seen.insert(u16::from_be_bytes(*number));
-        }
-        Ok(seen)
-    });
-    for _ in 0..3 {
-        host.0.kill()?;
-        host.0.spawn()?;
-    }
-    asked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let answered = answered.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    ensure!(
-        answered.len() == usize::from(RATE * SECONDS),
-        "{} of {} answered",
-        answered.len(),
-        RATE * SECONDS
-    );
-    // The network and its container are this daemon's as they were the first one's.
-    ensure!(host.pings("web", "web")?);
-    host.ok(&["run", "-d", "--name", "late", "--network", "net", IMAGE, "sleep", "1000"])?;
-    ensure!(host.get("late", "web")?.as_deref() == Some("web"));
-    host.0.finish()
 }
 
 #[test]

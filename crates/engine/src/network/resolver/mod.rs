@@ -1,8 +1,12 @@
 //! The embedded resolver: the sockets of every container that has names around it, and who serves them.
 //!
-//! The sockets lie in the containers' namespaces and are held by their shims, too. While no daemon
-//! serves them, questions wait in them for the next one, which gets them back.
+//! The sockets lie in the containers' namespaces and are held by their shims, too, and so are questions that other
+//! servers have not answered yet and connections over TCP. While no daemon serves them, questions wait in them for
+//! the next one, which gets them back.
 
+mod parked;
+mod pending;
+mod spare;
 mod tcp;
 mod udp;
 mod upstream;
@@ -18,9 +22,10 @@ use crate::container::{Container, files};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::shim::{ShimError, ShimHandle};
+use spare::Spare;
 use upstream::Upstream;
 
-/// The name under which a shim keeps the sockets: UDP, then TCP.
+/// The name under which a shim keeps the sockets: UDP, then TCP; and then what [`Spare`] has.
 const KEPT: &str = "resolver";
 
 /// Who is served.
@@ -53,6 +58,7 @@ pub(crate) struct Prepared {
     id: String,
     servers: Vec<std::net::IpAddr>,
     sockets: ResolverSockets,
+    spare: Spare,
     door: Door,
 }
 
@@ -61,6 +67,7 @@ struct Served {
     engine: Arc<Inner>,
     id: String,
     upstream: Upstream,
+    spare: Spare,
 }
 
 impl Prepared {
@@ -74,24 +81,39 @@ impl Prepared {
         sockets: ResolverSockets,
         netns: &OwnedFd,
     ) -> Result<Self> {
+        let spare = Spare::new().map_err(|error| Error::because("open the resolver", error))?;
+        Self::with(engine, container, sockets, spare, netns)
+    }
+
+    fn with(
+        engine: &Inner,
+        container: &Container,
+        sockets: ResolverSockets,
+        spare: Spare,
+        netns: &OwnedFd,
+    ) -> Result<Self> {
         let netns = netns.try_clone().map_err(|error| Error::because("open the resolver", error))?;
         let servers = files::upstream(container, engine.network.dns_defaults())?;
-        Ok(Self { id: container.id.clone(), servers, sockets, door: Door::new(netns) })
+        Ok(Self { id: container.id.clone(), servers, sockets, spare, door: Door::new(netns) })
     }
 
     /// Gives the sockets into the shim's keeping. Where that fails, questions are lost only while no
     /// daemon runs: a container does not end for it.
     pub(crate) async fn keep(this: Option<&Self>, shim: &ShimHandle) {
         let Some(this) = this else { return };
-        let copies =
-            this.sockets.udp.try_clone().and_then(|udp| Ok(vec![udp, this.sockets.tcp.try_clone()?]));
-        let kept = match copies {
+        let kept = match this.copies() {
             Ok(copies) => shim.keep(KEPT, copies).await,
             Err(error) => Err(ShimError::system("copy the descriptors")(error)),
         };
         if let Err(error) = kept {
             tracing::warn!(container = %this.id, %error, "the resolver's sockets end with this daemon");
         }
+    }
+
+    fn copies(&self) -> std::io::Result<Vec<OwnedFd>> {
+        let mut copies = vec![self.sockets.udp.try_clone()?, self.sockets.tcp.try_clone()?];
+        copies.extend(self.spare.copies()?);
+        Ok(copies)
     }
 
     /// Answers from now on, until the container ends.
@@ -106,7 +128,8 @@ impl Prepared {
             }
         };
         let upstream = Upstream::new(self.servers, self.door);
-        let served = Arc::new(Served { engine: Arc::clone(engine), id: self.id.clone(), upstream });
+        let served =
+            Arc::new(Served { engine: Arc::clone(engine), id: self.id.clone(), upstream, spare: self.spare });
         let tasks = [
             tokio::spawn(udp::serve(Arc::clone(&served), Arc::new(udp))).abort_handle(),
             tokio::spawn(tcp::serve(served, tcp)).abort_handle(),
@@ -139,9 +162,8 @@ pub(crate) async fn begin(engine: &Arc<Inner>, container: &Container, shim: &Shi
 /// Serves a container again that another daemon has served. Failure is told and is not the container's end.
 pub(crate) async fn resume(engine: &Arc<Inner>, container: &Container, shim: &ShimHandle) {
     let named = container.network.networks.values().any(|end| !end.dns_names.is_empty());
-    let kept = shim.kept(KEPT).await.map(<[OwnedFd; 2]>::try_from);
-    let resumed = match kept {
-        Ok(Ok([udp, tcp])) => take_up(engine, container, shim, ResolverSockets { udp, tcp }).await,
+    let resumed = match shim.kept(KEPT).await {
+        Ok(kept) if kept.len() >= 2 => take_up(engine, container, shim, kept).await,
         _ if named => begin(engine, container, shim).await,
         _ => Ok(()),
     };
@@ -154,9 +176,20 @@ async fn take_up(
     engine: &Arc<Inner>,
     container: &Container,
     shim: &ShimHandle,
-    sockets: ResolverSockets,
+    kept: Vec<OwnedFd>,
 ) -> Result<()> {
     let netns = super::namespace(shim).await?;
-    Prepared::new(engine, container, sockets, &netns)?.serve(engine);
+    let mut kept = kept.into_iter();
+    let (Some(udp), Some(tcp)) = (kept.next(), kept.next()) else { return Ok(()) };
+    let (sockets, rest) = (ResolverSockets { udp, tcp }, kept.collect::<Vec<_>>());
+    if rest.is_empty() {
+        // Of a daemon that kept the sockets alone.
+        let prepared = Prepared::new(engine, container, sockets, &netns)?;
+        Prepared::keep(Some(&prepared), shim).await;
+        prepared.serve(engine);
+        return Ok(());
+    }
+    let spare = Spare::at(rest).map_err(|error| Error::because("open the resolver", error))?;
+    Prepared::with(engine, container, sockets, spare, &netns)?.serve(engine);
     Ok(())
 }

@@ -1,15 +1,21 @@
 //! Questions over TCP: each behind its length (RFC 1035, 4.2.2).
+//!
+//! As over UDP, a question is looked at, answered, and only then taken; the connection outlives a daemon that is
+//! killed. One that was accepted and not yet parked is lost with it, and its client connects again.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::network::Verdict;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustix::net::RecvFlags;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Served;
+use super::parked::Ticket;
 
 /// Connections of one container at once.
 const MAX_CONNECTIONS: usize = 32;
@@ -19,16 +25,18 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Accepts for as long as the container lives.
 pub(super) async fn serve(served: Arc<Served>, listener: TcpListener) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    for (connection, ticket) in served.spare.parked.left() {
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
+        if let Ok(stream) = TcpStream::from_std(connection.into()) {
+            begin(&served, stream, ticket, place);
+        }
+    }
     // More than that wait until one is through.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let served = Arc::clone(&served);
-                tokio::spawn(async move {
-                    let _place = place;
-                    // A client that goes away needs no answer.
-                    let _ = converse(&served, stream).await;
-                });
+                let ticket = served.spare.parked.park(stream.as_fd());
+                begin(&served, stream, ticket, place);
             }
             Err(error) => {
                 tracing::warn!(container = %served.id, %error, "the resolver's socket failed");
@@ -38,17 +46,61 @@ pub(super) async fn serve(served: Arc<Served>, listener: TcpListener) {
     }
 }
 
-async fn converse(served: &Served, mut stream: TcpStream) -> io::Result<()> {
+fn begin(served: &Arc<Served>, mut stream: TcpStream, ticket: Option<Ticket>, place: OwnedSemaphorePermit) {
+    let served = Arc::clone(served);
+    tokio::spawn(async move {
+        let _place = place;
+        // A client that goes away needs no answer.
+        let _ = converse(&served, &mut stream).await;
+        // It ends although a copy of it lies parked.
+        let _ = rustix::net::shutdown(&stream, rustix::net::Shutdown::Both);
+        if let Some(ticket) = ticket {
+            served.spare.parked.end(&ticket);
+        }
+    });
+}
+
+async fn converse(served: &Served, stream: &mut TcpStream) -> io::Result<()> {
     let mut turn = 0;
     loop {
-        let query = tokio::time::timeout(IDLE, read(&mut stream)).await??;
+        let query = tokio::time::timeout(IDLE, look(stream)).await??;
         let answer = match served.engine.network.answer(&served.id, &query, turn, true) {
             Verdict::Answer(answer) => answer,
             Verdict::Forward => served.upstream.ask(&query, true).await,
             Verdict::Drop => return Ok(()),
         };
         turn += 1;
-        tokio::time::timeout(IDLE, write(&mut stream, &answer)).await??;
+        tokio::time::timeout(IDLE, write(stream, &answer)).await??;
+        // It is there still, whole.
+        read(stream).await?;
+    }
+}
+
+/// One message, which stays where it is.
+async fn look(stream: &TcpStream) -> io::Result<Vec<u8>> {
+    let mut framed = vec![0; 2];
+    loop {
+        stream.readable().await?;
+        let looked = stream.try_io(Interest::READABLE, || {
+            let (len, _) = rustix::net::recv(stream, &mut framed[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+            match len {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                // The rest is on its way: readable again when more has come.
+                _ if len < framed.len() => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Ok(()),
+            }
+        });
+        match looked {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(error),
+        }
+        let len = 2 + usize::from(u16::from_be_bytes([framed[0], framed[1]]));
+        if framed.len() == len {
+            framed.drain(..2);
+            return Ok(framed);
+        }
+        framed.resize(len, 0);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Questions over UDP.
 //!
 //! A question is looked at, answered, and only then taken out of the socket: a daemon that is killed
-//! in between leaves it to the next one. Those that go on to other servers are taken first.
+//! in between leaves it to the next one. Those that go on to other servers are noted and taken first.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use super::Served;
+use super::pending::Note;
 
 /// Longest question.
 const MAX_LEN: usize = 4096;
@@ -21,6 +22,9 @@ const TURN: usize = 32;
 
 /// Answers for as long as the container lives.
 pub(super) async fn serve(served: Arc<Served>, socket: Arc<UdpSocket>) {
+    for (note, query, peer) in served.spare.pending.left() {
+        forward(&served, &socket, query, peer, Some(note));
+    }
     let mut buffer = vec![0; MAX_LEN];
     let mut count = 0_usize;
     loop {
@@ -44,15 +48,30 @@ fn one(served: &Arc<Served>, socket: &Arc<UdpSocket>, query: &[u8], peer: Socket
         // At once, whatever the runtime knows of the socket; a client whose buffer is full asks again.
         let _ = rustix::net::sendto(socket, answer, SendFlags::DONTWAIT, &peer);
     }
+    let forwarded = verdict == Verdict::Forward;
+    let note = forwarded.then(|| served.spare.pending.note(query, peer)).flatten();
     // It is there still, as nobody else takes it.
     let _ = receive(socket, &mut [0; 1], RecvFlags::empty());
-    if verdict == Verdict::Forward {
-        let (served, socket, query) = (Arc::clone(served), Arc::clone(socket), query.to_vec());
-        tokio::spawn(async move {
-            let answer = served.upstream.ask(&query, false).await;
-            let _ = socket.send_to(&answer, peer).await;
-        });
+    if forwarded {
+        forward(served, socket, query.to_vec(), peer, note);
     }
+}
+
+fn forward(
+    served: &Arc<Served>,
+    socket: &Arc<UdpSocket>,
+    query: Vec<u8>,
+    peer: SocketAddr,
+    note: Option<Note>,
+) {
+    let (served, socket) = (Arc::clone(served), Arc::clone(socket));
+    tokio::spawn(async move {
+        let answer = served.upstream.ask(&query, false).await;
+        let _ = socket.send_to(&answer, peer).await;
+        if let Some(note) = note {
+            note.done();
+        }
+    });
 }
 
 fn receive(socket: &UdpSocket, buffer: &mut [u8], flags: RecvFlags) -> io::Result<(usize, SocketAddr)> {

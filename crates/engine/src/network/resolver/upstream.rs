@@ -17,11 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Servers that are asked in turn, as resolv.conf(5) has it.
 const MAX_SERVERS: usize = 3;
 /// Questions of one container that wait for an answer at once.
-const MAX_WAITING: usize = 256;
+pub(super) const MAX_WAITING: usize = 256;
 /// The port of DNS.
 const PORT: u16 = 53;
-/// Longest answer over UDP.
-const MAX_LEN: usize = 4096;
+/// Longest answer over UDP: what a client's EDNS allows is between it and the server.
+const MAX_LEN: usize = 65536;
+/// `SERVFAIL` and `REFUSED`: another server may know more.
+const FAILURES: [u8; 2] = [2, 5];
 
 /// The servers of one container.
 pub(super) struct Upstream {
@@ -36,18 +38,24 @@ impl Upstream {
         Self { servers, door: Arc::new(door), waiting: Semaphore::new(MAX_WAITING) }
     }
 
-    /// The first answer that one of the servers gives, or that there is none.
+    /// The first answer that one of the servers gives; if all that answer fail, the first failure; or that there is
+    /// none.
     pub(super) async fn ask(&self, query: &[u8], stream: bool) -> Vec<u8> {
         let Ok(_place) = self.waiting.try_acquire() else { return ::network::failure(query) };
+        let mut failure = None;
         for server in &self.servers {
             let answer = tokio::time::timeout(PATIENCE, self.ask_one(*server, query, stream)).await;
             match answer {
+                Ok(Ok(answer)) if failed(&answer) => {
+                    tracing::debug!(%server, "a name server has failed");
+                    failure.get_or_insert(answer);
+                }
                 Ok(Ok(answer)) => return answer,
                 Ok(Err(error)) => tracing::debug!(%server, %error, "no answer from a name server"),
                 Err(_) => tracing::debug!(%server, "no answer from a name server in time"),
             }
         }
-        ::network::failure(query)
+        failure.unwrap_or_else(|| ::network::failure(query))
     }
 
     async fn ask_one(&self, server: SocketAddr, query: &[u8], stream: bool) -> io::Result<Vec<u8>> {
@@ -61,13 +69,17 @@ impl Upstream {
 async fn over_udp(socket: OwnedFd, query: &[u8]) -> io::Result<Vec<u8>> {
     let socket = UdpSocket::from_std(socket.into())?;
     socket.send(query).await?;
-    let mut buffer = vec![0; MAX_LEN];
     loop {
-        let len = socket.recv(&mut buffer).await?;
+        socket.readable().await?;
+        // Made when there is something to put into it: many questions wait at once.
+        let mut buffer = vec![0; MAX_LEN];
+        let len = match socket.try_recv(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            received => received?,
+        };
         // The socket has a port of its own and takes packets from the server alone; the number must fit, too.
         if answers(query, &buffer[..len]) {
-            buffer.truncate(len);
-            return Ok(buffer);
+            return Ok(buffer[..len].to_vec());
         }
     }
 }
@@ -78,6 +90,10 @@ async fn over_tcp(socket: OwnedFd, query: &[u8]) -> io::Result<Vec<u8>> {
     tcp::write(&mut stream, query).await?;
     let answer = tcp::read(&mut stream).await?;
     if answers(query, &answer) { Ok(answer) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+fn failed(answer: &[u8]) -> bool {
+    answer.get(3).is_some_and(|flags| FAILURES.contains(&(flags & 0xf)))
 }
 
 /// Whether it is an answer, with the query's number.

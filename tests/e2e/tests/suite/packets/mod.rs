@@ -1,8 +1,9 @@
 //! Networks judged by packets, from hosts of the tests' own: what arrives where, and from which address.
 //! The same steps are taken by Berth and by Debian's Docker.
 
-mod flush;
+mod fire;
 mod host;
+mod isolation;
 mod modes;
 mod ports;
 

@@ -74,7 +74,7 @@ fn forms(lab: &Lab) -> Result<()> {
 }
 
 /// The server's name alone: which of the host's addresses it sees is the engine's affair.
-fn head(answer: e2e::lab::Answer) -> Result<e2e::lab::Answer> {
+pub(super) fn head(answer: e2e::lab::Answer) -> Result<e2e::lab::Answer> {
     use e2e::lab::Answer::Heard;
     Ok(match answer {
         Heard(words) => Heard(words.split(' ').next().unwrap_or_default().to_owned()),
@@ -131,7 +131,7 @@ fn loopback_only(lab: &Lab) -> Result<()> {
 }
 
 /// The neighbour routes 127/8 and the bridges' subnets to the host.
-fn evil(site: &Site) -> Result<()> {
+pub(super) fn evil(site: &Site) -> Result<()> {
     site.neighbour.ip("addr del 127.0.0.1/8 dev lo")?;
     let via = format!("via {} dev eth0", Site::HOST);
     site.neighbour.ip(&format!("route add 127.0.0.0/8 {via} src {}", Site::NEIGHBOUR))?;

@@ -1,0 +1,212 @@
+//! `berthd` killed while clients hold connections through published ports, and while names are asked for.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use e2e::lab::dns::{self, NameServer, Told};
+use e2e::lab::{Inside, Kind, Lab, Namespace, Site, at};
+use e2e::programs;
+
+const CLIENTS: usize = 100;
+/// Questions a second over UDP: half for a container, half for a name that another server knows.
+const RATE: u64 = 1000;
+const KILLS: usize = 5;
+/// What the other server takes for its answer: some questions wait for it at every moment.
+const DELAY: Duration = Duration::from_millis(40);
+/// What a client sends at once.
+const CHUNK: usize = 512;
+
+#[test]
+fn berthd_is_killed_and_no_connection_byte_or_question_is_lost() -> Result<()> {
+    let mut lab = Lab::start(Kind::Berth, &[])?;
+    lab.engine.ok(&["network", "create", "net"])?;
+    let web = lab.container("web", &["--network", "net", "--dns", Site::OUTSIDE, "-p", "8080:80"])?;
+    let _far = NameServer::start(&lab.site.outside, Site::OUTSIDE, DELAY, |query, _, _| {
+        Some(dns::address(query, [192, 0, 2, 77]))
+    })?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let [exchanged, by_udp, by_tcp] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
+    let server = echo(&web)?;
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| client(&lab.site.outside, number as u64, &stop, &exchanged))
+        .collect::<Result<_>>()?;
+    let streams: Vec<_> =
+        (0..4).map(|number| asks_by_tcp(&web, number, &stop, &by_tcp)).collect::<Result<_>>()?;
+    let asked = asks(&web, &stop, &by_udp)?;
+    for _ in 0..KILLS {
+        lab.engine.berth()?.kill()?;
+        // Without a daemon, connections go on.
+        let before = exchanged.load(Ordering::Relaxed);
+        more_than(&exchanged, before + 10 * CLIENTS as u64)?;
+        lab.engine.berth()?.spawn()?;
+        // It has to do, and something is under way, when it is killed again.
+        let (udp, tcp) = (by_udp.load(Ordering::Relaxed), by_tcp.load(Ordering::Relaxed));
+        more_than(&by_udp, udp + RATE / 2)?;
+        more_than(&by_tcp, tcp + 20)?;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut bytes = 0;
+    for client in clients {
+        bytes += join(client)??;
+    }
+    ensure!(bytes > 0 && bytes == join(server)??, "as many bytes came as were sent");
+    let (asked, answered) = join(asked)??;
+    ensure!(answered == asked, "{answered} of {asked} questions over UDP were answered");
+    for stream in streams {
+        join(stream)??;
+    }
+    let by_tcp = by_tcp.load(Ordering::Relaxed);
+    println!(
+        "{bytes} bytes by {CLIENTS} connections, {asked} questions over UDP, {by_tcp} over TCP, {KILLS} kills"
+    );
+    drop(web);
+    lab.finish()
+}
+
+fn more_than(count: &AtomicU64, least: u64) -> Result<()> {
+    programs::eventually("clients are served", || Ok((count.load(Ordering::Relaxed) > least).then_some(())))
+}
+
+fn join<T>(thread: JoinHandle<T>) -> Result<T> {
+    thread.join().map_err(|_panic| anyhow::anyhow!("a thread panicked"))
+}
+
+/// Sends back what comes, over each of the clients' connections; gives how much that was in all.
+fn echo(web: &Inside) -> Result<JoinHandle<Result<u64>>> {
+    let listener = web.netns.within(|| Ok(TcpListener::bind("0.0.0.0:80")?))?;
+    Ok(std::thread::spawn(move || {
+        let mut connections = Vec::new();
+        for _ in 0..CLIENTS {
+            let (mut stream, _) = listener.accept()?;
+            connections
+                .push(std::thread::spawn(move || std::io::copy(&mut stream.try_clone()?, &mut stream)));
+        }
+        let mut bytes = 0;
+        for connection in connections {
+            bytes += join(connection)??;
+        }
+        Ok(bytes)
+    }))
+}
+
+/// Sends numbered chunks and takes them back until it is told to stop; gives the number of bytes.
+fn client(
+    outside: &Namespace,
+    number: u64,
+    stop: &Arc<AtomicBool>,
+    exchanged: &Arc<AtomicU64>,
+) -> Result<JoinHandle<Result<u64>>> {
+    let mut stream = programs::eventually("the port answers", || {
+        outside.within(|| Ok(TcpStream::connect(at(Site::HOST, 8080)?).ok()))
+    })?;
+    stream.set_read_timeout(Some(programs::PATIENCE))?;
+    stream.set_nodelay(true)?;
+    let (stop, exchanged) = (Arc::clone(stop), Arc::clone(exchanged));
+    Ok(std::thread::spawn(move || {
+        let pace = Pace::new();
+        let (mut sent, mut back) = (0, [0; CHUNK]);
+        while !stop.load(Ordering::Relaxed) {
+            let label = (number << 40) + sent;
+            let chunk: Vec<u8> = label.to_be_bytes().into_iter().cycle().take(CHUNK).collect();
+            stream.write_all(&chunk).context("a connection is cut")?;
+            stream.read_exact(&mut back).context("a connection is cut")?;
+            ensure!(back[..] == chunk[..], "other bytes came back");
+            sent += CHUNK as u64;
+            exchanged.fetch_add(1, Ordering::Relaxed);
+            pace.wait(Duration::from_millis(5));
+        }
+        stream.shutdown(std::net::Shutdown::Write)?;
+        ensure!(stream.read(&mut back)? == 0, "more came than was sent");
+        Ok(sent)
+    }))
+}
+
+/// Asks over UDP, at an even pace, whether answers come or not; gives how many questions were asked, and how many
+/// of them answered rightly.
+fn asks(
+    web: &Inside,
+    stop: &Arc<AtomicBool>,
+    count: &Arc<AtomicU64>,
+) -> Result<JoinHandle<Result<(usize, usize)>>> {
+    let client = dns::Client::new(&web.netns, "127.0.0.11")?;
+    let (asking, ip) = (client.asking()?, web.ip()?.to_string());
+    let (stop, count) = (Arc::clone(stop), Arc::clone(count));
+    Ok(std::thread::spawn(move || {
+        let all = Arc::new(AtomicU64::new(u64::MAX));
+        let known = Arc::clone(&all);
+        let listening = std::thread::spawn(move || client.collect(|| known.load(Ordering::Relaxed) as usize));
+        let (pace, start) = (Pace::new(), Instant::now());
+        let mut asked: u16 = 0;
+        while !stop.load(Ordering::Relaxed) && asked < u16::MAX {
+            let due = u64::from(asked) * 1_000_000 / RATE;
+            pace.wait(Duration::from_micros(due).saturating_sub(start.elapsed()));
+            asking.send(&dns::question(asked, name(asked), 1))?;
+            asked += 1;
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        all.store(asked.into(), Ordering::Relaxed);
+        let answers = join(listening)??;
+        let right = answers.iter().filter(|(id, told)| right(**id, told, &ip)).count();
+        Ok((usize::from(asked), right))
+    }))
+}
+
+fn name(id: u16) -> &'static str {
+    if id.is_multiple_of(2) { "web" } else { "far.example.org" }
+}
+
+fn right(id: u16, told: &Told, ip: &str) -> bool {
+    told.code == 0 && told.addresses == [if id.is_multiple_of(2) { ip } else { "192.0.2.77" }]
+}
+
+/// Asks over one connection, one question after the other.
+fn asks_by_tcp(
+    web: &Inside,
+    first: u16,
+    stop: &Arc<AtomicBool>,
+    count: &Arc<AtomicU64>,
+) -> Result<JoinHandle<Result<()>>> {
+    let mut stream = web.netns.within(|| Ok(TcpStream::connect("127.0.0.11:53")?))?;
+    stream.set_read_timeout(Some(programs::PATIENCE))?;
+    let (stop, count, ip) = (Arc::clone(stop), Arc::clone(count), web.ip()?.to_string());
+    Ok(std::thread::spawn(move || {
+        let mut id = first;
+        while !stop.load(Ordering::Relaxed) {
+            dns::write(&mut stream, &dns::question(id, name(id), 1)).context("a question over TCP")?;
+            // An answer that a killed daemon gave may be given again by the next one.
+            let answer = loop {
+                let answer = dns::read(&mut stream).context("an answer over TCP")?;
+                if answer.get(..2) == Some(&id.to_be_bytes()) {
+                    break answer;
+                }
+            };
+            ensure!(right(id, &Told::read(&answer)?, &ip), "{id}: {answer:?}");
+            id = id.wrapping_add(1);
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }))
+}
+
+/// Waits by listening to nobody.
+struct Pace {
+    never: mpsc::Receiver<()>,
+    _open: mpsc::Sender<()>,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let (_open, never) = mpsc::channel();
+        Self { never, _open }
+    }
+
+    fn wait(&self, time: Duration) {
+        let _ = self.never.recv_timeout(time);
+    }
+}
