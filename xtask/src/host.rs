@@ -37,6 +37,7 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "openssl", shows: "/usr/bin/openssl" },
     Package { name: "python3-venv", shows: "/usr/share/doc/python3-venv" },
     Package { name: "docker-compose", shows: "/usr/bin/docker-compose" },
+    Package { name: "etcd-server", shows: "/usr/bin/etcd" },
     Package { name: "redis-server", shows: "/usr/bin/redis-server" },
 ];
 

@@ -25,6 +25,8 @@ use crate::shim::{Events, ShimHandle};
 /// # Errors
 /// The containers' directory can't be read. A single container that can't be read is reported and left alone.
 pub(crate) async fn recover(engine: &Arc<Inner>) -> Result<()> {
+    // Before anything is put back, so that nothing that is lost in the meantime stays so.
+    crate::network::guard(engine);
     let found = {
         let engine = Arc::clone(engine);
         blocking(move || read_all(&engine)).await?

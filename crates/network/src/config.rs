@@ -30,6 +30,8 @@ pub struct Config {
     pub firewall: bool,
     /// Defaults for the containers' `/etc/resolv.conf`.
     pub dns: DnsConfig,
+    /// UDP port of the tunnels between machines, the same on all of them.
+    pub vxlan_port: u16,
 }
 
 impl Config {
@@ -45,6 +47,7 @@ impl Config {
             ip_forward: true,
             firewall: true,
             dns: DnsConfig::default(),
+            vxlan_port: VXLAN_PORT,
         }
     }
 }
@@ -131,6 +134,9 @@ impl Default for BridgeConfig {
         }
     }
 }
+
+/// VXLAN's UDP port (RFC 7348).
+const VXLAN_PORT: u16 = 4789;
 
 /// One `--default-address-pool base=CIDR,size=N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -171,7 +171,7 @@ impl fmt::Display for Protocol {
 }
 
 /// An Ethernet hardware address; as text, six lower-case hex pairs with colons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddr(pub [u8; 6]);
 
 impl MacAddr {

@@ -67,6 +67,9 @@ pub enum Error {
     /// The network is not there.
     #[error("network {0} not found")]
     NoSuchNetwork(String),
+    /// There is no configuration to take over.
+    #[error("configuration network \"{0}\" does not exist")]
+    NoSuchConfiguration(String),
     /// Another network has the name.
     #[error("network with name {0} already exists")]
     NameInUse(String),

@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A host with a neighbour, and a place for records.
 pub(crate) struct Lab {
+    pub(crate) host: OwnedFd,
     pub(crate) outside: Namespace,
     pub(crate) dir: tempfile::TempDir,
 }
@@ -38,7 +39,7 @@ pub(crate) fn on_host(test: impl FnOnce(&Lab) + Send) {
         scope
             .spawn(|| {
                 enter(host.fd.as_fd());
-                test(&Lab::new());
+                test(&Lab::new(host.fd.as_fd().try_clone_to_owned().expect("descriptor")));
             })
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -46,14 +47,14 @@ pub(crate) fn on_host(test: impl FnOnce(&Lab) + Send) {
 }
 
 impl Lab {
-    fn new() -> Self {
+    fn new(namespace: OwnedFd) -> Self {
         let mut host = Socket::open(Protocol::Route).expect("socket");
         let outside = neighbour(&mut host, "up0", HOST, OUTSIDE);
         let mut batch = Batch::default();
         let index = route::by_name(&mut host, "up0").expect("asked").expect("up0").index;
         route::default_route(&mut batch, index, OUTSIDE.into());
         host.request(&mut batch).expect("default route");
-        Self { outside, dir: tempfile::tempdir().expect("tempdir") }
+        Self { host: namespace, outside, dir: tempfile::tempdir().expect("tempdir") }
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -89,6 +90,25 @@ pub(crate) fn neighbour(host: &mut Socket, name: &str, host_ip: Ipv4Addr, ip: Ip
     namespace
 }
 
+/// A switch: a namespace with the bridge `br0`, to which hosts are cabled.
+pub(crate) fn switch() -> Namespace {
+    let mut switch = Namespace::new().expect("these tests need root");
+    let mut batch = Batch::default();
+    route::push_bridge(&mut batch, "br0", MacAddr([0x0e, 0, 0, 0, 0, 9]));
+    switch.route.request(&mut batch).expect("switch");
+    switch
+}
+
+/// A cable from the interface `name` here, a port of `bridge`, to `eth0` with the address `ip` there.
+pub(crate) fn cable(from: &mut Socket, name: &str, bridge: u32, to: &mut Namespace, ip: Ipv4Addr) {
+    let mut batch = Batch::default();
+    let mac = MacAddr::from_ipv4(ip);
+    let netns = to.fd.as_fd();
+    route::push_veth(&mut batch, &Veth { host_name: name, bridge, netns, name: "eth0", mac, mtu: 1500 });
+    from.request(&mut batch).expect("cable");
+    assign(&mut to.route, "eth0", ip);
+}
+
 /// Gives a namespace a default route.
 pub(crate) fn routes_through(netns: &impl AsFd, gateway: Ipv4Addr) {
     within(netns, || {
@@ -100,7 +120,7 @@ pub(crate) fn routes_through(netns: &impl AsFd, gateway: Ipv4Addr) {
     });
 }
 
-fn assign(socket: &mut Socket, name: &str, ip: Ipv4Addr) {
+pub(crate) fn assign(socket: &mut Socket, name: &str, ip: Ipv4Addr) {
     let index = route::by_name(socket, name).expect("asked").expect("interface").index;
     let mut batch = Batch::default();
     route::push_up(&mut batch, index);

@@ -17,6 +17,7 @@ mod firewall;
 mod ipam;
 #[cfg(test)]
 mod lab;
+mod lan;
 mod layout;
 mod manager;
 mod model;
@@ -33,7 +34,8 @@ pub use definition::CreateRequest;
 pub use dns::{Door, ResolverSockets, Verdict, failure};
 pub use endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PortRequest, Protocol, PublishedPort};
 pub use error::{Error, Result};
+pub use firewall::Watch;
 pub use ipam::{Pool, SubnetRequest};
 pub use manager::{Network, SweepReport};
 pub use model::NetworkInfo;
-pub use overlay::{Host, Hosts, MAX_VNI, OverlayNetwork, OverlaySubnet, Peer, PeerChange};
+pub use overlay::{Host, Hosts, MAX_VNI, OverlayNetwork, OverlayOptions, OverlaySubnet, Peer, PeerChange};

@@ -3,11 +3,14 @@
 mod attach;
 mod create;
 mod forwarding;
+mod guard;
 mod info;
 mod leave;
 mod live;
+mod overlay;
 mod recover;
 mod republish;
+mod settings;
 mod state;
 
 use std::net::IpAddr;
@@ -120,6 +123,7 @@ impl Network {
             let first = state.nets.values().all(|net| net.up.is_none());
             let up = self.set_up(state, id)?;
             state.net_mut(id)?.up = Some(up);
+            self.agree(state, id)?;
             let warnings = if first { self.foreign_drops() } else { Vec::new() };
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         }
@@ -130,22 +134,22 @@ impl Network {
         let default = state.record.bridge.id == id;
         let net = state.net(id)?;
         let (driver, reserved, name) = (net.driver.clone(), net.reserved.clone(), net.name.clone());
-        let setting = Setting {
-            owner: &self.owner,
-            pools: &self.config.address_pools,
-            recorded: state.record.bridge_address.filter(|_| default),
-        };
+        let recorded = state.record.bridge_address.filter(|_| default);
+        let setting = self.setting(state, recorded);
         let segment = driver.bring_up(&mut self.host(), &setting)?;
         if default {
             state.record.bridge_address = host_address(&segment);
         }
-        let forward = self.begin_forwarding(&mut state.record)?;
+        let bridged = driver.bridge().is_some();
+        let forward = bridged && self.begin_forwarding(&mut state.record)?;
         // Whatever we are about to change is written down first.
         state.write_record(&self.config.data_dir)?;
         let leases = Leases::new(&name, &segment.sides, &reserved);
         state.net_mut(id)?.subnets = segment.sides.iter().map(|side| side.subnet).collect();
         let up = Up { segment, leases, loopback_routed: false };
-        self.apply_rules(state, Some(id))?;
+        if bridged {
+            self.apply_rules(state)?;
+        }
         // Last, when the rules that keep it within bounds are there.
         if forward {
             sysctl::enable_forwarding()?;
@@ -153,12 +157,23 @@ impl Network {
         Ok(up)
     }
 
-    /// Makes the firewall say what the bridges that are up need, and the one that comes up.
-    fn apply_rules(&self, state: &State, coming: Option<&str>) -> Result<()> {
+    /// What drivers need to know of this daemon.
+    fn setting(&self, state: &State, recorded: Option<Ipv4Net>) -> Setting<'_> {
+        Setting {
+            owner: &self.owner,
+            pools: &self.config.address_pools,
+            recorded,
+            underlay: state.cluster.underlay(self.config.vxlan_port),
+            sealed: None,
+        }
+    }
+
+    /// Makes the firewall say what the bridges need.
+    fn apply_rules(&self, state: &State) -> Result<()> {
         if !self.config.firewall {
             return Ok(());
         }
-        self.firewall().apply(&state.rules(coming), state.uplinks(), &[])
+        self.firewall().apply(&state.rules(), state.uplinks(), &[])
     }
 
     fn remove_all(&self, state: &mut State) -> Result<()> {
@@ -166,7 +181,7 @@ impl Network {
         let mut links = Ok(());
         for net in state.nets.values_mut() {
             net.up = None;
-            links = links.and(net.driver.take_down(&mut self.host()));
+            links = links.and(net.driver.take_down(&mut self.host(), &self.owner));
         }
         // Before the rules go that keep it within bounds.
         let forwarding = self.end_forwarding(&mut state.record);
@@ -200,7 +215,13 @@ fn host_address(segment: &Segment) -> Option<Ipv4Net> {
 mod tests;
 
 #[cfg(test)]
+mod lan_tests;
+
+#[cfg(test)]
 mod user_tests;
+
+#[cfg(test)]
+mod overlay_tests;
 
 #[cfg(test)]
 mod bench;

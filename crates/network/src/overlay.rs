@@ -9,8 +9,8 @@
 //!    port come when the first local container joins. From then on it is a network like any other,
 //!    joined by [`Network::attach`] with an address that the caller has claimed for all machines.
 //! 2. [`Network::set_hosts`] whenever the machines change: where their tunnels end.
-//! 3. [`Network::set_peers`] whenever the other machines' containers change: forwarding entries,
-//!    neighbours and names.
+//! 3. [`Network::replace_peers`] once, when all of the other machines' containers are known, and
+//!    [`Network::set_peers`] whenever they change: forwarding entries, neighbours and names.
 //! 4. [`Network::forget_overlay`] when the network is no more.
 //!
 //! Each of them may be repeated with the same arguments and changes nothing then. What was told
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Network;
 use crate::endpoint::MacAddr;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::NetworkInfo;
 
 /// Largest number of a network: VXLAN has 24 bits (RFC 7348).
@@ -102,6 +102,29 @@ pub struct Peer {
     pub names: Vec<String>,
 }
 
+/// The options of a network of the driver overlay, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverlayOptions {
+    /// The numbers that it may have on the wire; empty means any.
+    pub vnis: Vec<u32>,
+    /// Largest packet that containers send.
+    pub mtu: Option<u32>,
+    /// What goes from machine to machine is encrypted.
+    pub encrypted: bool,
+    /// How interfaces in containers are called, before their number.
+    pub interface: String,
+}
+
+impl OverlayOptions {
+    /// Reads what `network create --opt` gives.
+    ///
+    /// # Errors
+    /// An option is unknown or wrong.
+    pub fn read(options: &BTreeMap<String, String>) -> Result<Self> {
+        crate::driver::overlay::read_options(options)
+    }
+}
+
 /// What has become of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerChange {
@@ -128,7 +151,7 @@ impl Network {
     /// A network of this machine's own has its name or its addresses, a value is out of bounds, or
     /// the record cannot be written.
     pub fn define_overlay(&self, network: &OverlayNetwork) -> Result<NetworkInfo> {
-        Err(unsupported(&network.name))
+        self.define_shared(network)
     }
 
     /// Forgets a shared network: its links, peers, and the record. That it is not known is no error.
@@ -136,15 +159,12 @@ impl Network {
     /// # Errors
     /// Containers of this machine are on it; the kernel refuses.
     pub fn forget_overlay(&self, network_id: &str) -> Result<()> {
-        match self.networks().iter().find(|network| network.id == network_id) {
-            Some(network) => Err(unsupported(&network.name)),
-            None => Ok(()),
-        }
+        self.forget_shared(network_id)
     }
 
     /// The shared networks that are known, from the records.
     pub fn overlays(&self) -> Vec<OverlayNetwork> {
-        Vec::new()
+        self.shared()
     }
 
     /// Tells which machines there are: all of them. Tunnels to those that are not among them end.
@@ -152,10 +172,7 @@ impl Network {
     /// # Errors
     /// The kernel refuses; everything has been tried.
     pub fn set_hosts(&self, hosts: &Hosts) -> Result<()> {
-        match hosts.others.first() {
-            Some(host) => Err(unsupported(&host.vtep.to_string())),
-            None => Ok(()),
-        }
+        self.told_hosts(hosts)
     }
 
     /// Tells what has changed of other machines' containers on a shared network. A peer whose
@@ -164,7 +181,18 @@ impl Network {
     /// # Errors
     /// No such network; the kernel refuses. Everything has been tried.
     pub fn set_peers(&self, network_id: &str, changes: &[PeerChange]) -> Result<()> {
-        if changes.is_empty() { Ok(()) } else { Err(unsupported(network_id)) }
+        self.told_peers(network_id, changes)
+    }
+
+    /// Tells of all other machines' containers on a shared network: whoever is not among them is
+    /// gone, also from the kernel. That is how it begins, and how it goes on when changes may have
+    /// been missed. What a former daemon left in the kernel, and is still so, is not touched: traffic
+    /// goes on. Until this is called, [`Self::set_peers`] removes nothing that it was not told of.
+    ///
+    /// # Errors
+    /// As for [`Self::set_peers`].
+    pub fn replace_peers(&self, network_id: &str, peers: &[Peer]) -> Result<()> {
+        self.told_all_peers(network_id, peers)
     }
 
     /// The public half of this machine's WireGuard key, made and recorded at the first call; `None`
@@ -175,10 +203,4 @@ impl Network {
     pub fn wireguard_key(&self) -> Result<Option<[u8; 32]>> {
         Ok(None)
     }
-}
-
-fn unsupported(what: &str) -> Error {
-    Error::Unsupported(format!(
-        "{what}: networks of the driver overlay are not supported by this version of Berth"
-    ))
 }

@@ -4,7 +4,9 @@ pub mod detach;
 pub mod exit;
 pub mod init;
 pub mod log;
+mod poll;
 mod process;
 pub mod protocol;
+mod relay;
 
 pub use process::run;

@@ -1,5 +1,8 @@
 //! What a new network namespace needs before anything else.
 
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::{Result, raw};
@@ -11,7 +14,7 @@ use crate::{Result, raw};
 pub fn loopback_up() -> Result<()> {
     let socket =
         rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    raw::net::loopback_up(std::os::fd::AsFd::as_fd(&socket))
+    raw::net::loopback_up(socket.as_fd())
 }
 
 /// Asks for the kernel's explanations in the errors of a netlink socket (`NETLINK_EXT_ACK`), without a copy of
@@ -19,7 +22,7 @@ pub fn loopback_up() -> Result<()> {
 ///
 /// # Errors
 /// What `setsockopt(2)` says; kernels before 4.12 know no explanations (`ENOPROTOOPT`).
-pub fn explain_errors(netlink: std::os::fd::BorrowedFd<'_>) -> Result<()> {
+pub fn explain_errors(netlink: BorrowedFd<'_>) -> Result<()> {
     raw::net::netlink_option(netlink, libc::NETLINK_CAP_ACK)?;
     raw::net::netlink_option(netlink, libc::NETLINK_EXT_ACK)
 }
@@ -29,6 +32,44 @@ pub fn explain_errors(netlink: std::os::fd::BorrowedFd<'_>) -> Result<()> {
 ///
 /// # Errors
 /// `EINVAL` for what is no socket.
-pub fn unread(socket: std::os::fd::BorrowedFd<'_>) -> Result<usize> {
+pub fn unread(socket: BorrowedFd<'_>) -> Result<usize> {
     raw::net::unread(socket)
+}
+
+/// One of our addresses, and the number of the interface that a datagram came in by.
+pub type Local = (IpAddr, u32);
+
+/// Has a UDP socket tell to which address of ours each datagram was sent (`IP_PKTINFO`, `IPV6_RECVPKTINFO`).
+///
+/// # Errors
+/// What `setsockopt(2)` says.
+pub fn ask_for_destination(socket: impl AsFd, v6: bool) -> Result<()> {
+    raw::net::ask_for_destination(socket.as_fd(), v6)
+}
+
+/// A datagram that was taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    /// Its length in bytes; what did not fit is lost.
+    pub len: usize,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// To which address of ours, if the socket was asked to tell.
+    pub to: Option<Local>,
+}
+
+/// Takes one datagram without waiting. `recvmsg(2)`
+///
+/// # Errors
+/// `EAGAIN` when there is none; an error that an earlier datagram has met on its way.
+pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received> {
+    raw::net::receive(socket.as_fd(), buffer)
+}
+
+/// Sends one datagram from one of our addresses, without waiting. `sendmsg(2)`
+///
+/// # Errors
+/// `EAGAIN` when the socket is full; the kernel's refusal.
+pub fn send_from(socket: impl AsFd, bytes: &[u8], to: &SocketAddr, from: Local) -> Result<()> {
+    raw::net::send_from(socket.as_fd(), bytes, to, from)
 }

@@ -165,7 +165,8 @@ fn tool(berth: &Berth, command: &mut Command) -> Result<String> {
     .ok()
 }
 
-fn mounts(root: &Path) -> Result<Vec<String>> {
+/// Mounts that have to do with `root`: at a place below it, or of something below it.
+pub fn mounts(root: &Path) -> Result<Vec<String>> {
     let table = std::fs::read_to_string("/proc/self/mountinfo")?;
     let root = root.display().to_string();
     Ok(table.lines().filter(|line| line.contains(&root)).map(str::to_owned).collect())

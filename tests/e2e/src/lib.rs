@@ -5,6 +5,7 @@
 
 pub mod daemon;
 pub mod debian;
+pub mod etcd;
 pub mod http;
 pub mod image;
 pub mod keep_alive;

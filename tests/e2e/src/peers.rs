@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::lab::Namespace;
+use crate::leaks;
 use crate::programs::{self, PATIENCE, Ran};
 
 /// A daemon that is ended by SIGTERM, so that it takes its mounts and rules with it.
@@ -45,6 +46,22 @@ impl Server {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         if programs::wait(&mut self.child, PATIENCE)?.is_none() {
             bail!("{} did not end on SIGTERM", self.root.path().display());
+        }
+        self.unmount()
+    }
+
+    /// What it has left mounted below its folder: `dockerd` pins its network namespace to a file
+    /// (`exec/netns/default`), which would keep the namespace alive and the folder from being removed.
+    fn unmount(&self) -> Result<()> {
+        for mount in leaks::mounts(self.root.path())?.iter().rev() {
+            // proc_pid_mountinfo(5): id, parent, device, root, place
+            let place = mount.split(' ').nth(4).unwrap_or_default();
+            rustix::mount::unmount(place, rustix::mount::UnmountFlags::DETACH)
+                .with_context(|| format!("cannot unmount {place}"))?;
+        }
+        let left = leaks::mounts(self.root.path())?;
+        if !left.is_empty() {
+            bail!("a peer has left mounts: {left:?}");
         }
         Ok(())
     }

@@ -130,16 +130,19 @@ pub(crate) fn network(network: NetworkInfo, inspect: bool, version: Version) -> 
         name: network.name,
         id: network.id,
         created: time::rfc3339(Some(network.created)),
-        scope: "local".to_owned(),
-        enable_ipv4: true,
+        scope: network.scope,
+        enable_ipv4: network.ipv4,
         enable_ipv6: network.ipv6,
         ipam: wire::Ipam {
             driver: "default".to_owned(),
-            options: network.user_defined.then(BTreeMap::new),
+            options: network.user_defined.then_some(network.ipam_options),
             config: subnets.collect(),
         },
         internal: network.internal,
         attachable: network.attachable,
+        ingress: network.ingress,
+        config_only: network.config_only,
+        config_from: wire::ConfigReference { network: network.config_from },
         containers: match (inspect || version < Version::minor(28), version >= Version::minor(52)) {
             (true, _) => Some(containers.collect()),
             (false, false) => Some(Default::default()),
@@ -148,18 +151,17 @@ pub(crate) fn network(network: NetworkInfo, inspect: bool, version: Version) -> 
         options: network.options,
         labels: network.labels,
         driver: network.driver,
-        ..wire::Network::default()
     }
 }
 
-/// Whether a network is wanted. All of ours are local and predefined by name or made by a person.
+/// Whether a network is wanted. One is predefined by its name, or made by a person.
 pub(crate) fn network_passes(network: &NetworkInfo, filters: &Filters) -> bool {
     let kind = if network.user_defined { "custom" } else { "builtin" };
     let dangling = network.containers.is_empty() && network.user_defined;
     filters.any("name", |wanted| network.name.contains(wanted))
         && filters.any("id", |wanted| network.id.starts_with(wanted))
         && filters.exact("driver", &network.driver)
-        && filters.exact("scope", "local")
+        && filters.exact("scope", &network.scope)
         && filters.exact("type", kind)
         && filters.any("dangling", |wanted| matches!(wanted, "1" | "true") == dangling)
         && filters.labels("label", &network.labels)

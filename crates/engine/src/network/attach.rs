@@ -61,7 +61,7 @@ pub(super) fn failed(container: &Container, error: ::network::Error) -> Error {
 pub(super) fn kind(error: &::network::Error) -> Kind {
     use ::network::Error as E;
     match error {
-        E::NoSuchNetwork(_) | E::NoSuchDriver(_) => Kind::NotFound,
+        E::NoSuchNetwork(_) | E::NoSuchDriver(_) | E::NoSuchConfiguration(_) => Kind::NotFound,
         E::NameInUse(_) => Kind::Conflict,
         E::InUse { .. }
         | E::Forbidden(_)

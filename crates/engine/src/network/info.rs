@@ -13,12 +13,24 @@ pub struct NetworkInfo {
     pub id: String,
     /// When it was made.
     pub created: Timestamp,
-    /// `bridge`, `host`, `null`.
+    /// `bridge`, `host`, `null`, `macvlan`, ….
     pub driver: String,
+    /// `local`, or `global` when other hosts share it.
+    pub scope: String,
     /// A person made it.
     pub user_defined: bool,
+    /// IPv4 is on.
+    pub ipv4: bool,
     /// IPv6 is on.
     pub ipv6: bool,
+    /// Options of who gives addresses.
+    pub ipam_options: BTreeMap<String, String>,
+    /// Swarm's routing mesh.
+    pub ingress: bool,
+    /// A configuration for others, no network.
+    pub config_only: bool,
+    /// Name of the network whose configuration it has, or empty.
+    pub config_from: String,
     /// No way out.
     pub internal: bool,
     /// As asked.

@@ -3,6 +3,7 @@
 mod attach;
 pub(crate) mod endpoint;
 mod find;
+mod guard;
 mod info;
 mod ports;
 pub(crate) mod resolver;
@@ -18,6 +19,7 @@ pub use info::{NetworkContainer, NetworkInfo, Subnet};
 pub use verb::{NetworkRequest, SubnetRequest};
 
 pub(crate) use attach::{Attached, adopt, attach, detach, host_gateway, republish};
+pub(crate) use guard::guard;
 pub(crate) use ports::ports;
 pub(crate) use settings::{at_rest, initial, open_config, whole};
 pub(crate) use verb::{Joining, driver_of, leave_live, not_connected, publish, publish_all};

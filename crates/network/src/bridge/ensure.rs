@@ -38,7 +38,7 @@ pub(crate) fn ensure(
         host: Some(address.addr().into()),
         gateway: Some(config.default_gateway.unwrap_or(address.addr()).into()),
     };
-    Ok(Segment { index: link.index, sides: vec![side], mtu: config.mtu.unwrap_or(link.mtu) })
+    Ok(Segment { index: link.index, sides: vec![side], mtu: config.mtu.unwrap_or(link.mtu), mac: None })
 }
 
 /// Removes the bridges that bear `owner`, except those called as in `keep`; the names of those removed.

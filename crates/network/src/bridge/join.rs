@@ -16,7 +16,9 @@ use crate::route::{self, Veth};
 /// What to make of a namespace.
 #[derive(Debug)]
 pub(crate) struct Joined<'a> {
-    /// Name of the host's end.
+    /// Id of the endpoint.
+    pub(crate) endpoint_id: &'a str,
+    /// Name of the host's end, where the host has one.
     pub(crate) host_name: &'a str,
     /// Name of the container's end.
     pub(crate) name: &'a str,

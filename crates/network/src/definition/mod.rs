@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::BridgeConfig;
 use crate::driver::bridge::{self, Options};
+use crate::driver::overlay::{self, Shared};
+use crate::driver::sublink;
 use crate::error::{Error, Result};
 use crate::ipam::{Pool, SubnetRequest};
 use crate::layout;
@@ -121,6 +123,9 @@ pub(crate) struct Definition {
     pub(crate) labels: BTreeMap<String, String>,
     /// The bridge was there before the network: it stays.
     pub(crate) external: bool,
+    /// Other machines share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shared: Option<Shared>,
 }
 
 impl Definition {
@@ -147,6 +152,7 @@ impl Definition {
             options: request.options,
             labels: request.labels,
             external: false,
+            shared: None,
         }
     }
 
@@ -157,7 +163,18 @@ impl Definition {
 
     /// The driver's options; they were read when the network was made.
     pub(crate) fn options(&self) -> Options {
-        bridge::read(&self.options).unwrap_or_default()
+        let Some(shared) = &self.shared else { return bridge::read(&self.options).unwrap_or_default() };
+        let asked = overlay::read_options(&self.options);
+        let interface = asked.map_or_else(|_| Options::default().interface, |asked| asked.interface);
+        Options { mtu: shared.mtu, interface, ..Options::default() }
+    }
+
+    /// How interfaces in containers are called, before their number.
+    pub(crate) fn interface(&self) -> String {
+        match sublink::read(&self.driver, &self.options) {
+            Ok(Some(options)) => options.interface,
+            _ => self.options().interface,
+        }
     }
 
     /// Name of the bridge.

@@ -75,24 +75,38 @@ impl Directory {
         container: &str,
         endpoint: &Endpoint,
     ) {
-        let room = self.rooms.entry(endpoint.network_id.clone()).or_default();
-        network.clone_into(&mut room.name);
-        room.subnets = subnets.to_vec();
         let ips: Vec<_> = endpoint.addresses().map(|address| address.addr()).collect();
-        for name in &endpoint.names {
-            let holders = room.names.entry(lower(name)).or_default();
-            if !holders.iter().any(|holder| holder.container == container) {
-                holders.push(Holder { container: container.to_owned(), ips: ips.clone() });
-            }
-        }
-        if let Some(name) = endpoint.names.first() {
-            room.addresses.extend(ips.into_iter().map(|ip| (ip, name.clone())));
-        }
+        self.tell(network, &endpoint.network_id, subnets, container, &endpoint.names, &ips);
         self.seats.entry(container.to_owned()).or_default().push(Seat {
             network_id: endpoint.network_id.clone(),
             open: !internal,
             links: endpoint.links.iter().map(|(alias, name)| (lower(alias), lower(name))).collect(),
         });
+    }
+
+    /// Somebody answers to `names` on a network: a container, or one of another machine, which asks
+    /// nothing here.
+    pub(crate) fn tell(
+        &mut self,
+        network: &str,
+        network_id: &str,
+        subnets: &[IpNet],
+        who: &str,
+        names: &[String],
+        ips: &[IpAddr],
+    ) {
+        let room = self.rooms.entry(network_id.to_owned()).or_default();
+        network.clone_into(&mut room.name);
+        room.subnets = subnets.to_vec();
+        for name in names {
+            let holders = room.names.entry(lower(name)).or_default();
+            if !holders.iter().any(|holder| holder.container == who) {
+                holders.push(Holder { container: who.to_owned(), ips: ips.to_vec() });
+            }
+        }
+        if let Some(name) = names.first() {
+            room.addresses.extend(ips.iter().map(|ip| (*ip, name.clone())));
+        }
     }
 
     /// A container comes to a network that has no names.

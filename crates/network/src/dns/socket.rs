@@ -36,14 +36,14 @@ pub struct ResolverSockets {
 impl ResolverSockets {
     /// Opens them in a namespace.
     pub(crate) fn open(netns: BorrowedFd<'_>) -> Result<Self> {
-        netns::within(netns, || {
+        netns::within_then_drop(netns, || {
             let sockets = Self::bind(0)?;
             match divert::install(ADDRESS, PORT, port_of(&sockets.udp)?, port_of(&sockets.tcp)?) {
-                Ok(()) => Ok(sockets),
+                Ok(firewall) => Ok((sockets, Some(firewall))),
                 // Without rules the resolver takes the port itself.
                 Err(error) => {
                     tracing::debug!("{error}");
-                    Self::bind(PORT)
+                    Ok((Self::bind(PORT)?, None))
                 }
             }
         })

@@ -61,7 +61,7 @@ pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
             "bridge.enable_ip_masquerade" => read.masquerade = flag(key, value)?,
             "bridge.host_binding_ipv4" => {
                 read.publish_ip = Some(value.parse().map_err(|_not_an_ip| {
-                    Error::Invalid(format!("failed to parse {key} value: {value} (invalid ip)"))
+                    Error::Invalid(format!("failed to parse {key} value: {value} (nil ip)"))
                 })?)
             }
             "driver.mtu" => read.mtu = mtu(key, value)?,
@@ -69,12 +69,7 @@ pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
             "bridge.gateway_mode_ipv4" => read.gateways[0] = gateway(key, value)?,
             "bridge.gateway_mode_ipv6" => read.gateways[1] = gateway(key, value)?,
             "bridge.trusted_host_interfaces" => read.trusted = interfaces(key, value)?,
-            _ => {
-                let shown: String = key.chars().take(64).collect();
-                return Err(Error::Unsupported(format!(
-                    "option {shown}={value} is not supported by networks of the driver bridge"
-                )));
-            }
+            _ => super::foreign("bridge", key, value)?,
         }
     }
     Ok(read)
@@ -106,7 +101,7 @@ fn interfaces(key: &str, value: &str) -> Result<Vec<String>> {
 }
 
 /// As Go's `strconv.ParseBool`.
-fn flag(key: &str, value: &str) -> Result<bool> {
+pub(crate) fn flag(key: &str, value: &str) -> Result<bool> {
     match value {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
@@ -117,7 +112,7 @@ fn flag(key: &str, value: &str) -> Result<bool> {
 }
 
 /// Zero is the default.
-fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
+pub(crate) fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
     let wrong = || {
         Error::Invalid(format!(
             "failed to parse {key} value: {value} (strconv.Atoi: parsing \"{value}\": invalid syntax)"
@@ -131,7 +126,7 @@ fn mtu(key: &str, value: &str) -> Result<Option<u32>> {
     }
 }
 
-fn interface_prefix(value: &str) -> Result<String> {
+pub(crate) fn interface_prefix(value: &str) -> Result<String> {
     let good = !value.is_empty()
         && value.len() <= MAX_PREFIX_LEN
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');

@@ -4,6 +4,10 @@ mod conntrack;
 pub(crate) mod divert;
 mod nft;
 pub(crate) mod plan;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::Errno;
 
@@ -14,6 +18,7 @@ use nft::Transaction;
 use plan::{Bridge, Element};
 
 pub(crate) use nft::Foreign;
+pub use watch::Watch;
 
 /// Elements that go into one message; an attribute holds 64 KiB at most.
 const ELEMENTS_PER_MESSAGE: usize = 200;
@@ -25,13 +30,15 @@ const MAX_UPLINKS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Firewall {
     socket: Option<Socket>,
+    /// Port of that socket, for those who watch.
+    port: Arc<AtomicU32>,
     table: String,
 }
 
 impl Firewall {
     /// Nothing happens until the first operation.
     pub(crate) fn new(table: String) -> Self {
-        Self { socket: None, table }
+        Self { socket: None, port: Arc::default(), table }
     }
 
     /// Makes the table say what `bridges` need, and keep `uplinks` from reaching each other, and adds `elements`: all
@@ -43,20 +50,28 @@ impl Firewall {
         elements: &[Element],
     ) -> Result<()> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.table();
-        transaction.maps();
-        transaction.uplinks(uplinks.get(..MAX_UPLINKS).unwrap_or(uplinks));
-        let chains = plan::chains(bridges);
-        for chain in &chains {
-            transaction.chain(chain.at);
-        }
-        for chain in &chains {
-            for rule in &chain.rules {
-                transaction.rule(chain.at, rule);
-            }
-        }
-        by_map(elements, |map, some| transaction.add_elements(map, some));
+        fill(&mut transaction, bridges, uplinks, elements);
         transaction.commit(self.socket()?).map_err(explain)
+    }
+
+    /// The same, in place of whatever is in the table: at no moment is there less than the whole.
+    pub(crate) fn replace(
+        &mut self,
+        bridges: &[Bridge],
+        uplinks: &[String],
+        elements: &[Element],
+    ) -> Result<()> {
+        let mut transaction = Transaction::new(&self.table);
+        // It may not be there.
+        transaction.table();
+        transaction.remove_table();
+        fill(&mut transaction, bridges, uplinks, elements);
+        transaction.commit(self.socket()?).map_err(explain)
+    }
+
+    /// Watches the table.
+    pub(crate) fn watch(&self) -> Result<Watch> {
+        Watch::open(self.table.clone(), Arc::clone(&self.port))
     }
 
     /// Whether the table is there.
@@ -139,10 +154,29 @@ impl Firewall {
 
     fn socket(&mut self) -> Result<&mut Socket> {
         if self.socket.is_none() {
-            self.socket = Some(Socket::open(Protocol::Netfilter).map_err(explain)?);
+            let socket = Socket::open(Protocol::Netfilter).map_err(explain)?;
+            self.port.store(socket.port().unwrap_or(0), Ordering::Release);
+            self.socket = Some(socket);
         }
         self.socket.as_mut().ok_or(Error::Malformed("no netfilter socket"))
     }
+}
+
+/// Writes the whole table.
+fn fill(transaction: &mut Transaction, bridges: &[Bridge], uplinks: &[String], elements: &[Element]) {
+    transaction.table();
+    transaction.maps();
+    transaction.uplinks(uplinks.get(..MAX_UPLINKS).unwrap_or(uplinks));
+    let chains = plan::chains(bridges);
+    for chain in &chains {
+        transaction.chain(chain.at);
+    }
+    for chain in &chains {
+        for rule in &chain.rules {
+            transaction.rule(chain.at, rule);
+        }
+    }
+    by_map(elements, |map, some| transaction.add_elements(map, some));
 }
 
 /// Hands the elements on, map by map, as many as one message holds.

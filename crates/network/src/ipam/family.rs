@@ -77,6 +77,18 @@ pub struct Pool {
     pub aux: BTreeMap<String, IpAddr>,
 }
 
+impl Pool {
+    /// One as it was asked for, where it can be read.
+    pub(crate) fn asked(asked: &super::SubnetRequest) -> Option<Self> {
+        Some(Self {
+            subnet: asked.subnet.parse().ok()?,
+            ip_range: asked.ip_range.parse().ok(),
+            gateway: asked.gateway.parse().ok(),
+            aux: asked.aux.iter().filter_map(|(name, ip)| Some((name.clone(), ip.parse().ok()?))).collect(),
+        })
+    }
+}
+
 /// What a network has in one family while it is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Side {

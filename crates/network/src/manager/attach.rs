@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ipam::{Family, Leases};
 use crate::netns::Namespace;
 use crate::record::random_id;
+use crate::route::Manner;
 use crate::sysctl;
 
 /// Digits of the endpoint's id in the name of the host's interface, which holds 15 bytes. The id
@@ -126,7 +127,13 @@ impl Network {
         if others.len() >= MAX_NETWORKS {
             return Err(Error::Invalid(format!("a container has at most {MAX_NETWORKS} networks")));
         }
-        if !request.ports.is_empty() && !self.config.firewall {
+        let driver = state.net(&network_id)?.driver.clone();
+        let bridged = driver.bridge().is_some();
+        if request.mac.is_some() && matches!(driver.manner(), Some(Manner::Ipvlan(..))) {
+            let why = "ipvlan interfaces do not support custom mac address assignment";
+            return Err(Error::Forbidden(why.to_owned()));
+        }
+        if bridged && !request.ports.is_empty() && !self.config.firewall {
             return Err(Error::Config("ports cannot be published: berthd runs with --iptables=false".into()));
         }
         let interface = free_interface(state.net(&network_id)?, others);
@@ -139,7 +146,7 @@ impl Network {
         let [ip, ip6] = booked?;
         let (side, side6) = (segment.side(Family::V4), segment.side(Family::V6));
         let endpoint = Endpoint {
-            host_interface: format!("veth{}", &id[..NAME_DIGITS]),
+            host_interface: if bridged { format!("veth{}", &id[..NAME_DIGITS]) } else { String::new() },
             network_id: network_id.clone(),
             ip: ip.and_then(v4),
             prefix_len: side.map_or(0, |side| side.subnet.prefix_len()),
@@ -148,7 +155,7 @@ impl Network {
             prefix6_len: side6.map_or(0, |side| side.subnet.prefix_len()),
             gateway6: side6.and_then(|side| side.gateway).and_then(v6),
             link_local: request.link_local.clone(),
-            mac: request.mac.unwrap_or_else(|| hardware_address(ip.and_then(v4), &id)),
+            mac: request.mac.or(segment.mac).unwrap_or_else(|| hardware_address(ip.and_then(v4), &id)),
             id,
             interface,
             ports: Vec::new(),
@@ -158,17 +165,20 @@ impl Network {
         };
         state.endpoints.entry(container.to_owned()).or_default().push(endpoint.clone());
         let net = state.net(&network_id)?;
-        let driver = net.driver.clone();
         Ok(Place { driver, segment, isolated: net.isolated(), named: net.definition.is_some(), endpoint })
     }
 
-    /// Books ports for the container's endpoint on this network.
+    /// Books ports for the container's endpoint on this network. Where there is no bridge none are published: the
+    /// container is reached at its own address.
     pub(super) fn take_ports(
         &self,
         state: &mut State,
         network_id: &str,
         request: &EndpointRequest,
     ) -> Result<Vec<PublishedPort>> {
+        if state.net(network_id)?.driver.bridge().is_none() {
+            return Ok(Vec::new());
+        }
         let (container, default_ip) = (request.container_id.as_str(), state.net(network_id)?.publish_ip);
         let ports = state.ports.take(container, &request.ports, default_ip)?;
         let endpoints = state.endpoints.get_mut(container).map_or(&mut [][..], Vec::as_mut_slice);
@@ -228,6 +238,7 @@ impl Network {
     fn wire(&self, namespace: &mut Namespace, place: &Place, leads_out: bool) -> Result<()> {
         let endpoint = &place.endpoint;
         let wanted = Joined {
+            endpoint_id: &endpoint.id,
             host_name: &endpoint.host_interface,
             name: &endpoint.interface,
             gateways: if leads_out { endpoint.gateways().collect() } else { Vec::new() },
@@ -264,15 +275,8 @@ impl Network {
             up.segment = found.segment.clone();
             up.loopback_routed = routed;
         }
+        self.agree(&mut state, network_id)?;
         Ok(Some(found.segment))
-    }
-
-    /// Puts back what a flush of all firewall tables has taken: rules, and every published port.
-    fn restore_rules(&self) -> Result<()> {
-        let state = self.state();
-        let published: Vec<_> =
-            state.placed().flat_map(|(id, endpoint)| state.elements(id, endpoint)).collect();
-        self.firewall().apply(&state.rules(None), state.uplinks(), &published)
     }
 
     /// Lets the host's own packets from 127.0.0.1 reach the bridge, once a port is published where

@@ -12,9 +12,10 @@ use crate::definition::{CreateRequest, Definition};
 use crate::driver;
 use crate::error::{Error, Result};
 use crate::ipam::{self, Pool};
+use crate::lan::{self, Parent};
 use crate::model::NetworkInfo;
 use crate::record::random_id;
-use crate::route;
+use crate::route::{self, MacvlanMode, Manner};
 
 /// Networks at most.
 const MAX_NETWORKS: usize = 4096;
@@ -28,10 +29,18 @@ impl Network {
     /// The name is taken, an option is unknown or wrong, the subnet overlaps another network's, no
     /// subnet is free, or the kernel refuses. Nothing of it stays then.
     pub fn create(&self, request: CreateRequest) -> Result<NetworkInfo> {
+        check(&request)?;
+        if request.config_only {
+            return self.create_settings(request);
+        }
+        let request = self.state().configured(request)?;
         let driver = if request.driver.is_empty() { "bridge" } else { &request.driver };
         driver::check(driver)?;
-        check(&request)?;
-        let options = driver::bridge::read(&request.options)?;
+        let lan = driver::sublink::read(driver, &request.options)?;
+        let options = match &lan {
+            Some(_) => driver::bridge::Options::default(),
+            None => driver::bridge::read(&request.options)?,
+        };
         let wanted = ipam::read(&request.subnets)?;
         let mut state = self.state();
         state.check_name(&request.name)?;
@@ -39,6 +48,13 @@ impl Network {
         if let Some(name) = &options.name {
             state.check_bridge(&id, name)?;
         }
+        if let Some(lan) = &lan {
+            lan::probe(&mut self.host(), lan.manner)?;
+            state.check_parent(&Parent::of(lan.parent.as_deref(), &id), lan.manner)?;
+        }
+        // A way out has an address where there is a router to have it.
+        let routed =
+            !lan.as_ref().is_some_and(|lan| lan.parent.is_none() || lan.routed() || request.internal);
         self.settle_default(&mut state)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let created_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
@@ -47,11 +63,11 @@ impl Network {
             None => false,
         };
         let define = |subnet: Ipv4Net| {
-            let gateway = wanted.gateway.unwrap_or_else(|| ipam::first(subnet, wanted.ip_range));
+            let first = || routed.then(|| ipam::first(subnet, wanted.ip_range));
             let pool = Pool {
                 subnet: subnet.into(),
                 ip_range: wanted.ip_range.map(IpNet::V4),
-                gateway: Some(gateway.into()),
+                gateway: wanted.gateway.or_else(first).map(IpAddr::V4),
                 aux: wanted.aux.iter().map(|(name, ip)| (name.clone(), IpAddr::V4(*ip))).collect(),
             };
             let mut network = Definition::new(id.clone(), created_ms, request.clone(), vec![pool]);
@@ -82,14 +98,17 @@ impl Network {
         if state.placed().any(|(_, endpoint)| endpoint.network_id == id) {
             return Err(Error::InUse { name, id: id.to_owned() });
         }
+        state.check_lent(&definition)?;
         // Without its record the bridge is an orphan, which the next start would sweep.
         definition.remove(&self.config.data_dir)?;
         let net = state.nets.remove(id);
         let removed = match net {
-            Some(net) => net.driver.take_down(&mut self.host()),
+            // Others stand on the same interface.
+            Some(net) if state.share(&net) => Ok(()),
+            Some(net) => net.driver.take_down(&mut self.host(), &self.owner),
             None => Ok(()),
         };
-        let rules = if self.has_rules(&state)? { self.apply_rules(&state, None) } else { Ok(()) };
+        let rules = if self.has_rules(&state)? { self.apply_rules(&state) } else { Ok(()) };
         removed.and(rules)
     }
 
@@ -143,11 +162,11 @@ impl Network {
         state.nets.insert(id.clone(), Net::of(network.clone(), &self.config));
         let made = self.ensure(state, &id).map(drop).and_then(|()| network.write(&self.config.data_dir));
         let Err(error) = made else { return Ok(()) };
-        if let Some(net) = state.nets.remove(&id) {
+        if let Some(net) = state.nets.remove(&id).filter(|net| !state.share(net)) {
             // The first error is the one to report; what stays is swept.
-            let _ = net.driver.take_down(&mut self.host());
+            let _ = net.driver.take_down(&mut self.host(), &self.owner);
         }
-        let _ = network.remove(&self.config.data_dir).and_then(|()| self.apply_rules(state, None));
+        let _ = network.remove(&self.config.data_dir).and_then(|()| self.apply_rules(state));
         Err(error)
     }
 
@@ -159,7 +178,7 @@ impl Network {
 }
 
 impl State {
-    fn check_name(&self, name: &str) -> Result<()> {
+    pub(super) fn check_name(&self, name: &str) -> Result<()> {
         if ["bridge", "host", "none", "default"].contains(&name) || name.starts_with("container:") {
             return Err(Error::Forbidden(format!("operation is not permitted on predefined {name} network")));
         }
@@ -172,7 +191,7 @@ impl State {
         Ok(())
     }
 
-    fn check_bridge(&self, id: &str, name: &str) -> Result<()> {
+    pub(super) fn check_bridge(&self, id: &str, name: &str) -> Result<()> {
         let other = self.nets.iter().find(|(_, net)| net.bridge_name() == Some(name));
         other.map_or(Ok(()), |(other, _)| {
             Err(Error::Forbidden(format!(
@@ -182,7 +201,34 @@ impl State {
         })
     }
 
-    fn overlaps(&self, subnet: IpNet) -> bool {
+    /// Whether another network stands on the same interface of the host's.
+    fn share(&self, net: &Net) -> bool {
+        let Some(parent) = net.driver.parent() else { return false };
+        self.nets.values().any(|other| other.driver.parent() == Some(parent))
+    }
+
+    /// A parent in the mode `passthru` has one network.
+    fn check_parent(&self, parent: &Parent, manner: Manner) -> Result<()> {
+        let alone = Manner::Macvlan(MacvlanMode::Passthru);
+        let mut others = self.nets.iter().filter(|(_, net)| net.driver.parent() == Some(parent));
+        others.try_for_each(|(id, net)| {
+            let (name, kind) = (parent.name(), manner.kind());
+            Err(Error::Forbidden(match net.driver.manner() {
+                Some(other) if other.kind() != kind || kind == "ipvlan" => {
+                    format!("network {id} is already using parent interface {name}")
+                }
+                Some(other) if other == alone => {
+                    format!("macvlan network {id} is already using parent interface {name} in mode passthru")
+                }
+                _ if manner == alone => format!(
+                    "cannot use mode passthru, macvlan network {id} is already using parent interface {name}"
+                ),
+                _ => return Ok(()),
+            }))
+        })
+    }
+
+    pub(super) fn overlaps(&self, subnet: IpNet) -> bool {
         self.nets.values().flat_map(|net| &net.subnets).any(|used| ipam::overlap(*used, subnet))
     }
 }
@@ -193,7 +239,7 @@ fn claimed(error: Error) -> Error {
 }
 
 /// Limits on what a record holds, and names that no command line could give back.
-fn check(request: &CreateRequest) -> Result<()> {
+pub(super) fn check(request: &CreateRequest) -> Result<()> {
     let name = &request.name;
     if name.trim().is_empty() {
         return Err(Error::Invalid("invalid name: name is empty".to_owned()));

@@ -122,7 +122,11 @@ impl Net {
             attachable: made.attachable,
             options: made.options.clone(),
             labels: made.labels.clone(),
-            pools: made.pools.iter().map(|pool| shown(pool, &made.asked)).collect(),
+            pools: if made.config_only {
+                made.asked.iter().filter_map(Pool::asked).collect()
+            } else {
+                made.pools.iter().map(|pool| shown(pool, &made.asked)).collect()
+            },
             subnet_chosen: !made.asked.is_empty(),
             ..fixed(&identity, &made.name, &made.driver)
         }

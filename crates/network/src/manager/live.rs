@@ -7,9 +7,10 @@ use rustix::io::Errno;
 use super::Network;
 use super::state::State;
 use crate::dns::ResolverSockets;
-use crate::endpoint::{Endpoint, EndpointRequest};
+use crate::endpoint::{Endpoint, EndpointRequest, PortRequest};
 use crate::error::{Error, Result};
 use crate::ipam::Family;
+use crate::lan;
 use crate::netlink::Batch;
 use crate::netns::Namespace;
 use crate::route;
@@ -35,7 +36,7 @@ impl Network {
             .and_then(|()| self.reroute(&mut namespace, container, before.as_deref(), Some(request)));
         if let Err(error) = connected {
             // The first error is the one to report; what stays is swept.
-            let _ = self.leave(&mut namespace, container, &network_id);
+            let _ = self.leave(&mut namespace, &network_id, request);
             return Err(error);
         }
         let state = self.state();
@@ -48,13 +49,25 @@ impl Network {
     }
 
     /// Takes a running container, whose namespace is `netns`, from a network. All of the
-    /// container's other endpoints, as they are then.
+    /// container's other endpoints, as they are then. `ports` are what it asks to publish, if the
+    /// default route now leads through a network where that can be done, and did not before.
     ///
     /// # Errors
     /// It is not on that network, or the kernel refuses; everything has been tried.
-    pub fn disconnect(&self, netns: OwnedFd, container: &str, network_id: &str) -> Result<Vec<Endpoint>> {
+    pub fn disconnect(
+        &self,
+        netns: OwnedFd,
+        container: &str,
+        network_id: &str,
+        ports: &[PortRequest],
+    ) -> Result<Vec<Endpoint>> {
         let mut namespace = Namespace::open(netns)?;
-        self.leave(&mut namespace, container, network_id)?;
+        let request = EndpointRequest {
+            container_id: container.to_owned(),
+            ports: ports.to_vec(),
+            ..EndpointRequest::default()
+        };
+        self.leave(&mut namespace, network_id, &request)?;
         Ok(self.endpoints(container))
     }
 
@@ -66,7 +79,8 @@ impl Network {
         ResolverSockets::open(netns)
     }
 
-    fn leave(&self, namespace: &mut Namespace, container: &str, network_id: &str) -> Result<()> {
+    fn leave(&self, namespace: &mut Namespace, network_id: &str, request: &EndpointRequest) -> Result<()> {
+        let container = request.container_id.as_str();
         let (endpoint, before) = {
             let mut state = self.state();
             let before = state.way_out(container);
@@ -78,18 +92,19 @@ impl Network {
             (endpoint, before)
         };
         let unpublished = self.unpublish(&self.state(), container, std::slice::from_ref(&endpoint));
-        let removed = self.unplug(&endpoint.host_interface);
+        let removed = if endpoint.host_interface.is_empty() {
+            lan::leave(namespace, &endpoint.id)
+        } else {
+            self.unplug(&endpoint.host_interface)
+        };
         {
             let mut state = self.state();
             // Not before its interface is gone: somebody else may get it now.
             state.release(container, network_id);
-            if let Some(heir) = state.way_out(container).filter(|_| !endpoint.ports.is_empty()) {
-                state.inherit(container, &heir, &endpoint);
-            } else if !endpoint.ports.is_empty() {
-                state.ports.release(container);
-            }
+            let heir = state.way_out(container);
+            state.pass_on(container, heir.as_deref(), &endpoint);
         }
-        let rerouted = self.reroute(namespace, container, before.as_deref(), None);
+        let rerouted = self.reroute(namespace, container, before.as_deref(), Some(request));
         unpublished.and(removed).and(rerouted)
     }
 
@@ -109,15 +124,14 @@ impl Network {
                 return Ok(());
             }
             let former = before.and_then(|before| state.endpoint(container, before)).cloned();
-            match (&way_out, &former) {
-                (Some(now), Some(former)) => state.inherit(container, now, former),
-                (Some(now), None) => {
-                    let bare = state.endpoint(container, now).is_some_and(|e| e.ports.is_empty());
-                    if let Some(request) = request.filter(|request| bare && !request.ports.is_empty()) {
-                        self.take_ports(&mut state, now, request)?;
-                    }
+            if let (Some(_), Some(former)) = (&way_out, &former) {
+                state.pass_on(container, way_out.as_deref(), former);
+            }
+            if let Some(now) = &way_out {
+                let bare = state.endpoint(container, now).is_some_and(|e| e.ports.is_empty());
+                if let Some(request) = request.filter(|request| bare && !request.ports.is_empty()) {
+                    self.take_ports(&mut state, now, request)?;
                 }
-                (None, _) => {}
             }
             let now = way_out.and_then(|now| state.endpoint(container, &now).cloned());
             (now, former)
@@ -176,6 +190,22 @@ impl State {
             self.endpoints.remove(container);
         }
         Some(endpoint)
+    }
+
+    /// What becomes of an endpoint's ports: they go to that on network `heir`, or are free when
+    /// none can be published there.
+    fn pass_on(&mut self, container: &str, heir: Option<&str>, former: &Endpoint) {
+        if former.ports.is_empty() {
+            return;
+        }
+        let bridged = |id: &&str| self.nets.get(*id).is_some_and(|net| net.driver.bridge().is_some());
+        let heir = heir.filter(bridged);
+        if heir.is_none() {
+            self.ports.release(container);
+        }
+        let former =
+            if heir.is_some() { former.clone() } else { Endpoint { ports: Vec::new(), ..former.clone() } };
+        self.inherit(container, heir.unwrap_or_default(), &former);
     }
 
     /// Moves the ports of one endpoint to that on network `heir`.

@@ -6,8 +6,11 @@ use rustix::io::Errno;
 
 use super::Network;
 use crate::bridge;
+use crate::driver::overlay;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
+use crate::firewall::plan::Element;
+use crate::lan;
 use crate::netlink::Batch;
 use crate::route;
 
@@ -18,7 +21,7 @@ pub struct SweepReport {
     pub interfaces: Vec<String>,
     /// Containers whose published ports were still in the firewall.
     pub published: Vec<String>,
-    /// Bridges whose network is no more.
+    /// Bridges, tunnels to other machines, and other interfaces whose network is no more.
     pub bridges: Vec<String>,
 }
 
@@ -80,14 +83,33 @@ impl Network {
             state.nets.values().any(|net| net.bridge_name() == Some(name))
                 || state.unreadable.iter().any(|n| n == name)
         };
-        bridge::sweep(&mut self.host(), &self.owner, known)
+        let tunnel = |name: &str| {
+            let overlays = state.nets.values().filter_map(|net| net.driver.overlay());
+            let unreadable = state.unreadable.iter().filter_map(|bridge| bridge.strip_prefix("br-"));
+            overlays.into_iter().any(|overlay| overlay.tunnel == name)
+                || unreadable.into_iter().any(|id| overlay::tunnel_name(id) == name)
+        };
+        let mut host = self.host();
+        let tunnels = overlay::sweep(&mut host, &self.owner, tunnel);
+        let mut removed = bridge::sweep(&mut host, &self.owner, known)?;
+        removed.extend(tunnels?);
+        // The name of a network's parent stands in its record.
+        if state.unreadable.is_empty() {
+            let known = |name: &str| {
+                state.nets.values().any(|net| net.driver.parent().is_some_and(|p| p.name() == name))
+            };
+            removed.extend(lan::sweep(&mut host, &self.owner, known)?);
+        }
+        Ok(removed)
     }
 
     /// Makes the host's end a port of the bridge, if it is not. That it is gone (a container may
     /// remove its own interface) is no error.
     pub(super) fn plug_in(&self, name: &str, bridge: u32) -> Result<()> {
         let mut host = self.host();
-        let Some(link) = route::by_name(&mut host, name)? else { return Ok(()) };
+        // On a parent of the host's a container has all of its interface.
+        let link = if name.is_empty() { None } else { route::by_name(&mut host, name)? };
+        let Some(link) = link else { return Ok(()) };
         if link.master == Some(bridge) {
             return Ok(());
         }
@@ -137,7 +159,10 @@ impl Network {
             .filter(|(container, _)| live.contains(*container))
             .flat_map(|(container, endpoint)| state.elements(container, endpoint))
             .collect();
-        let stale: Vec<_> = firewall.published()?.into_iter().filter(|e| !known.contains(e)).collect();
+        // Nothing is known of one that lives and whose record cannot be read.
+        let kept = |id: &str| live.contains(id) && !state.endpoints.contains_key(id);
+        let stale = |element: &Element| !known.contains(element) && !kept(&element.container_id);
+        let stale: Vec<_> = firewall.published()?.into_iter().filter(stale).collect();
         firewall.unpublish(&stale)?;
         let containers: BTreeSet<_> = stale.into_iter().map(|p| p.container_id).collect();
         Ok(containers.into_iter().collect())

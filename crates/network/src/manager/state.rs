@@ -6,6 +6,7 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
+use super::overlay::Cluster;
 use crate::config::Config;
 use crate::definition::{self, Definition};
 use crate::driver::{Driver, Segment};
@@ -28,6 +29,8 @@ pub(super) struct State {
     /// A container's endpoints, by its id, in the order in which it joined.
     pub(super) endpoints: HashMap<String, Vec<Endpoint>>,
     pub(super) ports: Ports,
+    /// What is told of other machines.
+    pub(super) cluster: Cluster,
     /// Bridges whose network's record cannot be read.
     pub(super) unreadable: Vec<String>,
 }
@@ -82,6 +85,7 @@ impl State {
             nets,
             endpoints: HashMap::new(),
             ports: Ports::default(),
+            cluster: Cluster::default(),
             unreadable: unreadable.into_iter().filter_map(id).collect(),
         })
     }
@@ -126,10 +130,10 @@ impl State {
         open.min().map(|(_, _, id)| id.clone())
     }
 
-    /// What the firewall is to know of the bridges that are up, and of the one that comes up.
-    pub(super) fn rules(&self, coming: Option<&str>) -> Vec<plan::Bridge> {
-        let up = self.nets.iter().filter(|(id, net)| net.up.is_some() || Some(id.as_str()) == coming);
-        up.filter_map(|(_, net)| {
+    /// What the firewall is to know of the bridges: of all of them, whether they are up or not, so that a daemon which
+    /// takes one after the other over leaves none open meanwhile.
+    pub(super) fn rules(&self) -> Vec<plan::Bridge> {
+        let rule = |net: &Net| {
             let bridge = net.driver.bridge()?;
             Some(plan::Bridge {
                 name: bridge.name.clone(),
@@ -138,8 +142,8 @@ impl State {
                 internal: net.internal,
                 trusted: net.trusted.clone(),
             })
-        })
-        .collect()
+        };
+        self.nets.values().filter(|net| !net.subnets.is_empty()).filter_map(rule).collect()
     }
 
     /// The firewall's elements for an endpoint's ports.
@@ -188,16 +192,17 @@ impl Net {
 
     pub(super) fn of(network: Definition, config: &Config) -> Self {
         let options = network.options();
+        let driver = Driver::of(&network);
         Self {
             name: network.name.clone(),
-            internal: network.internal,
+            internal: network.internal || driver.closed(),
             publish_ip: options.publish_ip.map_or(config.publish_ip, IpAddr::V4),
-            interface: options.interface,
+            interface: network.interface(),
             gateways: options.gateways,
             trusted: options.trusted,
             reserved: network.reserved(),
             subnets: network.pools.iter().map(|pool| pool.subnet).collect(),
-            driver: Driver::of(&network),
+            driver,
             definition: Some(network),
             up: None,
         }

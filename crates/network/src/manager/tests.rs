@@ -377,6 +377,57 @@ fn what_was_flushed_behind_our_back_comes_back() {
     });
 }
 
+/// Waits for a change of the machine's rules.
+fn told(watch: &crate::Watch) {
+    let mut fds = [rustix::event::PollFd::new(watch, rustix::event::PollFlags::IN)];
+    let patience = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
+    assert_eq!(rustix::event::poll(&mut fds, Some(&patience)), Ok(1));
+}
+
+#[test]
+fn a_flush_of_all_rules_is_noticed_and_repaired_and_only_that() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let mut watch = network.watch().expect("watched");
+        let a = network.attach_bridge(&publish('a', None, 8080)).expect("a");
+        let b = network.attach_bridge(&publish('b', Some(Ipv4Addr::LOCALHOST), 8081)).expect("b");
+        told(&watch);
+        assert!(!watch.disturbed().expect("read"), "our own changes");
+        let services = vec![serve(&a.netns, 80), serve(&b.netns, 80)];
+        let nft = |command: &str| {
+            let done = std::process::Command::new("/usr/sbin/nft").arg(command).status();
+            assert!(done.expect("these tests need nft").success(), "{command}");
+        };
+        nft("add table inet theirs; add chain inet theirs c; add rule inet theirs c accept");
+        told(&watch);
+        assert!(!watch.disturbed().expect("read"), "somebody's own table");
+        for damage in [
+            "flush ruleset",
+            "delete table inet berth",
+            "flush chain inet berth prerouting",
+            "flush map inet berth published_everywhere",
+            "insert rule inet berth forward drop",
+        ] {
+            nft(damage);
+            told(&watch);
+            assert!(watch.disturbed().expect("read"), "{damage}");
+            assert!(network.repair().expect("repaired"));
+            assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()), "{damage}");
+            assert_eq!(call_here(Ipv4Addr::LOCALHOST, 8081), Some("172.17.0.1".into()));
+            assert_eq!(call(&lab.outside.fd, lab::HOST, 8081), None, "{damage}");
+            told(&watch);
+            assert!(!watch.disturbed().expect("read"), "the repair itself");
+        }
+        // An element in the way, which leads to somebody else.
+        nft("delete element inet berth published_everywhere { tcp . 8080 }; \
+             add element inet berth published_everywhere { tcp . 8080 : 192.0.2.1 . 80 }");
+        assert!(watch.disturbed().expect("read") && network.repair().expect("repaired"));
+        assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()));
+        nothing_left(&network, vec![a, b], services);
+        assert!(!network.repair().expect("nothing to keep"));
+    });
+}
+
 #[test]
 fn daemons_on_one_machine_take_different_subnets() {
     on_host(|lab: &Lab| {

@@ -13,7 +13,7 @@ use crate::ipam::SubnetRequest;
 use crate::lab::{self, Lab, OUTSIDE, call, call_here, on_host, serve};
 use crate::route;
 
-fn named(name: &str) -> CreateRequest {
+pub(super) fn named(name: &str) -> CreateRequest {
     CreateRequest { name: name.to_owned(), ..CreateRequest::default() }
 }
 
@@ -22,7 +22,7 @@ fn with_subnet(name: &str, subnet: &str) -> CreateRequest {
     CreateRequest { subnets, ..named(name) }
 }
 
-fn on(network: &str, container: char, names: &[&str]) -> EndpointRequest {
+pub(super) fn on(network: &str, container: char, names: &[&str]) -> EndpointRequest {
     EndpointRequest {
         container_id: id(container),
         network_id: network.to_owned(),
@@ -31,16 +31,16 @@ fn on(network: &str, container: char, names: &[&str]) -> EndpointRequest {
     }
 }
 
-fn id(container: char) -> String {
+pub(super) fn id(container: char) -> String {
     container.to_string().repeat(64)
 }
 
-fn attach(network: &Network, requests: &[EndpointRequest]) -> (OwnedFd, Vec<Endpoint>) {
+pub(super) fn attach(network: &Network, requests: &[EndpointRequest]) -> (OwnedFd, Vec<Endpoint>) {
     let Attachment { netns, endpoints, .. } = network.attach(requests).expect("attached");
     (netns, endpoints)
 }
 
-fn links() -> Vec<String> {
+pub(super) fn links() -> Vec<String> {
     let mut socket = Socket::open(Protocol::Route).expect("socket");
     route::dump(&mut socket).expect("links").into_iter().map(|l| l.name).collect()
 }
@@ -49,7 +49,7 @@ fn bridges() -> usize {
     links().iter().filter(|name| name.starts_with("br-")).count()
 }
 
-fn port(host_port: u16) -> PortRequest {
+pub(super) fn port(host_port: u16) -> PortRequest {
     PortRequest {
         protocol: Transport::Tcp,
         container_port: 80,
@@ -179,15 +179,15 @@ fn a_running_container_joins_and_leaves_and_its_ports_and_route_move() {
         assert!(call_here(Ipv4Addr::LOCALHOST, 8080).is_some());
         assert!(call(&a, lab::HOST, 8080).is_some(), "from itself");
         assert!(matches!(network.connect(dup(), &on(&one, 'a', &[])), Err(Error::AlreadyAttached { .. })));
-        let left = network.disconnect(dup(), &id('a'), &one).expect("disconnected");
+        let left = network.disconnect(dup(), &id('a'), &one, &[]).expect("disconnected");
         assert_eq!((left.len(), left[0].v4(), left[0].ports.len()), (1, ea[0].v4(), 1));
         assert_eq!(call(&a, eb[0].v4(), 80), None, "cut");
         assert_eq!(call(&b, now[1].v4(), 80), None, "cut");
         assert!(call(&a, OUTSIDE, 80).is_some(), "the way out is the old one again");
         assert!(call(&lab.outside.fd, lab::HOST, 8080).is_some(), "through the old endpoint");
-        assert_eq!(network.disconnect(dup(), &id('a'), &two).expect("disconnected"), []);
+        assert_eq!(network.disconnect(dup(), &id('a'), &two, &[]).expect("disconnected"), []);
         assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), None);
-        assert!(matches!(network.disconnect(dup(), &id('a'), &two), Err(Error::NotAttached { .. })));
+        assert!(matches!(network.disconnect(dup(), &id('a'), &two, &[]), Err(Error::NotAttached { .. })));
         let again = EndpointRequest { ports: vec![port(8080)], ..on(&two, 'a', &["a"]) };
         let back = network.connect(dup(), &again).expect("back");
         assert_eq!((back[0].v4(), back[0].ports.len()), (ea[0].v4(), 1));
@@ -374,9 +374,9 @@ fn the_default_route_follows_the_highest_priority() {
         let dup = || a.try_clone().expect("dup");
         network.connect(dup(), &EndpointRequest { priority: 7, ..on(&bb, 'a', &["a"]) }).expect("connected");
         assert_eq!(route().as_deref(), Some("eth2"));
-        network.disconnect(dup(), &id('a'), &bb).expect("disconnected");
+        network.disconnect(dup(), &id('a'), &bb, &[]).expect("disconnected");
         assert_eq!(route().as_deref(), Some("eth0"));
-        network.disconnect(dup(), &id('a'), &aa).expect("disconnected");
+        network.disconnect(dup(), &id('a'), &aa, &[]).expect("disconnected");
         assert_eq!(route(), None, "an internal network leads nowhere");
         network.teardown().expect("teardown");
     });

@@ -5,10 +5,14 @@
 
 pub(crate) mod attr;
 mod batch;
+mod listener;
+mod monitor;
 mod reply;
 mod socket;
 
 pub(crate) use batch::{Batch, Message};
+pub(crate) use listener::{Listener, Notice};
+pub(crate) use monitor::Monitor;
 pub(crate) use reply::Reply;
 pub(crate) use socket::{Protocol, Socket};
 

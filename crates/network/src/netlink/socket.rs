@@ -89,6 +89,12 @@ impl Socket {
         }
     }
 
+    /// The port by which the kernel names this socket in what it tells others of its requests; `None` if it won't say.
+    pub(crate) fn port(&self) -> Option<u32> {
+        let address = rustix::net::getsockname(&self.fd).ok()?;
+        SocketAddrNetlink::try_from(address).ok().map(|address| address.pid())
+    }
+
     /// The index of an interface in this socket's namespace, by `SIOCGIFINDEX` (netdevice(7)):
     /// unlike a netlink request, it waits for nobody who is changing interfaces.
     pub(crate) fn index_of(&self, interface: &str) -> Result<u32> {

@@ -179,6 +179,7 @@ proptest! {
     #[test]
     fn no_bytes_make_the_reader_stumble(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(split(&bytes).count() <= bytes.len() / 16);
+        prop_assert!(listener::notices(&bytes).count() <= bytes.len() / 16);
         prop_assert!(attr::iter(&bytes).count() <= bytes.len() / 4 + 1);
     }
 }

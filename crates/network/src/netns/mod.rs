@@ -66,6 +66,37 @@ pub(crate) fn within<T: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> Resu
     })
 }
 
+/// As [`within`], but does not wait until the second thing that `work` gives is dropped, which the thread does
+/// afterwards. For a netfilter socket: closing one waits for the kernel to be done with the last transaction of
+/// its namespace (a grace period of 10 to 20 ms, measured on 6.18).
+pub(crate) fn within_then_drop<T: Send + 'static, D: 'static>(
+    netns: BorrowedFd<'_>,
+    work: impl FnOnce() -> Result<(T, D)> + Send + 'static,
+) -> Result<T> {
+    let netns =
+        netns.try_clone_to_owned().map_err(|e| Error::system("duplicating a descriptor")(errno(&e)))?;
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let run = move || {
+        let entered =
+            rustix::thread::move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))
+                .map_err(Error::system("entering a network namespace"));
+        drop(netns);
+        let (result, rest) = match entered.and_then(|()| work()) {
+            Ok((result, rest)) => (Ok(result), Some(rest)),
+            Err(error) => (Err(error), None),
+        };
+        // Whoever asked waits for this.
+        let _ = tell.send(result);
+        drop(rest);
+    };
+    std::thread::Builder::new()
+        .name("berth-netns".to_owned())
+        .stack_size(STACK_LEN)
+        .spawn(run)
+        .map_err(|e| Error::system("starting a thread")(errno(&e)))?;
+    told.recv().unwrap_or(Err(Error::Malformed("a network thread panicked")))
+}
+
 /// Runs `work` on a thread of its own, which may change its namespaces.
 pub(crate) fn on_thread<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {

@@ -20,6 +20,8 @@ const TABLE_LOCAL: u8 = 255;
 const TABLE_MAIN: u8 = 254;
 /// `RTPROT_BOOT`: made by an administrator's program.
 const PROTOCOL_BOOT: u8 = 3;
+/// `RT_SCOPE_LINK`: what lies there is a neighbour.
+const SCOPE_LINK: u8 = 253;
 /// `RTN_UNICAST`.
 const TYPE_UNICAST: u8 = 1;
 
@@ -75,11 +77,18 @@ pub(crate) fn replace_default_route(batch: &mut Batch, index: u32, gateway: IpAd
     push_default(batch, index, gateway, flag::REPLACE);
 }
 
+/// The unspecified address stands for no gateway: everybody answers right behind the interface.
 fn push_default(batch: &mut Batch, index: u32, gateway: IpAddr, how: u16) {
     let action = format!("adding default route via {gateway}");
     batch.push(action, NEWROUTE, flag::ACK | flag::CREATE | how, |m| {
+        let mut header = everywhere(family(gateway));
+        if gateway.is_unspecified() {
+            header[6] = SCOPE_LINK;
+            m.raw(&header).u32(rta::OIF, index);
+            return;
+        }
         let (bytes, len) = octets(gateway);
-        m.raw(&everywhere(family(gateway))).bytes(rta::GATEWAY, &bytes[..len]).u32(rta::OIF, index);
+        m.raw(&header).bytes(rta::GATEWAY, &bytes[..len]).u32(rta::OIF, index);
     });
 }
 
@@ -172,7 +181,7 @@ fn parse_route(reply: &Reply) -> Option<IpNet> {
     IpNet::new(address(destination)?, prefix_len).ok()
 }
 
-fn address(value: &[u8]) -> Option<IpAddr> {
+pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
     match value.len() {
         4 => <[u8; 4]>::try_from(value).ok().map(|bytes| Ipv4Addr::from(bytes).into()),
         16 => <[u8; 16]>::try_from(value).ok().map(|bytes| Ipv6Addr::from(bytes).into()),

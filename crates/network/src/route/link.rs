@@ -13,27 +13,28 @@ pub(super) const IFINFOMSG_LEN: usize = 16;
 const UP: u32 = 1;
 
 /// `IFLA_*`.
-mod attribute {
-    pub(super) const ADDRESS: u16 = 1;
-    pub(super) const IFNAME: u16 = 3;
-    pub(super) const MTU: u16 = 4;
-    pub(super) const MASTER: u16 = 10;
-    pub(super) const LINKINFO: u16 = 18;
-    pub(super) const IFALIAS: u16 = 20;
-    pub(super) const NET_NS_FD: u16 = 28;
-    pub(super) const NUM_TX_QUEUES: u16 = 31;
-    pub(super) const NUM_RX_QUEUES: u16 = 32;
-    pub(super) const PROP_LIST: u16 = 52;
-    pub(super) const ALT_IFNAME: u16 = 53;
+pub(super) mod attribute {
+    pub(in crate::route) const ADDRESS: u16 = 1;
+    pub(in crate::route) const IFNAME: u16 = 3;
+    pub(in crate::route) const MTU: u16 = 4;
+    pub(in crate::route) const LINK: u16 = 5;
+    pub(in crate::route) const MASTER: u16 = 10;
+    pub(in crate::route) const LINKINFO: u16 = 18;
+    pub(in crate::route) const IFALIAS: u16 = 20;
+    pub(in crate::route) const NET_NS_FD: u16 = 28;
+    pub(in crate::route) const NUM_TX_QUEUES: u16 = 31;
+    pub(in crate::route) const NUM_RX_QUEUES: u16 = 32;
+    pub(in crate::route) const PROP_LIST: u16 = 52;
+    pub(in crate::route) const ALT_IFNAME: u16 = 53;
 }
 /// `IFLA_INFO_KIND`, in `IFLA_LINKINFO`.
-const INFO_KIND: u16 = 1;
+pub(super) const INFO_KIND: u16 = 1;
 /// `IFLA_INFO_DATA`.
-const INFO_DATA: u16 = 2;
+pub(super) const INFO_DATA: u16 = 2;
 /// `IFLA_INFO_SLAVE_KIND`.
-const INFO_SLAVE_KIND: u16 = 4;
+pub(super) const INFO_SLAVE_KIND: u16 = 4;
 /// `IFLA_INFO_SLAVE_DATA`.
-const INFO_SLAVE_DATA: u16 = 5;
+pub(super) const INFO_SLAVE_DATA: u16 = 5;
 /// `VETH_INFO_PEER`: `struct ifinfomsg` and attributes of the other end.
 const VETH_INFO_PEER: u16 = 1;
 /// `IFLA_BRPORT_MODE`: hairpin.
@@ -54,6 +55,8 @@ pub(crate) struct Link {
     pub(crate) kind: Option<String>,
     /// The bridge it is a port of.
     pub(crate) master: Option<u32>,
+    /// Its hardware address, if it has an Ethernet one.
+    pub(crate) mac: Option<MacAddr>,
     /// Largest packet.
     pub(crate) mtu: u32,
     /// What somebody has written on it.
@@ -75,6 +78,7 @@ impl Link {
             up: flags & UP != 0,
             kind: attr::find(info, INFO_KIND).map(attr::text),
             master: number(attribute::MASTER),
+            mac: attr::find(attributes, attribute::ADDRESS).and_then(|mac| mac.try_into().ok()).map(MacAddr),
             mtu: number(attribute::MTU).unwrap_or(0),
             alias: attr::find(attributes, attribute::IFALIAS).map(attr::text),
         })
@@ -116,14 +120,18 @@ pub(crate) fn by_alt_name(socket: &mut Socket, name: &str) -> Result<Option<Link
 }
 
 fn get(socket: &mut Socket, by: u16, name: &str) -> Result<Option<Link>> {
+    Ok(ask(socket, by, name)?.iter().find_map(Link::parse))
+}
+
+/// What the kernel says of one interface; nothing when there is no such.
+pub(super) fn ask(socket: &mut Socket, by: u16, name: &str) -> Result<Vec<Reply>> {
     let mut batch = Batch::default();
     batch.push(format!("looking for interface {name}"), GETLINK, flag::ACK, |m| {
         m.raw(&[0; IFINFOMSG_LEN]).text(by, name);
     });
     match socket.request(&mut batch) {
-        Ok(replies) => Ok(replies.iter().find_map(Link::parse)),
-        Err(Error::Kernel { errno: rustix::io::Errno::NODEV, .. }) => Ok(None),
-        Err(error) => Err(error),
+        Err(Error::Kernel { errno: rustix::io::Errno::NODEV, .. }) => Ok(Vec::new()),
+        result => result,
     }
 }
 
@@ -226,7 +234,7 @@ pub(crate) fn push_delete(batch: &mut Batch, index: u32, name: &str) {
 }
 
 /// `struct ifinfomsg`: family, padding, type, index, flags, mask of flags to change.
-fn header<'m, 'b>(m: &'m mut Message<'b>, index: u32, up: bool) -> &'m mut Message<'b> {
+pub(super) fn header<'m, 'b>(m: &'m mut Message<'b>, index: u32, up: bool) -> &'m mut Message<'b> {
     let flags = if up { UP } else { 0 };
     let mut bytes = [0; IFINFOMSG_LEN];
     bytes[4..8].copy_from_slice(&index.to_ne_bytes());

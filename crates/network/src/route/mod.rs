@@ -1,8 +1,11 @@
 //! Links, addresses and routes: rtnetlink(7) as values.
 
 mod address;
+mod far;
 mod link;
 mod neighbour;
+mod sublink;
+mod vxlan;
 
 pub(crate) use address::{
     addresses, default_route, push_address, remove_default_route, replace_default_route, subnets_in_use,
@@ -13,7 +16,18 @@ pub(crate) use link::{
     push_mtu, push_port, push_up, push_veth,
 };
 
+pub(crate) use far::{
+    far_neighbours, forwarding, push_far, push_far_neighbour, push_no_far, push_no_far_neighbour,
+    push_no_forwarding,
+};
 pub(crate) use neighbour::{push_forwarding, push_neighbour};
+#[cfg(test)]
+pub(crate) use sublink::rename;
+pub(crate) use sublink::{
+    IpvlanFlag, IpvlanMode, MacvlanMode, Manner, Sublink, push_dummy, push_sublink, push_up_by_name,
+    push_vlan,
+};
+pub(crate) use vxlan::{Vxlan, push_mac, push_tunnel_port, push_vxlan, vxlan_by_name};
 
 /// Message types (`RTM_*`).
 mod kind {
@@ -27,6 +41,8 @@ mod kind {
     pub(super) const DELROUTE: u16 = 25;
     pub(super) const GETROUTE: u16 = 26;
     pub(super) const NEWNEIGH: u16 = 28;
+    pub(super) const DELNEIGH: u16 = 29;
+    pub(super) const GETNEIGH: u16 = 30;
     pub(super) const NEWLINKPROP: u16 = 108;
 }
 

@@ -9,9 +9,9 @@ use crate::endpoint::MacAddr;
 use crate::netlink::{Batch, flag};
 
 /// `AF_BRIDGE`.
-const BRIDGE: u8 = 7;
+pub(super) const BRIDGE: u8 = 7;
 /// `NTF_MASTER`: the table of the bridge that the interface is a port of.
-const MASTER: u8 = 0x04;
+pub(super) const MASTER: u8 = 0x04;
 /// `NTF_STICKY`: not to be moved to another port by frames that come from there.
 const STICKY: u8 = 0x40;
 /// `NUD_NOARP`: the entry doesn't age.
@@ -19,9 +19,9 @@ const NOARP: u16 = 0x40;
 /// `NUD_STALE`: used at once, and checked when used.
 const STALE: u16 = 0x04;
 /// `NDA_DST`.
-const DESTINATION: u16 = 1;
+pub(super) const DESTINATION: u16 = 1;
 /// `NDA_LLADDR`.
-const LINK_ADDRESS: u16 = 2;
+pub(super) const LINK_ADDRESS: u16 = 2;
 
 /// Tells the bridge that `mac` is behind this port, and behind no other until told again.
 pub(crate) fn push_forwarding(batch: &mut Batch, port: u32, mac: MacAddr) {
@@ -42,7 +42,7 @@ pub(crate) fn push_neighbour(batch: &mut Batch, index: u32, ip: IpAddr, mac: Mac
 }
 
 /// `struct ndmsg`: family, padding, interface, state, flags, type.
-fn header(family: u8, index: u32, state: u16, flags: u8) -> [u8; 12] {
+pub(super) fn header(family: u8, index: u32, state: u16, flags: u8) -> [u8; 12] {
     let mut bytes = [0; 12];
     bytes[0] = family;
     bytes[4..8].copy_from_slice(&index.to_ne_bytes());

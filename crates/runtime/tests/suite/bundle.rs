@@ -57,7 +57,7 @@ impl Bundle {
         spec["process"]["args"] = json!(["sh", "-c", script]);
         spec["root"]["readonly"] = false.into();
         let id = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        spec["linux"]["cgroupsPath"] = format!("/berth-test/{id}").into();
+        spec["linux"]["cgroupsPath"] = format!("/berth-{id}").into();
         Self { dir, id, spec, checked: false }
     }
 
@@ -166,7 +166,7 @@ impl Bundle {
         let states = fs::read_dir(self.state_root()).map(Iterator::count).unwrap_or(0);
         assert_eq!(states, 0, "state is left");
         for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap() {
-            let path = hierarchy.unwrap().path().join("berth-test").join(&self.id);
+            let path = hierarchy.unwrap().path().join(format!("berth-{}", self.id));
             assert!(!path.exists(), "{} is left", path.display());
         }
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();

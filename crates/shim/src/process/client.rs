@@ -12,7 +12,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
-use super::poll::{Poller, Token, Watched};
+use super::token::{Poller, Token, Watched};
 use crate::detach::Detector;
 use crate::log::Stream;
 use crate::protocol::{AttachRequest, STREAM_HEADER};

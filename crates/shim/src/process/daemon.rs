@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::epoll::EventFlags;
 
-use super::poll::{Poller, Token, Watched};
+use super::token::{Poller, Token, Watched};
 use crate::protocol::{FrameError, FrameReader, ServerFrame, encode, send_some};
 
 /// Answers and events that may wait for a daemon which does not read; beyond, its connection is closed.

@@ -11,12 +11,13 @@ mod client;
 mod container;
 mod daemon;
 mod kept;
-mod poll;
+mod ports;
 mod reap;
 mod requests;
 mod server;
 mod session;
 mod setup;
 mod stdio;
+mod token;
 
 pub use setup::run;

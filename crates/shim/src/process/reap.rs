@@ -36,6 +36,8 @@ impl Server {
             container.end_others();
         }
         self.end_streams(0);
+        // before anyone hears of the end, so that the next run finds them free
+        self.close_ports();
         self.log.end();
         let Some(container) = &mut self.container else { return };
         let signal = match exit {

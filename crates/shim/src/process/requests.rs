@@ -11,9 +11,9 @@ use sys::tty::Size;
 use super::backend::dump;
 use super::client::Client;
 use super::container::{self, Container, failed};
-use super::poll::Token;
 use super::server::Server;
 use super::session::Session;
+use super::token::Token;
 use crate::log;
 use crate::protocol::{
     AttachRequest, Attached, CheckpointRequest, ClientFrame, CreateRequest, Created, ErrorKind, ErrorReply,
@@ -30,7 +30,7 @@ pub(super) struct Answer {
     pub(super) fds: Vec<OwnedFd>,
 }
 
-type Outcome = Result<Reply, ErrorReply>;
+pub(super) type Outcome = Result<Reply, ErrorReply>;
 
 fn invalid_state(message: &str) -> ErrorReply {
     ErrorReply::new(ErrorKind::InvalidState, message)
@@ -91,6 +91,9 @@ impl Server {
             Request::State => Ok(Reply::State(Box::new(self.state()))),
             Request::Shutdown => self.shutdown(),
             Request::Keep { name } => self.keep(name, fds),
+            Request::HoldPorts { ports } => self.hold_ports(ports, fds),
+            Request::ReleasePorts { ports } => self.release_ports(&ports),
+            Request::Ports => Ok(Reply::Ports(self.ports())),
             Request::Netns | Request::Kept { .. } | Request::Mount { .. } => {
                 Err(ErrorReply::new(ErrorKind::Unsupported, "answered with descriptors"))
             }

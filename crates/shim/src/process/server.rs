@@ -13,11 +13,12 @@ use sys::signal::{Signal, SignalFd};
 use super::container::Container;
 use super::daemon::Daemon;
 use super::kept::Kept;
-use super::poll::{Poller, Token};
 use super::requests::kill_child;
 use super::session::{Detached, Session};
+use super::token::{Poller, Token};
 use crate::log::{LogWriter, Stream};
 use crate::protocol::{Event, FrameError, LogRequest, ServerFrame};
+use crate::relay::Relay;
 
 /// Daemons connected at once: one, and for a moment its successor; a person with a tool may come as third.
 const MAX_DAEMONS: usize = 8;
@@ -37,6 +38,7 @@ pub(super) struct Server {
     pub(super) container: Option<Container>,
     pub(super) log: LogWriter,
     pub(super) kept: Kept,
+    pub(super) relay: Option<Box<Relay>>,
     pub(super) buffer: Vec<u8>,
     last_number: u64,
     /// The daemon has acknowledged.
@@ -57,6 +59,7 @@ impl Server {
             container: None,
             log: LogWriter::none(),
             kept: Kept::default(),
+            relay: None,
             buffer: Vec::new(),
             last_number: 0,
             released: false,
@@ -111,6 +114,9 @@ impl Server {
         if self.rest_at.take_if(|at| *at <= Instant::now()).is_some() {
             self.buffer = Vec::new();
             self.log.rest();
+            if let Some(relay) = &mut self.relay {
+                relay.rest();
+            }
             sys::memory::release();
         }
     }
@@ -144,6 +150,7 @@ impl Server {
             Token::Stdin(number) => self.with_session(number, |session, _| session.flush_input()),
             Token::Client(id) => self.client_ready(id, flags),
             Token::Log => self.log_ready(),
+            Token::Ports => self.ports_ready(),
         }
     }
 

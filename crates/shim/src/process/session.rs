@@ -9,7 +9,7 @@ use sys::Pid;
 
 use super::backend::CheckpointStreams;
 use super::client::{Client, Input, Lost};
-use super::poll::{Poller, Token, Watched};
+use super::token::{Poller, Token, Watched};
 use crate::log::{LogWriter, Stream};
 
 /// Bytes of output read at once.

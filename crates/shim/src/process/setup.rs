@@ -9,8 +9,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use sys::signal::{Signal, SignalFd};
 
 use super::container::fd_path;
-use super::poll::{Poller, Token};
 use super::server::Server;
+use super::token::{Poller, Token};
 use crate::log;
 use crate::protocol::SOCKET;
 

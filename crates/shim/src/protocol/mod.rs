@@ -9,12 +9,14 @@
 mod error;
 mod event;
 mod frame;
+mod ports;
 mod reply;
 mod request;
 
 pub use error::{ErrorKind, ErrorReply};
 pub use event::Event;
 pub use frame::{FrameError, FrameReader, MAX_FDS, MAX_FRAME, encode, send, send_some};
+pub use ports::{Aim, HoldPort, PortKey, PortState, Span, Transport};
 pub use reply::{
     Attached, Created, ExecState, ExitRecord, HelloReply, Reply, ServerFrame, StartedReply, StateReply,
     Status,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorReply, Event};
+use super::{ErrorReply, Event, PortState};
 
 /// One frame from a shim: a reply (with `id`) or an event.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub enum Reply {
     Attached(Attached),
     /// To `Ps`: process ids as the host sees them.
     Pids(Vec<i32>),
+    /// To `Ports`.
+    Ports(Vec<PortState>),
     /// To `State`.
     State(Box<StateReply>),
     /// To everything else.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use oci_spec::runtime::{LinuxResources, Process, Spec};
 use serde::{Deserialize, Serialize};
 
+use super::{HoldPort, PortKey};
+
 /// One request on the wire.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ClientFrame {
@@ -70,6 +72,19 @@ pub enum Request {
         /// The name.
         name: String,
     },
+    /// Hold these ports of the host until they are released or the container ends. One file descriptor for each that
+    /// says so. Allowed before `Create`. On a refusal those before the one it names are held.
+    HoldPorts {
+        /// The ports.
+        ports: Vec<HoldPort>,
+    },
+    /// Let go of these ports of the host, and break off what passes through them. One that is not held is fine.
+    ReleasePorts {
+        /// The ports.
+        ports: Vec<PortKey>,
+    },
+    /// The ports that are held.
+    Ports,
     /// Hand back a mount that was kept, and the mount namespace that it is attached in: two file descriptors.
     Mount {
         /// [`MountRequest::keep`] of the mount.

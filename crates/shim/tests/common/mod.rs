@@ -209,8 +209,9 @@ impl Shim {
         }
     }
 
+    /// Of its own, without a parent that would stay.
     pub fn cgroup(&self) -> PathBuf {
-        format!("/berth-shim-test/{}", self.id).into()
+        format!("/berth-shim-{}", self.id).into()
     }
 
     pub fn request(&self, args: &[&str], terminal: bool) -> CreateRequest {

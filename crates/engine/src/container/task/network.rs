@@ -47,8 +47,8 @@ impl Task {
         let shim = self.running_shim()?;
         network::leave_live(&self.engine, &mut self.container, &shim, name).await?;
         self.commit_fact(Durability::Disk).await;
-        let driver = network::driver_of(name);
-        network::publish(&self.engine, "disconnect", &id, name, driver, Some(&self.container.id));
+        let driver = network::driver_of(&self.engine, &id);
+        network::publish(&self.engine, "disconnect", &id, name, &driver, Some(&self.container.id));
         Ok(())
     }
 

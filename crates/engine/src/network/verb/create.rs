@@ -84,21 +84,33 @@ impl Engine {
 
 /// What is refused by name.
 fn check(request: &NetworkRequest) -> Result<()> {
-    let unsupported = [
-        (request.ipv6, "IPv6 (EnableIPv6)"),
-        (!request.ipv4, "switching IPv4 off (EnableIPv4)"),
-        (request.ingress, "the routing mesh (Ingress)"),
-        (request.config_only, "a network that is a configuration only (ConfigOnly)"),
-        (!request.config_from.is_empty(), "another network's configuration (ConfigFrom)"),
-        (!matches!(request.scope.as_str(), "" | "local"), "a scope other than local (Scope)"),
-        (!request.ipam_options.is_empty(), "options of the IPAM driver (IPAM.Options)"),
-    ];
+    let unsupported =
+        [(request.ipv6, "IPv6 (EnableIPv6)"), (!request.ipv4, "switching IPv4 off (EnableIPv4)")];
     if let Some((_, what)) = unsupported.iter().find(|(asked, _)| *asked) {
         return Err(Error::not_implemented(format!("network {}: {what} is not supported yet", request.name)));
     }
+    // What only a swarm has, in Docker's words for a machine that is in none.
+    let swarm = match request.scope.as_str() {
+        "swarm" => Some("cannot create a swarm scoped network when swarm is not active"),
+        "" | "local" if request.ingress => Some("Ingress network can only be global scope network"),
+        "" | "local" => None,
+        "global" if request.driver == "overlay" && !request.ingress => None,
+        _ => Some(
+            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
+             node to swarm and try again.",
+        ),
+    };
+    if let Some(why) = swarm.filter(|_| !request.config_only) {
+        return Err(Error::forbidden(why));
+    }
     match request.ipam_driver.as_str() {
         "" | "default" => Ok(()),
-        other => Err(Error::not_found(format!("could not find IPAM driver {other}"))),
+        // It gives no addresses, which every network of ours has.
+        "null" if request.subnets.is_empty() => Err(Error::bad_parameter("ipv4 pool is empty")),
+        "null" => {
+            Err(Error::bad_parameter("null ipam driver does not handle specific address pool requests"))
+        }
+        other => Err(Error::not_found(format!("plugin \"{other}\" not found"))),
     }
 }
 
@@ -116,8 +128,10 @@ mod tests {
         assert_eq!(refused(|_| {}), "");
         assert!(refused(|request| request.ipv6 = true).contains("EnableIPv6"));
         assert!(refused(|request| request.ipv4 = false).contains("EnableIPv4"));
-        assert!(refused(|request| request.config_only = true).contains("ConfigOnly"));
-        assert!(refused(|request| request.scope = "swarm".into()).contains("Scope"));
-        assert!(refused(|request| request.ipam_driver = "dhcp".into()).contains("IPAM driver dhcp"));
+        assert!(refused(|request| request.scope = "swarm".into()).contains("swarm is not active"));
+        assert!(refused(|request| request.scope = "global".into()).contains("not a swarm manager"));
+        assert!(refused(|request| request.ingress = true).contains("global scope network"));
+        assert!(refused(|request| request.ipam_driver = "dhcp".into()).contains("plugin \"dhcp\" not found"));
+        assert!(refused(|request| request.ipam_driver = "null".into()).contains("pool is empty"));
     }
 }

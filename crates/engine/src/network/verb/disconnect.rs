@@ -64,8 +64,9 @@ pub(crate) async fn live(
     }
     let netns = crate::network::namespace(shim).await?;
     let (inner, id) = (Arc::clone(engine), container.id.clone());
+    let ports = crate::network::ports(container)?;
     let endpoints = crate::container::task::blocking(move || {
-        inner.network.disconnect(netns, &id, &network_id).map_err(|error| {
+        inner.network.disconnect(netns, &id, &network_id, &ports).map_err(|error| {
             let kind = attach::kind(&error);
             Error::because("leave the network", error).of_kind(kind)
         })

@@ -35,15 +35,12 @@ pub(crate) fn publish_all(
     networks: &BTreeMap<String, Endpoint>,
 ) {
     for (name, endpoint) in networks.iter().filter(|(_, endpoint)| !endpoint.endpoint_id.is_empty()) {
-        publish(engine, action, &endpoint.network_id, name, driver_of(name), Some(&container.id));
+        let driver = driver_of(engine, &endpoint.network_id);
+        publish(engine, action, &endpoint.network_id, name, &driver, Some(&container.id));
     }
 }
 
-/// The driver of the network called so.
-pub(crate) fn driver_of(name: &str) -> &'static str {
-    match name {
-        "host" => "host",
-        "none" => "null",
-        _ => "bridge",
-    }
+/// The driver of the network with this id; one that is gone in the meantime was most likely a bridge.
+pub(crate) fn driver_of(engine: &Inner, id: &str) -> String {
+    engine.find_network(id).map_or_else(|_| "bridge".to_owned(), |network| network.driver)
 }

@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use super::{COMMENT, DATA_VALUE, INET, LIST_ELEM, chain, element, header, kind};
+use super::{COMMENT, DATA_VALUE, INET, LIST_ELEM, SUBSYSTEM, chain, element, header, kind};
 use crate::error::Result;
 use crate::firewall::plan::{Element, Map};
 use crate::netlink::{Batch, Reply, Socket, attr, flag};
@@ -70,6 +70,17 @@ fn parse(map: Map, attributes: &[u8]) -> Option<Element> {
 fn comment(bytes: &[u8]) -> Option<String> {
     let (&[tag, len], text) = bytes.split_first_chunk::<2>()?;
     (tag == COMMENT).then(|| text.get(..usize::from(len)).map(attr::text))?
+}
+
+/// Whether a message of the kernel's is about something in this table of ours.
+pub(in crate::firewall) fn concerns(message: u16, payload: &[u8], table: &str) -> bool {
+    // Of every kind of object's attributes, the table's name is the first.
+    const TABLE: u16 = 1;
+    let Some((header, attributes)) = payload.split_first_chunk::<NFGENMSG_LEN>() else { return false };
+    let of_nftables = message >> 8 == SUBSYSTEM && message != kind::NEWGEN;
+    of_nftables
+        && header[0] == INET
+        && attr::find(attributes, TABLE).is_some_and(|name| attr::text(name) == table)
 }
 
 /// Every chain, of any family and table, that drops forwarded packets unless a rule accepts them.

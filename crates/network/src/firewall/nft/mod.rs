@@ -10,7 +10,7 @@ use crate::netlink::{Batch, Message, Socket, flag};
 
 pub(super) use diversion::Diversion;
 pub(crate) use dump::Foreign;
-pub(super) use dump::{elements, exists, forward_policies};
+pub(super) use dump::{concerns, elements, exists, forward_policies};
 
 /// `NFNL_SUBSYS_NFTABLES`.
 const SUBSYSTEM: u16 = 10;
@@ -42,6 +42,7 @@ mod kind {
     pub(super) const NEWSETELEM: u16 = (SUBSYSTEM << 8) | 12;
     pub(super) const GETSETELEM: u16 = (SUBSYSTEM << 8) | 13;
     pub(super) const DELSETELEM: u16 = (SUBSYSTEM << 8) | 14;
+    pub(super) const NEWGEN: u16 = (SUBSYSTEM << 8) | 15;
 }
 
 /// `NFTA_CHAIN_*` and `NFTA_HOOK_*`.

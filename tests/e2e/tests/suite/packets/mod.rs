@@ -2,6 +2,7 @@
 //! The same steps are taken by Berth and by Debian's Docker.
 
 mod fire;
+mod flush;
 mod host;
 mod isolation;
 mod modes;

@@ -39,17 +39,7 @@ impl Engine {
     pub async fn container_commit(&self, name: &str, options: CommitOptions) -> Result<String> {
         let entry = self.0.containers.find(name)?;
         let container = entry.snapshot();
-        let why = match container.state.status() {
-            Status::Dead => Some("Dead"),
-            Status::Removing => Some("being removed"),
-            _ => None,
-        };
-        if let Some(why) = why {
-            return Err(Error::conflict(format!(
-                "You cannot commit container {} which is {why}",
-                container.id
-            )));
-        }
+        super::not_going(&container, "commit")?;
         let reference = reference(&options)?;
         let image = described(&container, &options, reference.clone())?;
         let pause = options.pause && container.state.status() == Status::Running;

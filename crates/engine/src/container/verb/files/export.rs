@@ -5,7 +5,6 @@ use tarball::{Packer, Xattrs};
 
 use super::outgoing::{self, Outgoing};
 use super::tar_error;
-use crate::container::Status;
 use crate::container::view::View;
 use crate::error::{Error, Result};
 use crate::{Engine, Stream};
@@ -17,17 +16,7 @@ impl Engine {
     /// No such container; it is being removed. In the stream: a file can't be read.
     pub async fn container_export(&self, name: &str) -> Result<Stream<Bytes>> {
         let container = self.0.containers.find(name)?.snapshot();
-        let why = match container.state.status() {
-            Status::Dead => Some("Dead"),
-            Status::Removing => Some("being removed"),
-            _ => None,
-        };
-        if let Some(why) = why {
-            return Err(Error::conflict(format!(
-                "You cannot export container {} which is {why}",
-                container.id
-            )));
-        }
+        super::not_going(&container, "export")?;
         let (container, view) = self.view(name).await?;
         let (output, stream) = outgoing::channel();
         let (engine, name) = (self.clone(), name.to_owned());

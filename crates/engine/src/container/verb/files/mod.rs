@@ -15,9 +15,9 @@ pub use place::PathStat;
 use std::sync::Arc;
 
 use crate::Engine;
-use crate::container::Container;
 use crate::container::task::{self, Request};
 use crate::container::view::View;
+use crate::container::{Container, Status};
 use crate::error::{Error, Result};
 
 impl Engine {
@@ -31,6 +31,16 @@ impl Engine {
     fn container_event(&self, container: &Container, action: &str, more: &[(&str, String)]) {
         self.0.events.publish(task::event(container, action, more));
     }
+}
+
+/// Nothing is made of a container that is going, or is half gone.
+fn not_going(container: &Container, verb: &str) -> Result<()> {
+    let why = match container.state.status() {
+        Status::Dead => "Dead",
+        Status::Removing => "being removed",
+        _ => return Ok(()),
+    };
+    Err(Error::conflict(format!("You cannot {verb} container {} which is {why}", container.id)))
 }
 
 /// The kernel's reason as Go, and so Docker, writes it.

@@ -1,0 +1,130 @@
+//! The store goes away, and comes back with all, some or none of what it had.
+
+use std::time::Instant;
+
+use super::*;
+use cluster::Error;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_known_stays_known_and_what_is_new_fails_fast() -> Result<()> {
+    let (mut etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
+    let a = machine(&etcd, dir.path(), "a").await?;
+    let b = machine(&etcd, dir.path(), "b").await?;
+    a.cluster.create_network(network(1), &[]).await?;
+    let got = a.cluster.claim(&id(1), &id(8), Addresses::default()).await?;
+    a.cluster.publish(&id(1), &id(8), endpoint(8, "a", got)).await;
+    sees(&b, "the endpoint", |view| endpoints(view, 1) == 1).await?;
+    etcd.kill()?;
+    let begun = Instant::now();
+    let refused = a.cluster.claim(&id(1), &id(9), Addresses::default()).await;
+    let Err(error @ Error::Unavailable { .. }) = refused else { panic!("{refused:?}") };
+    assert!(error.to_string().contains(&etcd.url()), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    assert_eq!(endpoints(&a.cluster.view(), 1), 1);
+    assert!(matches!(a.cluster.create_network(network(2), &[]).await, Err(Error::Unavailable { .. })));
+    // what is given back meanwhile is given back when the store is there again
+    a.cluster.release(&id(1), &id(8));
+    etcd.resume()?;
+    sees(&b, "no endpoint", |view| endpoints(view, 1) == 0).await?;
+    e2e::programs::eventually("no claim", || Ok((etcd.count("berth/v1/claims/")? == 0).then_some(())))?;
+    retry(async || a.cluster.claim(&id(1), &id(9), Addresses::default()).await).await?;
+    Ok(())
+}
+
+/// Asks until the store is there again.
+async fn retry<T>(ask: impl AsyncFn() -> cluster::Result<T>) -> Result<T> {
+    let asking = async {
+        loop {
+            match ask().await {
+                Err(Error::Unavailable { .. } | Error::Expired) => tokio::task::yield_now().await,
+                answer => return answer,
+            }
+        }
+    };
+    Ok(tokio::time::timeout(PATIENCE, asking).await??)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_does_not_answer_is_no_reason_to_hang() -> Result<()> {
+    let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
+    let a = machine(&etcd, dir.path(), "a").await?;
+    a.cluster.create_network(network(1), &[]).await?;
+    etcd.freeze(true)?;
+    let begun = Instant::now();
+    let refused = a.cluster.claim(&id(1), &id(9), Addresses::default()).await;
+    assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    etcd.freeze(false)?;
+    retry(async || a.cluster.claim(&id(1), &id(9), Addresses::default()).await).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_has_forgotten_is_read_anew() -> Result<()> {
+    let (mut etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
+    let a = machine(&etcd, dir.path(), "a").await?;
+    a.cluster.create_network(network(1), &[]).await?;
+    let mut updates = a.cluster.updates();
+    updates.next().await.context("the first")?;
+    etcd.kill()?;
+    // while nobody watches, much happens, and is forgotten
+    etcd.resume()?;
+    for number in 0..50 {
+        etcd.put(
+            "berth/v1/hosts/other",
+            &format!(r#"{{"id":"other","name":"{number}","address":"10.1.1.1"}}"#),
+        )?;
+    }
+    etcd.compact()?;
+    sees(&a, "the other machine", |view| view.hosts.get("other").is_some_and(|other| other.name == "49"))
+        .await?;
+    a.cluster.create_network(network(2), &[]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_has_lost_everything_gets_back_what_lives() -> Result<()> {
+    let (mut etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
+    let mut a = machine(&etcd, dir.path(), "a").await?;
+    let made = a.cluster.create_network(network(1), &[]).await?;
+    let got = a.cluster.claim(&id(1), &id(8), Addresses::default()).await?;
+    a.cluster.publish(&id(1), &id(8), endpoint(8, "a", got)).await;
+    etcd.wipe()?;
+    sees(&a, "no network", |view| view.networks.is_empty() && view.hosts.len() == 1).await?;
+    assert!(a.lost.try_recv().is_err(), "nobody has taken it");
+    // whoever makes the network again finds its containers on it
+    retry(async || a.cluster.create_network(made.clone(), &[]).await).await?;
+    a.cluster.release(&id(1), &id(8));
+    retry(async || a.cluster.claim(&id(1), &id(8), got).await).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_that_somebody_takes_out_are_written_again() -> Result<()> {
+    let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
+    let mut a = machine(&etcd, dir.path(), "a").await?;
+    a.cluster.create_network(network(1), &[]).await?;
+    let got = a.cluster.claim(&id(1), &id(8), Addresses::default()).await?;
+    a.cluster.publish(&id(1), &id(8), endpoint(8, "a", got)).await;
+    let ip = got.ip.context("no address")?;
+    etcd.delete(&format!("berth/v1/claims/{}/{ip}", id(1)))?;
+    etcd.delete(&format!("berth/v1/endpoints/{}/{}", id(1), id(8)))?;
+    let whole =
+        || etcd.count("berth/v1/claims/").and_then(|claims| Ok((claims, etcd.count("berth/v1/endpoints/")?)));
+    e2e::programs::eventually("both again", || Ok((whole()? == (1, 1)).then_some(())))?;
+    assert!(a.lost.try_recv().is_err());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_starts_without_the_store_goes_on_when_it_comes() -> Result<()> {
+    let (mut etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
+    etcd.kill()?;
+    let a = asleep(&etcd, dir.path(), "a", 60)?;
+    a.cluster.start();
+    assert!(matches!(a.cluster.ready().await, Err(Error::Unavailable { .. })));
+    assert!(!a.cluster.is_up());
+    etcd.resume()?;
+    sees(&a, "itself", |view| view.hosts.contains_key("a")).await?;
+    Ok(())
+}

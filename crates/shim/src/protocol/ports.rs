@@ -1,0 +1,80 @@
+//! Host ports that a shim holds for its container.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP: held, never passed on.
+    Sctp,
+}
+
+/// Which port of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PortKey {
+    /// The protocol.
+    pub transport: Transport,
+    /// Where the socket is bound.
+    pub address: SocketAddr,
+}
+
+/// Where what comes to a port is passed on to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Aim {
+    /// Nowhere: the socket only keeps the port from others.
+    Nowhere,
+    /// To this address of the container.
+    To(SocketAddr),
+    /// TCP alone: to this address of the container, and the port that belongs to the one which was asked for, before
+    /// a rule of the firewall led the connection here.
+    Spans {
+        /// The container's address.
+        ip: IpAddr,
+        /// Ports of the host and of the container.
+        spans: Vec<Span>,
+    },
+}
+
+/// A range of host ports, and the container's port that belongs to the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// First port of the host.
+    pub first: u16,
+    /// Last port of the host.
+    pub last: u16,
+    /// The container's port that the first leads to.
+    pub to: u16,
+}
+
+/// A port to be held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldPort {
+    /// Which.
+    pub key: PortKey,
+    /// Where it leads.
+    pub aim: Aim,
+    /// A file descriptor comes with it: the socket, bound. Otherwise the port is held already, and only leads
+    /// elsewhere from now on.
+    #[serde(default)]
+    pub fd: bool,
+}
+
+/// A port that is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortState {
+    /// Which.
+    pub key: PortKey,
+    /// Where it leads.
+    pub aim: Aim,
+    /// Connections and datagram flows that pass through it now.
+    #[serde(default)]
+    pub connections: usize,
+}

@@ -1,0 +1,143 @@
+//! A port of the host that is held.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+use super::link::Link;
+use super::{Poller, Relay, Token, Watched};
+use crate::protocol::{Aim, PortKey, Transport};
+
+/// Connections that may wait to be let in.
+const BACKLOG: i32 = 1024;
+/// Connections let in at once, before others have their turn.
+const TURN: usize = 16;
+/// A connection is asked for a sign of life after so long, and then this often; as Go's servers do.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A socket and where it leads.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) key: PortKey,
+    pub(super) aim: Aim,
+    pub(super) socket: Watched,
+}
+
+impl Door {
+    pub(super) fn new(key: PortKey, socket: OwnedFd, aim: Aim, token: Token) -> io::Result<Self> {
+        let mut door = Self { key, aim: Aim::Nowhere, socket: Watched::new(socket, token) };
+        door.aim(aim)?;
+        Ok(door)
+    }
+
+    /// Lets it lead elsewhere. A socket that once listens goes on to: nobody gets in where it leads nowhere.
+    pub(super) fn aim(&mut self, aim: Aim) -> io::Result<()> {
+        if aim != Aim::Nowhere && self.aim == Aim::Nowhere {
+            rustix::io::ioctl_fionbio(&self.socket, true)?;
+            match self.key.transport {
+                Transport::Tcp => {
+                    // what is accepted inherits these
+                    sockopt::set_tcp_nodelay(&self.socket, true)?;
+                    sockopt::set_socket_keepalive(&self.socket, true)?;
+                    sockopt::set_tcp_keepidle(&self.socket, KEEP_ALIVE)?;
+                    sockopt::set_tcp_keepintvl(&self.socket, KEEP_ALIVE)?;
+                    rustix::net::listen(&self.socket, BACKLOG)?;
+                }
+                Transport::Udp => sys::net::ask_for_destination(&self.socket, self.key.address.is_ipv6())?,
+                Transport::Sctp => return Err(Errno::PROTONOSUPPORT.into()),
+            }
+        }
+        self.aim = aim;
+        Ok(())
+    }
+
+    pub(super) fn watch(&mut self, poller: &Poller, open: bool) {
+        let serves = open && self.aim != Aim::Nowhere;
+        self.socket.set(poller, if serves { EventFlags::IN } else { EventFlags::empty() });
+    }
+
+    /// Where a connection leads that came in here.
+    fn target(&self, client: &OwnedFd) -> Option<SocketAddr> {
+        match &self.aim {
+            Aim::Nowhere => None,
+            Aim::To(address) => Some(*address),
+            Aim::Spans { ip, spans } => {
+                let asked = original_port(client, self.key.address.is_ipv6())?;
+                spans.iter().find_map(|span| {
+                    let offset = asked.checked_sub(span.first).filter(|_| asked <= span.last)?;
+                    Some(SocketAddr::new(*ip, span.to.checked_add(offset)?))
+                })
+            }
+        }
+    }
+}
+
+/// Which port a connection was made to, before a rule of the firewall led it here.
+fn original_port(client: &OwnedFd, v6: bool) -> Option<u16> {
+    if v6 {
+        sockopt::ipv6_original_dst(client).ok().map(|address| address.port())
+    } else {
+        sockopt::ip_original_dst(client).ok().map(|address| address.port())
+    }
+}
+
+/// A socket towards the container, on its way to be connected.
+pub(super) fn connect(to: SocketAddr, transport: Transport) -> rustix::io::Result<OwnedFd> {
+    let family = match to.ip() {
+        IpAddr::V4(_) => AddressFamily::INET,
+        IpAddr::V6(_) => AddressFamily::INET6,
+    };
+    let kind = if transport == Transport::Udp { SocketType::DGRAM } else { SocketType::STREAM };
+    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    if transport == Transport::Tcp {
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        sockopt::set_socket_keepalive(&socket, true)?;
+        sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE)?;
+        sockopt::set_tcp_keepintvl(&socket, KEEP_ALIVE)?;
+    }
+    match rustix::net::connect(&socket, &to) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// There is nothing left to make a descriptor from.
+pub(super) fn is_short(errno: Errno) -> bool {
+    matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+}
+
+impl Relay {
+    /// Lets in who waits at a door.
+    pub(super) fn let_in(&mut self, number: u64) {
+        for _ in 0..TURN {
+            let Some(door) = self.doors.get(&number) else { return };
+            if self.links.len() >= self.max_links {
+                return self.close_doors();
+            }
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let client = match rustix::net::accept_with(door.socket.as_fd(), flags) {
+                Ok(client) => client,
+                Err(errno) if is_short(errno) => return self.close_doors(),
+                // nobody is left, or who was there has gone again
+                Err(_) => return,
+            };
+            let server = match door.target(&client).map(|to| connect(to, Transport::Tcp)) {
+                Some(Ok(server)) => server,
+                other => {
+                    super::link::refuse(&client);
+                    if other.is_some_and(|failed| failed.is_err_and(is_short)) {
+                        return self.close_doors();
+                    }
+                    continue;
+                }
+            };
+            let link = self.number();
+            self.links.insert(link, Link::new(link, number, client, server, &self.poller));
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A private etcd: Debian's, with a folder and ports of its own.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::lab::Namespace;
+use crate::programs::{self, PATIENCE};
+
+/// A store, which may be ended and started again.
+pub struct Etcd {
+    root: tempfile::TempDir,
+    client: SocketAddr,
+    peer: u16,
+    netns: Option<Namespace>,
+    child: Option<Child>,
+}
+
+impl Etcd {
+    /// Starts one on the machine's loopback interface.
+    pub fn start() -> Result<Self> {
+        Self::launch(IpAddr::V4(Ipv4Addr::LOCALHOST), None)
+    }
+
+    /// Starts one in a network namespace, at an address that it has.
+    pub fn inside(netns: &Namespace, ip: IpAddr) -> Result<Self> {
+        Self::launch(ip, Some(netns.clone()))
+    }
+
+    fn launch(ip: IpAddr, netns: Option<Namespace>) -> Result<Self> {
+        let free = || {
+            // two at once, so that they differ
+            let (one, two) = (TcpListener::bind((ip, 0))?, TcpListener::bind((ip, 0))?);
+            Ok((one.local_addr()?, two.local_addr()?.port()))
+        };
+        let (client, peer) = match &netns {
+            Some(netns) => netns.within(free)?,
+            None => free()?,
+        };
+        let root = tempfile::Builder::new().prefix("berth-etcd-").tempdir()?;
+        let mut etcd = Self { root, client, peer, netns, child: None };
+        etcd.resume()?;
+        Ok(etcd)
+    }
+
+    /// As `--cluster-store` takes it.
+    pub fn url(&self) -> String {
+        format!("etcd://{}", self.client)
+    }
+
+    /// Starts it again, where it was.
+    pub fn resume(&mut self) -> Result<()> {
+        ensure!(self.child.is_none(), "etcd runs");
+        let (client, peer) =
+            (format!("http://{}", self.client), format!("http://{}:{}", self.client.ip(), self.peer));
+        let log = std::fs::File::options().create(true).append(true).open(self.root.path().join("log"))?;
+        let mut command = Command::new("/usr/bin/etcd");
+        command
+            .arg("--data-dir")
+            .arg(self.root.path().join("data"))
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &format!("default={peer}")])
+            // leases of one second need elections that are as short
+            .args(["--heartbeat-interval", "20", "--election-timeout", "200"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        self.child = Some(match &self.netns {
+            Some(netns) => netns.spawn(&mut command)?,
+            None => command.spawn().context("cannot run etcd: install Debian's etcd-server")?,
+        });
+        programs::eventually("etcd answers", || {
+            Ok(self.ask("kv/range", &json!({"key": "MA=="})).is_ok().then_some(()))
+        })
+        .with_context(|| std::fs::read_to_string(self.root.path().join("log")).unwrap_or_default())
+    }
+
+    /// Ends it as a power cut would; what it has stored stays.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Holds it: it neither answers nor ends, as a store behind a broken cable.
+    pub fn freeze(&self, frozen: bool) -> Result<()> {
+        let child = self.child.as_ref().context("etcd does not run")?;
+        let signal = if frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        Ok(rustix::process::kill_process(rustix::process::Pid::from_child(child), signal)?)
+    }
+
+    /// Empties it, as if it had been set up anew.
+    pub fn wipe(&mut self) -> Result<()> {
+        self.kill()?;
+        std::fs::remove_dir_all(self.root.path().join("data"))?;
+        self.resume()
+    }
+
+    /// Forgets everything but the present.
+    pub fn compact(&self) -> Result<()> {
+        let now = self.ask("kv/range", &json!({"key": "MA=="}))?;
+        let revision = now["header"]["revision"].as_str().context("no revision")?.to_owned();
+        self.ask("kv/compaction", &json!({"revision": revision, "physical": true})).map(drop)
+    }
+
+    /// Writes a key.
+    pub fn put(&self, key: &str, value: &str) -> Result<()> {
+        self.ask("kv/put", &json!({"key": base64(key), "value": base64(value)})).map(drop)
+    }
+
+    /// Removes a key.
+    pub fn delete(&self, key: &str) -> Result<()> {
+        self.ask("kv/deleterange", &json!({"key": base64(key)})).map(drop)
+    }
+
+    /// How many keys there are that begin so.
+    pub fn count(&self, prefix: &str) -> Result<u64> {
+        let mut end = prefix.to_owned();
+        end.push('\u{7f}');
+        let range = json!({"key": base64(prefix), "range_end": base64(&end), "count_only": true});
+        let answer = self.ask("kv/range", &range)?;
+        Ok(answer["count"].as_str().and_then(|count| count.parse().ok()).unwrap_or(0))
+    }
+
+    /// Asks it through its JSON gateway, which is none of the ways that the product goes.
+    fn ask(&self, path: &str, question: &Value) -> Result<Value> {
+        let connect = || Ok(TcpStream::connect_timeout(&self.client, PATIENCE)?);
+        let mut stream = match &self.netns {
+            Some(netns) => netns.within(connect)?,
+            None => connect()?,
+        };
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let body = question.to_string();
+        write!(
+            stream,
+            "POST /v3/{path} HTTP/1.0\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.client,
+            body.len()
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+        ensure!(head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        Ok(serde_json::from_str(body)?)
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+/// RFC 4648.
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut coded = String::new();
+    for chunk in text.as_bytes().chunks(3) {
+        let bytes = [chunk[0], chunk.get(1).copied().unwrap_or(0), chunk.get(2).copied().unwrap_or(0)];
+        let number = u32::from(bytes[0]) << 16 | u32::from(bytes[1]) << 8 | u32::from(bytes[2]);
+        for place in 0..4 {
+            let digit = (number >> (18 - 6 * place)) as usize & 63;
+            coded.push(if place <= chunk.len() { DIGITS[digit] as char } else { '=' });
+        }
+    }
+    coded
+}
