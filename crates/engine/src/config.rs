@@ -50,6 +50,8 @@ pub struct Config {
     pub init: bool,
     /// The default bridge.
     pub bridge: BridgeConfig,
+    /// Options of new networks that don't set them themselves, by driver.
+    pub network_options: BTreeMap<String, BTreeMap<String, String>>,
     /// `no-new-privileges` for every container.
     pub no_new_privileges: bool,
     /// A seccomp profile file, `unconfined`, or empty for the built-in one.
@@ -191,6 +193,7 @@ impl Config {
             dns: DnsDefaults::default(),
             init: false,
             bridge: BridgeConfig::default(),
+            network_options: BTreeMap::new(),
             no_new_privileges: false,
             seccomp_profile: String::new(),
             labels: Vec::new(),

@@ -25,6 +25,7 @@ pub(super) fn structure(option: &Opt, words: &[String]) -> Result<Value> {
         "default-address-pools" => {
             Json::Array(words.iter().map(|word| pool(option, word)).collect::<Result<_>>()?)
         }
+        "default-network-opts" => network_options(option, words)?,
         _ => Json::Array(words.iter().cloned().map(Json::String).collect()),
     };
     Ok(Value::Structure(json))
@@ -45,6 +46,19 @@ fn pool(option: &Opt, word: &str) -> Result<Json> {
         (Some(base), Some(size)) if parts.len() == 2 => Ok(json!({ "base": base, "size": size })),
         _ => Err(wrong(option, word, "base=CIDR,size=PREFIX")),
     }
+}
+
+/// `bridge=com.docker.network.driver.mtu=1400`: options by driver.
+fn network_options(option: &Opt, words: &[String]) -> Result<Json> {
+    let mut drivers = BTreeMap::<&str, BTreeMap<&str, &str>>::new();
+    for word in words {
+        let parts = word.split_once('=').and_then(|(driver, rest)| Some((driver, rest.split_once('=')?)));
+        let (driver, (name, value)) = parts
+            .filter(|(driver, (name, _))| !driver.is_empty() && !name.is_empty())
+            .ok_or_else(|| wrong(option, word, "DRIVER=NAME=VALUE"))?;
+        drivers.entry(driver).or_default().insert(name, value);
+    }
+    Ok(json!(drivers))
 }
 
 fn typed<T: Default + for<'de> Deserialize<'de>>(given: &Given, key: &str) -> Result<T> {
@@ -104,6 +118,11 @@ pub(super) fn address_pools(given: &Given) -> Result<Vec<(String, u8)>> {
     }
     let entries: Vec<Entry> = typed(given, "default-address-pools")?;
     Ok(entries.into_iter().map(|entry| (entry.base, entry.size)).collect())
+}
+
+/// `default-network-opts`
+pub(super) fn default_network_options(given: &Given) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+    typed(given, "default-network-opts")
 }
 
 /// Bytes, with `b`, `k`, `m`, `g` or `t` behind (powers of 1024).

@@ -156,6 +156,7 @@ fn engine(given: &Given) -> Result<engine::Config> {
     config.dns.host_gateway_ip = text("host-gateway-ip");
     config.init = given.flag("init").unwrap_or(false);
     config.bridge = bridge(given)?;
+    config.network_options = parse::default_network_options(given)?;
     config.no_new_privileges = given.flag("no-new-privileges").unwrap_or(false);
     config.seccomp_profile = text("seccomp-profile");
     let cdi = given.list("cdi-spec-dirs");
@@ -220,6 +221,11 @@ fn bridge(given: &Given) -> Result<engine::config::BridgeConfig> {
     bridge.icc = given.flag("icc").unwrap_or(bridge.icc);
     bridge.default_host_ip = text("ip");
     bridge.firewall = given.flag("iptables").unwrap_or(bridge.firewall);
+    if !bridge.icc && !bridge.firewall {
+        bail!(
+            "conflicting options: You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true"
+        );
+    }
     bridge.ip_forward = given.flag("ip-forward").unwrap_or(bridge.ip_forward);
     bridge.masquerade = given.flag("ip-masq").unwrap_or(bridge.masquerade);
     bridge.address_pools = parse::address_pools(given)?;

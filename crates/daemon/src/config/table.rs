@@ -108,7 +108,7 @@ options! {
     "default-gateway" => "default-gateway" Text Works "Gateway of the default network";
     "default-gateway-v6" => "default-gateway-v6" Text Later "IPv6 gateway of the default network";
     "default-address-pool" => "default-address-pools" Structure Works "base=CIDR,size=PREFIX";
-    "default-network-opt" => "default-network-opts" Structure Later "Options of new networks";
+    "default-network-opt" => "default-network-opts" Structure Works "Option of new networks, DRIVER=NAME=VALUE";
     "dns" => "dns" List Works "Name server";
     "dns-opt" => "dns-opts" List Works "Resolver option";
     "dns-search" => "dns-search" List Works "Search domain";

@@ -43,6 +43,19 @@ fn structures_as_flags() {
 }
 
 #[test]
+fn options_of_new_networks() {
+    let words = ["--default-network-opt=bridge=com.docker.network.driver.mtu=1234"];
+    let more = ["--default-network-opt", "bridge=a=b=c", "--default-network-opt", "macvlan=x="];
+    let flags = settings(&[&words[..], &more[..]].concat(), "").unwrap().engine.network_options;
+    assert_eq!(flags["bridge"]["com.docker.network.driver.mtu"], "1234");
+    assert_eq!((flags["bridge"]["a"].as_str(), flags["macvlan"]["x"].as_str()), ("b=c", ""));
+    let file = r#"{"default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1234"}}}"#;
+    assert_eq!(settings(&[], file).unwrap().engine.network_options["bridge"].len(), 1);
+    assert!(refused(&["--default-network-opt", "mtu=1"], "").contains("DRIVER=NAME=VALUE"));
+    assert!(refused(&[], r#"{"default-network-opts": {"bridge": "x"}}"#).contains("default-network-opts"));
+}
+
+#[test]
 fn what_is_unknown_is_named() {
     assert!(refused(&["--colour"], "").contains("--colour"));
     let error = refused(&[], r#"{"colour": 1, "debug": true, "shape": 2}"#);
@@ -75,6 +88,9 @@ fn what_is_not_there_yet_is_refused_unless_it_asks_for_nothing() {
 fn wrong_values_are_named() {
     assert!(refused(&["--mtu", "many"], "").contains("--mtu"));
     assert!(refused(&["--icc=maybe"], "").contains("--icc"));
+    assert!(
+        refused(&["--icc=false"], r#"{"iptables": false}"#).contains("--iptables=false with --icc=false")
+    );
     assert!(refused(&["--log-level", "loud"], "").contains("invalid logging level: loud"));
     assert!(refused(&["--label", "a"], "").contains("\"a\""));
     assert!(refused(&["-H", "ftp://x"], "").contains("ftp://x"));

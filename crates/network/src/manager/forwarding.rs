@@ -31,9 +31,12 @@ impl Network {
             return Ok(());
         };
         let uplinks = ours.uplinks.clone();
+        // The administrator's bridge stays, and was there before.
+        let bridge = Some(&self.config.bridge).filter(|bridge| bridge.external).map(|bridge| &bridge.name);
+        let known = |name: &String| name == "lo" || uplinks.contains(name) || bridge == Some(name);
         let newcomer = || -> Result<bool> {
             let links = route::dump(&mut self.host())?;
-            Ok(links.iter().any(|l| l.name != "lo" && !uplinks.contains(&l.name)))
+            Ok(links.iter().any(|l| !known(&l.name)))
         };
         if newcomer()? {
             return Ok(());

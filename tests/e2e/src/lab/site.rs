@@ -103,7 +103,8 @@ impl State {
         let links = lines(host.ip("-br link")?);
         // Link-local addresses come when the kernel has found them to be unique.
         let routes = lines(host.ip("route show table all")?);
-        let routes = routes.into_iter().filter(|line| !line.starts_with("local fe80")).collect();
+        let routes = routes.into_iter().filter(|line| !line.starts_with("local fe80"));
+        let routes = routes.map(|line| line.replace(" linkdown", "")).collect();
         let read = |path: &str| host.within(|| Ok(std::fs::read_to_string(path)?.trim().to_owned()));
         Ok(Self {
             links: links

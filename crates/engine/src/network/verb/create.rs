@@ -51,8 +51,9 @@ impl Engine {
     ///
     /// # Errors
     /// The name is taken; a setting is wrong or can't be had; no subnet is free.
-    pub async fn network_create(&self, request: NetworkRequest) -> Result<String> {
+    pub async fn network_create(&self, mut request: NetworkRequest) -> Result<String> {
         check(&request)?;
+        add_defaults(&mut request, &self.0.config.network_options);
         let engine = Arc::clone(&self.0);
         blocking(move || {
             let made = engine.network.create(::network::CreateRequest {
@@ -79,6 +80,18 @@ impl Engine {
             Ok(made.id)
         })
         .await
+    }
+}
+
+/// The daemon's options for networks of this driver, where the request has none of that name. A network that takes
+/// another's configuration has all of its options from there.
+fn add_defaults(request: &mut NetworkRequest, defaults: &BTreeMap<String, BTreeMap<String, String>>) {
+    let driver = if request.driver.is_empty() { "bridge" } else { &request.driver };
+    if !request.config_from.is_empty() {
+        return;
+    }
+    for (name, value) in defaults.get(driver).into_iter().flatten() {
+        request.options.entry(name.clone()).or_insert_with(|| value.clone());
     }
 }
 
@@ -117,6 +130,27 @@ fn check(request: &NetworkRequest) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_daemons_options_count_where_the_request_has_none() {
+        let options = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let defaults = BTreeMap::from([("bridge".to_owned(), options(&[("mtu", "1"), ("icc", "2")]))]);
+        let with = |change: fn(&mut NetworkRequest)| {
+            let mut request =
+                NetworkRequest { options: options(&[("mtu", "9")]), ..NetworkRequest::default() };
+            change(&mut request);
+            add_defaults(&mut request, &defaults);
+            request.options
+        };
+        assert_eq!(with(|_| {}), options(&[("mtu", "9"), ("icc", "2")]));
+        assert_eq!(with(|request| request.driver = "macvlan".into()), options(&[("mtu", "9")]));
+        assert_eq!(with(|request| request.config_from = "other".into()), options(&[("mtu", "9")]));
+    }
 
     #[test]
     fn what_is_not_there_yet_is_refused_by_name() {

@@ -16,14 +16,14 @@ super::on_both! {
 }
 
 /// Nothing gets from `from` to `to`, which listens on these ports.
-fn apart(lab: &Lab, what: &str, from: &Inside, to: &Inside) -> Result<()> {
+pub(super) fn apart(lab: &Lab, what: &str, from: &Inside, to: &Inside) -> Result<()> {
     let ip = to.ip()?;
     lab.sees(&format!("{what} by tcp"), "silence", || tcp(&from.netns, (ip, 80).into()))?;
     lab.sees(&format!("{what} by udp"), "silence", || udp(&from.netns, (ip, 80).into()))?;
     lab.sees(&format!("{what} by ping"), "silence", || ping(&from.netns, ip, 56))
 }
 
-fn together(lab: &Lab, what: &str, from: &Inside, to: SocketAddr, heard: &str) -> Result<()> {
+pub(super) fn together(lab: &Lab, what: &str, from: &Inside, to: SocketAddr, heard: &str) -> Result<()> {
     lab.sees(&format!("{what} by tcp"), heard, || tcp(&from.netns, to))?;
     lab.sees(&format!("{what} by udp"), heard, || udp(&from.netns, to))
 }

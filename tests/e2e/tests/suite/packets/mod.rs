@@ -6,6 +6,7 @@ mod flush;
 mod host;
 mod isolation;
 mod modes;
+mod options;
 mod ports;
 
 use anyhow::Result;
