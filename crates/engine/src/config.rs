@@ -122,6 +122,12 @@ pub struct BridgeConfig {
     pub fixed_cidr: String,
     /// `--default-gateway`.
     pub default_gateway: String,
+    /// `--bip6`: IPv6 address and prefix of the bridge.
+    pub bip6: String,
+    /// `--fixed-cidr-v6`: IPv6 addresses that are handed out.
+    pub fixed_cidr6: String,
+    /// `--default-gateway-v6`.
+    pub default_gateway6: String,
     /// `--mtu`; 0 = of the default route, or 1500.
     pub mtu: u32,
     /// `--icc`: containers may talk to each other.
@@ -130,6 +136,8 @@ pub struct BridgeConfig {
     pub default_host_ip: String,
     /// `--iptables`: firewall rules are made.
     pub firewall: bool,
+    /// `--ip6tables`: those for IPv6, too.
+    pub firewall6: bool,
     /// `--ip-forward`.
     pub ip_forward: bool,
     /// `--ip-masq`.
@@ -147,10 +155,14 @@ impl Default for BridgeConfig {
             bip: String::new(),
             fixed_cidr: String::new(),
             default_gateway: String::new(),
+            bip6: String::new(),
+            fixed_cidr6: String::new(),
+            default_gateway6: String::new(),
             mtu: 0,
             icc: true,
             default_host_ip: String::new(),
             firewall: true,
+            firewall6: true,
             ip_forward: true,
             masquerade: true,
             ipv6: false,

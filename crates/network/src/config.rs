@@ -1,11 +1,15 @@
 //! What the daemon's options say about networks.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::error::{Error, Result};
+use crate::ipam;
+
+/// Smallest packet that every IPv6 link carries (RFC 8200).
+pub(crate) const MIN_MTU6: u32 = 1280;
 
 /// Longest name of an interface (`IFNAMSIZ` without the final zero).
 pub(crate) const MAX_NAME_LEN: usize = 15;
@@ -24,10 +28,13 @@ pub struct Config {
     pub address_pools: Vec<AddressPool>,
     /// Host address on which published ports listen when none is named (`--ip`).
     pub publish_ip: IpAddr,
-    /// Whether to switch on IPv4 forwarding when a bridge is made (`--ip-forward`).
+    /// Whether to switch on forwarding, of the families that a network has, when it is made
+    /// (`--ip-forward`).
     pub ip_forward: bool,
     /// Whether to keep firewall and NAT rules at all (`--iptables`).
     pub firewall: bool,
+    /// Whether to keep rules for IPv6, too (`--ip6tables`).
+    pub firewall6: bool,
     /// Defaults for the containers' `/etc/resolv.conf`.
     pub dns: DnsConfig,
     /// UDP port of the tunnels between machines, the same on all of them.
@@ -46,6 +53,7 @@ impl Config {
             publish_ip: Ipv4Addr::UNSPECIFIED.into(),
             ip_forward: true,
             firewall: true,
+            firewall6: true,
             dns: DnsConfig::default(),
             vxlan_port: VXLAN_PORT,
         }
@@ -87,8 +95,10 @@ impl Config {
                 bip.trunc()
             )));
         }
+        self.bridge.check6()?;
         for pool in &self.address_pools {
-            if pool.size < pool.base.prefix_len() || pool.size > 30 {
+            let longest = pool.base.max_prefix_len().saturating_sub(2);
+            if pool.size < pool.base.prefix_len() || pool.size > longest {
                 return Err(Error::Config(format!(
                     "default address pool {}: size {} does not fit",
                     pool.base, pool.size
@@ -99,19 +109,30 @@ impl Config {
     }
 }
 
-/// The default bridge's options.
+/// A bridge's options: those of the default one, and what others come down to.
 #[derive(Debug, Clone)]
 pub struct BridgeConfig {
     /// Interface name, at most 15 bytes. Ours to make and to remove, unless `external`.
     pub name: String,
     /// The bridge was made by the administrator (`--bridge NAME`): it must exist, and stays.
     pub external: bool,
+    /// It has IPv4 addresses.
+    pub ipv4: bool,
     /// The bridge's own address and subnet (`--bip`).
     pub bip: Option<Ipv4Net>,
     /// Part of the subnet from which containers get addresses (`--fixed-cidr`).
     pub fixed_cidr: Option<Ipv4Net>,
     /// Containers' default route, when it is not the bridge (`--default-gateway`).
     pub default_gateway: Option<Ipv4Addr>,
+    /// It has IPv6 addresses (`--ipv6`).
+    pub ipv6: bool,
+    /// The bridge's own IPv6 address and subnet (`--bip6`).
+    pub bip6: Option<Ipv6Net>,
+    /// Part of the subnet from which containers get IPv6 addresses, or, without `bip6`, the subnet
+    /// (`--fixed-cidr-v6`).
+    pub fixed_cidr6: Option<Ipv6Net>,
+    /// Containers' default IPv6 route, when it is not the bridge (`--default-gateway-v6`).
+    pub default_gateway6: Option<Ipv6Addr>,
     /// MTU of the bridge and of the containers' interfaces (`--mtu`); `None` means 1500.
     pub mtu: Option<u32>,
     /// Whether containers on the bridge may talk to each other (`--icc`).
@@ -120,14 +141,67 @@ pub struct BridgeConfig {
     pub ip_masq: bool,
 }
 
+impl BridgeConfig {
+    /// The bridge's IPv6 address as far as it is asked for: the first of `--fixed-cidr-v6` serves.
+    pub(crate) fn address6(&self) -> Option<Ipv6Net> {
+        let first = |net: Ipv6Net| match ipam::first(net.trunc().into(), None) {
+            IpAddr::V6(ip) => Ipv6Net::new(ip, net.prefix_len()).ok(),
+            IpAddr::V4(_) => None,
+        };
+        self.bip6.or_else(|| self.fixed_cidr6.and_then(first))
+    }
+
+    /// The part of the IPv6 subnet that automatic addresses come from, when it is only a part.
+    pub(crate) fn range6(&self) -> Option<Ipv6Net> {
+        self.fixed_cidr6.filter(|range| self.bip6.is_some_and(|bip| bip.trunc() != range.trunc()))
+    }
+
+    fn check6(&self) -> Result<()> {
+        let wrong = |text: String| Err(Error::Config(text));
+        let address = self.address6();
+        if !self.ipv6 {
+            return match (address, self.default_gateway6) {
+                (None, None) => Ok(()),
+                _ => wrong("fixed-cidr-v6, bip6 and default-gateway-v6 need ipv6".to_owned()),
+            };
+        }
+        if let Some(mtu) = self.mtu.filter(|mtu| *mtu < MIN_MTU6) {
+            return wrong(format!("mtu {mtu} is too small for ipv6, which needs {MIN_MTU6}"));
+        }
+        let Some(address) = address else { return Ok(()) };
+        let subnet = address.trunc();
+        let ip = subnet.addr();
+        if ip.is_unicast_link_local() || ip.is_multicast() || ip.is_loopback() || ip.is_unspecified() {
+            return wrong(format!("{subnet} is no IPv6 subnet for the bridge network"));
+        }
+        if subnet.prefix_len() > 126 || address.addr() == subnet.network() {
+            return wrong(format!("{address} is not an IPv6 address for a bridge with containers"));
+        }
+        if let Some(range) = self.fixed_cidr6.filter(|range| !subnet.contains(range)) {
+            return wrong(format!("fixed-cidr-v6 {range} is not a part of the bridge's subnet {subnet}"));
+        }
+        match self.default_gateway6.filter(|gateway| !subnet.contains(gateway)) {
+            Some(gateway) => {
+                wrong(format!("default-gateway-v6 {gateway} is not in the bridge's subnet {subnet}"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Default for BridgeConfig {
     fn default() -> Self {
         Self {
             name: "berth0".to_owned(),
             external: false,
+            ipv4: true,
             bip: None,
             fixed_cidr: None,
             default_gateway: None,
+            ipv6: false,
+            bip6: None,
+            fixed_cidr6: None,
+            default_gateway6: None,
             mtu: None,
             icc: true,
             ip_masq: true,
@@ -142,7 +216,7 @@ const VXLAN_PORT: u16 = 4789;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressPool {
     /// The whole pool.
-    pub base: Ipv4Net,
+    pub base: IpNet,
     /// Prefix length of each network cut out of it.
     pub size: u8,
 }

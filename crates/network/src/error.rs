@@ -48,9 +48,12 @@ pub enum Error {
     Config(String),
     /// Every candidate subnet overlaps a network that this machine is already part of.
     #[error(
-        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network"
+        "could not find an available, non-overlapping {family} address pool among the defaults to assign to the network"
     )]
-    NoFreeSubnet,
+    NoFreeSubnet {
+        /// `IPv4` or `IPv6`.
+        family: String,
+    },
     /// The subnet has no address left.
     #[error("no available {family} addresses on this network's address pools: {name} ({subnet})")]
     Exhausted {

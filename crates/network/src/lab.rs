@@ -2,12 +2,12 @@
 //! "outside", so that nothing of the machine is touched. Needs root.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use rustix::net::Shutdown;
 use rustix::thread::LinkNameSpaceType;
 
@@ -22,6 +22,10 @@ use crate::{Config, Network};
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 /// Address of the neighbour.
 pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+/// Likewise, in IPv6.
+pub(crate) const HOST6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+/// Likewise, in IPv6.
+pub(crate) const OUTSIDE6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
 /// A packet that has not come by then never will.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -63,6 +67,35 @@ impl Lab {
 
     pub(crate) fn network(&self) -> Network {
         Network::open(self.config()).expect("network")
+    }
+
+    /// Gives the host, and its link to the neighbour, IPv6.
+    pub(crate) fn with_ipv6(&self) {
+        let six = |socket: &mut Socket, name: &str, ip: Ipv6Addr, gateway: Option<Ipv6Addr>| {
+            std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "0").expect("IPv6");
+            let index = route::by_name(socket, name).expect("asked").expect("link").index;
+            let mut batch = Batch::default();
+            route::push_address(&mut batch, index, IpNet::new(ip.into(), 64).expect("net"));
+            if let Some(gateway) = gateway {
+                route::default_route(&mut batch, index, gateway.into());
+            }
+            socket.request(&mut batch).expect("IPv6 address");
+        };
+        six(&mut Socket::open(Protocol::Route).expect("socket"), "up0", HOST6, Some(OUTSIDE6));
+        within(&self.outside.fd, || {
+            six(&mut Socket::open(Protocol::Route).expect("socket"), "eth0", OUTSIDE6, None);
+        });
+    }
+
+    /// Gives the neighbour a route to everything through the host, in IPv6.
+    pub(crate) fn outside_routes6_through_host(&self) {
+        within(&self.outside.fd, || {
+            let mut socket = Socket::open(Protocol::Route).expect("socket");
+            let index = route::by_name(&mut socket, "eth0").expect("asked").expect("eth0").index;
+            let mut batch = Batch::default();
+            route::default_route(&mut batch, index, HOST6.into());
+            socket.request(&mut batch).expect("route");
+        });
     }
 
     /// Gives the neighbour a route to everything through the host.
@@ -159,24 +192,25 @@ impl Drop for Service {
 /// Listens on TCP in a namespace, and answers each connection with the address it came from.
 #[must_use]
 pub(crate) fn serve(netns: &impl AsFd, port: u16) -> Service {
-    let listener = within(netns, move || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).expect("listen"));
+    let listener = within(netns, move || TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).expect("listen"));
     let socket = listener.try_clone().expect("dup").into();
     let thread = std::thread::spawn(move || {
         while let Ok((mut connection, peer)) = listener.accept() {
-            let _ = write!(connection, "{}", peer.ip());
+            let _ = write!(connection, "{}", peer.ip().to_canonical());
         }
     });
     Service { socket, thread: Some(thread) }
 }
 
 /// Connects from a namespace: the address that the other side saw, `None` when nobody answered.
-pub(crate) fn call(netns: &impl AsFd, ip: Ipv4Addr, port: u16) -> Option<String> {
+pub(crate) fn call(netns: &impl AsFd, ip: impl Into<IpAddr>, port: u16) -> Option<String> {
+    let ip = ip.into();
     within(netns, move || call_here(ip, port))
 }
 
 /// Connects from the namespace of this thread.
-pub(crate) fn call_here(ip: Ipv4Addr, port: u16) -> Option<String> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddrV4::new(ip, port).into(), PATIENCE).ok()?;
+pub(crate) fn call_here(ip: impl Into<IpAddr>, port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(ip.into(), port), PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).expect("time-out");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok().map(|_| answer)
@@ -185,12 +219,12 @@ pub(crate) fn call_here(ip: Ipv4Addr, port: u16) -> Option<String> {
 /// Answers each UDP packet with the address it came from.
 #[must_use]
 pub(crate) fn serve_udp(netns: &impl AsFd, port: u16) -> Service {
-    let listener = within(netns, move || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).expect("bind"));
+    let listener = within(netns, move || UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)).expect("bind"));
     let socket = listener.try_clone().expect("dup").into();
     let thread = std::thread::spawn(move || {
         let mut buffer = [0; 64];
         while let Ok((1.., peer)) = listener.recv_from(&mut buffer) {
-            let _ = listener.send_to(peer.ip().to_string().as_bytes(), peer);
+            let _ = listener.send_to(peer.ip().to_canonical().to_string().as_bytes(), peer);
         }
     });
     Service { socket, thread: Some(thread) }

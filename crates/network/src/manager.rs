@@ -17,17 +17,14 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use ipnet::Ipv4Net;
-
 use crate::config::{Config, DnsConfig};
 use crate::dns::Directory;
-use crate::driver::{Segment, Setting};
+use crate::driver::Setting;
 use crate::error::{Error, Result};
 use crate::firewall::Firewall;
-use crate::ipam::{Family, Leases};
+use crate::ipam::{self, Leases};
 use crate::netlink::{Protocol, Socket};
 use crate::netns::Pool;
-use crate::sysctl;
 use state::{State, Up};
 
 pub use recover::SweepReport;
@@ -134,14 +131,13 @@ impl Network {
         let default = state.record.bridge.id == id;
         let net = state.net(id)?;
         let (driver, reserved, name) = (net.driver.clone(), net.reserved.clone(), net.name.clone());
-        let recorded = state.record.bridge_address.filter(|_| default);
-        let setting = self.setting(state, recorded);
+        let setting = self.setting(state, default);
         let segment = driver.bring_up(&mut self.host(), &setting)?;
         if default {
-            state.record.bridge_address = host_address(&segment);
+            state.note_addresses(&segment);
         }
         let bridged = driver.bridge().is_some();
-        let forward = bridged && self.begin_forwarding(&mut state.record)?;
+        let forward = if bridged { self.begin_forwarding(&mut state.record, &segment)? } else { Vec::new() };
         // Whatever we are about to change is written down first.
         state.write_record(&self.config.data_dir)?;
         let leases = Leases::new(&name, &segment.sides, &reserved);
@@ -151,18 +147,20 @@ impl Network {
             self.apply_rules(state)?;
         }
         // Last, when the rules that keep it within bounds are there.
-        if forward {
-            sysctl::enable_forwarding()?;
+        for family in forward {
+            self.switch_forwarding(&state.record, family)?;
         }
         Ok(up)
     }
 
     /// What drivers need to know of this daemon.
-    fn setting(&self, state: &State, recorded: Option<Ipv4Net>) -> Setting<'_> {
+    fn setting(&self, state: &State, default: bool) -> Setting<'_> {
         Setting {
             owner: &self.owner,
             pools: &self.config.address_pools,
-            recorded,
+            private: ipam::private(&state.record.bridge.id),
+            recorded: state.record.bridge_address.filter(|_| default),
+            recorded6: state.record.bridge_address6.filter(|_| default),
             underlay: state.cluster.underlay(self.config.vxlan_port),
             sealed: None,
         }
@@ -173,7 +171,7 @@ impl Network {
         if !self.config.firewall {
             return Ok(());
         }
-        self.firewall().apply(&state.rules(), state.uplinks(), &[])
+        self.firewall().apply(&state.rules(), state.all_uplinks(), &[])
     }
 
     fn remove_all(&self, state: &mut State) -> Result<()> {
@@ -202,15 +200,6 @@ impl Network {
     }
 }
 
-/// The host's IPv4 address on a segment, with its prefix.
-fn host_address(segment: &Segment) -> Option<Ipv4Net> {
-    let side = segment.side(Family::V4)?;
-    match side.host? {
-        IpAddr::V4(ip) => Ipv4Net::new(ip, side.subnet.prefix_len()).ok(),
-        IpAddr::V6(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests;
 
@@ -222,6 +211,9 @@ mod user_tests;
 
 #[cfg(test)]
 mod overlay_tests;
+
+#[cfg(test)]
+mod six_tests;
 
 #[cfg(test)]
 mod bench;

@@ -7,10 +7,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::ipam::Family;
 use crate::layout;
 
 /// Version of the format that is written.
@@ -30,9 +31,15 @@ pub(crate) struct Record {
     pub(crate) none: Identity,
     /// The bridge's address and prefix, once it has one.
     pub(crate) bridge_address: Option<Ipv4Net>,
-    /// Set when this machine forwards packets since it runs because we told it to.
+    /// The bridge's IPv6 address and prefix, once it has one that nobody has asked for.
+    #[serde(default)]
+    pub(crate) bridge_address6: Option<Ipv6Net>,
+    /// Set when this machine forwards IPv4 packets since it runs because we told it to.
     #[serde(default)]
     pub(crate) forwarding: Option<Forwarding>,
+    /// Likewise for IPv6.
+    #[serde(default)]
+    pub(crate) forwarding6: Option<Forwarding>,
 }
 
 /// Forwarding that we turned on.
@@ -42,6 +49,9 @@ pub(crate) struct Forwarding {
     pub(crate) boot_id: String,
     /// The interfaces there were then, between which nothing is to be forwarded still.
     pub(crate) uplinks: Vec<String>,
+    /// Interfaces that were told to go on listening to routers, which a host that forwards would not.
+    #[serde(default)]
+    pub(crate) listening: Vec<String>,
 }
 
 /// What a network is known by.
@@ -62,6 +72,22 @@ impl Identity {
 }
 
 impl Record {
+    /// A family's forwarding, if we have turned it on.
+    pub(crate) const fn forwarding(&self, family: Family) -> Option<&Forwarding> {
+        match family {
+            Family::V4 => self.forwarding.as_ref(),
+            Family::V6 => self.forwarding6.as_ref(),
+        }
+    }
+
+    /// To be noted before forwarding is turned on, and after it was turned off.
+    pub(crate) fn set_forwarding(&mut self, family: Family, forwarding: Option<Forwarding>) {
+        match family {
+            Family::V4 => self.forwarding = forwarding,
+            Family::V6 => self.forwarding6 = forwarding,
+        }
+    }
+
     /// Reads the record in `data_dir`, or makes and writes a new one.
     pub(crate) fn open(data_dir: &Path) -> Result<Self> {
         let path = layout::networks(data_dir);
@@ -86,7 +112,9 @@ impl Record {
             host: Identity::new()?,
             none: Identity::new()?,
             bridge_address: None,
+            bridge_address6: None,
             forwarding: None,
+            forwarding6: None,
         };
         record.write(data_dir)?;
         Ok(record)

@@ -4,25 +4,66 @@
 use std::io::ErrorKind;
 
 use crate::error::{Error, Result};
+use crate::ipam::Family;
 use crate::netns::errno;
 
-/// The switch for IPv4 forwarding.
-const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
-
-/// Whether IPv4 packets are forwarded.
-pub(crate) fn forwarding() -> bool {
-    std::fs::read(FORWARDING).is_ok_and(|value| value.first() == Some(&b'1'))
+/// The switch for forwarding.
+const fn switch(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "/proc/sys/net/ipv4/ip_forward",
+        Family::V6 => "/proc/sys/net/ipv6/conf/all/forwarding",
+    }
 }
 
-/// Switches on IPv4 forwarding. To be called only when it is off, as it resets the settings of
-/// every interface to a router's.
-pub(crate) fn enable_forwarding() -> Result<()> {
-    set(FORWARDING, "1")
+/// Whether packets of a family are forwarded.
+pub(crate) fn forwarding(family: Family) -> bool {
+    std::fs::read(switch(family)).is_ok_and(|value| value.first() == Some(&b'1'))
+}
+
+/// Switches on forwarding. To be called only when it is off, as it resets the settings of every
+/// interface to a router's.
+pub(crate) fn enable_forwarding(family: Family) -> Result<()> {
+    set(switch(family), "1")
 }
 
 /// Switches it off again.
-pub(crate) fn disable_forwarding() -> Result<()> {
-    set(FORWARDING, "0")
+pub(crate) fn disable_forwarding(family: Family) -> Result<()> {
+    set(switch(family), "0")
+}
+
+/// Whether the kernel has IPv6.
+pub(crate) fn has_ipv6() -> bool {
+    std::path::Path::new(switch(Family::V6)).exists()
+}
+
+/// Whether an interface listens to routers unless it forwards (`1`), always (`2`), or never (`0`).
+pub(crate) fn accepts_routers(interface: &str) -> Option<u8> {
+    let value = std::fs::read_to_string(conf6(interface, "accept_ra")).ok()?;
+    value.trim().parse().ok()
+}
+
+/// Sets that.
+pub(crate) fn set_accepts_routers(interface: &str, how: u8) -> Result<()> {
+    set(&conf6(interface, "accept_ra"), &how.to_string())
+}
+
+/// Makes `interface` one on which the host has the IPv6 addresses that we give it, and no others: nobody
+/// on it is listened to as a router (CVE-2020-13401), and no address waits for an answer to the question
+/// who else may have it.
+pub(crate) fn host_ipv6(interface: &str) -> Result<()> {
+    for (name, value) in [("accept_ra", "0"), ("autoconf", "0"), ("accept_dad", "0"), ("disable_ipv6", "0")] {
+        match set(&conf6(interface, name), value) {
+            Err(error) if error.errno() == Some(rustix::io::Errno::NOENT) => {
+                return Err(Error::Config("this kernel has no IPv6 (or it is switched off)".to_owned()));
+            }
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+fn conf6(interface: &str, name: &str) -> String {
+    format!("/proc/sys/net/ipv6/conf/{interface}/{name}")
 }
 
 /// What tells this boot of the machine from others; empty where the kernel doesn't say.
@@ -37,7 +78,7 @@ pub(crate) fn route_loopback(interface: &str) -> Result<()> {
 
 /// Keeps IPv6 off `interface`. A kernel without IPv6 has nothing to keep off.
 pub(crate) fn disable_ipv6(interface: &str) -> Result<()> {
-    match set(&format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"), "1") {
+    match set(&conf6(interface, "disable_ipv6"), "1") {
         Err(error) if error.errno() == Some(rustix::io::Errno::NOENT) => Ok(()),
         result => result,
     }

@@ -211,11 +211,16 @@ fn bridge(given: &Given) -> Result<engine::config::BridgeConfig> {
     let text = |key: &str| given.text(key).unwrap_or_default().to_owned();
     bridge.name = text("bridge");
     bridge.bip = text("bip");
-    if !bridge.name.is_empty() && !bridge.bip.is_empty() {
+    let addressed = !bridge.bip.is_empty() || !text("bip6").is_empty();
+    if !bridge.name.is_empty() && addressed {
         bail!("conflicting options: --bridge and --bip are mutually exclusive");
     }
     bridge.fixed_cidr = text("fixed-cidr");
     bridge.default_gateway = text("default-gateway");
+    bridge.ipv6 = given.flag("ipv6").unwrap_or(bridge.ipv6);
+    bridge.bip6 = text("bip6");
+    bridge.fixed_cidr6 = text("fixed-cidr-v6");
+    bridge.default_gateway6 = text("default-gateway-v6");
     let mtu = given.int("mtu").unwrap_or(0);
     bridge.mtu = u32::try_from(mtu).with_context(|| format!("invalid mtu {mtu}"))?;
     bridge.icc = given.flag("icc").unwrap_or(bridge.icc);
@@ -226,6 +231,7 @@ fn bridge(given: &Given) -> Result<engine::config::BridgeConfig> {
             "conflicting options: You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true"
         );
     }
+    bridge.firewall6 = given.flag("ip6tables").unwrap_or(bridge.firewall6);
     bridge.ip_forward = given.flag("ip-forward").unwrap_or(bridge.ip_forward);
     bridge.masquerade = given.flag("ip-masq").unwrap_or(bridge.masquerade);
     bridge.address_pools = parse::address_pools(given)?;

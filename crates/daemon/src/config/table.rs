@@ -103,10 +103,11 @@ options! {
 
     "bridge"/'b' => "bridge" Text Works "Bridge of the default network, or none";
     "bip" => "bip" Text Works "Address and prefix of the bridge";
+    "bip6" => "bip6" Text Works "IPv6 address and prefix of the bridge";
     "fixed-cidr" => "fixed-cidr" Text Works "Addresses of the default network";
-    "fixed-cidr-v6" => "fixed-cidr-v6" Text Later "IPv6 addresses of the default network";
+    "fixed-cidr-v6" => "fixed-cidr-v6" Text Works "IPv6 addresses of the default network";
     "default-gateway" => "default-gateway" Text Works "Gateway of the default network";
-    "default-gateway-v6" => "default-gateway-v6" Text Later "IPv6 gateway of the default network";
+    "default-gateway-v6" => "default-gateway-v6" Text Works "IPv6 gateway of the default network";
     "default-address-pool" => "default-address-pools" Structure Works "base=CIDR,size=PREFIX";
     "default-network-opt" => "default-network-opts" Structure Works "Option of new networks, DRIVER=NAME=VALUE";
     "dns" => "dns" List Works "Name server";
@@ -119,8 +120,8 @@ options! {
     "ip-forward" => "ip-forward" Flag Works "Turn packet forwarding on";
     "ip-masq" => "ip-masq" Flag Works "Masquerade packets that leave the bridge";
     "iptables" => "iptables" Flag Works "Make firewall rules";
-    "ip6tables" => "ip6tables" Flag Later "Make IPv6 firewall rules";
-    "ipv6" => "ipv6" Flag Later "IPv6 on the default network";
+    "ip6tables" => "ip6tables" Flag Works "Make IPv6 firewall rules";
+    "ipv6" => "ipv6" Flag Works "IPv6 on the default network";
     "userland-proxy" => "userland-proxy" Flag Later "Forward published ports in user space";
     "userland-proxy-path" => "userland-proxy-path" Text Later "Program that does so";
 

@@ -138,7 +138,7 @@ fn a_reload_names_what_it_does_not_change() {
 
 #[test]
 fn what_cannot_be_had_is_refused() {
-    assert!(refused(&["--ipv6"], "").contains("--ipv6 is not supported"));
+    assert!(refused(&["--selinux-enabled"], "").contains("--selinux-enabled is not supported"));
     assert!(refused(&[], r#"{"live-restore": false}"#).contains("live-restore=false"));
-    assert!(settings(&["--live-restore", "--ipv6=false"], "").is_ok());
+    assert!(settings(&["--live-restore", "--selinux-enabled=false"], "").is_ok());
 }

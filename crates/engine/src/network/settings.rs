@@ -20,13 +20,22 @@ pub(crate) fn open_config(config: &crate::Config, records: std::path::PathBuf) -
     let defaults = made.bridge;
     made.bridge = BridgeConfig {
         external: !asked.name.is_empty() && asked.name != "none",
-        name: if asked.name.is_empty() || asked.name == "none" { defaults.name } else { asked.name.clone() },
+        name: if asked.name.is_empty() || asked.name == "none" {
+            defaults.name.clone()
+        } else {
+            asked.name.clone()
+        },
         bip: optional("bip", &asked.bip)?,
         fixed_cidr: optional("fixed-cidr", &asked.fixed_cidr)?,
         default_gateway: optional("default-gateway", &asked.default_gateway)?,
+        ipv6: asked.ipv6,
+        bip6: optional("bip6", &asked.bip6)?,
+        fixed_cidr6: optional("fixed-cidr-v6", &asked.fixed_cidr6)?,
+        default_gateway6: optional("default-gateway-v6", &asked.default_gateway6)?,
         mtu: (asked.mtu != 0).then_some(asked.mtu),
         icc: asked.icc,
         ip_masq: asked.masquerade,
+        ..defaults
     };
     made.address_pools = asked
         .address_pools
@@ -38,6 +47,7 @@ pub(crate) fn open_config(config: &crate::Config, records: std::path::PathBuf) -
     }
     made.ip_forward = asked.ip_forward;
     made.firewall = asked.firewall;
+    made.firewall6 = asked.firewall6;
     made.dns = DnsConfig {
         servers: config.dns.servers.iter().map(|text| parse("dns", text)).collect::<Result<_>>()?,
         search: config.dns.search.clone(),

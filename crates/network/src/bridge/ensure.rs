@@ -1,13 +1,16 @@
 //! Making the bridge, or finding it as an earlier daemon left it.
 
+use std::net::IpAddr;
+
 use ipnet::{IpNet, Ipv4Net};
 use rustix::io::Errno;
 
-use crate::config::{AddressPool, BridgeConfig};
-use crate::driver::Segment;
+use super::six;
+use crate::config::{BridgeConfig, MIN_MTU6};
+use crate::driver::{Segment, Setting};
 use crate::endpoint::MacAddr;
 use crate::error::{Error, Result};
-use crate::ipam::{self, Side};
+use crate::ipam::{self, Family, Side};
 use crate::netlink::{Batch, Socket};
 use crate::route::{self, Link};
 use crate::sysctl;
@@ -17,28 +20,34 @@ const DEFAULT_MTU: u32 = 1500;
 
 /// The bridge that `config` describes, up and with its address, which is `recorded` unless
 /// something else has taken that in the meantime. A new one bears `owner`, by which it is swept.
-pub(crate) fn ensure(
-    socket: &mut Socket,
-    owner: &str,
-    config: &BridgeConfig,
-    pools: &[AddressPool],
-    recorded: Option<Ipv4Net>,
-) -> Result<Segment> {
+pub(crate) fn ensure(socket: &mut Socket, config: &BridgeConfig, setting: &Setting<'_>) -> Result<Segment> {
     let found = route::by_name(socket, &config.name)?;
+    let adopted = found.is_some();
     let (link, address) = match found {
-        Some(link) => adopt(socket, owner, config, pools, recorded, link)?,
+        Some(link) => adopt(socket, config, setting, link)?,
         None if config.external => {
             return Err(Error::Config(format!("bridge {} does not exist", config.name)));
         }
-        None => create(socket, owner, config, pools, recorded)?,
+        None => create(socket, config, setting)?,
     };
-    let side = Side {
+    let six = six::ensure(socket, config, setting, &link);
+    if six.is_err() && !adopted {
+        // The first error is the one to report.
+        let _ = delete(socket, &link);
+    }
+    let four = address.map(|address| four(config, address));
+    let sides = four.into_iter().chain(six?).collect();
+    Ok(Segment { index: link.index, sides, mtu: config.mtu.unwrap_or(link.mtu), mac: None })
+}
+
+/// What a bridge has in IPv4.
+fn four(config: &BridgeConfig, address: Ipv4Net) -> Side {
+    Side {
         subnet: address.trunc().into(),
         range: config.fixed_cidr.map(IpNet::V4),
         host: Some(address.addr().into()),
         gateway: Some(config.default_gateway.unwrap_or(address.addr()).into()),
-    };
-    Ok(Segment { index: link.index, sides: vec![side], mtu: config.mtu.unwrap_or(link.mtu), mac: None })
+    }
 }
 
 /// Removes the bridges that bear `owner`, except those called as in `keep`; the names of those removed.
@@ -68,15 +77,18 @@ pub(crate) fn remove(socket: &mut Socket, config: &BridgeConfig) -> Result<()> {
 /// Uses an interface that is there: an earlier daemon's, or the administrator's.
 fn adopt(
     socket: &mut Socket,
-    owner: &str,
     config: &BridgeConfig,
-    pools: &[AddressPool],
-    recorded: Option<Ipv4Net>,
+    setting: &Setting<'_>,
     link: Link,
-) -> Result<(Link, Ipv4Net)> {
+) -> Result<(Link, Option<Ipv4Net>)> {
     if link.kind.as_deref() != Some("bridge") {
         return Err(Error::Config(format!("interface {} exists and is no bridge", config.name)));
     }
+    if !config.ipv4 {
+        up(socket, &link)?;
+        return Ok((link, None));
+    }
+    let recorded = setting.recorded;
     let present: Vec<_> = route::addresses(socket)?
         .into_iter()
         .filter(|a| a.index == link.index)
@@ -95,31 +107,34 @@ fn adopt(
             )));
         }
         delete(socket, &link)?;
-        return create(socket, owner, config, pools, recorded);
+        return create(socket, config, setting);
     }
     let address = match wanted.or_else(|| present.first().copied()) {
         Some(address) => {
-            claim(socket, config, link.index, address)?;
+            claim(socket, config, link.index, address.into())?;
             address
         }
-        None => choose(socket, config, pools, link.index)?,
+        None => choose(socket, config, setting, link.index)?,
     };
+    up(socket, &link)?;
+    Ok((link, Some(address)))
+}
+
+fn up(socket: &mut Socket, link: &Link) -> Result<()> {
     let mut batch = Batch::default();
     route::push_up(&mut batch, link.index);
-    socket.request(&mut batch)?;
-    Ok((link, address))
+    socket.request(&mut batch).map(|_| ())
 }
 
 fn create(
     socket: &mut Socket,
-    owner: &str,
     config: &BridgeConfig,
-    pools: &[AddressPool],
-    recorded: Option<Ipv4Net>,
-) -> Result<(Link, Ipv4Net)> {
+    setting: &Setting<'_>,
+) -> Result<(Link, Option<Ipv4Net>)> {
+    let least = if config.ipv6 { MIN_MTU6 } else { 0 };
     let mtu = match config.mtu {
         Some(mtu) => mtu,
-        None => route::uplink_mtu(socket)?.map_or(DEFAULT_MTU, |mtu| mtu.min(DEFAULT_MTU)),
+        None => route::uplink_mtu(socket)?.map_or(DEFAULT_MTU, |mtu| mtu.min(DEFAULT_MTU)).max(least),
     };
     let mut batch = Batch::default();
     route::push_bridge(&mut batch, &config.name, random_mac()?);
@@ -128,10 +143,10 @@ fn create(
         .ok_or_else(|| Error::Config(format!("bridge {} vanished while being made", config.name)))?;
     let mut batch = Batch::default();
     route::push_mtu(&mut batch, &config.name, mtu);
-    route::push_alias(&mut batch, &config.name, owner);
+    route::push_alias(&mut batch, &config.name, setting.owner);
     let addressed = sysctl::disable_ipv6(&config.name)
         .and_then(|()| socket.request(&mut batch))
-        .and_then(|_| assign(socket, config, pools, recorded, link.index));
+        .and_then(|_| config.ipv4.then(|| assign(socket, config, setting, link.index)).transpose());
     match addressed {
         Ok(address) => Ok((Link { mtu, ..link }, address)),
         Err(error) => {
@@ -143,47 +158,45 @@ fn create(
 }
 
 /// The address of a new bridge: the option's, or the recorded one if nobody has it, or a new one.
-fn assign(
-    socket: &mut Socket,
-    config: &BridgeConfig,
-    pools: &[AddressPool],
-    recorded: Option<Ipv4Net>,
-    index: u32,
-) -> Result<Ipv4Net> {
+fn assign(socket: &mut Socket, config: &BridgeConfig, setting: &Setting<'_>, index: u32) -> Result<Ipv4Net> {
     if let Some(address) = config.bip {
-        claim(socket, config, index, address)?;
+        claim(socket, config, index, address.into())?;
         return Ok(address);
     }
-    if let Some(address) = recorded {
+    if let Some(address) = setting.recorded {
         let used = route::subnets_in_use(socket)?;
         let free = !used.iter().any(|used| ipam::overlap(*used, address.trunc().into()));
-        if free && claim(socket, config, index, address).is_ok() {
+        if free && claim(socket, config, index, address.into()).is_ok() {
             return Ok(address);
         }
     }
-    choose(socket, config, pools, index)
+    choose(socket, config, setting, index)
 }
 
 /// Takes the first free subnet. Two daemons that choose at the same time see the same subnet
 /// free: the claim decides.
-fn choose(socket: &mut Socket, config: &BridgeConfig, pools: &[AddressPool], index: u32) -> Result<Ipv4Net> {
+fn choose(socket: &mut Socket, config: &BridgeConfig, setting: &Setting<'_>, index: u32) -> Result<Ipv4Net> {
     let used = route::subnets_in_use(socket)?;
-    for subnet in ipam::candidates(pools, &used) {
-        let Some(first) = subnet.hosts().next() else { continue };
+    for subnet in ipam::candidates(setting.pools, Family::V4, None, &used) {
+        let IpAddr::V4(first) = ipam::first(subnet, None) else { continue };
         let address = Ipv4Net::new_assert(first, subnet.prefix_len());
-        match claim(socket, config, index, address) {
+        match claim(socket, config, index, address.into()) {
             Err(error) if error.errno() == Some(Errno::EXIST) => {}
             result => return result.map(|()| address),
         }
     }
-    Err(Error::NoFreeSubnet)
+    Err(Error::NoFreeSubnet { family: Family::V4.to_string() })
 }
 
 /// Gives the bridge its address, having first given it the subnet as a further name: the kernel
 /// lets only one interface bear a name, and forgets it with the interface.
-fn claim(socket: &mut Socket, config: &BridgeConfig, index: u32, address: Ipv4Net) -> Result<()> {
+pub(super) fn claim(socket: &mut Socket, config: &BridgeConfig, index: u32, address: IpNet) -> Result<()> {
     if !config.external {
-        let alt_name = format!("berth-{}-{}", address.network(), address.prefix_len());
+        let alt_name = match address {
+            IpNet::V4(_) => format!("berth-{}-{}", address.network(), address.prefix_len()),
+            // A name may have no colon.
+            IpNet::V6(net) => format!("berth-{:032x}-{}", u128::from(net.network()), net.prefix_len()),
+        };
         let mut batch = Batch::default();
         route::push_alt_name(&mut batch, &config.name, &alt_name);
         match socket.request(&mut batch) {
@@ -201,7 +214,7 @@ fn claim(socket: &mut Socket, config: &BridgeConfig, index: u32, address: Ipv4Ne
         }
     }
     let mut batch = Batch::default();
-    route::push_address(&mut batch, index, address.into());
+    route::push_address(&mut batch, index, address);
     socket.request(&mut batch).map(|_| ())
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Joined<'a> {
     pub(crate) gateways: Vec<IpAddr>,
     /// The container's addresses, with their subnets' prefixes.
     pub(crate) addresses: Vec<IpNet>,
+    /// Further addresses, which the host knows nothing of.
+    pub(crate) further: Vec<IpNet>,
     /// Its hardware address.
     pub(crate) mac: MacAddr,
     /// Keep it from the bridge's other containers.
@@ -58,7 +60,7 @@ pub(crate) fn join(
         route::push_port(&mut batch, wanted.host_name, wanted.hairpin, wanted.isolated);
     }
     let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
-    host.request(&mut batch)?;
+    with_ipv6(namespace, wanted, || host.request(&mut batch))?;
     let port = host.index_of(wanted.host_name)?;
     // A container that is started again has the address that it had. Its former interface may
     // linger until the kernel has freed the namespace: nothing must go there any more.
@@ -73,12 +75,24 @@ pub(crate) fn join(
     configure(namespace, wanted)
 }
 
+/// Makes an interface in the namespace, which has IPv6 if it is to have such an address.
+pub(crate) fn with_ipv6<T>(namespace: &Namespace, wanted: &Joined<'_>, make: impl FnOnce() -> T) -> T {
+    let six = wanted.addresses.iter().chain(&wanted.further).any(|net| matches!(net, IpNet::V6(_)));
+    if !six {
+        return make();
+    }
+    namespace.ipv6(true);
+    let made = make();
+    namespace.ipv6(false);
+    made
+}
+
 /// The container's half: its interface is there, and gets up, its addresses and its routes.
 fn configure(namespace: &mut Namespace, wanted: &Joined<'_>) -> Result<()> {
     let index = namespace.route.index_of(wanted.name)?;
     let mut batch = Batch::default();
     route::push_up(&mut batch, index);
-    for address in &wanted.addresses {
+    for address in wanted.addresses.iter().chain(&wanted.further) {
         route::push_address(&mut batch, index, *address);
     }
     for gateway in &wanted.gateways {

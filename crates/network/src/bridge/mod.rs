@@ -2,6 +2,7 @@
 
 mod ensure;
 mod join;
+mod six;
 
 pub(crate) use ensure::{ensure, remove, sweep};
-pub(crate) use join::{Joined, join};
+pub(crate) use join::{Joined, join, with_ipv6};

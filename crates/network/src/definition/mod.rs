@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::config::BridgeConfig;
@@ -191,16 +191,30 @@ impl Definition {
             mtu: options.mtu,
             icc: options.icc,
             ip_masq: options.masquerade && !self.internal,
+            ipv4: false,
             ..BridgeConfig::default()
         };
         for pool in &self.pools {
-            if let (IpNet::V4(subnet), Some(IpAddr::V4(gateway))) = (pool.subnet, pool.gateway) {
-                bridge.bip = Some(Ipv4Net::new_assert(gateway, subnet.prefix_len()));
-                bridge.fixed_cidr = pool.ip_range.and_then(v4);
-                bridge.default_gateway = match pool.aux.get("DefaultGatewayIPv4") {
-                    Some(IpAddr::V4(gateway)) => Some(*gateway),
-                    _ => None,
-                };
+            match (pool.subnet, pool.gateway) {
+                (IpNet::V4(subnet), Some(IpAddr::V4(gateway))) => {
+                    bridge.ipv4 = true;
+                    bridge.bip = Ipv4Net::new(gateway, subnet.prefix_len()).ok();
+                    bridge.fixed_cidr = pool.ip_range.and_then(v4);
+                    bridge.default_gateway = match pool.aux.get("DefaultGatewayIPv4") {
+                        Some(IpAddr::V4(gateway)) => Some(*gateway),
+                        _ => None,
+                    };
+                }
+                (IpNet::V6(subnet), Some(IpAddr::V6(gateway))) => {
+                    bridge.ipv6 = true;
+                    bridge.bip6 = Ipv6Net::new(gateway, subnet.prefix_len()).ok();
+                    bridge.fixed_cidr6 = pool.ip_range.and_then(v6);
+                    bridge.default_gateway6 = match pool.aux.get("DefaultGatewayIPv6") {
+                        Some(IpAddr::V6(gateway)) => Some(*gateway),
+                        _ => None,
+                    };
+                }
+                _ => {}
             }
         }
         bridge
@@ -275,6 +289,13 @@ const fn v4(net: IpNet) -> Option<Ipv4Net> {
     match net {
         IpNet::V4(net) => Some(net),
         IpNet::V6(_) => None,
+    }
+}
+
+const fn v6(net: IpNet) -> Option<Ipv6Net> {
+    match net {
+        IpNet::V4(_) => None,
+        IpNet::V6(net) => Some(net),
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod sublink;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Mutex;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::bridge::Joined;
 use crate::config::{AddressPool, BridgeConfig};
@@ -63,12 +63,16 @@ pub(crate) struct Setting<'a> {
     pub(crate) owner: &'a str,
     /// Pools that automatic subnets come from.
     pub(crate) pools: &'a [AddressPool],
+    /// The daemon's own part of IPv6's private addresses.
+    pub(crate) private: Option<Ipv6Net>,
     /// The address that the host had on it before, where nobody has asked for one.
     pub(crate) recorded: Option<Ipv4Net>,
     /// How tunnels leave this machine, once that is known.
     pub(crate) underlay: Option<Underlay>,
     /// How encrypted ones do.
     pub(crate) sealed: Option<Underlay>,
+    /// Likewise, in IPv6.
+    pub(crate) recorded6: Option<Ipv6Net>,
 }
 
 impl Driver {
@@ -145,9 +149,7 @@ impl Driver {
     /// Makes the host's part, or finds it as an earlier daemon left it. Idempotent.
     pub(crate) fn bring_up(&self, host: &mut Socket, setting: &Setting<'_>) -> Result<Segment> {
         match self {
-            Self::Bridge(config) => {
-                crate::bridge::ensure(host, setting.owner, config, setting.pools, setting.recorded)
-            }
+            Self::Bridge(config) => crate::bridge::ensure(host, config, setting),
             Self::Overlay(overlay) => overlay.bring_up(host, setting),
             Self::Lan(config) => {
                 let parent = lan::ensure(host, setting.owner, &config.parent)?;

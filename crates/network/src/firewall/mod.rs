@@ -15,7 +15,7 @@ use crate::endpoint::PublishedPort;
 use crate::error::{Error, Result};
 use crate::netlink::{Protocol, Socket};
 use nft::Transaction;
-use plan::{Bridge, Element};
+use plan::{Bridge, Element, Family};
 
 pub(crate) use nft::Foreign;
 pub use watch::Watch;
@@ -41,12 +41,12 @@ impl Firewall {
         Self { socket: None, port: Arc::default(), table }
     }
 
-    /// Makes the table say what `bridges` need, and keep `uplinks` from reaching each other, and adds `elements`: all
+    /// Makes the table say what `bridges` need, and keep `uplinks` (one list a family) from reaching each other, and adds `elements`: all
     /// at once. Published ports stay. Idempotent.
     pub(crate) fn apply(
         &mut self,
         bridges: &[Bridge],
-        uplinks: &[String],
+        uplinks: [&[String]; 2],
         elements: &[Element],
     ) -> Result<()> {
         let mut transaction = Transaction::new(&self.table);
@@ -58,7 +58,7 @@ impl Firewall {
     pub(crate) fn replace(
         &mut self,
         bridges: &[Bridge],
-        uplinks: &[String],
+        uplinks: [&[String]; 2],
         elements: &[Element],
     ) -> Result<()> {
         let mut transaction = Transaction::new(&self.table);
@@ -163,10 +163,12 @@ impl Firewall {
 }
 
 /// Writes the whole table.
-fn fill(transaction: &mut Transaction, bridges: &[Bridge], uplinks: &[String], elements: &[Element]) {
+fn fill(transaction: &mut Transaction, bridges: &[Bridge], uplinks: [&[String]; 2], elements: &[Element]) {
     transaction.table();
     transaction.maps();
-    transaction.uplinks(uplinks.get(..MAX_UPLINKS).unwrap_or(uplinks));
+    for (family, names) in Family::ALL.into_iter().zip(uplinks) {
+        transaction.uplinks(family, names.get(..MAX_UPLINKS).unwrap_or(names));
+    }
     let chains = plan::chains(bridges);
     for chain in &chains {
         transaction.chain(chain.at);

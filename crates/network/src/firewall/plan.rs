@@ -12,8 +12,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub(crate) use crate::ipam::Family;
 pub(crate) use element::{Element, Map, Scope, Target, Way, elements};
 
-/// Set of the host's interfaces between which nothing was forwarded before we came.
-pub(crate) const UPLINKS: &str = "uplinks";
+/// Sets of the host's interfaces between which nothing of the family was forwarded before we came.
+pub(crate) const UPLINKS: [&str; 2] = ["uplinks", "uplinks6"];
 
 /// A bridge network, as far as the firewall cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(crate) struct Bridge {
     pub(crate) icc: bool,
     /// Nothing leaves it, and nothing enters.
     pub(crate) internal: bool,
+    /// IPv6 packets are none of our business there.
+    pub(crate) unfiltered6: bool,
     /// Interfaces of the host from which the ports that it publishes are reached by containers' own addresses, too.
     pub(crate) trusted: Vec<String>,
 }
@@ -95,10 +97,10 @@ pub(crate) enum Match {
     Out(String),
     /// It goes out through another interface.
     NotOut(String),
-    /// It came in through an interface of the set [`UPLINKS`].
-    InUplink,
+    /// It came in through an interface of the family's set of [`UPLINKS`].
+    InUplink(Family),
     /// It goes out through an interface of that set.
-    OutUplink,
+    OutUplink(Family),
     /// Its source lies in this subnet.
     Source(IpNet),
     /// Its destination lies in this subnet.
@@ -146,8 +148,10 @@ pub(crate) fn chains(bridges: &[Bridge]) -> Vec<Chain> {
 
 /// Forwarding is a switch for the whole machine. Where we had to turn it on, the machine must not
 /// become a router for its neighbours by that.
-fn guard() -> Rule {
-    rule([Match::InUplink, Match::OutUplink], Action::Drop)
+fn guard() -> [Rule; 2] {
+    Family::ALL.map(|family| {
+        rule([Match::Is(family), Match::InUplink(family), Match::OutUplink(family)], Action::Drop)
+    })
 }
 
 /// The host's own connections to 127.0.0.1 reach published ports because the bridge routes that
@@ -197,9 +201,14 @@ fn translate(family: Family) -> Vec<Rule> {
 /// however many networks there are. Internal networks come before those that publish ports.
 fn forwarding(bridges: &[Bridge]) -> Vec<Rule> {
     let mut rules = vec![rule([Match::Established], Action::Accept)];
+    for bridge in bridges.iter().filter(|bridge| bridge.unfiltered6) {
+        for way in [Match::In(bridge.name.clone()), Match::Out(bridge.name.clone())] {
+            rules.push(rule([Match::Is(Family::V6), way], Action::Accept));
+        }
+    }
     rules.extend(bridges.iter().filter(|bridge| bridge.internal).flat_map(confine));
     rules.extend(bridges.iter().filter(|bridge| !bridge.internal).flat_map(forward));
-    rules.push(guard());
+    rules.extend(guard());
     rules
 }
 

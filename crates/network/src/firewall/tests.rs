@@ -30,6 +30,7 @@ fn bridge(name: &str, v4: (&str, Gateway), v6: (&str, Gateway)) -> Bridge {
         subnets: vec![subnet(v4), subnet(v6)],
         icc: true,
         internal: false,
+        unfiltered6: false,
         trusted: vec![],
     }
 }
@@ -54,7 +55,7 @@ fn the_nft_program_reads_what_we_mean() {
         let mut inner = bridge("br2", ("10.2.0.0/16", Gateway::Nat), ("fd02::/64", Gateway::Nat));
         inner.internal = true;
         let plain = bridge("berth0", ("172.17.0.0/16", Gateway::Nat), ("fd00:17::/64", Gateway::Nat));
-        firewall.apply(&[plain, trusting, inner], &["up0".into()], &[]).expect("applied");
+        firewall.apply(&[plain, trusting, inner], [&["up0".into()], &["up1".into()]], &[]).expect("applied");
         let listed = listed();
         let expected = include_str!("tests/table.nft");
         for (line, expected) in listed.lines().zip(expected.lines()) {
@@ -74,7 +75,7 @@ fn elements_are_read_back_as_they_were_written_and_go_again() {
         ports.extend(row);
         let id = "ab".repeat(32);
         let all = elements(&ports, &target(), &id);
-        firewall.apply(&[], &[], &all).expect("applied");
+        firewall.apply(&[], [&[], &[]], &all).expect("applied");
         firewall.publish(&all).expect("the same again");
         let listed = listed();
         let comment = format!("comment \"{id}\"");
@@ -109,7 +110,7 @@ fn every_map_of_either_family_holds_elements() {
         let mut firewall = Firewall::new("berth".into());
         let all: Vec<_> = Map::all()
             .map(|map| {
-                let ip = if map.family == plan::Family::V4 { vec![10; 4] } else { vec![0xfd; 16] };
+                let ip = if map.family == Family::V4 { vec![10; 4] } else { vec![0xfd; 16] };
                 let key = |port: u8| {
                     let ip = if map.scope.here() { ip.clone() } else { vec![] };
                     [ip, vec![6, 0, 0, 0, 9, port, 0, 0]].concat()
@@ -124,7 +125,7 @@ fn every_map_of_either_family_holds_elements() {
                 Element { map, key: key(1), end, value, container_id: "id".into() }
             })
             .collect();
-        firewall.apply(&[], &[], &all).expect("applied");
+        firewall.apply(&[], [&[], &[]], &all).expect("applied");
         assert_eq!(firewall.published().expect("dump"), all);
         assert!(listed().contains("2305-2403"));
         firewall.unpublish(&all).expect("gone");

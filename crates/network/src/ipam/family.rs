@@ -36,6 +36,14 @@ impl Family {
         }
     }
 
+    /// Its place in a list of one for each.
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::V4 => 0,
+            Self::V6 => 1,
+        }
+    }
+
     /// An address of this family from its number.
     pub(super) fn address(self, number: u128) -> IpAddr {
         match self {

@@ -10,5 +10,5 @@ pub use request::SubnetRequest;
 
 pub(crate) use family::{Family, Side};
 pub(crate) use lease::Leases;
-pub(crate) use request::{first, read};
-pub(crate) use subnet::{candidates, overlap};
+pub(crate) use request::{Wanted, first, read};
+pub(crate) use subnet::{candidates, overlap, private};

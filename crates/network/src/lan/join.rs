@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::Lan;
-use crate::bridge::Joined;
+use crate::bridge::{Joined, with_ipv6};
 use crate::driver::Segment;
 use crate::error::{Error, Result};
 use crate::netlink::{Batch, Monitor, Socket};
@@ -32,7 +32,9 @@ pub(crate) fn join(
 ) -> Result<()> {
     let alone = lan.manner == Manner::Macvlan(MacvlanMode::Passthru);
     // A parent of this mode has one interface: EINVAL while the former is there.
-    patiently(Errno::INVAL, alone, || create(host, lan, segment, namespace, wanted))?;
+    patiently(Errno::INVAL, alone, || {
+        with_ipv6(namespace, wanted, || create(host, lan, segment, namespace, wanted))
+    })?;
     // On one parent no hardware address is up twice: EADDRINUSE while the former is there.
     patiently(Errno::ADDRINUSE, true, || configure(namespace, lan, wanted)).map_err(|error| {
         match error.errno() {
@@ -125,7 +127,7 @@ fn configure(namespace: &mut Namespace, lan: &Lan, wanted: &Joined<'_>) -> Resul
         // The kernel has given it the parent's, whatever was asked for.
         route::push_mac(&mut batch, wanted.name, wanted.mac);
     }
-    for address in &wanted.addresses {
+    for address in wanted.addresses.iter().chain(&wanted.further) {
         route::push_address(&mut batch, index, *address);
     }
     route::push_up(&mut batch, index);

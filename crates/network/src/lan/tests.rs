@@ -55,6 +55,7 @@ impl Segment {
             name: "eth0",
             gateways: vec![OUTSIDE.into()],
             addresses: vec![Ipv4Net::new_assert(ip(last), 24).into()],
+            further: Vec::new(),
             mac: MacAddr::from_ipv4(ip(last)),
             isolated: false,
             hairpin: false,

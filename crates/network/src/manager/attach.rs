@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 
+use ipnet::IpNet;
 use rustix::io::Errno;
 
 use super::Network;
-use super::state::{Net, State};
+use super::state::{Net, State, WaysOut};
 use crate::bridge::Joined;
 use crate::dns::ResolverSockets;
 use crate::driver::{Driver, Segment};
@@ -54,8 +55,8 @@ impl Network {
     pub fn attach(&self, requests: &[EndpointRequest]) -> Result<Attachment> {
         let Some(first) = requests.first() else { return Err(Error::Invalid("no network".to_owned())) };
         let container = &first.container_id;
-        let (places, way_out) = self.reserve(container, requests)?;
-        let attached = self.connect_all(container, &places, way_out.as_deref()).and_then(|namespace| {
+        let (places, ways) = self.reserve(container, requests)?;
+        let attached = self.connect_all(container, &places, &ways).and_then(|namespace| {
             let named = places.iter().any(|place| place.named);
             let resolver = if named { Some(ResolverSockets::open(namespace.fd.as_fd())?) } else { None };
             let endpoints = places.into_iter().map(|place| place.endpoint).collect();
@@ -71,7 +72,7 @@ impl Network {
 
     /// Books addresses and ports, all or none; touches nothing but the book (and the bridges, if
     /// missing).
-    fn reserve(&self, container: &str, requests: &[EndpointRequest]) -> Result<(Vec<Place>, Option<String>)> {
+    fn reserve(&self, container: &str, requests: &[EndpointRequest]) -> Result<(Vec<Place>, WaysOut)> {
         let mut state = self.state();
         if let Some(present) = state.endpoints.get(container).and_then(|all| all.first()) {
             let network = state.net(&present.network_id)?.name.clone();
@@ -92,14 +93,14 @@ impl Network {
         state: &mut State,
         container: &str,
         requests: &[EndpointRequest],
-    ) -> Result<(Vec<Place>, Option<String>)> {
+    ) -> Result<(Vec<Place>, WaysOut)> {
         let mut places =
             requests.iter().map(|request| self.reserve_one(state, request)).collect::<Result<Vec<_>>>()?;
-        let way_out = state.way_out(container);
+        let ways = state.ways_out(container);
         let asked = requests.iter().find(|request| !request.ports.is_empty());
-        if let (Some(way_out), Some(request)) = (&way_out, asked) {
-            let ports = self.take_ports(state, way_out, request)?;
-            if let Some(place) = places.iter_mut().find(|place| place.network_id() == way_out) {
+        if let (Some(bearer), Some(request)) = (ways.bearer(), asked) {
+            let ports = self.take_ports(state, bearer, request)?;
+            if let Some(place) = places.iter_mut().find(|place| place.network_id() == bearer) {
                 place.endpoint.ports = ports;
             }
         }
@@ -107,7 +108,7 @@ impl Network {
         for place in &places {
             state.announce(&mut names, container, &place.endpoint);
         }
-        Ok((places, way_out))
+        Ok((places, ways))
     }
 
     /// Books an address on one network.
@@ -188,11 +189,10 @@ impl Network {
         Ok(ports)
     }
 
-    fn connect_all(&self, container: &str, places: &[Place], way_out: Option<&str>) -> Result<Namespace> {
+    fn connect_all(&self, container: &str, places: &[Place], ways: &WaysOut) -> Result<Namespace> {
         let mut namespace = self.pool.take()?;
         for place in places {
-            let leads_out = way_out == Some(place.endpoint.network_id.as_str());
-            self.connect_one(container, &mut namespace, place, leads_out)?;
+            self.connect_one(container, &mut namespace, place, ways)?;
         }
         Ok(namespace)
     }
@@ -203,16 +203,16 @@ impl Network {
         container: &str,
         namespace: &mut Namespace,
         place: &Place,
-        leads_out: bool,
+        ways: &WaysOut,
     ) -> Result<()> {
         let endpoint = &place.endpoint;
-        match self.wire(namespace, place, leads_out) {
+        match self.wire(namespace, place, ways) {
             // The bridge that we knew is no more: somebody removed it.
             Err(error) if matches!(error.errno(), Some(Errno::NODEV | Errno::INVAL)) => {
                 let segment = self.restore(&endpoint.network_id, &place.segment)?.ok_or(error)?;
                 let again =
                     Place { segment, endpoint: endpoint.clone(), driver: place.driver.clone(), ..*place };
-                self.wire(namespace, &again, leads_out)?;
+                self.wire(namespace, &again, ways)?;
             }
             result => result?,
         }
@@ -235,14 +235,15 @@ impl Network {
         Ok(())
     }
 
-    fn wire(&self, namespace: &mut Namespace, place: &Place, leads_out: bool) -> Result<()> {
+    fn wire(&self, namespace: &mut Namespace, place: &Place, ways: &WaysOut) -> Result<()> {
         let endpoint = &place.endpoint;
         let wanted = Joined {
             endpoint_id: &endpoint.id,
             host_name: &endpoint.host_interface,
             name: &endpoint.interface,
-            gateways: if leads_out { endpoint.gateways().collect() } else { Vec::new() },
+            gateways: ways.through(endpoint),
             addresses: endpoint.addresses().collect(),
+            further: endpoint.link_local.iter().copied().filter_map(link_local).collect(),
             mac: endpoint.mac,
             isolated: place.isolated,
             hairpin: !endpoint.ports.is_empty(),
@@ -302,6 +303,11 @@ fn book(leases: &mut Leases, request: &EndpointRequest) -> Result<[Option<IpAddr
         None => leases.next(family, holder),
     };
     Ok([one(Family::V4, request.ip.map(IpAddr::V4))?, one(Family::V6, request.ip6.map(IpAddr::V6))?])
+}
+
+/// A further address with its prefix, as Docker's.
+fn link_local(ip: IpAddr) -> Option<IpNet> {
+    IpNet::new(ip, if ip.is_ipv4() { 16 } else { 64 }).ok()
 }
 
 const fn v4(ip: IpAddr) -> Option<Ipv4Addr> {

@@ -1,24 +1,27 @@
 //! Making and removing networks.
 
-use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use rustix::io::Errno;
 
 use super::Network;
 use super::state::{Net, State};
+use crate::config::MIN_MTU6;
 use crate::definition::{CreateRequest, Definition};
 use crate::driver;
 use crate::error::{Error, Result};
-use crate::ipam::{self, Pool};
+use crate::ipam::{self, Family, Pool, Wanted};
 use crate::lan::{self, Parent};
 use crate::model::NetworkInfo;
 use crate::record::random_id;
 use crate::route::{self, MacvlanMode, Manner};
+use crate::sysctl;
 
 /// Networks at most.
 const MAX_NETWORKS: usize = 4096;
+/// Subnets that are tried at most, when other daemons take those that were free a moment ago.
+const MAX_TRIES: usize = 64;
 /// Longest name, label and option, and how many of the two there may be.
 const MAX_TEXT: usize = 64 << 10;
 
@@ -41,7 +44,8 @@ impl Network {
             Some(_) => driver::bridge::Options::default(),
             None => driver::bridge::read(&request.options)?,
         };
-        let wanted = ipam::read(&request.subnets)?;
+        let families = families(&request, options.mtu)?;
+        let wanted = ipam::read(&request.subnets, &families)?;
         let mut state = self.state();
         state.check_name(&request.name)?;
         let id = random_id()?;
@@ -62,23 +66,15 @@ impl Network {
             Some(name) => self.is_foreign(name)?,
             None => false,
         };
-        let define = |subnet: Ipv4Net| {
-            let first = || routed.then(|| ipam::first(subnet, wanted.ip_range));
-            let pool = Pool {
-                subnet: subnet.into(),
-                ip_range: wanted.ip_range.map(IpNet::V4),
-                gateway: wanted.gateway.or_else(first).map(IpAddr::V4),
-                aux: wanted.aux.iter().map(|(name, ip)| (name.clone(), IpAddr::V4(*ip))).collect(),
-            };
-            let mut network = Definition::new(id.clone(), created_ms, request.clone(), vec![pool]);
+        let define = |pools: Vec<Pool>| {
+            let mut network = Definition::new(id.clone(), created_ms, request.clone(), pools);
             network.external = external;
             network
         };
-        match wanted.subnet {
-            Some(subnet) if state.overlaps(subnet.into()) => return Err(Error::PoolOverlap),
-            Some(subnet) => self.bring_up(&mut state, define(subnet)).map_err(claimed)?,
-            None => self.bring_up_anywhere(&mut state, define)?,
+        if wanted.iter().filter_map(|wanted| wanted.subnet).any(|subnet| state.overlaps(subnet)) {
+            return Err(Error::PoolOverlap);
         }
+        self.bring_up_somewhere(&mut state, &wanted, routed, define)?;
         let net = state.net(&id)?;
         Ok(net.info(&id))
     }
@@ -118,22 +114,43 @@ impl Network {
         Ok(up || (self.config.firewall && self.firewall().exists()?))
     }
 
-    /// Settles on the default network's subnet, if it has none yet, so that it keeps Docker's.
+    /// Settles on the default network's subnets, if it has none yet, so that it keeps Docker's.
     fn settle_default(&self, state: &mut State) -> Result<()> {
         let config = &self.config.bridge;
-        if state.record.bridge_address.is_some() || config.bip.is_some() || config.external {
+        if config.external {
             return Ok(());
         }
-        let used = self.in_use(state)?;
-        let subnet = ipam::candidates(&self.config.address_pools, &used).next();
-        if let Some(subnet) = subnet {
-            let address = Ipv4Net::new_assert(ipam::first(subnet, None), subnet.prefix_len());
-            state.record.bridge_address = Some(address);
+        let id = state.record.bridge.id.clone();
+        let open = [
+            (Family::V4, state.record.bridge_address.is_none() && config.bip.is_none()),
+            (
+                Family::V6,
+                config.ipv6 && state.record.bridge_address6.is_none() && config.address6().is_none(),
+            ),
+        ];
+        for (family, _) in open.into_iter().filter(|(_, open)| *open) {
+            let used = self.in_use(state)?;
+            let Some(subnet) = self.candidates(state, family, &used).next() else { continue };
+            match IpNet::new(ipam::first(subnet, None), subnet.prefix_len()) {
+                Ok(IpNet::V4(address)) => state.record.bridge_address = Some(address),
+                Ok(IpNet::V6(address)) => state.record.bridge_address6 = Some(address),
+                Err(_) => continue,
+            }
             state.write_record(&self.config.data_dir)?;
-            let id = state.record.bridge.id.clone();
-            state.net_mut(&id)?.subnets = vec![subnet.into()];
+            state.net_mut(&id)?.subnets.push(subnet);
         }
         Ok(())
+    }
+
+    /// Free subnets of a family, in order of preference.
+    fn candidates<'u>(
+        &self,
+        state: &State,
+        family: Family,
+        used: &'u [IpNet],
+    ) -> impl Iterator<Item = IpNet> + use<'u> {
+        let private = ipam::private(&state.record.bridge.id);
+        ipam::candidates(&self.config.address_pools, family, private, used)
     }
 
     /// Subnets that no network of ours may have: the machine's, and our own networks'.
@@ -143,17 +160,33 @@ impl Network {
         Ok(used)
     }
 
-    /// On the first subnet that is free. Two daemons that choose at the same time see the same
-    /// subnet free: the bridge's claim decides.
-    fn bring_up_anywhere(&self, state: &mut State, define: impl Fn(Ipv4Net) -> Definition) -> Result<()> {
+    /// On the subnets that are wanted, and else on the first that are free. Two daemons that choose at
+    /// the same time see the same subnets free: the bridge's claim decides.
+    fn bring_up_somewhere(
+        &self,
+        state: &mut State,
+        wanted: &[Wanted],
+        routed: bool,
+        define: impl Fn(Vec<Pool>) -> Definition,
+    ) -> Result<()> {
         let used = self.in_use(state)?;
-        for subnet in ipam::candidates(&self.config.address_pools, &used) {
-            match self.bring_up(state, define(subnet)) {
-                Err(error) if error.errno() == Some(Errno::EXIST) => {}
+        let mut sources: Vec<_> =
+            wanted.iter().map(|one| (one, self.candidates(state, one.family, &used))).collect();
+        let any = wanted.iter().any(|one| one.subnet.is_none());
+        for _ in 0..MAX_TRIES {
+            let mut pools = Vec::with_capacity(wanted.len());
+            for (one, free) in &mut sources {
+                let none = || Error::NoFreeSubnet { family: one.family.to_string() };
+                pools.push(one.on(one.subnet.or_else(|| free.next()).ok_or_else(none)?, routed));
+            }
+            match self.bring_up(state, define(pools)) {
+                // The subnet is another daemon's.
+                Err(error) if error.errno() == Some(Errno::EXIST) && any => {}
+                Err(error) if error.errno() == Some(Errno::EXIST) => break,
                 result => return result,
             }
         }
-        Err(Error::NoFreeSubnet)
+        Err(Error::PoolOverlap)
     }
 
     /// The bridge, then the record: a bridge without one is swept.
@@ -233,9 +266,18 @@ impl State {
     }
 }
 
-/// The subnet is another daemon's.
-fn claimed(error: Error) -> Error {
-    if error.errno() == Some(Errno::EXIST) { Error::PoolOverlap } else { error }
+/// The families that a network is to have.
+fn families(request: &CreateRequest, mtu: Option<u32>) -> Result<Vec<Family>> {
+    if request.enable_ipv6 {
+        if !sysctl::has_ipv6() {
+            return Err(Error::Config("this kernel has no IPv6 (or it is switched off)".to_owned()));
+        }
+        if let Some(mtu) = mtu.filter(|mtu| *mtu < MIN_MTU6) {
+            return Err(Error::Invalid(format!("invalid MTU: {mtu}: IPv6 needs {MIN_MTU6} at least")));
+        }
+    }
+    let has = [(Family::V4, request.enable_ipv4), (Family::V6, request.enable_ipv6)];
+    Ok(has.into_iter().filter(|(_, has)| *has).map(|(family, _)| family).collect())
 }
 
 /// Limits on what a record holds, and names that no command line could give back.

@@ -36,7 +36,7 @@ impl Network {
         let mut firewall = self.firewall();
         // What was changed, and not removed, may be in the way.
         firewall
-            .apply(&rules, state.uplinks(), &published)
-            .or_else(|_in_the_way| firewall.replace(&rules, state.uplinks(), &published))
+            .apply(&rules, state.all_uplinks(), &published)
+            .or_else(|_in_the_way| firewall.replace(&rules, state.all_uplinks(), &published))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Network;
 use super::state::{Net, State};
 use crate::firewall::Foreign;
-use crate::ipam::{Pool, SubnetRequest};
+use crate::ipam::{Family, Pool, SubnetRequest};
 use crate::model::NetworkInfo;
 use crate::record::Identity;
 use crate::sysctl;
@@ -28,7 +28,7 @@ impl Network {
     /// who runs it (`docker info`'s warnings). Empty is the normal case.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.foreign_drops();
-        if !self.config.ip_forward && !sysctl::forwarding() {
+        if !self.config.ip_forward && !sysctl::forwarding(Family::V4) {
             warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
         }
         warnings
@@ -67,8 +67,20 @@ impl Network {
             option("bridge.name", config.name.clone()),
             option("driver.mtu", mtu.to_string()),
         ]);
-        let pools = address.map(pool).into_iter().collect();
-        NetworkInfo { options, pools, ..fixed(&state.record.bridge, "bridge", "bridge") }
+        let six = config.address6().or(state.record.bridge_address6).filter(|_| config.ipv6);
+        let pool6 = |address: ipnet::Ipv6Net| Pool {
+            subnet: address.trunc().into(),
+            ip_range: config.range6().map(ipnet::IpNet::V6),
+            gateway: Some(config.default_gateway6.unwrap_or(address.addr()).into()),
+            aux: BTreeMap::new(),
+        };
+        let pools = address.map(pool).into_iter().chain(six.map(pool6)).collect();
+        NetworkInfo {
+            options,
+            pools,
+            enable_ipv6: config.ipv6,
+            ..fixed(&state.record.bridge, "bridge", "bridge")
+        }
     }
 }
 

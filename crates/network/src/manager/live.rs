@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::Network;
-use super::state::State;
+use super::state::{State, WaysOut};
 use crate::dns::ResolverSockets;
 use crate::endpoint::{Endpoint, EndpointRequest, PortRequest};
 use crate::error::{Error, Result};
@@ -27,13 +27,13 @@ impl Network {
         let mut namespace = Namespace::open(netns)?;
         let (place, before) = {
             let mut state = self.state();
-            let before = state.way_out(container);
+            let before = state.ways_out(container);
             (self.reserve_one(&mut state, request)?, before)
         };
         let network_id = place.network_id().to_owned();
         let connected = self
-            .connect_one(container, &mut namespace, &place, false)
-            .and_then(|()| self.reroute(&mut namespace, container, before.as_deref(), Some(request)));
+            .connect_one(container, &mut namespace, &place, &WaysOut::default())
+            .and_then(|()| self.reroute(&mut namespace, container, &before, Some(request)));
         if let Err(error) = connected {
             // The first error is the one to report; what stays is swept.
             let _ = self.leave(&mut namespace, &network_id, request);
@@ -83,7 +83,7 @@ impl Network {
         let container = request.container_id.as_str();
         let (endpoint, before) = {
             let mut state = self.state();
-            let before = state.way_out(container);
+            let before = state.ways_out(container);
             let network = state.net(network_id)?.name.clone();
             let endpoint = state.take_endpoint(container, network_id);
             let missing = || Error::NotAttached { container: container.to_owned(), network };
@@ -101,59 +101,76 @@ impl Network {
             let mut state = self.state();
             // Not before its interface is gone: somebody else may get it now.
             state.release(container, network_id);
-            let heir = state.way_out(container);
-            state.pass_on(container, heir.as_deref(), &endpoint);
+            let ways = state.ways_out(container);
+            state.pass_on(container, ways.bearer(), &endpoint);
         }
-        let rerouted = self.reroute(namespace, container, before.as_deref(), Some(request));
+        let rerouted = self.reroute(namespace, container, &before, Some(request));
         unpublished.and(removed).and(rerouted)
     }
 
-    /// Brings the default route and the published ports to where they belong now; `before` is the
-    /// network that they were on. `request` says which ports a container wants that has none yet.
+    /// Brings the default routes and the published ports to where they belong now; `before` says where
+    /// they were. `request` says which ports a container wants that has none yet.
     fn reroute(
         &self,
         namespace: &mut Namespace,
         container: &str,
-        before: Option<&str>,
+        before: &WaysOut,
         request: Option<&EndpointRequest>,
     ) -> Result<()> {
-        let (way_out, former) = {
-            let mut state = self.state();
-            let way_out = state.way_out(container);
-            if way_out.as_deref() == before {
-                return Ok(());
+        let now = self.state().ways_out(container);
+        let moved = self.move_ports(container, before.bearer(), now.bearer(), request)?;
+        for family in Family::ALL.into_iter().filter(|family| before.of(*family) != now.of(*family)) {
+            let through = now.of(family).and_then(|id| self.state().endpoint(container, id).cloned());
+            let Some(endpoint) = through else {
+                without_route(namespace, family)?;
+                continue;
+            };
+            let mut batch = Batch::default();
+            let index = namespace.route.index_of(&endpoint.interface)?;
+            for gateway in endpoint.gateways().filter(|ip| Family::of_address(*ip) == family) {
+                route::replace_default_route(&mut batch, index, gateway);
             }
-            let former = before.and_then(|before| state.endpoint(container, before)).cloned();
-            if let (Some(_), Some(former)) = (&way_out, &former) {
-                state.pass_on(container, way_out.as_deref(), former);
-            }
-            if let Some(now) = &way_out {
-                let bare = state.endpoint(container, now).is_some_and(|e| e.ports.is_empty());
-                if let Some(request) = request.filter(|request| bare && !request.ports.is_empty()) {
-                    self.take_ports(&mut state, now, request)?;
-                }
-            }
-            let now = way_out.and_then(|now| state.endpoint(container, &now).cloned());
-            (now, former)
-        };
-        if let Some(former) = &former {
-            self.unpublish(&self.state(), container, std::slice::from_ref(former))?;
+            namespace.route.request(&mut batch)?;
         }
-        let Some(endpoint) = way_out else { return without_route(namespace) };
-        let mut batch = Batch::default();
-        let index = namespace.route.index_of(&endpoint.interface)?;
-        for gateway in endpoint.gateways() {
-            route::replace_default_route(&mut batch, index, gateway);
-        }
-        namespace.route.request(&mut batch)?;
-        if endpoint.ports.is_empty() {
-            return Ok(());
-        }
+        let Some(endpoint) = moved.filter(|endpoint| !endpoint.ports.is_empty()) else { return Ok(()) };
         let mut batch = Batch::default();
         let isolated = self.state().net(&endpoint.network_id)?.isolated();
         route::push_port(&mut batch, &endpoint.host_interface, true, isolated);
         self.host().request(&mut batch)?;
         self.publish(container, &endpoint)
+    }
+
+    /// Moves the published ports in the book, and closes the way to where they were. The endpoint that
+    /// bears them now, if it is another one.
+    fn move_ports(
+        &self,
+        container: &str,
+        before: Option<&str>,
+        now: Option<&str>,
+        request: Option<&EndpointRequest>,
+    ) -> Result<Option<Endpoint>> {
+        if before == now {
+            return Ok(None);
+        }
+        let (former, bearer) = {
+            let mut state = self.state();
+            let former = before.and_then(|before| state.endpoint(container, before)).cloned();
+            if let (Some(_), Some(former)) = (now, &former) {
+                state.pass_on(container, now, former);
+            }
+            if let Some(now) = now {
+                let bare = state.endpoint(container, now).is_some_and(|e| e.ports.is_empty());
+                if let Some(request) = request.filter(|request| bare && !request.ports.is_empty()) {
+                    self.take_ports(&mut state, now, request)?;
+                }
+            }
+            (former, now.and_then(|now| state.endpoint(container, now).cloned()))
+        };
+        if let Some(former) = &former {
+            let state = self.state();
+            self.unpublish(&state, container, std::slice::from_ref(former))?;
+        }
+        Ok(bearer)
     }
 
     /// Removes the host's end of a pair, and with it the container's. That it is gone is no error.
@@ -169,10 +186,10 @@ impl Network {
     }
 }
 
-/// No network leads out any more.
-fn without_route(namespace: &mut Namespace) -> Result<()> {
+/// No network leads out any more, in this family.
+fn without_route(namespace: &mut Namespace, family: Family) -> Result<()> {
     let mut batch = Batch::default();
-    route::remove_default_route(&mut batch, Family::V4);
+    route::remove_default_route(&mut batch, family);
     match namespace.route.request(&mut batch) {
         // It went with its interface.
         Err(error) if error.errno() == Some(Errno::SRCH) => Ok(()),

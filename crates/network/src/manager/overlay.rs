@@ -154,7 +154,7 @@ impl Network {
     /// The tunnel of a network that is up leaves this machine in another way than it did.
     fn retunnel(&self, state: &mut State, id: &str) -> Result<()> {
         let driver = state.net(id)?.driver.clone();
-        let segment = driver.bring_up(&mut self.host(), &self.setting(state, None))?;
+        let segment = driver.bring_up(&mut self.host(), &self.setting(state, false))?;
         if let Some(up) = &mut state.net_mut(id)?.up {
             up.segment = segment;
         }

@@ -114,10 +114,11 @@ impl Network {
 fn endpoint<'s>(state: &'s mut State, container: &str) -> Result<&'s mut Endpoint> {
     let none =
         || Error::Config(format!("container {container} has no network that ports can be published on"));
-    let way_out = state.way_out(container).ok_or_else(none)?;
-    state.net(&way_out)?.driver.bridge().ok_or_else(none)?;
+    let ways = state.ways_out(container);
+    let bearer = ways.bearer().ok_or_else(none)?;
+    state.net(bearer)?.driver.bridge().ok_or_else(none)?;
     let endpoints = state.endpoints.get_mut(container).ok_or_else(none)?;
-    endpoints.iter_mut().find(|endpoint| endpoint.network_id == way_out).ok_or_else(none)
+    endpoints.iter_mut().find(|endpoint| endpoint.network_id == bearer).ok_or_else(none)
 }
 
 /// Those of `all` that are not among `others`.

@@ -7,13 +7,13 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use super::overlay::Cluster;
-use crate::config::Config;
+use crate::config::{BridgeConfig, Config};
 use crate::definition::{self, Definition};
 use crate::driver::{Driver, Segment};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::firewall::plan;
-use crate::ipam::Leases;
+use crate::ipam::{Family, Leases};
 use crate::ports::Ports;
 use crate::record::Record;
 use crate::sysctl;
@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) ports: Ports,
     /// What is told of other machines.
     pub(super) cluster: Cluster,
+    /// IPv6 packets are not filtered and not translated (`--ip6tables=false`).
+    unfiltered6: bool,
     /// Bridges whose network's record cannot be read.
     pub(super) unreadable: Vec<String>,
 }
@@ -56,6 +58,28 @@ pub(super) struct Net {
     /// `None` for the default network.
     pub(super) definition: Option<Definition>,
     pub(super) up: Option<Up>,
+}
+
+/// Ids of the networks that a container's default routes lead through, one a family.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct WaysOut([Option<String>; 2]);
+
+impl WaysOut {
+    /// Where its ports are published: where IPv4 leads out, or else where IPv6 does.
+    pub(super) fn bearer(&self) -> Option<&str> {
+        self.0.iter().flatten().map(String::as_str).next()
+    }
+
+    /// The network that a family leads out through.
+    pub(super) fn of(&self, family: Family) -> Option<&str> {
+        self.0[family.index()].as_deref()
+    }
+
+    /// The gateways that lead out through this endpoint.
+    pub(super) fn through(&self, endpoint: &Endpoint) -> Vec<IpAddr> {
+        let leads = |ip: &IpAddr| self.of(Family::of_address(*ip)) == Some(endpoint.network_id.as_str());
+        endpoint.gateways().filter(leads).collect()
+    }
 }
 
 /// A network while it is up.
@@ -86,8 +110,21 @@ impl State {
             endpoints: HashMap::new(),
             ports: Ports::default(),
             cluster: Cluster::default(),
+            unfiltered6: !config.firewall6,
             unreadable: unreadable.into_iter().filter_map(id).collect(),
         })
+    }
+
+    /// Notes the addresses that the default bridge has got.
+    pub(super) fn note_addresses(&mut self, segment: &Segment) {
+        for side in &segment.sides {
+            let address = side.host.and_then(|ip| IpNet::new(ip, side.subnet.prefix_len()).ok());
+            match address {
+                Some(IpNet::V4(address)) => self.record.bridge_address = Some(address),
+                Some(IpNet::V6(address)) => self.record.bridge_address6 = Some(address),
+                None => {}
+            }
+        }
     }
 
     /// Writes the record, if it has changed.
@@ -120,14 +157,19 @@ impl State {
         self.endpoints.get(container)?.iter().find(|endpoint| endpoint.network_id == network)
     }
 
-    /// Id of the network that a container's default route leads through.
-    pub(super) fn way_out(&self, container: &str) -> Option<String> {
-        let endpoints = self.endpoints.get(container)?;
-        let open = endpoints.iter().filter_map(|endpoint| {
-            let net = self.nets.get(&endpoint.network_id).filter(|net| !net.internal)?;
-            Some((std::cmp::Reverse(endpoint.priority), net.name.as_str(), &endpoint.network_id))
-        });
-        open.min().map(|(_, _, id)| id.clone())
+    /// The networks that a container's default routes lead through.
+    pub(super) fn ways_out(&self, container: &str) -> WaysOut {
+        let endpoints = self.endpoints.get(container).map_or(&[][..], Vec::as_slice);
+        let way = |family| {
+            let leading =
+                endpoints.iter().filter(|end| end.gateways().any(|ip| Family::of_address(ip) == family));
+            let open = leading.filter_map(|endpoint| {
+                let net = self.nets.get(&endpoint.network_id).filter(|net| !net.internal)?;
+                Some((std::cmp::Reverse(endpoint.priority), net.name.as_str(), &endpoint.network_id))
+            });
+            open.min().map(|(_, _, id)| id.clone())
+        };
+        WaysOut(Family::ALL.map(way))
     }
 
     /// What the firewall is to know of the bridges: of all of them, whether they are up or not, so that a daemon which
@@ -137,7 +179,13 @@ impl State {
             let bridge = net.driver.bridge()?;
             Some(plan::Bridge {
                 name: bridge.name.clone(),
-                subnets: net.subnets.iter().map(|subnet| net.rule(*subnet, bridge.ip_masq)).collect(),
+                subnets: net
+                    .subnets
+                    .iter()
+                    .filter(|subnet| matches!(subnet, IpNet::V4(_)) || !self.unfiltered6)
+                    .map(|subnet| net.rule(*subnet, bridge.ip_masq))
+                    .collect(),
+                unfiltered6: self.unfiltered6,
                 icc: bridge.icc,
                 internal: net.internal,
                 trusted: net.trusted.clone(),
@@ -151,7 +199,7 @@ impl State {
         let net = self.nets.get(&endpoint.network_id);
         let target = plan::Target {
             ip: endpoint.ip,
-            ip6: endpoint.ip6,
+            ip6: endpoint.ip6.filter(|_| !self.unfiltered6),
             routed: net
                 .map_or([false; 2], |net| net.gateways.map(|gateway| gateway == plan::Gateway::Routed)),
             trusted: net.is_some_and(|net| !net.trusted.is_empty()),
@@ -160,9 +208,14 @@ impl State {
         plan::elements(&endpoint.ports, &target, container_id)
     }
 
-    /// The interfaces between which nothing was forwarded before we came.
-    pub(super) fn uplinks(&self) -> &[String] {
-        let ours = self.record.forwarding.as_ref().filter(|f| f.boot_id == sysctl::boot_id());
+    /// The interfaces between which nothing was forwarded before we came, one list a family.
+    pub(super) fn all_uplinks(&self) -> [&[String]; 2] {
+        Family::ALL.map(|family| self.uplinks(family))
+    }
+
+    /// Those of a family.
+    fn uplinks(&self, family: Family) -> &[String] {
+        let ours = self.record.forwarding(family).filter(|f| f.boot_id == sysctl::boot_id());
         ours.map_or(&[], |forwarding| forwarding.uplinks.as_slice())
     }
 }
@@ -178,13 +231,7 @@ impl Net {
             gateways: [plan::Gateway::Nat; 2],
             trusted: Vec::new(),
             reserved: Vec::new(),
-            subnets: config
-                .bridge
-                .bip
-                .or(record.bridge_address)
-                .map(|net| net.trunc().into())
-                .into_iter()
-                .collect(),
+            subnets: default_subnets(record, &config.bridge),
             definition: None,
             up: None,
         }
@@ -210,8 +257,7 @@ impl Net {
 
     /// What the firewall is to know of one of its subnets.
     fn rule(&self, subnet: IpNet, masquerade: bool) -> plan::Subnet {
-        let [v4, v6] = self.gateways;
-        let gateway = if matches!(subnet, IpNet::V4(_)) { v4 } else { v6 };
+        let gateway = self.gateways[Family::of(&subnet).index()];
         plan::Subnet { net: subnet, gateway, masquerade: masquerade && gateway != plan::Gateway::Routed }
     }
 
@@ -224,4 +270,11 @@ impl Net {
     pub(super) fn isolated(&self) -> bool {
         self.driver.bridge().is_some_and(|bridge| !bridge.icc)
     }
+}
+
+/// What is known of the default bridge's subnets before it is up.
+fn default_subnets(record: &Record, bridge: &BridgeConfig) -> Vec<IpNet> {
+    let v4 = bridge.bip.or(record.bridge_address).map(|net| IpNet::V4(net.trunc()));
+    let v6 = bridge.address6().or(record.bridge_address6).filter(|_| bridge.ipv6);
+    v4.into_iter().chain(v6.map(|net| IpNet::V6(net.trunc()))).collect()
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::bridge;
 use crate::endpoint::{Endpoint, EndpointRequest, PortRequest, Protocol as Transport};
+use crate::ipam::Family;
 use crate::lab::{self, Lab, OUTSIDE, Service, call, call_here, call_udp, on_host, serve, serve_udp};
 use crate::route;
 
@@ -35,6 +36,19 @@ fn publish(name: char, host_ip: Option<Ipv4Addr>, host_port: u16) -> EndpointReq
         host_port_end: None,
     };
     EndpointRequest { ports: vec![port], ..request(name) }
+}
+
+/// A setting without wishes.
+pub(super) const fn setting(owner: &str) -> Setting<'_> {
+    Setting {
+        owner,
+        pools: &[],
+        private: None,
+        recorded: None,
+        recorded6: None,
+        underlay: None,
+        sealed: None,
+    }
 }
 
 fn links() -> Vec<String> {
@@ -178,7 +192,7 @@ fn a_bridge_of_the_administrators_is_used_and_kept() {
         theirs.external = false;
         theirs.bip = Some("10.6.0.1/24".parse().expect("net"));
         let mut socket = Socket::open(Protocol::Route).expect("socket");
-        bridge::ensure(&mut socket, "them", &theirs, &[], None).expect("made by hand");
+        bridge::ensure(&mut socket, &theirs, &setting("them")).expect("made by hand");
         let a = network.attach_bridge(&request('a')).expect("a");
         assert_eq!(a.endpoint.v4(), Ipv4Addr::new(10, 6, 0, 2));
         network.teardown().expect("teardown");
@@ -244,7 +258,7 @@ fn the_machine_does_not_become_a_router_for_its_neighbours() {
             assert!(call(&a.netns, ip, 80).is_some(), "containers reach every neighbour");
             seen = call(&lab.outside.fd, ip, 80);
             nothing_left(&network, vec![a], services);
-            assert_eq!(sysctl::forwarding(), before == "1", "as it was");
+            assert_eq!(crate::sysctl::forwarding(Family::V4), before == "1", "as it was");
         });
         seen
     };

@@ -326,7 +326,7 @@ fn subnets_come_from_the_given_pools_until_they_are_used_up() {
         let subnet = |name: &str| network.create(named(name)).map(|made| made.pools[0].subnet.to_string());
         let made: Vec<_> = ["a", "b", "c"].iter().map(|name| subnet(name).expect("made")).collect();
         assert_eq!(made, ["10.66.1.0/24", "10.66.2.0/24", "10.66.3.0/24"], "the first is the default's");
-        assert!(matches!(subnet("d"), Err(Error::NoFreeSubnet)));
+        assert!(matches!(subnet("d"), Err(Error::NoFreeSubnet { .. })));
         assert_eq!(network.networks().len(), 6, "nothing of it stays");
         network.teardown().expect("teardown");
     });

@@ -4,6 +4,7 @@ mod pool;
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use rustix::thread::LinkNameSpaceType;
 
@@ -27,6 +28,8 @@ pub(crate) struct Namespace {
     pub(crate) fd: OwnedFd,
     /// A socket in it.
     pub(crate) route: Socket,
+    /// Its switch that keeps IPv6 off interfaces that come; none in a kernel without IPv6.
+    without_ipv6: Option<File>,
 }
 
 impl Namespace {
@@ -37,8 +40,9 @@ impl Namespace {
 
     /// One that exists, with a socket in it. The calling thread stays where it is.
     pub(crate) fn open(fd: OwnedFd) -> Result<Self> {
-        let route = within(fd.as_fd(), || Socket::open(Protocol::Route))?;
-        Ok(Self { fd, route })
+        let (route, without_ipv6) =
+            within(fd.as_fd(), || Ok((Socket::open(Protocol::Route)?, open_switch("disable_ipv6"))))?;
+        Ok(Self { fd, route, without_ipv6 })
     }
 
     /// Makes one and leaves the calling thread in it.
@@ -50,11 +54,32 @@ impl Namespace {
         let mut batch = Batch::default();
         route::push_up(&mut batch, LOOPBACK);
         route.request(&mut batch)?;
-        // Interfaces that come later get no IPv6 address of their own accord; `lo` keeps ::1. A
-        // kernel without IPv6 has no such file.
-        let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-        Ok(Self { fd: fd.into(), route })
+        // Interfaces that come later get no IPv6 address of their own accord; `lo` keeps ::1. Those that
+        // do get IPv6 listen to no router (whoever is on their network could be one), and use their
+        // addresses at once. A kernel without IPv6 has no such files.
+        let without_ipv6 = open_switch("disable_ipv6");
+        if without_ipv6.is_some() {
+            for name in ["accept_ra", "accept_dad"] {
+                let _ = open_switch(name).map(|file| file.write_at(b"0", 0));
+            }
+        }
+        let namespace = Self { fd: fd.into(), route, without_ipv6 };
+        namespace.ipv6(false);
+        Ok(namespace)
     }
+
+    /// Whether interfaces that come from now on have IPv6. The switch is written through a descriptor:
+    /// that of the calling thread's namespace has the same name.
+    pub(crate) fn ipv6(&self, on: bool) {
+        let value = if on { b"0" } else { b"1" };
+        // Without the switch there is no IPv6 to keep off; that it can't be had shows in the addresses.
+        let _ = self.without_ipv6.as_ref().map(|file| file.write_at(value, 0));
+    }
+}
+
+/// A switch of interfaces that come, in the namespace of the calling thread.
+fn open_switch(name: &str) -> Option<File> {
+    File::options().write(true).open(format!("/proc/sys/net/ipv6/conf/default/{name}")).ok()
 }
 
 /// Runs `work` on a thread of its own in that namespace; sockets made there stay there.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::kind::{DELROUTE, GETADDR, GETROUTE, NEWADDR, NEWROUTE};
+use super::kind::{DELADDR, DELROUTE, GETADDR, GETROUTE, NEWADDR, NEWROUTE};
 use super::{INET, INET6};
 use crate::error::Result;
 use crate::ipam::Family;
@@ -64,6 +64,16 @@ pub(crate) fn push_address(batch: &mut Batch, index: u32, net: IpNet) {
         if let IpNet::V4(net) = net {
             m.bytes(ifa::BROADCAST, &net.broadcast().octets());
         }
+    });
+}
+
+/// Takes an address from an interface. That it is gone is an error (`EADDRNOTAVAIL`).
+pub(crate) fn remove_address(batch: &mut Batch, index: u32, net: IpNet) {
+    batch.push(format!("removing address {net}"), DELADDR, flag::ACK, |m| {
+        let mut header = [family(net.addr()), net.prefix_len(), 0, 0, 0, 0, 0, 0];
+        header[4..8].copy_from_slice(&index.to_ne_bytes());
+        let (bytes, len) = octets(net.addr());
+        m.raw(&header).bytes(ifa::LOCAL, &bytes[..len]);
     });
 }
 

@@ -8,8 +8,8 @@ mod sublink;
 mod vxlan;
 
 pub(crate) use address::{
-    addresses, default_route, push_address, remove_default_route, replace_default_route, subnets_in_use,
-    uplink_mtu,
+    addresses, default_route, push_address, remove_address, remove_default_route, replace_default_route,
+    subnets_in_use, uplink_mtu,
 };
 pub(crate) use link::{
     Link, Veth, by_alt_name, by_name, dump, push_alias, push_alt_name, push_bridge, push_delete, push_master,
@@ -36,6 +36,7 @@ mod kind {
     pub(super) const GETLINK: u16 = 18;
     pub(super) const SETLINK: u16 = 19;
     pub(super) const NEWADDR: u16 = 20;
+    pub(super) const DELADDR: u16 = 21;
     pub(super) const GETADDR: u16 = 22;
     pub(super) const NEWROUTE: u16 = 24;
     pub(super) const DELROUTE: u16 = 25;

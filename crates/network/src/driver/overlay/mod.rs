@@ -89,7 +89,7 @@ impl Overlay {
         if bridge.mtu.is_none() && (underlay.is_some() || route::by_name(host, &bridge.name)?.is_none()) {
             bridge.mtu = Some(mtu(host, underlay.as_ref())?);
         }
-        let mut segment = bridge::ensure(host, setting.owner, &bridge, setting.pools, setting.recorded)?;
+        let mut segment = bridge::ensure(host, &bridge, setting)?;
         let mut batch = Batch::default();
         // Not for nothing: the kernel forgets all neighbours of an interface whose address is set.
         if route::by_name(host, &bridge.name)?.is_some_and(|link| link.mac != Some(self.gateway_mac)) {

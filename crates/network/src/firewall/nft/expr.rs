@@ -169,8 +169,8 @@ fn matching(m: &mut Message<'_>, each: &Match) {
         Match::In(name) => interface(m, meta::IIFNAME, Compare::Equal, name),
         Match::Out(name) => interface(m, meta::OIFNAME, Compare::Equal, name),
         Match::NotOut(name) => interface(m, meta::OIFNAME, Compare::NotEqual, name),
-        Match::InUplink => uplink(m, meta::IIFNAME),
-        Match::OutUplink => uplink(m, meta::OIFNAME),
+        Match::InUplink(family) => uplink(m, meta::IIFNAME, *family),
+        Match::OutUplink(family) => uplink(m, meta::OIFNAME, *family),
         Match::Source(net) => subnet(m, Header::Source, net),
         Match::Destination(net) => subnet(m, Header::Destination, net),
         // Looked at before all else.
@@ -268,10 +268,10 @@ pub(super) fn padded(name: &str) -> [u8; NAME_LEN] {
     padded
 }
 
-fn uplink(m: &mut Message<'_>, key: u32) {
+fn uplink(m: &mut Message<'_>, key: u32, family: Family) {
     load_meta(m, key, REG);
     expression(m, "lookup", |m| {
-        m.text(1, UPLINKS).be32(2, REG);
+        m.text(1, UPLINKS[family.index()]).be32(2, REG);
     });
 }
 

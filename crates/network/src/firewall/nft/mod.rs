@@ -100,8 +100,8 @@ mod datatype {
 }
 
 /// Numbers of the sets within a transaction.
-const UPLINKS_ID: u32 = 1;
-const FIRST_MAP_ID: u32 = 2;
+const UPLINKS_ID: [u32; 2] = [1, 2];
+const FIRST_MAP_ID: u32 = 3;
 
 /// What the kernel is to know of a map.
 struct Layout {
@@ -194,24 +194,25 @@ impl Transaction {
         }
     }
 
-    /// The set of uplinks, which becomes this one.
-    pub(super) fn uplinks(&mut self, names: &[String]) {
+    /// A family's set of uplinks, which becomes this one.
+    pub(super) fn uplinks(&mut self, family: Family, names: &[String]) {
+        let uplinks = UPLINKS[family.index()];
         self.push("creating nftables set", kind::NEWSET, flag::CREATE, |m, table| {
             m.text(set::TABLE, table)
-                .text(set::NAME, UPLINKS)
+                .text(set::NAME, uplinks)
                 .be32(set::FLAGS, 0)
                 .be32(set::KEY_TYPE, datatype::INTERFACE)
                 .be32(set::KEY_LEN, 16)
-                .be32(set::ID, UPLINKS_ID);
+                .be32(set::ID, UPLINKS_ID[family.index()]);
         });
         self.push("emptying nftables set", kind::DELSETELEM, 0, |m, table| {
-            m.text(element::LIST_TABLE, table).text(element::LIST_SET, UPLINKS);
+            m.text(element::LIST_TABLE, table).text(element::LIST_SET, uplinks);
         });
         if names.is_empty() {
             return;
         }
         self.push("filling nftables set", kind::NEWSETELEM, flag::CREATE, |m, table| {
-            list(m, table, UPLINKS, names, |m, name| data(m, element::KEY, &expr::padded(name)));
+            list(m, table, uplinks, names, |m, name| data(m, element::KEY, &expr::padded(name)));
         });
     }
 

@@ -7,7 +7,7 @@ fn bridge(icc: bool, masquerade: bool) -> Bridge {
         Subnet { net, gateway: Gateway::Nat, masquerade }
     };
     let subnets = vec![subnet("172.17.0.0/16"), subnet("fd00:17::/64")];
-    Bridge { name: "berth0".into(), subnets, icc, internal: false, trusted: Vec::new() }
+    Bridge { name: "berth0".into(), subnets, icc, internal: false, unfiltered6: false, trusted: Vec::new() }
 }
 
 fn at(chains: &[Chain], place: Place) -> &[Rule] {
@@ -29,8 +29,8 @@ fn packet(input: &str, output: &str, seen: bool, published: bool) -> impl Fn(&Ma
         Match::Source(_) => input == "berth0",
         Match::Is(family) => *family == Family::V4,
         Match::Destination(_) | Match::ToHost(_) | Match::Icmp(_) | Match::Routed(..) => false,
-        Match::InUplink => input == "eth0",
-        Match::OutUplink => output == "eth0" || output == "eth2",
+        Match::InUplink(_) => input == "eth0",
+        Match::OutUplink(_) => output == "eth0" || output == "eth2",
     }
 }
 
