@@ -52,6 +52,8 @@ pub struct Config {
     pub bridge: BridgeConfig,
     /// Options of new networks that don't set them themselves, by driver.
     pub network_options: BTreeMap<String, BTreeMap<String, String>>,
+    /// The store of networks that several hosts share.
+    pub cluster: ClusterConfig,
     /// `no-new-privileges` for every container.
     pub no_new_privileges: bool,
     /// A seccomp profile file, `unconfined`, or empty for the built-in one.
@@ -109,6 +111,17 @@ impl CgroupDriver {
             Self::Systemd => "systemd",
         }
     }
+}
+
+/// The store of networks that several hosts share, as Docker had it before swarm. See [`ClusterConfig::check`].
+#[derive(Debug, Clone, Default)]
+pub struct ClusterConfig {
+    /// `--cluster-store`: `etcd://HOST:PORT[,HOST:PORT][/PATH]`, or empty.
+    pub store: String,
+    /// `--cluster-advertise`: `IP:PORT` or `INTERFACE:PORT`.
+    pub advertise: String,
+    /// `--cluster-store-opt`.
+    pub options: BTreeMap<String, String>,
 }
 
 /// The default bridge.
@@ -206,6 +219,7 @@ impl Config {
             init: false,
             bridge: BridgeConfig::default(),
             network_options: BTreeMap::new(),
+            cluster: ClusterConfig::default(),
             no_new_privileges: false,
             seccomp_profile: String::new(),
             labels: Vec::new(),

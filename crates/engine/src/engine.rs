@@ -32,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) host: Host,
     pub(crate) store: store::Store,
     pub(crate) network: ::network::Network,
+    /// `None` where networks are this machine's own.
+    pub(crate) cluster: Option<crate::network::cluster::Part>,
     pub(crate) resolvers: Resolvers,
     pub(crate) events: Bus,
     pub(crate) containers: Registry,
@@ -101,15 +103,18 @@ impl Inner {
             .map_err(|error| Error::because("open the image store", error))?;
         let network = ::network::Network::open(crate::network::open_config(&config, layout.network())?)
             .map_err(|error| Error::because("open the network", error))?;
+        let id = engine_id(&layout)?;
+        let cluster = crate::network::cluster::open(&config.cluster, &id, &network, &layout)?;
         let host = crate::container::facts();
         Ok(Self {
-            id: engine_id(&layout)?,
+            id,
             machine: Machine::new(crate::system::memory(), host.cgroup_v2),
             host,
             seccomp,
             filters: Compiled::default(),
             store,
             network,
+            cluster,
             resolvers: Resolvers::default(),
             events: Bus::default(),
             containers: Registry::default(),

@@ -12,7 +12,7 @@
 //! <data>/volumes/<name>/_data            a volume's files
 //! <data>/volumes/<name>/volume.json      its record
 //! <data>/volumes/.new-*, .gone-*          half-made and half-removed ones
-//! <data>/store, <data>/network           of those crates
+//! <data>/store, <data>/network, <data>/cluster  of those crates
 //! <exec>/shim/<id>/                      a shim's socket
 //! <exec>/shm/<id>/                       /dev/shm that may be shared
 //! ```
@@ -112,6 +112,10 @@ impl Layout {
 
     pub(crate) fn network(&self) -> PathBuf {
         self.data.join("network")
+    }
+
+    pub(crate) fn cluster(&self) -> PathBuf {
+        self.data.join("cluster")
     }
 
     pub(crate) fn shims(&self) -> PathBuf {

@@ -48,6 +48,7 @@ pub(crate) async fn recover(engine: &Arc<Inner>) -> Result<()> {
         Ok(())
     })
     .await;
+    crate::network::cluster::start(engine);
     engine.set_swept();
     swept?;
     wake::wake(engine, again);

@@ -7,6 +7,7 @@ mod guard;
 mod info;
 mod leave;
 mod live;
+mod machine;
 mod overlay;
 mod recover;
 mod republish;

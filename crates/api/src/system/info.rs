@@ -75,6 +75,12 @@ wire! {
         pub server_version: String,
         pub runtimes: BTreeMap<String, Runtime>,
         pub default_runtime: String,
+        /// Before API 1.42.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub cluster_store: String,
+        /// Before API 1.42.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub cluster_advertise: String,
         pub swarm: SwarmInfo,
         pub live_restore_enabled: bool,
         pub isolation: String,

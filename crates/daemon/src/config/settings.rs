@@ -157,6 +157,10 @@ fn engine(given: &Given) -> Result<engine::Config> {
     config.init = given.flag("init").unwrap_or(false);
     config.bridge = bridge(given)?;
     config.network_options = parse::default_network_options(given)?;
+    config.cluster.store = text("cluster-store");
+    config.cluster.advertise = text("cluster-advertise");
+    config.cluster.options = given.map("cluster-store-opts");
+    config.cluster.check()?;
     config.no_new_privileges = given.flag("no-new-privileges").unwrap_or(false);
     config.seccomp_profile = text("seccomp-profile");
     let cdi = given.list("cdi-spec-dirs");

@@ -125,6 +125,10 @@ options! {
     "userland-proxy" => "userland-proxy" Flag Later "Forward published ports in user space";
     "userland-proxy-path" => "userland-proxy-path" Text Later "Program that does so";
 
+    "cluster-store" => "cluster-store" Text Works "Store of networks that hosts share, etcd://HOST:PORT[,HOST:PORT][/PATH]";
+    "cluster-advertise" => "cluster-advertise" Text Works "Where other hosts reach this one, IP:PORT or INTERFACE:PORT";
+    "cluster-store-opt" => "cluster-store-opts" Map Works "Option of the store, NAME=VALUE";
+
     "registry-mirror" => "registry-mirrors" List Later "Mirror of Docker Hub";
     "insecure-registry" => "insecure-registries" List Later "Registry that needs no TLS";
     "max-concurrent-downloads" => "max-concurrent-downloads" Int Later "Layers pulled at once";

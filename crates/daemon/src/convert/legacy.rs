@@ -258,6 +258,10 @@ pub(super) fn info(answer: &mut Info, version: Version) {
         answer.bridge_nf_iptables = None;
         answer.bridge_nf_ip6tables = None;
     }
+    if !before(version, 42) {
+        answer.cluster_store.clear();
+        answer.cluster_advertise.clear();
+    }
     if before(version, 42) {
         // As a kernel without them: limits of its memory are taken and left out.
         (answer.kernel_memory, answer.kernel_memory_tcp) = (Some(false), Some(false));

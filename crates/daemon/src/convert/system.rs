@@ -110,10 +110,16 @@ pub(crate) fn info(info: Info, version: Version) -> wire::Info {
             .firewall
             .then(|| wire::FirewallInfo { driver: "nftables".to_owned(), ..wire::FirewallInfo::default() }),
         warnings: info.warnings,
-        ..wire::Info::default()
+        ..shared(info.cluster)
     };
     legacy::info(&mut answer, version);
     answer
+}
+
+/// What is told of the store that networks are shared in.
+fn shared(cluster: Option<(String, String)>) -> wire::Info {
+    let (cluster_store, cluster_advertise) = cluster.unwrap_or_default();
+    wire::Info { cluster_store, cluster_advertise, ..wire::Info::default() }
 }
 
 /// The one registry that every daemon knows; loopback ones may be spoken to in the clear.

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use ::network::ResolverSockets;
 
+use super::cluster::{self, Seats};
 use super::endpoint;
 use crate::container::mode::NetworkMode;
 use crate::container::{Container, Endpoint, NetworkSettings};
@@ -94,16 +95,19 @@ fn bridges(engine: &Inner, container: &Container) -> Result<Attached> {
         let name = super::settings::name(&mode).unwrap_or("bridge");
         container.network.networks.insert(name.to_owned(), Endpoint::default());
     }
-    let mut places = Vec::new();
+    let (mut places, mut networks) = (Vec::new(), Vec::new());
     for (name, end) in &container.network.networks {
         let network = engine.find_network(name)?;
         // That of its mode first, which so gets `eth0`; the others by name.
         let rank = usize::from(!endpoint::is_mode(&container, &network));
         places.push((rank, endpoint::request(&container, &network, &end.config)?));
+        networks.push(network);
     }
     places.sort_by_key(|(rank, _)| *rank);
-    let requests: Vec<_> = places.into_iter().map(|(_, request)| request).collect();
+    let mut requests: Vec<_> = places.into_iter().map(|(_, request)| request).collect();
+    let seats = Seats::claim(engine, &container.id, &mut requests, &networks)?;
     let made = engine.network.attach(&requests).map_err(|error| failed(&container, error))?;
+    seats.keep(&made.endpoints);
     let settings = endpoint::settle(engine, &container, &made.endpoints);
     Ok(Attached {
         netns: Some(made.netns),
@@ -135,7 +139,10 @@ pub(crate) fn republish(engine: &Inner, container: &Container) -> Result<Network
 pub(crate) fn detach(engine: &Inner, id: &str) -> Result<()> {
     crate::container::start::forget_shm(engine, id);
     engine.resolvers.stop(id);
-    engine.network.detach(id).map_err(|error| Error::because("give the network back", error))
+    let detached = engine.network.detach(id).map_err(|error| Error::because("give the network back", error));
+    // not before: another machine may have its addresses from now on
+    cluster::release_all(engine, id);
+    detached
 }
 
 /// Takes a running container's addresses over after a restart of the daemon.
@@ -144,6 +151,8 @@ pub(crate) fn detach(engine: &Inner, id: &str) -> Result<()> {
 /// Another container has its address.
 pub(crate) fn adopt(engine: &Inner, container: &Container) -> Result<()> {
     let endpoints = endpoint::recorded(container)?;
+    // whatever comes of the rest, its addresses stay its own on all machines
+    cluster::adopt(engine, &container.id, &endpoints)?;
     engine
         .network
         .adopt(&container.id, &endpoints)

@@ -1,6 +1,7 @@
 //! Networks as Docker sees them, over crate `network`.
 
 mod attach;
+pub(crate) mod cluster;
 pub(crate) mod endpoint;
 mod find;
 mod guard;

@@ -80,6 +80,8 @@ pub struct Info {
     pub volume_drivers: Vec<String>,
     /// Network drivers.
     pub network_drivers: Vec<String>,
+    /// The store that networks are shared in, and where others reach this host.
+    pub cluster: Option<(String, String)>,
     /// Who makes cgroups.
     pub cgroup_driver: CgroupDriver,
     /// 1 or 2.

@@ -81,6 +81,10 @@ impl Engine {
             default_log_driver: engine.config.log.driver.clone(),
             volume_drivers: vec!["local".to_owned()],
             network_drivers: ["bridge", "host", "null"].map(str::to_owned).to_vec(),
+            cluster: engine
+                .cluster
+                .as_ref()
+                .map(|part| (part.cluster.url().to_owned(), part.advertise.clone())),
             cgroup_driver: engine.config.cgroup_driver,
             cgroup_version: if host.cgroup_v2 { 2 } else { 1 },
             kernel: uname.release().to_string_lossy().into_owned(),

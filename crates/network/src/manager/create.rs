@@ -154,7 +154,7 @@ impl Network {
     }
 
     /// Subnets that no network of ours may have: the machine's, and our own networks'.
-    fn in_use(&self, state: &State) -> Result<Vec<IpNet>> {
+    pub(super) fn in_use(&self, state: &State) -> Result<Vec<IpNet>> {
         let mut used = route::subnets_in_use(&mut self.host())?;
         used.extend(state.nets.values().flat_map(|net| net.subnets.iter().copied()));
         Ok(used)

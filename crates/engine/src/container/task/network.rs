@@ -70,7 +70,15 @@ impl Task {
         });
         let endpoints = self.engine.network.endpoints(&container.id);
         if !endpoints.is_empty() {
-            self.container.network.kernel = serde_json::to_value(endpoints).ok();
+            self.container.network.kernel = serde_json::to_value(&endpoints).ok();
+            let (engine, id) = (std::sync::Arc::clone(&self.engine), self.container.id.clone());
+            let told = super::blocking(move || {
+                network::cluster::rename(&engine, &id, &endpoints);
+                Ok(())
+            });
+            if let Err(error) = told.await {
+                tracing::warn!(container = %self.container.id, %error, "other hosts are not told of the new name");
+            }
             self.commit_fact(Durability::Memory).await;
         }
     }

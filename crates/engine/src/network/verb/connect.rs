@@ -8,6 +8,7 @@ use crate::container::task::Request;
 use crate::container::{Container, EndpointConfig};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::network::cluster::Seats;
 use crate::network::{attach, endpoint};
 use crate::shim::ShimHandle;
 
@@ -82,14 +83,18 @@ impl Joining {
                 container.name, network.name
             )));
         }
-        let request = endpoint::request(container, &network, &asked)?;
+        let mut requests = [endpoint::request(container, &network, &asked)?];
         let netns = crate::network::namespace(shim).await?;
-        let inner = Arc::clone(engine);
+        let (inner, joined) = (Arc::clone(engine), network.clone());
         let endpoints = crate::container::task::blocking(move || {
-            inner.network.connect(netns, &request).map_err(|error| {
+            let id = requests[0].container_id.clone();
+            let seats = Seats::claim(&inner, &id, &mut requests, std::slice::from_ref(&joined))?;
+            let endpoints = inner.network.connect(netns, &requests[0]).map_err(|error| {
                 let kind = attach::kind(&error);
                 Error::because("failed to set up container networking", error).of_kind(kind)
-            })
+            })?;
+            seats.keep(&endpoints);
+            Ok(endpoints)
         })
         .await?;
         let end = crate::container::Endpoint { config: asked, ..Default::default() };

@@ -8,6 +8,7 @@ use crate::Engine;
 use crate::container::task::blocking;
 use crate::error::{Error, Result};
 use crate::network::attach::kind;
+use crate::network::cluster;
 
 pub use ::network::SubnetRequest;
 
@@ -56,6 +57,11 @@ impl Engine {
         add_defaults(&mut request, &self.0.config.network_options);
         let engine = Arc::clone(&self.0);
         blocking(move || {
+            if request.driver == cluster::DRIVER && !request.config_only {
+                let made = cluster::create(&engine, &request)?;
+                event::publish(&engine, "create", &made.id, &made.name, &made.driver, None);
+                return Ok(made.id);
+            }
             let made = engine.network.create(::network::CreateRequest {
                 name: request.name,
                 driver: request.driver,

@@ -66,10 +66,12 @@ pub(crate) async fn live(
     let (inner, id) = (Arc::clone(engine), container.id.clone());
     let ports = crate::network::ports(container)?;
     let endpoints = crate::container::task::blocking(move || {
-        inner.network.disconnect(netns, &id, &network_id, &ports).map_err(|error| {
+        let left = inner.network.disconnect(netns, &id, &network_id, &ports).map_err(|error| {
             let kind = attach::kind(&error);
             Error::because("leave the network", error).of_kind(kind)
-        })
+        });
+        crate::network::cluster::release(&inner, &network_id, &id);
+        left
     })
     .await?;
     container.network = endpoint::settle(engine, container, &endpoints);

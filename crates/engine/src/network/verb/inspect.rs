@@ -35,7 +35,7 @@ impl Engine {
             aux: pool.aux.into_iter().map(|(name, ip)| (name, ip.to_string())).collect(),
         };
         NetworkInfo {
-            containers: self.members(&network.id),
+            containers: self.members(&network),
             created: Timestamp::from_millisecond(created).unwrap_or_default(),
             driver: network.driver,
             user_defined: network.user_defined,
@@ -56,7 +56,9 @@ impl Engine {
         }
     }
 
-    fn members(&self, network_id: &str) -> BTreeMap<String, NetworkContainer> {
+    /// Containers here, and what is known of those on other machines.
+    fn members(&self, network: &::network::NetworkInfo) -> BTreeMap<String, NetworkContainer> {
+        let network_id = network.id.as_str();
         let containers = self.0.containers.all();
         let members = containers.iter().filter_map(|entry| {
             let container = entry.snapshot();
@@ -72,6 +74,6 @@ impl Engine {
             };
             Some((container.id.clone(), member))
         });
-        members.collect()
+        members.chain(crate::network::cluster::elsewhere(&self.0, network)).collect()
     }
 }

@@ -8,6 +8,7 @@ use crate::container::task::blocking;
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::network::attach::kind;
+use crate::network::cluster;
 
 impl Engine {
     /// Removes a network.
@@ -29,10 +30,14 @@ pub(super) fn remove(engine: &Inner, network: &::network::NetworkInfo) -> Result
             network.name
         )));
     }
-    engine.network.remove(&network.id).map_err(|error| {
-        let kind = kind(&error);
-        Error::system(error.to_string()).of_kind(kind).with_source(error)
-    })?;
+    if network.driver == cluster::DRIVER {
+        cluster::remove(engine, &network.id)?;
+    } else {
+        engine.network.remove(&network.id).map_err(|error| {
+            let kind = kind(&error);
+            Error::system(error.to_string()).of_kind(kind).with_source(error)
+        })?;
+    }
     event::publish(engine, "destroy", &network.id, &network.name, &network.driver, None);
     Ok(())
 }
