@@ -4,6 +4,7 @@ mod bad_input;
 mod changes;
 mod checkpoints;
 mod clients;
+mod cluster;
 mod devices;
 mod escapes;
 mod events;
