@@ -83,6 +83,11 @@ impl Berth {
         self.netns.as_ref()
     }
 
+    /// The daemon lives in another namespace from its next start on.
+    pub fn move_to(&mut self, netns: &Namespace) {
+        self.netns = Some(netns.clone());
+    }
+
     /// The folder of this daemon; everything of it lies below.
     pub fn root(&self) -> &Path {
         self.root.path()

@@ -26,7 +26,7 @@ const DELETED: i32 = 1;
 
 /// Keeps a session until everything ends.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let (mut closing, mut backoff) = (shared.closing.subscribe(), Backoff::default());
+    let (mut closing, mut backoff) = (shared.closing.subscribe(), Backoff::new(shared.options.store.ttl));
     loop {
         let ended = tokio::select! {
             ended = session(&shared, &mut backoff) => ended,

@@ -6,6 +6,8 @@
 
 pub mod dns;
 mod engine;
+mod fleet;
+mod flow;
 mod netns;
 mod ping;
 mod probe;
@@ -19,6 +21,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 pub use engine::{Engine, Kind};
+pub use fleet::{Fleet, Machine, TTL, held};
+pub use flow::Flow;
 pub use netns::Namespace;
 pub use ping::ping;
 pub use probe::{Answer, Server, tcp, tcp_from, udp, udp_from};

@@ -16,6 +16,7 @@ mod likeness;
 mod limits;
 mod logs;
 mod networks;
+mod overlay;
 mod packets;
 mod peers;
 mod prune;
