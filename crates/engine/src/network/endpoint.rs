@@ -1,6 +1,7 @@
 //! One container on one network: what it asks, in the network's words, and what it got, in ours.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
+use std::str::FromStr;
 
 use ::network::{EndpointRequest, MacAddr, NetworkInfo};
 
@@ -20,8 +21,9 @@ pub(super) fn request(
 ) -> Result<EndpointRequest> {
     let own_mac = Some(&container.config.mac_address).filter(|_| is_mode(container, network));
     let mac = [Some(&asked.mac_address), own_mac].into_iter().flatten().find(|mac| !mac.is_empty());
-    let ip = address(&asked.ipv4_address)?;
-    if ip.is_some() && network.user_defined && !network.subnet_chosen {
+    let ip = address(&asked.ipv4_address, "IPv4")?;
+    let ip6 = address(&asked.ipv6_address, "IPv6")?;
+    if (ip.is_some() || ip6.is_some()) && network.user_defined && !network.subnet_chosen {
         return Err(Error::bad_parameter(
             "user specified IP address is supported only when connecting to networks with user configured subnets",
         ));
@@ -30,6 +32,8 @@ pub(super) fn request(
         container_id: container.id.clone(),
         network_id: network.id.clone(),
         ip,
+        ip6,
+        link_local: asked.link_local_ips.iter().map(|text| link_local(text)).collect::<Result<_>>()?,
         mac: mac.map(|text| hardware_address(text)).transpose()?,
         ports: super::ports(container)?,
         names: if network.user_defined { names(container, asked) } else { Vec::new() },
@@ -66,12 +70,19 @@ pub(crate) fn names(container: &Container, asked: &EndpointConfig) -> Vec<String
     names
 }
 
-fn address(text: &str) -> Result<Option<Ipv4Addr>> {
+fn address<A: FromStr>(text: &str, family: &str) -> Result<Option<A>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let wrong = |_error| Error::bad_parameter(format!("invalid IPv4 address: {text}"));
+    let wrong = |_error| Error::bad_parameter(format!("invalid {family} address: {text}"));
     text.parse().map(Some).map_err(wrong)
+}
+
+/// A further address of the interface. As in Docker it need not be a link's own.
+fn link_local(text: &str) -> Result<IpAddr> {
+    let wrong = || Error::bad_parameter(format!("invalid link-local IP address: {text}"));
+    let ip: IpAddr = text.parse().map_err(|_error| wrong())?;
+    if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() { Err(wrong()) } else { Ok(ip) }
 }
 
 fn hardware_address(text: &str) -> Result<MacAddr> {

@@ -7,6 +7,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::error::{Error, Result};
@@ -88,8 +89,8 @@ impl Door {
     }
 
     /// A socket, not blocking, that is connected to `server` (over UDP) or being connected to it
-    /// (over TCP). A server on a loopback address is the host's own: it is asked from there. Blocks
-    /// for a moment.
+    /// (over TCP). A server on a loopback address is the host's own: it is asked from there, and so is
+    /// one with an IPv6 address that the container has no way to. Blocks for a moment.
     ///
     /// # Errors
     /// The namespace or the kernel refuses, such as when there is no route.
@@ -97,8 +98,18 @@ impl Door {
         if server.ip().is_loopback() {
             return connect(server, stream);
         }
-        netns::within(self.netns.as_fd(), || connect(server, stream))
+        match netns::within(self.netns.as_fd(), || connect(server, stream)) {
+            // It has no IPv6, and the host has: the question is no traffic of the container's own.
+            Err(error) if server.is_ipv6() && error.errno().is_some_and(unreachable) => {
+                connect(server, stream)
+            }
+            result => result,
+        }
     }
+}
+
+const fn unreachable(errno: Errno) -> bool {
+    matches!(errno, Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::ADDRNOTAVAIL | Errno::ACCESS)
 }
 
 fn connect(server: SocketAddr, stream: bool) -> Result<OwnedFd> {
@@ -108,7 +119,7 @@ fn connect(server: SocketAddr, stream: bool) -> Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, kind, flags, None).map_err(failed())?;
     match rustix::net::connect(&socket, &server) {
-        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket),
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
         Err(errno) => Err(failed()(errno)),
     }
 }

@@ -54,12 +54,15 @@ pub(crate) fn endpoint(name: &str, asked: &EndpointConfig, user_defined: bool) -
             "network-scoped aliases are only supported for user-defined networks",
         ),
         (predefined && !asked.links.is_empty(), "links are only supported for user-defined networks"),
-        (!asked.ipv6_address.is_empty(), "an IPv6 address (IPAMConfig.IPv6Address) is not supported yet"),
-        (!asked.link_local_ips.is_empty(), "link-local addresses (LinkLocalIPs) are not supported yet"),
+        (asked.link_local_ips.len() > MOST_NAMES, "there are too many link-local addresses"),
         (!asked.driver_opts.is_empty(), "driver options (DriverOpts) are not supported yet"),
         (
             bare && !asked.ipv4_address.is_empty(),
             "an IPv4 address (IPAMConfig.IPv4Address) needs a network of the container's own",
+        ),
+        (
+            bare && !(asked.ipv6_address.is_empty() && asked.link_local_ips.is_empty()),
+            "an IPv6 or link-local address (IPAMConfig) needs a network of the container's own",
         ),
         (
             bare && !asked.mac_address.is_empty(),
@@ -140,7 +143,8 @@ mod tests {
         for wrong in ["", "a b", "a..b"] {
             assert!(refused("net", |asked| asked.aliases = vec![wrong.into()]).is_some(), "{wrong}");
         }
-        assert!(refused("bridge", |asked| asked.ipv6_address = "fd00::9".into()).unwrap().contains("IPv6"));
+        assert!(refused("none", |asked| asked.ipv6_address = "fd00::9".into()).unwrap().contains("IPv6"));
+        assert_eq!(refused("bridge", |asked| asked.ipv6_address = "fd00::9".into()), None);
         let options = |asked: &mut EndpointConfig| asked.driver_opts = [("a".into(), "b".into())].into();
         assert!(refused("bridge", options).unwrap().contains("DriverOpts"));
         assert!(

@@ -53,7 +53,7 @@ impl Joining {
             ));
         }
         if !self.network.user_defined {
-            if !self.asked.ipv4_address.is_empty() {
+            if !self.asked.ipv4_address.is_empty() || !self.asked.ipv6_address.is_empty() {
                 return Err(Error::bad_parameter(
                     "user specified IP address is supported on user defined networks only",
                 ));

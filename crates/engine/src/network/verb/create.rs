@@ -103,11 +103,6 @@ fn add_defaults(request: &mut NetworkRequest, defaults: &BTreeMap<String, BTreeM
 
 /// What is refused by name.
 fn check(request: &NetworkRequest) -> Result<()> {
-    let unsupported =
-        [(request.ipv6, "IPv6 (EnableIPv6)"), (!request.ipv4, "switching IPv4 off (EnableIPv4)")];
-    if let Some((_, what)) = unsupported.iter().find(|(asked, _)| *asked) {
-        return Err(Error::not_implemented(format!("network {}: {what} is not supported yet", request.name)));
-    }
     // What only a swarm has, in Docker's words for a machine that is in none.
     let swarm = match request.scope.as_str() {
         "swarm" => Some("cannot create a swarm scoped network when swarm is not active"),
@@ -166,8 +161,7 @@ mod tests {
             check(&request).err().map(|error| error.to_string()).unwrap_or_default()
         };
         assert_eq!(refused(|_| {}), "");
-        assert!(refused(|request| request.ipv6 = true).contains("EnableIPv6"));
-        assert!(refused(|request| request.ipv4 = false).contains("EnableIPv4"));
+        assert_eq!(refused(|request| request.ipv6 = true), "");
         assert!(refused(|request| request.scope = "swarm".into()).contains("swarm is not active"));
         assert!(refused(|request| request.scope = "global".into()).contains("not a swarm manager"));
         assert!(refused(|request| request.ingress = true).contains("global scope network"));
