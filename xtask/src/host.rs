@@ -38,6 +38,7 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "python3-venv", shows: "/usr/share/doc/python3-venv" },
     Package { name: "docker-compose", shows: "/usr/bin/docker-compose" },
     Package { name: "etcd-server", shows: "/usr/bin/etcd" },
+    Package { name: "iperf3", shows: "/usr/bin/iperf3" },
     Package { name: "redis-server", shows: "/usr/bin/redis-server" },
 ];
 

@@ -13,11 +13,24 @@ pub(super) struct Row {
     pub(super) peer: String,
     pub(super) theirs: f64,
     pub(super) unit: &'static str,
+    /// More is better.
+    pub(super) rate: bool,
 }
 
 impl Row {
     pub(super) fn new(work: &str, unit: &'static str, ours: f64, peer: &str, theirs: f64) -> Self {
-        Self { work: work.to_owned(), ours, peer: peer.to_owned(), theirs, unit }
+        Self { work: work.to_owned(), ours, peer: peer.to_owned(), theirs, unit, rate: false }
+    }
+
+    /// A figure of which more is better.
+    pub(super) fn rate(work: &str, unit: &'static str, ours: f64, peer: &str, theirs: f64) -> Self {
+        Self { rate: true, ..Self::new(work, unit, ours, peer, theirs) }
+    }
+
+    /// How many times better ours is; none where that means nothing.
+    pub(super) fn ratio(&self) -> Option<f64> {
+        let (more, less) = if self.rate { (self.ours, self.theirs) } else { (self.theirs, self.ours) };
+        (less > 0.0).then_some(more / less)
     }
 }
 
@@ -40,7 +53,21 @@ pub(super) fn in_turn(
     Ok((median(times.0), median(times.1)))
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// As [`in_turn`] for any number of sides.
+pub(super) fn together(sides: &mut [&mut dyn FnMut() -> Result<f64>], runs: usize) -> Result<Vec<f64>> {
+    let mut figures = vec![Vec::new(); sides.len()];
+    for run in 0..=runs {
+        for (side, figures) in sides.iter_mut().zip(&mut figures) {
+            let figure = side()?;
+            if run > 0 {
+                figures.push(figure);
+            }
+        }
+    }
+    Ok(figures.into_iter().map(median).collect())
+}
+
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

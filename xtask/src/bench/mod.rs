@@ -16,6 +16,7 @@ mod files;
 mod logs;
 mod many;
 mod measure;
+mod net;
 mod oci;
 
 mod report;

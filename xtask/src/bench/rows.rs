@@ -7,7 +7,7 @@ use anyhow::Result;
 use e2e::{Berth, programs};
 
 use super::measure::{RUNS, Row, in_turn, processes, pss, time};
-use super::{IMAGE, files, logs, many, oci};
+use super::{IMAGE, files, logs, many, net, oci};
 use e2e::peers::Docker;
 
 type Measure = fn(&Berth, &Docker) -> Result<Vec<Row>>;
@@ -23,6 +23,14 @@ pub(super) const ALL: &[(&str, Measure)] = &[
     ("version", version),
     ("serial", serial),
     ("ps", ps),
+    ("net start", net::start),
+    ("net many", net::many),
+    ("net create", net::create),
+    ("net tcp", net::between),
+    ("net published", net::published),
+    ("net udp", net::round_trips),
+    ("net names", net::lookups),
+    ("net range", net::range),
     ("log", logs::rows),
     ("many running", many::stats),
     ("many listed", many::listed),
