@@ -26,6 +26,11 @@ pub(crate) struct Reloaded {
 pub(crate) struct Busy(Arc<App>);
 
 impl App {
+    /// How many requests are being worked on, now and later.
+    pub(crate) fn work(&self) -> watch::Receiver<usize> {
+        self.busy.subscribe()
+    }
+
     /// State over an open engine.
     pub(crate) fn new(engine: Engine) -> Self {
         let config = engine.config();

@@ -14,6 +14,7 @@ mod logging;
 mod pidfile;
 mod request;
 mod response;
+mod rest;
 mod router;
 mod run;
 mod serve;

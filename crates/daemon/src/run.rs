@@ -17,6 +17,7 @@ use crate::descriptors;
 use crate::listen::{self, Listener};
 use crate::logging::Logging;
 use crate::pidfile::Pidfile;
+use crate::rest;
 
 /// Threads that run requests; what blocks has threads of its own.
 const WORKERS: usize = 2;
@@ -66,6 +67,7 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
     let engine = Engine::open(settings.engine).await.context("cannot open the engine")?;
     let app = Arc::new(App::new(engine));
     let mut serving = serve(&app, listeners);
+    tokio::spawn(rest::thrift(app.work()));
     ready(source)?;
     tracing::info!("serving the Docker Engine API on {}", names(&settings.hosts));
     loop {

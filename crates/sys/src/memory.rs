@@ -12,6 +12,11 @@ pub fn release() {
     crate::raw::memory::release();
 }
 
+/// Gives back free heap alone (`malloc_trim(3)`); from any thread of many.
+pub fn trim() {
+    crate::raw::memory::trim();
+}
+
 /// Waits in next to no memory: what the program has of its own file is given back before each wait, and but for the
 /// pages of the wait itself, it comes back when there is something to do. For a process that mostly sleeps.
 #[derive(Debug)]

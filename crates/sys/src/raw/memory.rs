@@ -18,6 +18,11 @@ pub(crate) fn release() {
         // again, and (2) the main thread's stack below the current frame with a margin, which is dead.
         unsafe { libc::madvise(range.start as *mut libc::c_void, range.len(), libc::MADV_DONTNEED) };
     }
+    trim();
+}
+
+/// Free heap.
+pub(crate) fn trim() {
     // SAFETY: takes no pointer; it gives back what is on the allocator's own free lists.
     unsafe { libc::malloc_trim(0) };
 }

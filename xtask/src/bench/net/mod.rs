@@ -20,9 +20,12 @@ pub(super) use names::lookups;
 pub(super) use ports::range;
 pub(super) use traffic::{between, published, round_trips};
 
+/// Makes a client's command line.
+type Client<'a> = dyn Fn(&[&str]) -> Result<Command> + Sync + 'a;
+
 /// An engine, by its client.
 struct Side<'a> {
-    client: Box<dyn Fn(&[&str]) -> Result<Command> + Sync + 'a>,
+    client: Box<Client<'a>>,
 }
 
 /// Both engines.

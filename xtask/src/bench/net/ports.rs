@@ -34,7 +34,7 @@ pub(crate) fn range(berth: &Berth, docker: &Docker) -> Result<Vec<Row>> {
             helpers[at] = all.len() - 1;
             pss(berth.pid()?)?
         } else {
-            let proxies = processes("docker-proxy", "-host-port\0300");
+            let proxies = processes("docker-proxy", "-host-port\x00300");
             helpers[at] = proxies.len();
             proxies.iter().try_fold(pss(docker.pid())?, |sum, pid| anyhow::Ok(sum + pss(*pid)?))?
         };

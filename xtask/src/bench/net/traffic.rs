@@ -9,7 +9,7 @@ use e2e::lab::Namespace;
 use e2e::peers::Docker;
 use e2e::{Berth, programs};
 
-use super::super::measure::{Row, in_turn, together};
+use super::super::measure::{Row, in_turn, median, together};
 use super::{Inside, sides};
 
 /// iperf3's own port.
@@ -156,17 +156,19 @@ impl Drop for Echo {
     }
 }
 
-/// Microseconds of one trip.
+/// Microseconds of one trip: the median.
 fn trips(port: u16) -> Result<f64> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
     socket.connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
-    let (start, mut buffer) = (Instant::now(), [0; 8]);
-    for _ in 0..TRIPS {
+    let mut buffer = [0; 8];
+    let one = |_| {
+        let start = Instant::now();
         socket.send(b"?")?;
         socket.recv(&mut buffer).context("an answer over UDP is lost")?;
-    }
-    Ok(start.elapsed().as_secs_f64() * 1e6 / f64::from(TRIPS))
+        Ok(start.elapsed().as_secs_f64() * 1e6)
+    };
+    (0..TRIPS).map(one).collect::<Result<_>>().map(median)
 }
 
 /// Two namespaces on a bridge, with nothing else.

@@ -139,12 +139,13 @@ impl Task {
             tokio::select! {
                 biased;
                 () = closed(&mut closing) => return,
-                event = next_event(&mut self.events) => self.on_event(event).await,
+                // Boxed: a task at rest, and most are, has no room for the work that it may get.
+                event = next_event(&mut self.events) => Box::pin(self.on_event(event)).await,
                 request = requests.recv() => match request {
-                    Some(request) => self.on_request(request).await,
+                    Some(request) => Box::pin(self.on_request(request)).await,
                     None => return,
                 },
-                () = at(self.restart_at) => self.on_restart().await,
+                () = at(self.restart_at) => Box::pin(self.on_restart()).await,
             }
         }
     }
@@ -248,3 +249,22 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// Shortest run that resets the back-off.
 pub(super) const STEADY: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There is one for every container, running or not.
+    #[test]
+    fn a_task_at_rest_is_small() {
+        const fn size<A, B, F>(_: &impl Fn(A, B) -> F) -> usize {
+            size_of::<F>()
+        }
+        let rest = size(&Task::run);
+        assert!(
+            rest < size_of::<Task>() + 2048,
+            "a task takes {rest} bytes, {} of them its state",
+            size_of::<Task>()
+        );
+    }
+}
