@@ -151,13 +151,13 @@ impl Cluster {
         Updates::new(self.0.view.subscribe())
     }
 
-    /// Makes a network for all machines. Its number is chosen if it is 0, and an IPv4 subnet that overlaps none of
-    /// `avoid` if it has no subnet. It is in [`Cluster::view`] when this returns.
+    /// Makes a network for all machines. Its number is chosen if it is 0; with `choose`, an IPv4 subnet that overlaps
+    /// none of these is, if it has none. It is in [`Cluster::view`] when this returns.
     ///
     /// # Errors
     /// The name or the subnet is another network's; something of it is out of bounds; the store can't be reached.
-    pub async fn create_network(&self, network: Network, avoid: &[IpNet]) -> Result<Network> {
-        network::create(&self.0, network, avoid).await
+    pub async fn create_network(&self, network: Network, choose: Option<&[IpNet]>) -> Result<Network> {
+        network::create(&self.0, network, choose).await
     }
 
     /// Removes a network for all machines.

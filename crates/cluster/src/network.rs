@@ -21,8 +21,8 @@ const FIRST_VNI: u32 = 4096;
 const POOL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8);
 const SUBNET: u8 = 24;
 
-/// Makes a network: its number, and its subnet unless it has one, are settled here.
-pub(crate) async fn create(shared: &Shared, asked: Network, avoid: &[IpNet]) -> Result<Network> {
+/// Makes a network: its number is settled here, and with `choose` an IPv4 subnet unless it has one.
+pub(crate) async fn create(shared: &Shared, asked: Network, choose: Option<&[IpNet]>) -> Result<Network> {
     shared.lease().await?;
     let keys = &shared.keys;
     for _ in 0..MAX_TRIES {
@@ -31,7 +31,7 @@ pub(crate) async fn create(shared: &Shared, asked: Network, avoid: &[IpNet]) -> 
             // an earlier try has arrived
             return there.into_iter().find(|other| other.id == asked.id).ok_or(Error::Expired);
         }
-        let network = settle(&asked, &there, avoid)?;
+        let network = settle(&asked, &there, choose)?;
         let txn = Txn::default()
             .if_unchanged(&keys.generation(), generation)
             .if_absent(&keys.network(&network.id))
@@ -90,7 +90,7 @@ fn read(keys: &Keys, kv: &KeyValue) -> Option<Network> {
 }
 
 /// Gives a network what it lacks, beside those that are there.
-fn settle(asked: &Network, there: &[Network], avoid: &[IpNet]) -> Result<Network> {
+fn settle(asked: &Network, there: &[Network], choose: Option<&[IpNet]>) -> Result<Network> {
     if there.iter().any(|other| other.name == asked.name) {
         return Err(Error::NameInUse(asked.name.clone()));
     }
@@ -103,8 +103,8 @@ fn settle(asked: &Network, there: &[Network], avoid: &[IpNet]) -> Result<Network
         return Err(Error::PoolOverlap);
     }
     let mut network = asked.clone();
-    if network.subnet(true).is_none() && network.subnets.is_empty() {
-        network.subnets.push(free_subnet(&used, avoid)?);
+    if let Some(avoid) = choose.filter(|_| network.subnet(true).is_none()) {
+        network.subnets.insert(0, free_subnet(&used, avoid)?);
     }
     let free = |vni: &u32| !there.iter().any(|other| other.vni == *vni);
     let vni = if asked.vni == 0 { (FIRST_VNI..=MAX_VNI).find(free) } else { Some(asked.vni).filter(free) };
@@ -170,7 +170,7 @@ mod tests {
         let there = [samples::network(0), samples::network(1)];
         let asked = Network { vni: 0, subnets: Vec::new(), ..samples::network(9) };
         let avoid = ["10.0.2.0/23".parse().expect("net")];
-        let made = settle(&asked, &there, &avoid).expect("settled");
+        let made = settle(&asked, &there, Some(&avoid)).expect("settled");
         assert_eq!(made.vni, 4098);
         assert_eq!(made.subnets[0].subnet, "10.0.4.0/24".parse().expect("net"));
         assert_eq!(made.subnets[0].gateway, "10.0.4.1".parse::<IpAddr>().expect("ip"));
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn what_somebody_has_is_refused() {
         let there = [samples::network(1)];
-        let settle = |asked: Network| settle(&asked, &there, &[]);
+        let settle = |asked: Network| settle(&asked, &there, None);
         let other = samples::network(9);
         assert!(settle(other.clone()).is_ok());
         assert_eq!(

@@ -7,7 +7,7 @@ use cluster::Error;
 async fn a_machine_that_dies_loses_everything_when_its_lease_runs_out() -> Result<()> {
     let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), &[]).await?;
+    a.cluster.create_network(network(1), Some(&[])).await?;
     let b = asleep(&etcd, dir.path(), "b", 2)?;
     b.cluster.start();
     b.cluster.ready().await?;
@@ -26,7 +26,7 @@ async fn a_machine_that_dies_loses_everything_when_its_lease_runs_out() -> Resul
 async fn a_daemon_that_starts_again_in_time_goes_on() -> Result<()> {
     let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), &[]).await?;
+    a.cluster.create_network(network(1), Some(&[])).await?;
     let (stays, goes) = (
         a.cluster.claim(&id(1), &id(8), Addresses::default()).await?,
         a.cluster.claim(&id(1), &id(9), Addresses::default()).await?,
@@ -52,7 +52,7 @@ async fn a_daemon_that_starts_again_in_time_goes_on() -> Result<()> {
 async fn a_daemon_that_starts_again_too_late_claims_again_what_it_can() -> Result<()> {
     let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), &[]).await?;
+    a.cluster.create_network(network(1), Some(&[])).await?;
     let b = asleep(&etcd, dir.path(), "b", 2)?;
     b.cluster.start();
     b.cluster.ready().await?;
@@ -98,7 +98,7 @@ async fn two_machines_with_one_id_are_told_apart() -> Result<()> {
 async fn a_machine_that_leaves_takes_everything_along() -> Result<()> {
     let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), &[]).await?;
+    a.cluster.create_network(network(1), Some(&[])).await?;
     a.cluster.claim(&id(1), &id(8), Addresses::default()).await?;
     a.cluster.leave().await?;
     assert_eq!((etcd.count("berth/v1/claims/")?, etcd.count("berth/v1/hosts/")?), (0, 0));

@@ -18,7 +18,7 @@ async fn a_thousand_addresses_from_three_machines_are_a_thousand() -> Result<()>
         gateway: "10.9.0.1".parse()?,
         aux: Default::default(),
     };
-    machines[0].cluster.create_network(Network { subnets: vec![subnet], ..network(1) }, &[]).await?;
+    machines[0].cluster.create_network(Network { subnets: vec![subnet], ..network(1) }, Some(&[])).await?;
     for machine in &machines {
         sees(machine, "the network", |view| view.networks.len() == 1).await?;
     }

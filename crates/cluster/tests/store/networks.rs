@@ -10,15 +10,15 @@ use cluster::Error;
 async fn a_network_that_one_makes_is_there_for_all() -> Result<()> {
     let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let (a, b) = (machine(&etcd, dir.path(), "a").await?, machine(&etcd, dir.path(), "b").await?);
-    let made = a.cluster.create_network(network(1), &[]).await?;
+    let made = a.cluster.create_network(network(1), Some(&[])).await?;
     assert!(made.vni >= 4096 && made.subnets.len() == 1);
     assert!(a.cluster.view().networks.contains_key(&id(1)), "the maker knows it at once");
     sees(&b, "the network", |view| view.networks.get(&id(1)).is_some_and(|seen| **seen == made)).await?;
 
-    let twice = b.cluster.create_network(Network { id: id(2), ..network(1) }, &[]).await;
+    let twice = b.cluster.create_network(Network { id: id(2), ..network(1) }, Some(&[])).await;
     assert!(matches!(twice, Err(Error::NameInUse(_))), "{twice:?}");
     let overlap = Network { subnets: made.subnets.clone(), ..network(3) };
-    assert_eq!(b.cluster.create_network(overlap, &[]).await, Err(Error::PoolOverlap));
+    assert_eq!(b.cluster.create_network(overlap, Some(&[])).await, Err(Error::PoolOverlap));
 
     let got = b.cluster.claim(&id(1), &id(9), Addresses::default()).await?;
     b.cluster.publish(&id(1), &id(9), endpoint(9, "b", got)).await;
@@ -36,7 +36,7 @@ async fn a_network_that_one_makes_is_there_for_all() -> Result<()> {
     }
     sees(&b, "no network", |view| view.networks.is_empty()).await?;
     assert!(matches!(a.cluster.remove_network(&id(1)).await, Err(Error::NoSuchNetwork(_))));
-    a.cluster.create_network(network(1), &[]).await?;
+    a.cluster.create_network(network(1), Some(&[])).await?;
     assert_eq!(etcd.count("berth/v1/names/")?, 1);
     Ok(())
 }
@@ -49,7 +49,7 @@ async fn networks_made_at_the_same_time_have_numbers_and_subnets_of_their_own() 
         let machine = machine(&etcd, dir.path(), name).await?;
         for byte in first..first + 10 {
             let cluster = machine.cluster.clone();
-            tasks.push(tokio::spawn(async move { cluster.create_network(network(byte), &[]).await }));
+            tasks.push(tokio::spawn(async move { cluster.create_network(network(byte), Some(&[])).await }));
         }
     }
     let (mut numbers, mut subnets) = (BTreeSet::new(), BTreeSet::new());
@@ -64,7 +64,7 @@ async fn networks_made_at_the_same_time_have_numbers_and_subnets_of_their_own() 
 async fn an_address_is_given_once() -> Result<()> {
     let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let (a, b) = (machine(&etcd, dir.path(), "a").await?, machine(&etcd, dir.path(), "b").await?);
-    let made = a.cluster.create_network(network(1), &[]).await?;
+    let made = a.cluster.create_network(network(1), Some(&[])).await?;
     sees(&b, "the network", |view| view.networks.len() == 1).await?;
     let ip = Some(Ipv4Addr::from([10, 0, 0, 77]));
     let wanted = Addresses { ip, ip6: None };
@@ -108,7 +108,7 @@ async fn both_families_are_claimed_together_or_not_at_all() -> Result<()> {
         aux: Default::default(),
     };
     let subnets = vec![subnet("10.7.0.0/24", "10.7.0.1"), subnet("fd77::/64", "fd77::1")];
-    a.cluster.create_network(Network { subnets, ..network(1) }, &[]).await?;
+    a.cluster.create_network(Network { subnets, ..network(1) }, Some(&[])).await?;
     let ip6 = Some("fd77::9".parse()?);
     let got = a.cluster.claim(&id(1), &id(7), Addresses { ip: None, ip6 }).await?;
     assert!(got.ip.is_some() && got.ip6 == ip6);
@@ -135,7 +135,7 @@ async fn what_nobody_of_us_would_write_is_ignored() -> Result<()> {
         etcd.put(key, value)?;
     }
     let a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), &[]).await?;
+    a.cluster.create_network(network(1), Some(&[])).await?;
     for (key, value) in &keys {
         etcd.put(key, value)?;
     }

@@ -10,7 +10,7 @@ async fn what_was_known_stays_known_and_what_is_new_fails_fast() -> Result<()> {
     let (mut etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let a = machine(&etcd, dir.path(), "a").await?;
     let b = machine(&etcd, dir.path(), "b").await?;
-    a.cluster.create_network(network(1), &[]).await?;
+    a.cluster.create_network(network(1), Some(&[])).await?;
     let got = a.cluster.claim(&id(1), &id(8), Addresses::default()).await?;
     a.cluster.publish(&id(1), &id(8), endpoint(8, "a", got)).await;
     sees(&b, "the endpoint", |view| endpoints(view, 1) == 1).await?;
@@ -21,7 +21,7 @@ async fn what_was_known_stays_known_and_what_is_new_fails_fast() -> Result<()> {
     assert!(error.to_string().contains(&etcd.url()), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     assert_eq!(endpoints(&a.cluster.view(), 1), 1);
-    assert!(matches!(a.cluster.create_network(network(2), &[]).await, Err(Error::Unavailable { .. })));
+    assert!(matches!(a.cluster.create_network(network(2), Some(&[])).await, Err(Error::Unavailable { .. })));
     // what is given back meanwhile is given back when the store is there again
     a.cluster.release(&id(1), &id(8));
     etcd.resume()?;
@@ -48,7 +48,7 @@ async fn retry<T>(ask: impl AsyncFn() -> cluster::Result<T>) -> Result<T> {
 async fn a_store_that_does_not_answer_is_no_reason_to_hang() -> Result<()> {
     let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), &[]).await?;
+    a.cluster.create_network(network(1), Some(&[])).await?;
     etcd.freeze(true)?;
     let begun = Instant::now();
     let refused = a.cluster.claim(&id(1), &id(9), Addresses::default()).await;
@@ -63,7 +63,7 @@ async fn a_store_that_does_not_answer_is_no_reason_to_hang() -> Result<()> {
 async fn what_the_store_has_forgotten_is_read_anew() -> Result<()> {
     let (mut etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), &[]).await?;
+    a.cluster.create_network(network(1), Some(&[])).await?;
     let mut updates = a.cluster.updates();
     updates.next().await.context("the first")?;
     etcd.kill()?;
@@ -78,7 +78,7 @@ async fn what_the_store_has_forgotten_is_read_anew() -> Result<()> {
     etcd.compact()?;
     sees(&a, "the other machine", |view| view.hosts.get("other").is_some_and(|other| other.name == "49"))
         .await?;
-    a.cluster.create_network(network(2), &[]).await?;
+    a.cluster.create_network(network(2), Some(&[])).await?;
     Ok(())
 }
 
@@ -86,14 +86,14 @@ async fn what_the_store_has_forgotten_is_read_anew() -> Result<()> {
 async fn a_store_that_has_lost_everything_gets_back_what_lives() -> Result<()> {
     let (mut etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let mut a = machine(&etcd, dir.path(), "a").await?;
-    let made = a.cluster.create_network(network(1), &[]).await?;
+    let made = a.cluster.create_network(network(1), Some(&[])).await?;
     let got = a.cluster.claim(&id(1), &id(8), Addresses::default()).await?;
     a.cluster.publish(&id(1), &id(8), endpoint(8, "a", got)).await;
     etcd.wipe()?;
     sees(&a, "no network", |view| view.networks.is_empty() && view.hosts.len() == 1).await?;
     assert!(a.lost.try_recv().is_err(), "nobody has taken it");
     // whoever makes the network again finds its containers on it
-    retry(async || a.cluster.create_network(made.clone(), &[]).await).await?;
+    retry(async || a.cluster.create_network(made.clone(), Some(&[])).await).await?;
     a.cluster.release(&id(1), &id(8));
     retry(async || a.cluster.claim(&id(1), &id(8), got).await).await?;
     Ok(())
@@ -103,7 +103,7 @@ async fn a_store_that_has_lost_everything_gets_back_what_lives() -> Result<()> {
 async fn entries_that_somebody_takes_out_are_written_again() -> Result<()> {
     let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let mut a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), &[]).await?;
+    a.cluster.create_network(network(1), Some(&[])).await?;
     let got = a.cluster.claim(&id(1), &id(8), Addresses::default()).await?;
     a.cluster.publish(&id(1), &id(8), endpoint(8, "a", got)).await;
     let ip = got.ip.context("no address")?;

@@ -73,6 +73,16 @@ pub(super) fn wished(request: &NetworkRequest) -> Result<store::Network> {
         let kind = crate::network::attach::kind(&error);
         Error::system(error.to_string()).of_kind(kind)
     })?;
+    let local_only = [
+        (request.scope == "local", "the scope local"),
+        (request.ingress, "the routing mesh (Ingress)"),
+        (!request.config_from.is_empty(), "another network's configuration (ConfigFrom)"),
+        (!request.ipam_options.is_empty(), "options of the IPAM driver (IPAM.Options)"),
+        (!request.ipv4 && !request.ipv6, "a network without addresses"),
+    ];
+    if let Some((_, what)) = local_only.iter().find(|(asked, _)| *asked) {
+        return Err(bad(&format!("network {}: the driver overlay has not {what}", request.name)));
+    }
     let asked = request.subnets.iter().filter(|asked| !asked.subnet.is_empty());
     let subnets = asked.map(read_subnet).collect::<Result<Vec<_>>>()?;
     let orphan = |asked: &&SubnetRequest| {
@@ -194,6 +204,8 @@ mod tests {
             let error = wished(&request(subnets)).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
         }
+        let alone = NetworkRequest { config_from: "x".into(), ..request(&[]) };
+        assert!(wished(&alone).unwrap_err().to_string().contains("ConfigFrom"));
         let six = NetworkRequest { ipv6: true, ..request(&[]) };
         assert!(wished(&six).unwrap_err().to_string().contains("IPv6 subnet"));
     }

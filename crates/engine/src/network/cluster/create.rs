@@ -35,8 +35,9 @@ pub(crate) fn create(engine: &Inner, request: &NetworkRequest) -> Result<::netwo
         return Err(local(::network::Error::NameInUse(request.name.clone())));
     }
     let wished = convert::wished(request)?;
-    let avoid = engine.network.subnets_in_use().map_err(local)?;
-    let made = wait(part.cluster.create_network(wished, &avoid)).map_err(refused)?;
+    let used = engine.network.subnets_in_use().map_err(local)?;
+    let choose = request.ipv4.then_some(used.as_slice());
+    let made = wait(part.cluster.create_network(wished, choose)).map_err(refused)?;
     engine.network.define_overlay(&convert::overlay(&made)).map_err(|error| {
         // what this machine can't have, nobody gets by its order
         if let Err(error) = wait(part.cluster.remove_network(&made.id)) {

@@ -1,6 +1,6 @@
 //! What other machines do, brought to this one's kernel and directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ::cluster::{Changes, EndpointChange, Lost, View};
@@ -53,6 +53,8 @@ async fn follow(engine: Arc<Inner>) {
 struct Follower {
     /// Networks whose peers are known to the kernel as they were told last.
     told: BTreeSet<String>,
+    /// Networks that can't be had here, and why, as it was said last.
+    refused: BTreeMap<String, String>,
 }
 
 impl Follower {
@@ -71,17 +73,36 @@ impl Follower {
             self.told.remove(gone);
         }
         for network in &changes.networks {
-            if let Err(error) = engine.network.define_overlay(&convert::overlay(network)) {
-                tracing::error!(network = %network.name, id = %network.id, %error, "a shared network can't be had here");
-            }
             self.told.remove(&network.id);
         }
+        self.refused.retain(|id, _| view.networks.contains_key(id));
+        let again: Vec<_> = self.refused.keys().filter_map(|id| view.networks.get(id)).collect();
+        for network in changes.networks.iter().chain(again) {
+            self.define(engine, network);
+        }
         for id in view.networks.keys() {
+            if self.refused.contains_key(id) {
+                continue;
+            }
             if !self.told.contains(id) {
                 self.tell_all(engine, view, id, &own.id);
             } else if let Some(changes) = changes.endpoints.get(id) {
                 self.tell(engine, id, changes, &own.id);
             }
+        }
+    }
+
+    /// Makes a network known here. One that clashes with another of this machine's is tried again with each change, and
+    /// told of once.
+    fn define(&mut self, engine: &Inner, network: &::cluster::Network) {
+        let Err(error) = engine.network.define_overlay(&convert::overlay(network)) else {
+            self.refused.remove(&network.id);
+            return;
+        };
+        let why = error.to_string();
+        if self.refused.get(&network.id) != Some(&why) {
+            tracing::error!(network = %network.name, id = %network.id, %why, "a shared network can't be had here");
+            self.refused.insert(network.id.clone(), why);
         }
     }
 
