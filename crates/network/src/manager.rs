@@ -163,7 +163,6 @@ impl Network {
             recorded: state.record.bridge_address.filter(|_| default),
             recorded6: state.record.bridge_address6.filter(|_| default),
             underlay: state.cluster.underlay(self.config.vxlan_port),
-            sealed: None,
         }
     }
 

@@ -44,8 +44,8 @@ pub struct OverlayNetwork {
     pub vni: u32,
     /// Largest packet that containers send; `None` means what the tunnel leaves of the uplink's.
     pub mtu: Option<u32>,
-    /// What goes from machine to machine is encrypted (`--opt encrypted`); without a key of the
-    /// other machine's nothing goes there.
+    /// What goes from machine to machine is to be encrypted (`--opt encrypted`): such a network is
+    /// refused.
     pub encrypted: bool,
     /// One subnet for each address family in use.
     pub subnets: Vec<OverlaySubnet>,

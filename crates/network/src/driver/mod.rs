@@ -69,8 +69,6 @@ pub(crate) struct Setting<'a> {
     pub(crate) recorded: Option<Ipv4Net>,
     /// How tunnels leave this machine, once that is known.
     pub(crate) underlay: Option<Underlay>,
-    /// How encrypted ones do.
-    pub(crate) sealed: Option<Underlay>,
     /// Likewise, in IPv6.
     pub(crate) recorded6: Option<Ipv6Net>,
 }

@@ -42,7 +42,7 @@ impl Cluster {
     /// How tunnels leave this machine, once it is told.
     pub(super) fn underlay(&self, port: u16) -> Option<Underlay> {
         let own = self.hosts.as_ref()?.own.as_ref()?;
-        Some(Underlay { local: own.vtep, port, through: None })
+        Some(Underlay { local: own.vtep, port })
     }
 
     /// Where the other machines' tunnels end. A machine that gives an address which is no other
@@ -297,6 +297,13 @@ fn define(network: &OverlayNetwork) -> Result<Definition> {
         return Err(wrong(format!("invalid MTU: {:?}", network.mtu)));
     }
     overlay::read_options(&network.options)?;
+    // Better none than one whose packets can be read on the way.
+    if network.encrypted {
+        return Err(Error::Unsupported(format!(
+            "network {}: encryption between hosts (--opt encrypted) is not supported by this version",
+            shown(&network.name)
+        )));
+    }
     let [v4, v6] = [true, false]
         .map(|v4| network.subnets.iter().filter(|subnet| subnet.subnet.addr().is_ipv4() == v4).count());
     if v4 > 1 || v6 > 1 || v4 + v6 == 0 {

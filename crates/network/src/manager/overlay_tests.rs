@@ -270,6 +270,7 @@ fn what_the_store_says_is_checked() {
         ("its number", |n| n.vni = 0),
         ("its number", |n| n.vni = 1 << 24),
         ("invalid MTU", |n| n.mtu = Some(1)),
+        ("--opt encrypted", |n| n.encrypted = true),
         ("one subnet", |n| n.subnets.clear()),
         ("one subnet", |n| n.subnets.extend(n.subnets.clone())),
         ("its subnet", |n| n.subnets[0].gateway = Ipv4Addr::new(10, 1, 2, 3).into()),

@@ -66,8 +66,6 @@ pub(crate) struct Underlay {
     pub(crate) local: IpAddr,
     /// The UDP port, here and there.
     pub(crate) port: u16,
-    /// Index of the only interface that they leave through, if there is one.
-    pub(crate) through: Option<u32>,
 }
 
 impl Overlay {
@@ -84,7 +82,8 @@ impl Overlay {
     /// Makes the bridge and, when it is known how tunnels leave this machine, the tunnel. While it is
     /// not known, a tunnel that is there stays as it is. Idempotent.
     pub(super) fn bring_up(&self, host: &mut Socket, setting: &Setting<'_>) -> Result<Segment> {
-        let underlay = if self.shared.encrypted { setting.sealed } else { setting.underlay };
+        // Nothing of a network that is to be encrypted ever leaves as it is.
+        let underlay = setting.underlay.filter(|_| !self.shared.encrypted);
         let mut bridge = self.bridge.clone();
         if bridge.mtu.is_none() && (underlay.is_some() || route::by_name(host, &bridge.name)?.is_none()) {
             bridge.mtu = Some(mtu(host, underlay.as_ref())?);
@@ -100,8 +99,8 @@ impl Overlay {
             segment.mtu = mtu;
         }
         host.request(&mut batch)?;
-        if let Some(Underlay { local, port, through }) = underlay {
-            let device = Vxlan { vni: self.shared.vni, local, port, through };
+        if let Some(Underlay { local, port }) = underlay {
+            let device = Vxlan { vni: self.shared.vni, local, port };
             kernel::ensure(host, setting.owner, &self.tunnel, segment.index, segment.mtu, &device)?;
         }
         Ok(segment)
@@ -139,7 +138,7 @@ fn mtu(host: &mut Socket, underlay: Option<&Underlay>) -> Result<u32> {
         return Ok(route::uplink_mtu(host)?.map_or(DEFAULT_MTU, |mtu| mtu.min(DEFAULT_MTU)) - OVERHEAD);
     };
     let owner = route::addresses(host)?.into_iter().find(|address| address.net.addr() == underlay.local);
-    let index = underlay.through.or_else(|| owner.map(|address| address.index));
+    let index = owner.map(|address| address.index);
     let links = route::dump(host)?;
     let uplink =
         links.into_iter().find(|link| Some(link.index) == index).map_or(DEFAULT_MTU, |link| link.mtu);

@@ -1,6 +1,7 @@
 //! Networks that several machines share: three engines, each in a network namespace of its own, on one switch, with
 //! one etcd. By packets.
 
+mod load;
 mod machines;
 mod store;
 
