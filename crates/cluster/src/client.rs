@@ -33,6 +33,8 @@ const PROBE_ANSWER: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 64 << 20;
 /// Longest file of certificates.
 const MAX_FILE: u64 = 1 << 20;
+/// How a certificate begins (RFC 7468).
+const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 /// Longest explanation of a server's that is passed on.
 const MAX_REASON: usize = 300;
 
@@ -232,10 +234,10 @@ fn refusal(status: &Status) -> Error {
 pub(crate) fn explain(status: &Status) -> String {
     let deeper = std::error::Error::source(status).map(chain).unwrap_or_default();
     let said = status.message();
-    shorten(&if deeper.is_empty() || said.contains(&deeper) {
-        said.to_owned()
-    } else {
-        format!("{said}: {deeper}")
+    shorten(&match () {
+        () if deeper.is_empty() || said.contains(&deeper) => said.to_owned(),
+        () if deeper.contains(said) => deeper,
+        () => format!("{said}: {deeper}"),
     })
 }
 
@@ -264,7 +266,15 @@ fn read_tls(files: &TlsFiles) -> Result<ClientTlsConfig> {
             _ => fs::read(path).map_err(|error| failed(error.to_string())),
         }
     };
-    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(&files.ca)?));
+    // what is none would be passed over, and nobody would be trusted
+    let certificates = |path: &std::path::PathBuf| {
+        let text = read(path)?;
+        if text.windows(PEM.len()).any(|window| window == PEM) {
+            return Ok(text);
+        }
+        Err(Error::Option(format!("cluster store certificates {}: it holds none (PEM)", path.display())))
+    };
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(certificates(&files.ca)?));
     let Some((cert, key)) = &files.identity else { return Ok(tls) };
-    Ok(tls.identity(Identity::from_pem(read(cert)?, read(key)?)))
+    Ok(tls.identity(Identity::from_pem(certificates(cert)?, read(key)?)))
 }

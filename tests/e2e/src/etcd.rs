@@ -16,21 +16,33 @@ pub struct Etcd {
     client: SocketAddr,
     peer: u16,
     netns: Option<Namespace>,
+    /// It speaks TLS alone, and wants clients' certificates.
+    tls: bool,
     child: Option<Child>,
 }
 
 impl Etcd {
     /// Starts one on the machine's loopback interface.
     pub fn start() -> Result<Self> {
-        Self::launch(IpAddr::V4(Ipv4Addr::LOCALHOST), None)
+        Self::launch(IpAddr::V4(Ipv4Addr::LOCALHOST), None, false)
+    }
+
+    /// Starts one that speaks TLS alone and wants a client's certificate; see [`Etcd::certificate`].
+    pub fn with_tls() -> Result<Self> {
+        Self::launch(IpAddr::V4(Ipv4Addr::LOCALHOST), None, true)
+    }
+
+    /// A file that it was given: `ca.pem`, `cert.pem` (a client's and its own), `key.pem`.
+    pub fn certificate(&self, name: &str) -> String {
+        self.root.path().join(name).display().to_string()
     }
 
     /// Starts one in a network namespace, at an address that it has.
     pub fn inside(netns: &Namespace, ip: IpAddr) -> Result<Self> {
-        Self::launch(ip, Some(netns.clone()))
+        Self::launch(ip, Some(netns.clone()), false)
     }
 
-    fn launch(ip: IpAddr, netns: Option<Namespace>) -> Result<Self> {
+    fn launch(ip: IpAddr, netns: Option<Namespace>, tls: bool) -> Result<Self> {
         let free = || {
             // two at once, so that they differ
             let (one, two) = (TcpListener::bind((ip, 0))?, TcpListener::bind((ip, 0))?);
@@ -41,7 +53,10 @@ impl Etcd {
             None => free()?,
         };
         let root = tempfile::Builder::new().prefix("berth-etcd-").tempdir()?;
-        let mut etcd = Self { root, client, peer, netns, child: None };
+        if tls {
+            make_certificates(root.path())?;
+        }
+        let mut etcd = Self { root, client, peer, netns, tls, child: None };
         etcd.resume()?;
         Ok(etcd)
     }
@@ -54,8 +69,9 @@ impl Etcd {
     /// Starts it again, where it was.
     pub fn resume(&mut self) -> Result<()> {
         ensure!(self.child.is_none(), "etcd runs");
+        let scheme = if self.tls { "https" } else { "http" };
         let (client, peer) =
-            (format!("http://{}", self.client), format!("http://{}:{}", self.client.ip(), self.peer));
+            (format!("{scheme}://{}", self.client), format!("http://{}:{}", self.client.ip(), self.peer));
         let log = std::fs::File::options().create(true).append(true).open(self.root.path().join("log"))?;
         let mut command = Command::new("/usr/bin/etcd");
         command
@@ -69,12 +85,28 @@ impl Etcd {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
+        if self.tls {
+            let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|name| self.certificate(name));
+            command.args([
+                "--client-cert-auth",
+                "--trusted-ca-file",
+                &ca,
+                "--cert-file",
+                &cert,
+                "--key-file",
+                &key,
+            ]);
+        }
         self.child = Some(match &self.netns {
             Some(netns) => netns.spawn(&mut command)?,
             None => command.spawn().context("cannot run etcd: install Debian's etcd-server")?,
         });
         programs::eventually("etcd answers", || {
-            Ok(self.ask("kv/range", &json!({"key": "MA=="})).is_ok().then_some(()))
+            let answers = match self.tls {
+                true => TcpStream::connect(self.client).is_ok(),
+                false => self.ask("kv/range", &json!({"key": "MA=="})).is_ok(),
+            };
+            Ok(answers.then_some(()))
         })
         .with_context(|| std::fs::read_to_string(self.root.path().join("log")).unwrap_or_default())
     }
@@ -155,6 +187,24 @@ impl Drop for Etcd {
     fn drop(&mut self) {
         let _ = self.kill();
     }
+}
+
+/// A root, and a certificate by it for 127.0.0.1 that is good for both ends.
+fn make_certificates(dir: &std::path::Path) -> Result<()> {
+    let openssl = |line: &str| {
+        let mut command = Command::new("/usr/bin/openssl");
+        programs::run(command.args(line.split_ascii_whitespace()).current_dir(dir))?.ok().map(drop)
+    };
+    let kind = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
+    openssl(&format!("req -x509 {kind} -subj /CN=root -keyout ca.key -out ca.pem"))?;
+    openssl(&format!("req {kind} -subj /CN=etcd -keyout key.pem -out cert.csr"))?;
+    std::fs::write(
+        dir.join("names"),
+        "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n",
+    )?;
+    openssl(
+        "x509 -req -in cert.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem",
+    )
 }
 
 /// RFC 4648.

@@ -4,6 +4,7 @@ mod hosts;
 mod load;
 mod networks;
 mod outages;
+mod tls;
 
 use std::net::IpAddr;
 use std::path::Path;
