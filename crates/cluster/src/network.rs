@@ -9,6 +9,7 @@ use crate::keys::Keys;
 use crate::model::{MAX_VNI, Network, Subnet, Value as _};
 use crate::shared::Shared;
 use crate::txn::{Txn, found};
+use crate::view::View;
 use crate::wire::{KeyValue, RangeRequest, RangeResponse};
 
 /// How often others may come before us.
@@ -32,16 +33,8 @@ pub(crate) async fn create(shared: &Shared, asked: Network, choose: Option<&[IpN
             return there.into_iter().find(|other| other.id == asked.id).ok_or(Error::Expired);
         }
         let network = settle(&asked, &there, choose)?;
-        let txn = Txn::default()
-            .if_unchanged(&keys.generation(), generation)
-            .if_absent(&keys.network(&network.id))
-            .if_absent(&keys.name(&network.name))
-            .if_absent(&keys.number(network.vni))
-            .put(&keys.generation(), network.id.clone().into(), 0)
-            .put(&keys.network(&network.id), network.write(), 0)
-            .put(&keys.name(&network.name), network.id.clone().into(), 0)
-            .put(&keys.number(network.vni), network.id.clone().into(), 0)
-            .or_get(&keys.name(&network.name));
+        let unchanged = Txn::default().if_unchanged(&keys.generation(), generation);
+        let txn = entry(keys, unchanged, &network).or_get(&keys.name(&network.name));
         let answer = shared.client.txn(txn.build()).await?;
         let revision = answer.header.map(|header| header.revision).unwrap_or_default();
         if answer.succeeded {
@@ -67,6 +60,30 @@ async fn repair(shared: &Shared, name: &KeyValue) -> Result<()> {
         .if_absent(&shared.keys.network(&id))
         .delete(&key);
     shared.client.txn(txn.build()).await.map(drop)
+}
+
+/// Writes networks again that a store has lost. Others that do the same write the same; what has taken a name or a
+/// number meanwhile keeps it.
+pub(crate) async fn restore(shared: &Shared, before: &View, now: &View) -> Result<()> {
+    let lost = before.networks.values().filter(|network| !now.networks.contains_key(&network.id));
+    for network in lost {
+        if !shared.client.txn(entry(&shared.keys, Txn::default(), network).build()).await?.succeeded {
+            tracing::debug!(network = %network.name, "somebody else has written the network, or another of its name");
+        }
+    }
+    Ok(())
+}
+
+/// Puts a network with all its keys, if none of them is there.
+fn entry(keys: &Keys, txn: Txn, network: &Network) -> Txn {
+    let (name, number) = (keys.name(&network.name), keys.number(network.vni));
+    txn.if_absent(&keys.network(&network.id))
+        .if_absent(&name)
+        .if_absent(&number)
+        .put(&keys.generation(), network.id.clone().into(), 0)
+        .put(&keys.network(&network.id), network.write(), 0)
+        .put(&name, network.id.clone().into(), 0)
+        .put(&number, network.id.clone().into(), 0)
 }
 
 /// All networks, and the revision at which they were changed last.

@@ -69,7 +69,15 @@ fn tell(shared: &Shared, error: &Error) {
 async fn session(shared: &Arc<Shared>, backoff: &mut Backoff) -> Result<()> {
     let (lease, new) = lease(shared).await?;
     register(shared, lease).await?;
-    let view = picture(shared).await?;
+    let mut view = picture(shared).await?;
+    let before = shared.view();
+    if view.revision < before.revision {
+        tracing::warn!(
+            "the cluster store has lost what it had: its networks are written again as this host knows them"
+        );
+        crate::network::restore(shared, &before, &view).await?;
+        view = picture(shared).await?;
+    }
     let revision = view.revision;
     let rewrite = shared.take_rewrite() || new;
     reconcile::reconcile(shared, &view, lease, rewrite).await?;

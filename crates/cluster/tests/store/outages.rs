@@ -89,11 +89,22 @@ async fn a_store_that_has_lost_everything_gets_back_what_lives() -> Result<()> {
     let made = a.cluster.create_network(network(1), Some(&[])).await?;
     let got = a.cluster.claim(&id(1), &id(8), Addresses::default()).await?;
     a.cluster.publish(&id(1), &id(8), endpoint(8, "a", got)).await;
+    let b = machine(&etcd, dir.path(), "b").await?;
+    a.cluster.create_network(network(2), Some(&[])).await?;
+    sees(&b, "both networks", |view| view.networks.len() == 2).await?;
     etcd.wipe()?;
-    sees(&a, "no network", |view| view.networks.is_empty() && view.hosts.len() == 1).await?;
+    retry(async || a.cluster.ready().await).await?;
+    for machine in [&a, &b] {
+        sees(machine, "what there was", |view| {
+            let same = view.networks.get(&id(1)).is_some_and(|seen| **seen == made);
+            same && view.networks.len() == 2 && view.hosts.len() == 2 && endpoints(view, 1) == 1
+        })
+        .await?;
+    }
+    e2e::programs::eventually("its claim", || Ok((etcd.count("berth/v1/claims/")? == 1).then_some(())))?;
     assert!(a.lost.try_recv().is_err(), "nobody has taken it");
-    // whoever makes the network again finds its containers on it
-    retry(async || a.cluster.create_network(made.clone(), Some(&[])).await).await?;
+    let again = retry(async || b.cluster.claim(&id(1), &id(9), got).await).await;
+    assert!(again.is_err_and(|error| error.to_string().contains("already in use")));
     a.cluster.release(&id(1), &id(8));
     retry(async || a.cluster.claim(&id(1), &id(8), got).await).await?;
     Ok(())
