@@ -11,6 +11,7 @@ mod events;
 mod files;
 mod images;
 mod init;
+mod ipv6;
 mod lifecycle;
 mod likeness;
 mod limits;
