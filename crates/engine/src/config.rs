@@ -151,6 +151,10 @@ pub struct BridgeConfig {
     pub firewall: bool,
     /// `--ip6tables`: those for IPv6, too.
     pub firewall6: bool,
+    /// `--userland-proxy`: published ports are served in user space where the kernel can't.
+    pub userland_proxy: bool,
+    /// `--publish-mode`: `forward`, `input`, or empty for the former.
+    pub publish_mode: String,
     /// `--ip-forward`.
     pub ip_forward: bool,
     /// `--ip-masq`.
@@ -176,6 +180,8 @@ impl Default for BridgeConfig {
             default_host_ip: String::new(),
             firewall: true,
             firewall6: true,
+            userland_proxy: true,
+            publish_mode: String::new(),
             ip_forward: true,
             masquerade: true,
             ipv6: false,

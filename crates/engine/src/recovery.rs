@@ -104,6 +104,7 @@ async fn adopt(
         Ok((shim, events, mut hello)) if is_live(&hello) => {
             thaw_unasked(&shim, &container, &mut hello).await;
             live(&engine, &mut container, &hello).await;
+            crate::network::sockets::resume(&engine, &container, &shim).await;
             crate::network::resolver::resume(&engine, &container, &shim).await;
             Task::spawn(&engine, container, Some((shim, events)));
             None

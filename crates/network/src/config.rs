@@ -35,6 +35,10 @@ pub struct Config {
     pub firewall: bool,
     /// Whether to keep rules for IPv6, too (`--ip6tables`).
     pub firewall6: bool,
+    /// Whether published ports are served in user space where the kernel can't (`--userland-proxy`).
+    pub userland_proxy: bool,
+    /// How ports are published on networks that say nothing of it (`--publish-mode`).
+    pub publish_mode: PublishMode,
     /// Defaults for the containers' `/etc/resolv.conf`.
     pub dns: DnsConfig,
     /// UDP port of the tunnels between machines, the same on all of them.
@@ -54,6 +58,8 @@ impl Config {
             ip_forward: true,
             firewall: true,
             firewall6: true,
+            userland_proxy: true,
+            publish_mode: PublishMode::Forward,
             dns: DnsConfig::default(),
             vxlan_port: VXLAN_PORT,
         }
@@ -96,6 +102,10 @@ impl Config {
             )));
         }
         self.bridge.check6()?;
+        if self.publish_mode == PublishMode::Input && !self.userland_proxy {
+            let why = "publish-mode \"input\" is a path in user space, which userland-proxy=false turns off";
+            return Err(Error::Config(why.to_owned()));
+        }
         for pool in &self.address_pools {
             let longest = pool.base.max_prefix_len().saturating_sub(2);
             if pool.size < pool.base.prefix_len() || pool.size > longest {
@@ -106,6 +116,31 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// How the way to published ports leads through the host's own firewall.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PublishMode {
+    /// The kernel translates and forwards: what the host's administrator says of packets that are forwarded counts.
+    #[default]
+    Forward,
+    /// They are sockets of the host: what its administrator says of packets to the host (`INPUT`) counts.
+    Input,
+}
+
+impl std::str::FromStr for PublishMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "forward" => Ok(Self::Forward),
+            "input" => Ok(Self::Input),
+            _ => {
+                let shown: String = text.chars().take(64).collect();
+                Err(Error::Invalid(format!("invalid publish mode: {shown:?} (\"forward\" or \"input\")")))
+            }
+        }
     }
 }
 

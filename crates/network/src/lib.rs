@@ -29,13 +29,13 @@ mod record;
 mod route;
 mod sysctl;
 
-pub use config::{AddressPool, BridgeConfig, Config, DnsConfig};
+pub use config::{AddressPool, BridgeConfig, Config, DnsConfig, PublishMode};
 pub use definition::CreateRequest;
 pub use dns::{Door, ResolverSockets, Verdict, failure};
 pub use endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PortRequest, Protocol, PublishedPort};
 pub use error::{Error, Result};
 pub use firewall::Watch;
 pub use ipam::{Pool, SubnetRequest};
-pub use manager::{Network, SweepReport};
+pub use manager::{Network, PortSocket, SweepReport};
 pub use model::NetworkInfo;
 pub use overlay::{Host, Hosts, MAX_VNI, OverlayNetwork, OverlayOptions, OverlaySubnet, Peer, PeerChange};

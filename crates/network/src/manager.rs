@@ -12,6 +12,7 @@ mod overlay;
 mod recover;
 mod republish;
 mod settings;
+mod sockets;
 mod state;
 
 use std::net::IpAddr;
@@ -29,6 +30,7 @@ use crate::netns::Pool;
 use state::{State, Up};
 
 pub use recover::SweepReport;
+pub use sockets::PortSocket;
 
 /// Networks of this machine. Every operation blocks (milliseconds at most) and may be called from
 /// any thread that is in the host's network namespace.

@@ -236,6 +236,13 @@ fn bridge(given: &Given) -> Result<engine::config::BridgeConfig> {
         );
     }
     bridge.firewall6 = given.flag("ip6tables").unwrap_or(bridge.firewall6);
+    bridge.userland_proxy = given.flag("userland-proxy").unwrap_or(bridge.userland_proxy);
+    if given.text("userland-proxy-path").is_some_and(|path| !path.is_empty()) {
+        bail!(
+            "userland-proxy-path can't be given: published ports are served in user space by the containers' own shims, not by a program apart (userland-proxy=false turns that off)"
+        );
+    }
+    bridge.publish_mode = text("publish-mode");
     bridge.ip_forward = given.flag("ip-forward").unwrap_or(bridge.ip_forward);
     bridge.masquerade = given.flag("ip-masq").unwrap_or(bridge.masquerade);
     bridge.address_pools = parse::address_pools(given)?;

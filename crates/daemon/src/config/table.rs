@@ -122,8 +122,9 @@ options! {
     "iptables" => "iptables" Flag Works "Make firewall rules";
     "ip6tables" => "ip6tables" Flag Works "Make IPv6 firewall rules";
     "ipv6" => "ipv6" Flag Works "IPv6 on the default network";
-    "userland-proxy" => "userland-proxy" Flag Later "Forward published ports in user space";
-    "userland-proxy-path" => "userland-proxy-path" Text Later "Program that does so";
+    "userland-proxy" => "userland-proxy" Flag Works "Serve published ports in user space where the kernel can't";
+    "userland-proxy-path" => "userland-proxy-path" Text Works "Refused: no program of its own does so";
+    "publish-mode" => "publish-mode" Text Works "Way of published ports through the host's firewall: forward or input";
 
     "cluster-store" => "cluster-store" Text Works "Store of networks that hosts share, etcd://HOST:PORT[,HOST:PORT][/PATH]";
     "cluster-advertise" => "cluster-advertise" Text Works "Where other hosts reach this one, IP:PORT or INTERFACE:PORT";

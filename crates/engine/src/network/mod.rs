@@ -9,6 +9,7 @@ mod info;
 mod ports;
 pub(crate) mod resolver;
 mod settings;
+pub(crate) mod sockets;
 mod verb;
 
 use std::os::fd::OwnedFd;

@@ -1,7 +1,7 @@
 //! Published ports: what a container asks, and what it got.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ::network::{PortRequest, Protocol, PublishedPort};
 
@@ -56,12 +56,8 @@ fn one(container_port: u16, protocol: Protocol, binding: &PortBinding) -> Result
     };
     let host_ip = match binding.host_ip.as_str() {
         "" => None,
-        // published on all addresses; IPv6 has none to publish on
-        "::" => None,
-        text => Some(text.parse::<Ipv4Addr>().map(IpAddr::V4).map_err(|_error| {
-            Error::bad_parameter(format!(
-                "invalid host address for a published port: {text} (only IPv4 is supported)"
-            ))
+        text => Some(text.parse::<IpAddr>().map(|ip| ip.to_canonical()).map_err(|_error| {
+            Error::bad_parameter(format!("invalid host address for a published port: {text}"))
         })?),
     };
     Ok(PortRequest { protocol, container_port, host_ip, host_port: first, host_port_end: last })

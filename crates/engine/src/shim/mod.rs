@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 use oci_spec::runtime::LinuxResources;
 use shim::protocol::{
-    AttachRequest, Attached, CheckpointRequest, CreateRequest, Created, ExecRequest, HelloReply, KillRequest,
-    MAX_FDS, MountRequest, Reply, Request, ResizeRequest, StartedReply, StateReply, VERSION,
+    AttachRequest, Attached, CheckpointRequest, CreateRequest, Created, ExecRequest, HelloReply, HoldPort,
+    KillRequest, MAX_FDS, MountRequest, PortKey, PortState, Reply, Request, ResizeRequest, StartedReply,
+    StateReply, VERSION,
 };
 
 pub use attach::stream_pair;
@@ -260,6 +261,33 @@ impl ShimHandle {
     /// The shim's refusal: it holds none.
     pub async fn kept(&self, name: &str) -> Result<Vec<OwnedFd>, ShimError> {
         Ok(self.connection.call_fds(&Request::Kept { name: name.to_owned() }, Vec::new()).await?.1)
+    }
+
+    /// Have ports of the host held until they are released or the container ends; each that says so comes with a socket.
+    ///
+    /// # Errors
+    /// The shim's refusal: those before the one it names are held. Or it is of a release that holds none.
+    pub async fn hold_ports(&self, ports: Vec<HoldPort>, sockets: Vec<OwnedFd>) -> Result<(), ShimError> {
+        self.connection.call(&Request::HoldPorts { ports }, sockets).await.map(drop)
+    }
+
+    /// Have ports of the host let go of; those that are not held are fine.
+    ///
+    /// # Errors
+    /// The shim is of a release that holds none.
+    pub async fn release_ports(&self, ports: Vec<PortKey>) -> Result<(), ShimError> {
+        self.done(Request::ReleasePorts { ports }).await
+    }
+
+    /// The ports of the host that are held.
+    ///
+    /// # Errors
+    /// The shim is of a release that holds none.
+    pub async fn ports(&self) -> Result<Vec<PortState>, ShimError> {
+        match self.connection.call(&Request::Ports, Vec::new()).await? {
+            Reply::Ports(ports) => Ok(ports),
+            _ => Err(ShimError::Unexpected("Ports")),
+        }
     }
 
     /// A mount that the shim keeps for others, and the mount namespace that it is attached in.

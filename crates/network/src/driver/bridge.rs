@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use crate::config::PublishMode;
 use crate::error::{Error, Result};
 use crate::firewall::plan::Gateway;
 
 /// Prefix of every option.
 const PREFIX: &str = "com.docker.network.";
+/// How ports are published: an option of our own, which Docker does not have.
+const PUBLISH_MODE: &str = "org.berth.publish-mode";
 /// Longest prefix of an interface's name in the container: a number must still fit behind it.
 const MAX_PREFIX_LEN: usize = 10;
 
@@ -29,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) mtu: Option<u32>,
     /// How interfaces in containers are called, before their number.
     pub(crate) interface: String,
+    /// How the way to published ports leads through the host's own firewall.
+    pub(crate) publish_mode: Option<PublishMode>,
     /// How its addresses are reached, one a family.
     pub(crate) gateways: [Gateway; 2],
     /// Interfaces of the host from which published ports are reached by containers' own addresses.
@@ -44,6 +49,7 @@ impl Default for Options {
             publish_ip: None,
             mtu: None,
             interface: "eth".to_owned(),
+            publish_mode: None,
             gateways: [Gateway::Nat; 2],
             trusted: Vec::new(),
         }
@@ -54,6 +60,10 @@ impl Default for Options {
 pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
     let mut read = Options::default();
     for (key, value) in options {
+        if key == PUBLISH_MODE {
+            read.publish_mode = Some(value.parse()?);
+            continue;
+        }
         match key.strip_prefix(PREFIX).unwrap_or_default() {
             "bridge.name" if value.is_empty() => {}
             "bridge.name" => read.name = Some(interface_name(value)?),

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::Network;
 use super::state::{Net, State, WaysOut};
 use crate::bridge::Joined;
+use crate::config::PublishMode;
 use crate::dns::ResolverSockets;
 use crate::driver::{Driver, Segment};
 use crate::endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PublishedPort};
@@ -134,8 +135,8 @@ impl Network {
             let why = "ipvlan interfaces do not support custom mac address assignment";
             return Err(Error::Forbidden(why.to_owned()));
         }
-        if bridged && !request.ports.is_empty() && !self.config.firewall {
-            return Err(Error::Config("ports cannot be published: berthd runs with --iptables=false".into()));
+        if bridged {
+            self.check_publishing(&request.ports)?;
         }
         let interface = free_interface(state.net(&network_id)?, others);
         let up = self.ensure(state, &network_id)?;
@@ -180,8 +181,14 @@ impl Network {
         if state.net(network_id)?.driver.bridge().is_none() {
             return Ok(Vec::new());
         }
-        let (container, default_ip) = (request.container_id.as_str(), state.net(network_id)?.publish_ip);
-        let ports = state.ports.take(container, &request.ports, default_ip)?;
+        let container = request.container_id.as_str();
+        let Some(endpoint) = state.endpoint(container, network_id) else { return Ok(Vec::new()) };
+        let defaults = state.port_defaults(&self.config, endpoint)?;
+        let ports = state.ports.take(container, &request.ports, defaults)?;
+        if let Err(error) = state.check_mode(network_id, &ports) {
+            state.ports.release(container);
+            return Err(error);
+        }
         let endpoints = state.endpoints.get_mut(container).map_or(&mut [][..], Vec::as_mut_slice);
         if let Some(endpoint) = endpoints.iter_mut().find(|endpoint| endpoint.network_id == network_id) {
             endpoint.ports.clone_from(&ports);
@@ -229,6 +236,9 @@ impl Network {
         }
         self.open_loopback(&endpoint.network_id, &endpoint.ports)?;
         let elements = self.state().elements(container, endpoint);
+        if elements.is_empty() {
+            return Ok(());
+        }
         let mut firewall = self.firewall();
         firewall.publish(&elements).map_err(|error| taken(error, endpoint))?;
         firewall.forget_flows(&endpoint.ports);
@@ -286,6 +296,7 @@ impl Network {
         let needed = ports.iter().any(|p| p.host_ip.is_unspecified() || p.host_ip.is_loopback());
         let mut state = self.state();
         let net = state.net_mut(network_id)?;
+        let needed = needed && net.publish_mode == PublishMode::Forward;
         let Some(bridge) = net.driver.bridge().map(|bridge| bridge.name.as_str()) else { return Ok(()) };
         if let Some(up) = net.up.as_mut().filter(|up| needed && !up.loopback_routed) {
             sysctl::route_loopback(bridge)?;

@@ -81,7 +81,7 @@ fn published_ports_follow_the_default_route_to_where_they_can_be_published() {
         assert_eq!(call_here(Ipv4Addr::LOCALHOST, 8080), None);
         let dup = || a.try_clone().expect("dup");
         let now = network.disconnect(dup(), &id('a'), &lan, &ports).expect("left");
-        assert_eq!(now.iter().map(|end| end.ports.len()).collect::<Vec<_>>(), [1]);
+        assert_eq!(now.iter().map(|end| end.ports.len()).collect::<Vec<_>>(), [2]);
         assert!(call_here(Ipv4Addr::LOCALHOST, 8080).is_some(), "through the bridge");
         let request = EndpointRequest { ports: ports.clone(), ..on(&lan, 'a', &["a"]) };
         let now = network.connect(dup(), &request).expect("back");

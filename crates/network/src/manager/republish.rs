@@ -1,10 +1,13 @@
 //! Other published ports for a container that runs.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::Network;
 use super::state::State;
 use crate::endpoint::{Endpoint, PortRequest, PublishedPort};
 use crate::error::{Error, Result};
 use crate::netlink::Batch;
+use crate::ports::Defaults;
 use crate::route;
 
 /// What of a container's ports changes.
@@ -22,9 +25,7 @@ impl Network {
     /// # Errors
     /// A port is taken, the container is on no network of its own, or the kernel refuses; its ports are what they were.
     pub fn republish(&self, container: &str, requests: &[PortRequest]) -> Result<Vec<Endpoint>> {
-        if !requests.is_empty() && !self.config.firewall {
-            return Err(Error::Config("ports cannot be published: berthd runs with --iptables=false".into()));
-        }
+        self.check_publishing(requests)?;
         let (before, after) = {
             let mut state = self.state();
             let before = endpoint(&mut state, container)?.clone();
@@ -57,15 +58,17 @@ impl Network {
         before: &Endpoint,
         requests: &[PortRequest],
     ) -> Result<Vec<PublishedPort>> {
-        let default = state.net(&before.network_id)?.publish_ip;
-        let Difference { mut kept, gone, new } = difference(&before.ports, requests, default);
+        let defaults = state.port_defaults(&self.config, before)?;
+        let Difference { mut kept, gone, new } = difference(&before.ports, requests, defaults);
         // first, so that a host port can move from one port of the container to another
         state.ports.give_back(container, &gone);
-        match state.ports.add(container, &new, default) {
-            Ok(added) => {
-                kept.extend(added);
-                Ok(kept)
-            }
+        let added = state.ports.add(container, &new, defaults).and_then(|added| {
+            kept.extend_from_slice(&added);
+            let fit = state.check_mode(&before.network_id, &kept);
+            fit.inspect_err(|_| state.ports.give_back(container, &added))
+        });
+        match added {
+            Ok(()) => Ok(kept),
             Err(error) => {
                 for port in &gone {
                     // it was this container's a moment ago
@@ -127,7 +130,7 @@ fn without(all: &[PublishedPort], others: &[PublishedPort]) -> Vec<PublishedPort
 }
 
 /// Pairs requests with what is published: one that any host port will do keeps the one that it has.
-fn difference(have: &[PublishedPort], requests: &[PortRequest], default: std::net::IpAddr) -> Difference {
+fn difference(have: &[PublishedPort], requests: &[PortRequest], defaults: Defaults) -> Difference {
     let mut left = have.to_vec();
     let mut difference = Difference::default();
     // those that name their host port choose first
@@ -139,11 +142,20 @@ fn difference(have: &[PublishedPort], requests: &[PortRequest], default: std::ne
             let last = request.host_port_end.or(request.host_port).unwrap_or(u16::MAX);
             port.protocol == request.protocol
                 && port.container_port == request.container_port
-                && port.host_ip == request.host_ip.unwrap_or(default)
+                && port.host_ip == request.host_ip.unwrap_or(defaults.ip)
                 && (first..=last).contains(&port.host_port)
         };
         match left.iter().position(fits) {
-            Some(at) => difference.kept.push(left.swap_remove(at)),
+            Some(at) => {
+                let port = left.swap_remove(at);
+                difference.kept.push(port);
+                // what was published on all addresses of both families is two ports
+                let twin = PublishedPort { host_ip: Ipv6Addr::UNSPECIFIED.into(), ..port };
+                let both = request.host_ip.is_none() && port.host_ip == Ipv4Addr::UNSPECIFIED;
+                if let Some(at) = left.iter().position(|port| both && *port == twin) {
+                    difference.kept.push(left.swap_remove(at));
+                }
+            }
             None => difference.new.push(request.clone()),
         }
     }
@@ -153,8 +165,6 @@ fn difference(have: &[PublishedPort], requests: &[PortRequest], default: std::ne
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
     use crate::endpoint::Protocol;
 
@@ -175,7 +185,8 @@ mod tests {
         };
         let have = [port(80, 32768), port(80, 8080), port(443, 8443)];
         let requests = [request(80, None), request(80, Some(8080)), request(53, Some(53))];
-        let found = difference(&have, &requests, Ipv4Addr::UNSPECIFIED.into());
+        let defaults = Defaults { ip: Ipv4Addr::UNSPECIFIED.into(), twins: true };
+        let found = difference(&have, &requests, defaults);
         assert_eq!(found.kept, [port(80, 8080), port(80, 32768)]);
         assert_eq!(found.gone, [port(443, 8443)]);
         assert_eq!(found.new, [request(53, Some(53))]);

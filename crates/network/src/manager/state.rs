@@ -7,7 +7,7 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use super::overlay::Cluster;
-use crate::config::{BridgeConfig, Config};
+use crate::config::{BridgeConfig, Config, PublishMode};
 use crate::definition::{self, Definition};
 use crate::driver::{Driver, Segment};
 use crate::endpoint::Endpoint;
@@ -45,6 +45,8 @@ pub(super) struct Net {
     pub(super) internal: bool,
     /// Host address of published ports that name none.
     pub(super) publish_ip: IpAddr,
+    /// How the way to published ports leads through the host's own firewall.
+    pub(super) publish_mode: PublishMode,
     /// How interfaces in containers are called, before their number.
     pub(super) interface: String,
     /// How its addresses are reached, one a family.
@@ -205,7 +207,11 @@ impl State {
             trusted: net.is_some_and(|net| !net.trusted.is_empty()),
             ..plan::Target::default()
         };
-        plan::elements(&endpoint.ports, &target, container_id)
+        let mut elements = plan::elements(&endpoint.ports, &target, container_id);
+        if net.is_some_and(|net| net.publish_mode == PublishMode::Input) {
+            elements.retain(|element| element.map.way == plan::Way::Routed);
+        }
+        elements
     }
 
     /// The interfaces between which nothing was forwarded before we came, one list a family.
@@ -227,6 +233,7 @@ impl Net {
             driver: Driver::Bridge(config.bridge.clone()),
             internal: false,
             publish_ip: config.publish_ip,
+            publish_mode: mode(config, None),
             interface: "eth".to_owned(),
             gateways: [plan::Gateway::Nat; 2],
             trusted: Vec::new(),
@@ -244,6 +251,7 @@ impl Net {
             name: network.name.clone(),
             internal: network.internal || driver.closed(),
             publish_ip: options.publish_ip.map_or(config.publish_ip, IpAddr::V4),
+            publish_mode: mode(config, options.publish_mode),
             interface: network.interface(),
             gateways: options.gateways,
             trusted: options.trusted,
@@ -277,4 +285,14 @@ fn default_subnets(record: &Record, bridge: &BridgeConfig) -> Vec<IpNet> {
     let v4 = bridge.bip.or(record.bridge_address).map(|net| IpNet::V4(net.trunc()));
     let v6 = bridge.address6().or(record.bridge_address6).filter(|_| bridge.ipv6);
     v4.into_iter().chain(v6.map(|net| IpNet::V6(net.trunc()))).collect()
+}
+
+/// The mode of a network that asks for this one. Without rules of ours there is only one way.
+fn mode(config: &Config, asked: Option<PublishMode>) -> PublishMode {
+    match asked.unwrap_or(config.publish_mode) {
+        _ if !config.firewall => PublishMode::Input,
+        // from a time when it was allowed
+        PublishMode::Input if !config.userland_proxy => PublishMode::Forward,
+        mode => mode,
+    }
 }

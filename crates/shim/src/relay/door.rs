@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
 
 use super::link::Link;
 use super::{Poller, Relay, Token, Watched};
@@ -35,7 +35,7 @@ impl Door {
         Ok(door)
     }
 
-    /// Lets it lead elsewhere. A socket that once listens goes on to: nobody gets in where it leads nowhere.
+    /// Lets it lead elsewhere.
     pub(super) fn aim(&mut self, aim: Aim) -> io::Result<()> {
         if aim != Aim::Nowhere && self.aim == Aim::Nowhere {
             rustix::io::ioctl_fionbio(&self.socket, true)?;
@@ -46,11 +46,17 @@ impl Door {
                     sockopt::set_socket_keepalive(&self.socket, true)?;
                     sockopt::set_tcp_keepidle(&self.socket, KEEP_ALIVE)?;
                     sockopt::set_tcp_keepintvl(&self.socket, KEEP_ALIVE)?;
+                    // past what has ended a moment ago; one that listens is in everybody's way all the same
+                    sockopt::set_socket_reuseaddr(&self.socket, true)?;
                     rustix::net::listen(&self.socket, BACKLOG)?;
                 }
                 Transport::Udp => sys::net::ask_for_destination(&self.socket, self.key.address.is_ipv6())?,
                 Transport::Sctp => return Err(Errno::PROTONOSUPPORT.into()),
             }
+        }
+        if aim == Aim::Nowhere && self.aim != Aim::Nowhere && self.key.transport == Transport::Tcp {
+            rustix::net::shutdown(&self.socket, Shutdown::Read)?;
+            sockopt::set_socket_reuseaddr(&self.socket, false)?;
         }
         self.aim = aim;
         Ok(())

@@ -21,6 +21,7 @@ mod overlay;
 mod packets;
 mod peers;
 mod prune;
+mod relay;
 mod sdk;
 mod seen;
 mod sharing;

@@ -24,6 +24,7 @@ use crate::container::{Container, NetworkSettings};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::network::resolver::Prepared;
+use crate::network::sockets;
 use crate::shim::{CreateFds, ShimHandle};
 use crate::volume::Handed;
 
@@ -118,6 +119,7 @@ async fn create(
     let resolver =
         resolver.map(|(sockets, netns)| Prepared::new(engine, container, sockets, netns)).transpose()?;
     let fds = CreateFds { rootfs: Some(prepared.rootfs), netns: connected.netns, mounts };
+    sockets::hand_over(engine, &container.id, shim).await?;
     let (run, ()) = tokio::join!(shim.run(request, fds), Prepared::keep(resolver.as_ref(), shim));
     drop(prepared.shared);
     let (created, started) = run?;

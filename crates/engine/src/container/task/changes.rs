@@ -39,6 +39,14 @@ impl Task {
         }
         let (engine, wanted) = (Arc::clone(&self.engine), next.clone());
         next.network = blocking(move || crate::network::republish(&engine, &wanted)).await?;
+        let settled = match self.running_shim() {
+            Ok(shim) => crate::network::sockets::settle(&self.engine, &next.id, &shim).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = settled {
+            self.unpublish_again().await;
+            return Err(error);
+        }
         Ok(true)
     }
 
@@ -47,6 +55,11 @@ impl Task {
         let (engine, before) = (Arc::clone(&self.engine), self.container.clone());
         if let Err(error) = blocking(move || crate::network::republish(&engine, &before)).await {
             tracing::warn!(container = %self.container.id, %error, "ports of an update that failed stay open until the next start");
+        }
+        if let Ok(shim) = self.running_shim()
+            && let Err(error) = crate::network::sockets::settle(&self.engine, &self.container.id, &shim).await
+        {
+            tracing::warn!(container = %self.container.id, %error, "the container's shim does not hold its ports");
         }
     }
 }

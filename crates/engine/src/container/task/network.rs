@@ -7,6 +7,7 @@ use super::Task;
 use crate::container::{Endpoint, Status};
 use crate::error::{Error, Result};
 use crate::network::{self, Joining};
+use crate::shim::ShimHandle;
 
 impl Task {
     pub(super) async fn connect(&mut self, joining: Joining) -> Result<()> {
@@ -24,6 +25,7 @@ impl Task {
         }
         let shim = self.running_shim()?;
         joining.live(&self.engine, &mut self.container, &shim).await?;
+        self.settle_ports(&shim).await;
         self.commit_fact(Durability::Disk).await;
         let (id, name, driver) = found;
         network::publish(&self.engine, "connect", &id, &name, &driver, Some(&self.container.id));
@@ -46,10 +48,18 @@ impl Task {
         }
         let shim = self.running_shim()?;
         network::leave_live(&self.engine, &mut self.container, &shim, name).await?;
+        self.settle_ports(&shim).await;
         self.commit_fact(Durability::Disk).await;
         let driver = network::driver_of(&self.engine, &id);
         network::publish(&self.engine, "disconnect", &id, name, &driver, Some(&self.container.id));
         Ok(())
+    }
+
+    /// Its ports lead where they should now. What is published is, whether or not the shim can be told.
+    async fn settle_ports(&self, shim: &ShimHandle) {
+        if let Err(error) = network::sockets::settle(&self.engine, &self.container.id, shim).await {
+            tracing::warn!(container = %self.container.id, %error, "the container's shim does not hold its ports");
+        }
     }
 
     /// Tells that it has come to these networks, or has gone from them.

@@ -13,7 +13,7 @@ use anyhow::Result;
 use e2e::lab::{Kind, Lab};
 
 /// Takes steps with a new engine on a new site.
-fn take(kind: Kind, options: &[&str], steps: fn(&Lab) -> Result<()>) -> Result<()> {
+pub(crate) fn take(kind: Kind, options: &[&str], steps: fn(&Lab) -> Result<()>) -> Result<()> {
     let lab = Lab::start(kind, options)?;
     steps(&lab)?;
     lab.finish()
@@ -35,4 +35,4 @@ macro_rules! on_both {
         }
     )*};
 }
-use on_both;
+pub(crate) use on_both;

@@ -1,0 +1,371 @@
+//! Which host ports are published, by whom.
+//!
+//! A published port is an element of a firewall map. So that no program of the host (nor another
+//! daemon) takes the port as well, a socket is bound to it: whoever tries to bind the same port is
+//! told so, and so are we when somebody has it already. The container's shim gets it as soon as there
+//! is one, so that it stays while no daemon runs, and serves it where the kernel can't.
+
+mod socket;
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::OwnedFd;
+
+use crate::endpoint::{PortRequest, Protocol, PublishedPort};
+use crate::error::{Error, Result};
+use crate::sysctl;
+use socket::reserve;
+
+/// Sockets of one container at most. Beyond it a port is tested when it is published, not held.
+pub(crate) const MAX_HELD: usize = 512;
+
+/// One socket: the protocol, the host's address, and the port.
+type Key = (Protocol, IpAddr, u16);
+
+/// What those requests mean that name no address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Defaults {
+    /// The address of the host.
+    pub(crate) ip: IpAddr,
+    /// On every address, if that is all of IPv4's, means IPv6's as well.
+    pub(crate) twins: bool,
+}
+
+/// The book of published ports.
+#[derive(Debug, Default)]
+pub(crate) struct Ports {
+    taken: HashMap<(Protocol, u16), Vec<Taken>>,
+    /// Sockets that holders have, in the hands of their shims.
+    lent: HashMap<String, HashSet<Key>>,
+    /// Sockets of each holder, wherever they are.
+    held: HashMap<String, usize>,
+    /// Where the search for an ephemeral port goes on.
+    next: Option<u16>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    holder: String,
+    host_ip: IpAddr,
+    /// There is a socket for it.
+    held: bool,
+    /// The socket, until the container's shim has it.
+    socket: Option<OwnedFd>,
+}
+
+impl Ports {
+    /// Takes every port of `requests` for `holder`, or none.
+    pub(crate) fn take(
+        &mut self,
+        holder: &str,
+        requests: &[PortRequest],
+        defaults: Defaults,
+    ) -> Result<Vec<PublishedPort>> {
+        let taken = self.add(holder, requests, defaults);
+        if taken.is_err() {
+            self.release(holder);
+        }
+        taken
+    }
+
+    /// Takes more ports for `holder`: every one of `requests`, or none.
+    pub(crate) fn add(
+        &mut self,
+        holder: &str,
+        requests: &[PortRequest],
+        defaults: Defaults,
+    ) -> Result<Vec<PublishedPort>> {
+        let mut published = Vec::with_capacity(requests.len());
+        for request in requests {
+            if let Err(error) = self.take_one(holder, request, defaults, &mut published) {
+                self.give_back(holder, &published);
+                return Err(error);
+            }
+        }
+        Ok(published)
+    }
+
+    /// Takes some of `holder`'s ports back.
+    pub(crate) fn give_back(&mut self, holder: &str, ports: &[PublishedPort]) {
+        for port in ports {
+            if let Some(all) = self.taken.get_mut(&(port.protocol, port.host_port)) {
+                all.retain(|t| t.holder != holder || t.host_ip != port.host_ip);
+            }
+        }
+        self.tidy();
+    }
+
+    /// Takes a port that `holder` has had all along; the host's programs are not asked.
+    pub(crate) fn adopt(&mut self, holder: &str, port: &PublishedPort) -> Result<()> {
+        let others = self.taken.entry((port.protocol, port.host_port)).or_default();
+        if others.iter().any(|t| t.holder != holder && clash(t.host_ip, port.host_ip)) {
+            return Err(allocated(port.protocol, port.host_ip, port.host_port));
+        }
+        if !others.iter().any(|t| t.host_ip == port.host_ip) {
+            // its shim holds it, and then nobody else can
+            let socket = reserve(port.protocol, port.host_ip, port.host_port).ok().flatten();
+            self.enter(holder, port.protocol, port.host_ip, port.host_port, socket);
+        }
+        Ok(())
+    }
+
+    /// Takes back all that `holder` has.
+    pub(crate) fn release(&mut self, holder: &str) {
+        self.taken.values_mut().for_each(|all| all.retain(|t| t.holder != holder));
+        self.lent.remove(holder);
+        self.tidy();
+    }
+
+    /// Gives away the socket of one of `holder`'s ports, if it is here.
+    pub(crate) fn lend(&mut self, holder: &str, port: &PublishedPort) -> Option<OwnedFd> {
+        let all = self.taken.get_mut(&(port.protocol, port.host_port))?;
+        let taken = all.iter_mut().find(|t| t.holder == holder && t.host_ip == port.host_ip)?;
+        let socket = taken.socket.take()?;
+        self.lent.entry(holder.to_owned()).or_default().insert(key(port));
+        Some(socket)
+    }
+
+    /// Takes a socket back that nobody wanted.
+    pub(crate) fn take_back(&mut self, holder: &str, port: &PublishedPort, socket: OwnedFd) {
+        if let Some(lent) = self.lent.get_mut(holder) {
+            lent.remove(&key(port));
+        }
+        let all = self.taken.get_mut(&(port.protocol, port.host_port));
+        let taken = all.and_then(|all| all.iter_mut().find(|t| t.host_ip == port.host_ip));
+        if let Some(taken) = taken.filter(|t| t.holder == holder) {
+            taken.socket = Some(socket);
+        }
+    }
+
+    /// `holder`'s shim has exactly these sockets.
+    pub(crate) fn note_lent(&mut self, holder: &str, ports: impl Iterator<Item = Key>) {
+        self.lent.insert(holder.to_owned(), ports.collect());
+    }
+
+    fn tidy(&mut self) {
+        self.taken.retain(|_, all| !all.is_empty());
+        self.held.clear();
+        for taken in self.taken.values().flatten().filter(|taken| taken.held) {
+            *self.held.entry(taken.holder.clone()).or_default() += 1;
+        }
+    }
+
+    fn take_one(
+        &mut self,
+        holder: &str,
+        request: &PortRequest,
+        defaults: Defaults,
+        published: &mut Vec<PublishedPort>,
+    ) -> Result<()> {
+        let protocol = request.protocol;
+        let ip = request.host_ip.unwrap_or(defaults.ip);
+        let twin = defaults.twins && request.host_ip.is_none() && ip.is_ipv4() && ip.is_unspecified();
+        let ips = [Some(ip), twin.then_some(Ipv6Addr::UNSPECIFIED.into())];
+        let ips: Vec<IpAddr> = ips.into_iter().flatten().collect();
+        let single = request.host_port_end.is_none_or(|end| Some(end) == request.host_port);
+        let (host_port, ips) = match request.host_port {
+            Some(port) if single => (port, self.try_ports(holder, protocol, &ips, port)?),
+            Some(first) => {
+                let last = request.host_port_end.unwrap_or(first);
+                self.first_free(holder, protocol, &ips, (first, last), first)?
+            }
+            None => {
+                let range = sysctl::ephemeral_ports();
+                let start = self.next.filter(|n| (range.0..=range.1).contains(n)).unwrap_or(range.0);
+                let found = self.first_free(holder, protocol, &ips, range, start)?;
+                self.next = found.0.checked_add(1);
+                found
+            }
+        };
+        let container_port = request.container_port;
+        let port = |host_ip| PublishedPort { protocol, container_port, host_ip, host_port };
+        published.extend(ips.into_iter().map(port));
+        Ok(())
+    }
+
+    /// The first port from `start` on that is free on all of these addresses, going round at the end of the range.
+    fn first_free(
+        &mut self,
+        holder: &str,
+        protocol: Protocol,
+        ips: &[IpAddr],
+        (first, last): (u16, u16),
+        start: u16,
+    ) -> Result<(u16, Vec<IpAddr>)> {
+        for port in (start..=last).chain(first..start) {
+            match self.try_ports(holder, protocol, ips, port) {
+                Ok(had) => return Ok((port, had)),
+                Err(Error::PortAllocated { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::PortsExhausted { first, last, protocol })
+    }
+
+    /// Takes a port on all of these addresses, or on none; those that it was taken on. A machine may have no IPv6: then
+    /// an address beyond the first is left out.
+    fn try_ports(
+        &mut self,
+        holder: &str,
+        protocol: Protocol,
+        ips: &[IpAddr],
+        port: u16,
+    ) -> Result<Vec<IpAddr>> {
+        let mut had = Vec::with_capacity(ips.len());
+        for ip in ips {
+            match self.try_port(holder, protocol, *ip, port) {
+                Ok(()) => had.push(*ip),
+                Err(Error::System { .. }) if !had.is_empty() => {}
+                Err(error) => {
+                    let port =
+                        |host_ip| PublishedPort { protocol, container_port: 0, host_ip, host_port: port };
+                    self.give_back(holder, &had.into_iter().map(port).collect::<Vec<_>>());
+                    return Err(error);
+                }
+            }
+        }
+        Ok(had)
+    }
+
+    fn try_port(&mut self, holder: &str, protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<()> {
+        let others = self.taken.get(&(protocol, port));
+        if others.is_some_and(|all| all.iter().any(|t| clash(t.host_ip, host_ip))) {
+            return Err(allocated(protocol, host_ip, port));
+        }
+        // it may have been another port's of the same container a moment ago, and then its shim still has it
+        let own = self.lent.get(holder).is_some_and(|lent| lent.contains(&(protocol, host_ip, port)));
+        let socket = if own { None } else { reserve(protocol, host_ip, port)? };
+        self.enter(holder, protocol, host_ip, port, socket);
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        holder: &str,
+        protocol: Protocol,
+        host_ip: IpAddr,
+        port: u16,
+        socket: Option<OwnedFd>,
+    ) {
+        let count = self.held.entry(holder.to_owned()).or_default();
+        let held = *count < MAX_HELD;
+        *count += usize::from(held);
+        let taken = Taken { holder: holder.to_owned(), host_ip, held, socket: socket.filter(|_| held) };
+        self.taken.entry((protocol, port)).or_default().push(taken);
+    }
+}
+
+fn key(port: &PublishedPort) -> Key {
+    (port.protocol, port.host_ip, port.host_port)
+}
+
+/// Whether two addresses cannot both have the same port.
+fn clash(a: IpAddr, b: IpAddr) -> bool {
+    a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
+}
+
+fn allocated(protocol: Protocol, host_ip: IpAddr, host_port: u16) -> Error {
+    Error::PortAllocated { host_ip, host_port, protocol }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const ON: Defaults = Defaults { ip: HERE, twins: false };
+
+    fn request(host_port: Option<u16>, end: Option<u16>) -> PortRequest {
+        PortRequest {
+            protocol: Protocol::Tcp,
+            container_port: 80,
+            host_ip: Some(HERE),
+            host_port,
+            host_port_end: end,
+        }
+    }
+
+    #[test]
+    fn a_port_is_given_once_and_kept_from_the_hosts_programs() {
+        let mut ports = Ports::default();
+        let port = ports.take("a", &[request(None, None)], ON).expect("any port")[0].host_port;
+        let taken = ports.take("b", &[request(Some(port), None)], ON).expect_err("taken").to_string();
+        assert_eq!(taken, format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
+        let everywhere = PortRequest { host_ip: None, ..request(Some(port), None) };
+        assert!(
+            ports
+                .take("b", &[everywhere], Defaults { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), twins: true })
+                .is_err()
+        );
+        assert!(std::net::TcpListener::bind((HERE, port)).is_err());
+        ports.release("a");
+        std::net::TcpListener::bind((HERE, port)).expect("free again");
+    }
+
+    #[test]
+    fn a_program_of_the_host_keeps_its_port() {
+        let listener = std::net::TcpListener::bind((HERE, 0)).expect("bound");
+        let port = listener.local_addr().expect("address").port();
+        let mut ports = Ports::default();
+        assert!(matches!(
+            ports.take("a", &[request(Some(port), None)], ON),
+            Err(Error::PortAllocated { .. })
+        ));
+        assert!(ports.taken.is_empty());
+    }
+
+    #[test]
+    fn a_range_gives_its_first_free_port_and_then_says_that_it_is_used_up() {
+        let mut ports = Ports::default();
+        // Nobody else on the machine uses this address.
+        let ip = IpAddr::V4(Ipv4Addr::new(127, 83, 11, 9));
+        let range = PortRequest { host_ip: Some(ip), ..request(Some(20000), Some(20001)) };
+        assert_eq!(ports.take("a", std::slice::from_ref(&range), ON).expect("first")[0].host_port, 20000);
+        assert_eq!(ports.take("b", std::slice::from_ref(&range), ON).expect("second")[0].host_port, 20001);
+        assert!(matches!(ports.take("c", &[range], ON), Err(Error::PortsExhausted { .. })));
+    }
+
+    #[test]
+    fn every_address_means_those_of_both_families() {
+        let mut ports = Ports::default();
+        let defaults = Defaults { ip: Ipv4Addr::UNSPECIFIED.into(), twins: true };
+        let anywhere = PortRequest { host_ip: None, ..request(None, None) };
+        let taken = ports.take("a", std::slice::from_ref(&anywhere), defaults).expect("two");
+        let ips: Vec<_> = taken.iter().map(|port| port.host_ip.to_string()).collect();
+        assert_eq!(ips, ["0.0.0.0", "::"]);
+        assert_eq!(taken[0].host_port, taken[1].host_port);
+        // a program that has one of the two has both
+        ports.release("a");
+        let port = taken[0].host_port;
+        let program = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, port)).expect("free again");
+        let same = PortRequest { host_port: Some(port), ..anywhere };
+        assert!(matches!(
+            ports.take("a", std::slice::from_ref(&same), defaults),
+            Err(Error::PortAllocated { .. })
+        ));
+        assert!(ports.taken.is_empty() && ports.held.is_empty());
+        drop(program);
+        ports.take("a", &[same], defaults).expect("both");
+    }
+
+    #[test]
+    fn a_socket_that_is_lent_still_keeps_the_port() {
+        let mut ports = Ports::default();
+        let port = ports.take("a", &[request(None, None)], ON).expect("any port")[0];
+        let socket = ports.lend("a", &port).expect("a socket");
+        assert!(ports.lend("a", &port).is_none());
+        // a port of the container's own moves: the socket is with its shim
+        ports.give_back("a", &[port]);
+        assert!(ports.taken.is_empty());
+        let again = request(Some(port.host_port), None);
+        assert!(ports.add("b", std::slice::from_ref(&again), ON).is_err());
+        ports.add("a", std::slice::from_ref(&again), ON).expect("its own");
+        assert!(ports.lend("a", &port).is_none());
+        ports.take_back("a", &port, socket);
+        assert!(ports.lend("a", &port).is_some());
+        ports.release("a");
+        ports.add("b", &[again], ON).expect("free");
+    }
+}

@@ -1,0 +1,95 @@
+//! Sockets that hold ports.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, ipproto, sockopt};
+
+use super::allocated;
+use crate::endpoint::Protocol;
+use crate::error::{Error, Result};
+
+/// Binds a socket to the port. `None` when the kernel doesn't speak the protocol to programs
+/// (SCTP is often a module): then there is nobody to keep out.
+pub(super) fn reserve(protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<Option<OwnedFd>> {
+    let address = SocketAddr::new(host_ip, port);
+    match bind(protocol, address) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) => Ok(None),
+        Err(Errno::ADDRINUSE) if protocol == Protocol::Tcp => match bind_past_former(address) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(_) => Err(allocated(protocol, host_ip, port)),
+        },
+        Err(Errno::ADDRINUSE) => Err(allocated(protocol, host_ip, port)),
+        Err(errno) => Err(Error::system(format!("reserving {address}/{protocol}"))(errno)),
+    }
+}
+
+fn bind(protocol: Protocol, address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let socket = open(protocol, address)?;
+    rustix::net::bind(&socket, &address)?;
+    Ok(socket)
+}
+
+fn open(protocol: Protocol, address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let (kind, number) = match protocol {
+        Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
+        Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
+        Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
+    };
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, Some(number))?;
+    if address.is_ipv6() {
+        // IPv4's ports are others'
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    Ok(socket)
+}
+
+/// Where nothing but connections that have ended a moment ago (`TIME_WAIT`) is in the way. `SO_REUSEADDR` lets us past
+/// them, and would let others past us: so we listen, which tells whether anybody else is there, stop to, and take the
+/// option back.
+fn bind_past_former(address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let socket = open(Protocol::Tcp, address)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, 0)?;
+    rustix::net::shutdown(&socket, Shutdown::Read)?;
+    sockopt::set_socket_reuseaddr(&socket, false)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn connections_that_have_ended_are_not_in_the_way_and_programs_are() {
+        for ip in ["127.0.0.1", "::1"].map(|ip| ip.parse::<IpAddr>().expect("address")) {
+            let listener = TcpListener::bind((ip, 0)).expect("bound");
+            let address = listener.local_addr().expect("address");
+            let mut client = TcpStream::connect(address).expect("connected");
+            let (server, _) = listener.accept().expect("accepted");
+            assert!(reserve(Protocol::Tcp, ip, address.port()).is_err());
+            drop(listener);
+            // whoever ends first waits
+            drop(server);
+            assert_eq!(client.read(&mut [0]).expect("end"), 0);
+            drop(client);
+            assert!(bind(Protocol::Tcp, address).is_err(), "nothing waits: the test shows nothing");
+            let held = reserve(Protocol::Tcp, ip, address.port()).expect("reserved").expect("spoken");
+            // the standard library's listeners reuse addresses
+            assert!(TcpListener::bind(address).is_err());
+            assert!(reserve(Protocol::Tcp, ip, address.port()).is_err());
+            assert!(TcpStream::connect(address).is_err());
+            // and it may listen later
+            sockopt::set_socket_reuseaddr(&held, true).expect("option");
+            rustix::net::listen(&held, 1).expect("listens");
+            TcpStream::connect(address).expect("connected");
+        }
+    }
+}
