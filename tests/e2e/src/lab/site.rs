@@ -101,9 +101,11 @@ impl State {
     fn of(host: &Namespace) -> Result<Self> {
         let lines = |text: String| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
         let links = lines(host.ip("-br link")?);
-        // Link-local addresses come when the kernel has found them to be unique.
+        // Link-local addresses come when the kernel has found them to be unique, and its entry for each other address
+        // a moment after that address.
         let routes = lines(host.ip("route show table all")?);
-        let routes = routes.into_iter().filter(|line| !line.starts_with("local fe80"));
+        let late = ["local fe80", "local 2001:db8:51:"];
+        let routes = routes.into_iter().filter(|line| !late.iter().any(|late| line.starts_with(late)));
         let routes = routes.map(|line| line.replace(" linkdown", "")).collect();
         let read = |path: &str| host.within(|| Ok(std::fs::read_to_string(path)?.trim().to_owned()));
         Ok(Self {
