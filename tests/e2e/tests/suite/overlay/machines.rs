@@ -153,3 +153,37 @@ fn no_packet_is_lost_while_a_daemon_is_killed_and_starts_again() -> Result<()> {
     ensure!(fleet.at(0)?.pings("one", "two")?);
     fleet.finish()
 }
+
+#[test]
+fn a_daemon_that_is_killed_while_containers_come_and_go_leaves_nothing() -> Result<()> {
+    let mut fleet = fleet(2, &[])?;
+    let one = fleet.at(1)?.container("one", NET, &[])?;
+    for round in 0..6_u64 {
+        let a = fleet.at(0)?;
+        let begin = |words: &[&str]| -> Result<std::process::Child> {
+            let mut command = a.berth.docker_command(words)?;
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+            Ok(command.spawn()?)
+        };
+        let name = format!("c{round}");
+        let mut clients = vec![
+            begin(&["run", "-d", "--name", &name, "--network", NET, "-p", "8080", IMAGE, "sleep", "100000"])?,
+            begin(&["network", "create", "-d", "overlay", &format!("net{round}")])?,
+        ];
+        if round > 0 {
+            clients.push(begin(&["rm", "-f", &format!("c{}", round - 1)])?);
+        }
+        // The kill comes at another place each time.
+        let (_end, ended) = std::sync::mpsc::channel::<()>();
+        let _ = ended.recv_timeout(std::time::Duration::from_millis(40 + 60 * round));
+        fleet.berth(0)?.kill()?;
+        for mut client in clients {
+            client.wait()?;
+        }
+        fleet.berth(0)?.spawn()?;
+    }
+    let two = fleet.at(0)?.container("two", NET, &[])?;
+    knows(fleet.at(1)?, "one", "two")?;
+    reaches(&one, &two)?;
+    fleet.finish()
+}
