@@ -122,6 +122,10 @@ pub struct PortRequest {
     pub host_port: Option<u16>,
     /// Last host port of a range from which the first free one is taken.
     pub host_port_end: Option<u16>,
+    /// So many ports that follow are to be published as well, each on the host port that follows; `host_port` is
+    /// given then, and no end.
+    #[serde(default)]
+    pub more: u16,
 }
 
 /// A port that is published.
@@ -135,6 +139,31 @@ pub struct PublishedPort {
     pub host_ip: IpAddr,
     /// Host port.
     pub host_port: u16,
+    /// So many ports that follow are published as well, each on the host port that follows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u16,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u16) -> bool {
+    *number == 0
+}
+
+impl PublishedPort {
+    /// The last host port.
+    pub fn last(&self) -> u16 {
+        self.host_port.saturating_add(self.more)
+    }
+
+    /// Each port, one by one.
+    pub(crate) fn each(self) -> impl Iterator<Item = Self> {
+        (0..=self.more).map(move |on| Self {
+            host_port: self.host_port.saturating_add(on),
+            container_port: self.container_port.saturating_add(on),
+            more: 0,
+            ..self
+        })
+    }
 }
 
 /// A transport protocol that has ports.

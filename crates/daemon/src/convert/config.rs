@@ -45,7 +45,7 @@ pub(super) fn to_wire(config: &ContainerConfig) -> wire::Config {
         attach_stdin: config.attach_stdin,
         attach_stdout: config.attach_stdout,
         attach_stderr: config.attach_stderr,
-        exposed_ports: set(&config.exposed_ports),
+        exposed_ports: set(&engine::container::each_exposed(&config.exposed_ports)),
         tty: config.tty,
         open_stdin: config.open_stdin,
         stdin_once: config.stdin_once,

@@ -100,10 +100,9 @@ pub(super) fn to_wire(host: &model::HostConfig) -> wire::HostConfig {
             config: host.log_config.options.clone(),
         },
         network_mode: host.network_mode.clone(),
-        port_bindings: host
-            .port_bindings
-            .iter()
-            .map(|(port, list)| (port.clone(), Some(bindings(list))))
+        port_bindings: engine::container::each_published(&host.port_bindings)
+            .into_iter()
+            .map(|(port, list)| (port, Some(bindings(list))))
             .collect(),
         restart_policy: wire::RestartPolicy {
             name: host.restart_policy.name().to_owned(),
@@ -148,15 +147,16 @@ pub(super) fn to_wire(host: &model::HostConfig) -> wire::HostConfig {
 }
 
 /// Host addresses of a port.
-pub(super) fn bindings(list: &[model::PortBinding]) -> Vec<wire::PortBinding> {
-    list.iter()
-        .map(|one| wire::PortBinding { host_ip: one.host_ip.clone(), host_port: one.host_port.clone() })
-        .collect()
+fn bindings(list: Vec<model::PortBinding>) -> Vec<wire::PortBinding> {
+    list.into_iter().map(|one| wire::PortBinding { host_ip: one.host_ip, host_port: one.host_port }).collect()
 }
 
 /// All ports with their host addresses; exposed ones have none.
 pub(super) fn port_map(ports: &BTreeMap<String, Option<Vec<model::PortBinding>>>) -> wire::PortMap {
-    ports.iter().map(|(port, list)| (port.clone(), list.as_deref().map(bindings))).collect()
+    engine::container::each_settled(ports)
+        .into_iter()
+        .map(|(port, list)| (port, list.map(bindings)))
+        .collect()
 }
 
 #[cfg(test)]

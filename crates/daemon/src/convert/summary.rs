@@ -71,22 +71,18 @@ fn ports(container: &Container) -> Vec<wire::Port> {
     if container.state.running().is_none() {
         return out;
     }
-    for (port, bindings) in &container.network.ports {
-        let (number, kind) = port.split_once('/').unwrap_or((port, "tcp"));
+    for (port, bindings) in engine::container::each_settled(&container.network.ports) {
+        let (number, kind) = port.split_once('/').unwrap_or((&port, "tcp"));
         let Ok(private_port) = number.parse() else { continue };
         let private = wire::Port { private_port, kind: kind.to_owned(), ..wire::Port::default() };
         match bindings {
             None => out.push(private),
-            Some(bindings) => out.extend(bindings.iter().map(|one| published(&private, one))),
+            Some(bindings) => out.extend(bindings.into_iter().map(|one| published(&private, one))),
         }
     }
     out
 }
 
-fn published(private: &wire::Port, binding: &PortBinding) -> wire::Port {
-    wire::Port {
-        ip: binding.host_ip.clone(),
-        public_port: binding.host_port.parse().unwrap_or(0),
-        ..private.clone()
-    }
+fn published(private: &wire::Port, binding: PortBinding) -> wire::Port {
+    wire::Port { ip: binding.host_ip, public_port: binding.host_port.parse().unwrap_or(0), ..private.clone() }
 }

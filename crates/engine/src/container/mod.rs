@@ -6,6 +6,7 @@ mod changes;
 mod check;
 pub(crate) mod checkpoint;
 pub(crate) mod files;
+mod fold;
 pub(crate) mod host;
 pub(crate) mod links;
 mod logging;
@@ -28,6 +29,7 @@ mod verb;
 pub(crate) mod view;
 
 pub(crate) use check::{Host, check_endpoint};
+pub(crate) use fold::{first_of_many, many};
 pub(crate) use host::facts;
 pub(crate) use logging::check as check_log;
 pub(crate) use policy::{conclude, starts_with_daemon};
@@ -40,6 +42,7 @@ pub(crate) use verb::Execs;
 pub(crate) use spec::tests::container as sample;
 
 pub use changes::Changes;
+pub use fold::{each_exposed, each_published, each_settled};
 pub use model::*;
 pub use stats::{CpuSample, Sample, Traffic};
 pub use store::{Change, ChangeKind};

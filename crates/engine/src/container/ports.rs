@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 pub(crate) fn parse(text: &str) -> Result<(u16, u16, &str)> {
     let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let (low, high) = range.split_once('-').unwrap_or((range, range));
-    let wrong = || Error::bad_parameter(format!("invalid port specification: \"{text}\""));
+    let wrong = || Error::bad_parameter(format!("invalid port specification: \"{range}\""));
     let number = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(wrong);
     let (low, high) = (number(low)?, number(high)?);
     if low > high {

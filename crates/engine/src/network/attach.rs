@@ -50,8 +50,8 @@ pub(super) fn failed(container: &Container, error: ::network::Error) -> Error {
     let kind = kind(&error);
     let what = match &error {
         E::PortAllocated { .. } | E::PortsExhausted { .. } => format!(
-            "failed to set up container networking: driver failed programming external connectivity on endpoint {}",
-            container.name
+            "failed to set up container networking: driver failed programming external connectivity on endpoint {} ({})",
+            container.name, container.id
         ),
         _ => "failed to set up container networking".to_owned(),
     };

@@ -39,7 +39,6 @@ pub(super) fn request(
         names: if network.user_defined { names(container, asked) } else { Vec::new() },
         links: asked.links.iter().map(|link| split_link(link)).collect::<Result<_>>()?,
         priority: asked.gw_priority,
-        ..EndpointRequest::default()
     })
 }
 

@@ -16,9 +16,15 @@ pub(crate) fn ports(container: &Container) -> Result<Vec<PortRequest>> {
     let mut wanted = Vec::new();
     for (port, bindings) in &container.host.port_bindings {
         let (low, high, protocol) = crate::container::parse_port(port)?;
-        for port in low..=high {
-            for binding in bindings {
-                wanted.push(one(port, protocol_of(protocol), binding)?);
+        let protocol = protocol_of(protocol);
+        for binding in bindings {
+            if let Some(first) = crate::container::first_of_many(binding) {
+                let one = PortBinding { host_port: first.to_string(), ..binding.clone() };
+                wanted.push(PortRequest { more: high - low, ..one_port(low, protocol, &one)? });
+                continue;
+            }
+            for port in low..=high {
+                wanted.push(one_port(port, protocol, binding)?);
             }
         }
     }
@@ -27,10 +33,12 @@ pub(crate) fn ports(container: &Container) -> Result<Vec<PortRequest>> {
             let (low, high, protocol) = crate::container::parse_port(port)?;
             let protocol = protocol_of(protocol);
             for port in low..=high {
-                let named =
-                    wanted.iter().any(|have| have.container_port == port && have.protocol == protocol);
+                let named = wanted.iter().any(|have| {
+                    let ports = have.container_port..=have.container_port.saturating_add(have.more);
+                    ports.contains(&port) && have.protocol == protocol
+                });
                 if !named {
-                    wanted.push(one(port, protocol, &PortBinding::default())?);
+                    wanted.push(one_port(port, protocol, &PortBinding::default())?);
                 }
             }
         }
@@ -46,7 +54,7 @@ fn protocol_of(text: &str) -> Protocol {
     }
 }
 
-fn one(container_port: u16, protocol: Protocol, binding: &PortBinding) -> Result<PortRequest> {
+fn one_port(container_port: u16, protocol: Protocol, binding: &PortBinding) -> Result<PortRequest> {
     let wrong = || Error::bad_parameter(format!("invalid port specification: \"{}\"", binding.host_port));
     let number = |text: &str| text.parse::<u16>().map_err(|_error| wrong());
     let (first, last) = match binding.host_port.split_once('-') {
@@ -60,7 +68,7 @@ fn one(container_port: u16, protocol: Protocol, binding: &PortBinding) -> Result
             Error::bad_parameter(format!("invalid host address for a published port: {text}"))
         })?),
     };
-    Ok(PortRequest { protocol, container_port, host_ip, host_port: first, host_port_end: last })
+    Ok(PortRequest { protocol, container_port, host_ip, host_port: first, host_port_end: last, more: 0 })
 }
 
 /// A container's ports once some are published.
@@ -75,9 +83,13 @@ pub(super) fn published(
             Protocol::Udp => "udp",
             Protocol::Sctp => "sctp",
         };
-        let binding =
-            PortBinding { host_ip: port.host_ip.to_string(), host_port: port.host_port.to_string() };
-        let name = format!("{}/{protocol}", port.container_port);
+        let (host_ip, host_port) = (port.host_ip.to_string(), port.host_port.to_string());
+        let (binding, name) = if port.more == 0 {
+            (PortBinding { host_ip, host_port }, format!("{}/{protocol}", port.container_port))
+        } else {
+            let (low, high) = (port.container_port, port.container_port.saturating_add(port.more));
+            (crate::container::many(&host_ip, &host_port), format!("{low}-{high}/{protocol}"))
+        };
         ports.entry(name).or_insert_with(|| Some(Vec::new())).get_or_insert_default().push(binding);
     }
     ports

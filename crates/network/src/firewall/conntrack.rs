@@ -52,7 +52,7 @@ pub(super) fn forget(socket: &mut Socket, ports: &[PublishedPort]) -> Result<()>
             IpAddr::V6(_) => family == IPV6,
         };
         let udp = ports.iter().filter(|port| port.protocol == Protocol::Udp && of_family(port));
-        let ports: HashSet<u16> = udp.map(|port| port.host_port).collect();
+        let ports: HashSet<u16> = udp.flat_map(|port| port.host_port..=port.last()).collect();
         if ports.len() > MAX_PORTS {
             forget_many(socket, family, &ports)?;
         } else {

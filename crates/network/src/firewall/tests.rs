@@ -41,7 +41,13 @@ fn target() -> Target {
 }
 
 fn port(host_ip: Ipv4Addr, host_port: u16) -> PublishedPort {
-    PublishedPort { protocol: Transport::Tcp, container_port: 80, host_ip: host_ip.into(), host_port }
+    PublishedPort {
+        protocol: Transport::Tcp,
+        container_port: 80,
+        host_ip: host_ip.into(),
+        host_port,
+        more: 0,
+    }
 }
 
 #[test]

@@ -97,6 +97,7 @@ impl Bare {
             container_port: 80,
             host_ip: "127.0.0.1".parse().expect("ip"),
             host_port: PORTS[1] + number as u16,
+            more: 0,
         };
         let std::net::IpAddr::V4(ip) = address(&self.bridges[0], number).addr() else { unreachable!() };
         let target = plan::Target { ip: Some(ip), ..plan::Target::default() };
@@ -118,6 +119,7 @@ fn requests(ids: &[String], number: u32, case: Case) -> Vec<EndpointRequest> {
         host_ip: Some("127.0.0.1".parse().expect("ip")),
         host_port: Some(PORTS[0] + number as u16),
         host_port_end: None,
+        more: 0,
     };
     let one = |id: &String| EndpointRequest {
         container_id: format!("{number:064x}"),

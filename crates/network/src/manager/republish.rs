@@ -142,6 +142,7 @@ fn difference(have: &[PublishedPort], requests: &[PortRequest], defaults: Defaul
             let last = request.host_port_end.or(request.host_port).unwrap_or(u16::MAX);
             port.protocol == request.protocol
                 && port.container_port == request.container_port
+                && port.more == request.more
                 && port.host_ip == request.host_ip.unwrap_or(defaults.ip)
                 && (first..=last).contains(&port.host_port)
         };
@@ -175,6 +176,7 @@ mod tests {
             container_port,
             host_ip: Ipv4Addr::UNSPECIFIED.into(),
             host_port,
+            more: 0,
         };
         let request = |container_port, host_port| PortRequest {
             protocol: Protocol::Tcp,
@@ -182,10 +184,11 @@ mod tests {
             host_ip: None,
             host_port,
             host_port_end: None,
+            more: 0,
         };
         let have = [port(80, 32768), port(80, 8080), port(443, 8443)];
         let requests = [request(80, None), request(80, Some(8080)), request(53, Some(53))];
-        let defaults = Defaults { ip: Ipv4Addr::UNSPECIFIED.into(), twins: true };
+        let defaults = Defaults { ip: Ipv4Addr::UNSPECIFIED.into(), twins: true, six: false };
         let found = difference(&have, &requests, defaults);
         assert_eq!(found.kept, [port(80, 8080), port(80, 32768)]);
         assert_eq!(found.gone, [port(443, 8443)]);

@@ -29,7 +29,7 @@ impl Network {
         let endpoints = state.endpoints.get(container).cloned().unwrap_or_default();
         let mut sockets = Vec::new();
         for endpoint in &endpoints {
-            for port in &endpoint.ports {
+            for port in endpoint.ports.iter().filter(|port| port.more == 0) {
                 let to = state.user_path(&self.config, endpoint, port);
                 let socket = state.ports.lend(container, port);
                 sockets.push(PortSocket { port: *port, to, socket });
@@ -69,7 +69,7 @@ impl State {
     pub(super) fn port_defaults(&self, config: &Config, endpoint: &Endpoint) -> Result<Defaults> {
         let net = self.net(&endpoint.network_id)?;
         let twins = endpoint.ip6.is_some() || config.userland_proxy;
-        Ok(Defaults { ip: net.publish_ip, twins })
+        Ok(Defaults { ip: net.publish_ip, twins, six: endpoint.ip6.is_some() })
     }
 
     /// Refuses what the mode of the network can't do.
@@ -81,10 +81,10 @@ impl State {
             let why = "SCTP ports cannot be published where the publish mode is \"input\"";
             return Err(Error::Unsupported(why.to_owned()));
         }
-        if ports.len() > MAX_HELD {
+        let count: usize = ports.iter().map(|port| usize::from(port.more) + 1).sum();
+        if count > MAX_HELD || ports.iter().any(|port| port.more > 0) {
             return Err(Error::Unsupported(format!(
-                "where the publish mode is \"input\" each published port is a socket, of which a container has {MAX_HELD} at most; {} are asked for (a port on all addresses counts once for each family)",
-                ports.len()
+                "where the publish mode is \"input\" each published port is a socket, of which a container has {MAX_HELD} at most; {count} are asked for (a port on all addresses counts once for each family)"
             )));
         }
         Ok(())

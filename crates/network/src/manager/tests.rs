@@ -34,6 +34,7 @@ fn publish(name: char, host_ip: Option<Ipv4Addr>, host_port: u16) -> EndpointReq
         host_ip: host_ip.map(IpAddr::V4),
         host_port: Some(host_port),
         host_port_end: None,
+        more: 0,
     };
     EndpointRequest { ports: vec![port], ..request(name) }
 }
@@ -277,6 +278,7 @@ fn a_udp_client_that_was_too_early_is_heard_once_the_port_is_published() {
             host_ip: None,
             host_port: Some(5353),
             host_port_end: None,
+            more: 0,
         };
         let wanted = EndpointRequest { ports: vec![port], ..request('a') };
         let a = network.attach_bridge(&wanted).expect("a");

@@ -56,6 +56,7 @@ pub(super) fn port(host_port: u16) -> PortRequest {
         host_ip: None,
         host_port: Some(host_port),
         host_port_end: None,
+        more: 0,
     }
 }
 

@@ -5,6 +5,7 @@
 //! told so, and so are we when somebody has it already. The container's shim gets it as soon as there
 //! is one, so that it stays while no daemon runs, and serves it where the kernel can't.
 
+mod range;
 mod socket;
 
 use std::collections::{HashMap, HashSet};
@@ -14,6 +15,7 @@ use std::os::fd::OwnedFd;
 use crate::endpoint::{PortRequest, Protocol, PublishedPort};
 use crate::error::{Error, Result};
 use crate::sysctl;
+use range::{Ranges, clash};
 use socket::reserve;
 
 /// Sockets of one container at most. Beyond it a port is tested when it is published, not held.
@@ -29,12 +31,16 @@ pub(crate) struct Defaults {
     pub(crate) ip: IpAddr,
     /// On every address, if that is all of IPv4's, means IPv6's as well.
     pub(crate) twins: bool,
+    /// The container has an address of IPv6: many ports in a row have no other way there.
+    pub(crate) six: bool,
 }
 
 /// The book of published ports.
 #[derive(Debug, Default)]
 pub(crate) struct Ports {
     taken: HashMap<(Protocol, u16), Vec<Taken>>,
+    /// Ports that are published many in a row.
+    ranges: Ranges,
     /// Sockets that holders have, in the hands of their shims.
     lent: HashMap<String, HashSet<Key>>,
     /// Sockets of each holder, wherever they are.
@@ -88,6 +94,7 @@ impl Ports {
     /// Takes some of `holder`'s ports back.
     pub(crate) fn give_back(&mut self, holder: &str, ports: &[PublishedPort]) {
         for port in ports {
+            self.ranges.give_back(holder, port);
             if let Some(all) = self.taken.get_mut(&(port.protocol, port.host_port)) {
                 all.retain(|t| t.holder != holder || t.host_ip != port.host_ip);
             }
@@ -97,6 +104,15 @@ impl Ports {
 
     /// Takes a port that `holder` has had all along; the host's programs are not asked.
     pub(crate) fn adopt(&mut self, holder: &str, port: &PublishedPort) -> Result<()> {
+        if port.more > 0 {
+            return match self.ranges.taken(Some(holder), port) {
+                Some(taken) => Err(allocated(port.protocol, port.host_ip, taken)),
+                None => {
+                    self.ranges.enter(holder, *port);
+                    Ok(())
+                }
+            };
+        }
         let others = self.taken.entry((port.protocol, port.host_port)).or_default();
         if others.iter().any(|t| t.holder != holder && clash(t.host_ip, port.host_ip)) {
             return Err(allocated(port.protocol, port.host_ip, port.host_port));
@@ -113,6 +129,7 @@ impl Ports {
     pub(crate) fn release(&mut self, holder: &str) {
         self.taken.values_mut().for_each(|all| all.retain(|t| t.holder != holder));
         self.lent.remove(holder);
+        self.ranges.release(holder);
         self.tidy();
     }
 
@@ -157,6 +174,9 @@ impl Ports {
         defaults: Defaults,
         published: &mut Vec<PublishedPort>,
     ) -> Result<()> {
+        if request.more > 0 {
+            return self.take_many(holder, request, defaults, published);
+        }
         let protocol = request.protocol;
         let ip = request.host_ip.unwrap_or(defaults.ip);
         let twin = defaults.twins && request.host_ip.is_none() && ip.is_ipv4() && ip.is_unspecified();
@@ -178,9 +198,63 @@ impl Ports {
             }
         };
         let container_port = request.container_port;
-        let port = |host_ip| PublishedPort { protocol, container_port, host_ip, host_port };
+        let port = |host_ip| PublishedPort { protocol, container_port, host_ip, host_port, more: 0 };
         published.extend(ips.into_iter().map(port));
         Ok(())
+    }
+
+    /// Takes many ports in a row, or none of them. They are tested, and not held.
+    fn take_many(
+        &mut self,
+        holder: &str,
+        request: &PortRequest,
+        defaults: Defaults,
+        published: &mut Vec<PublishedPort>,
+    ) -> Result<()> {
+        let wrong = || Error::Invalid(format!("invalid range of ports: {request:?}"));
+        let (protocol, more) = (request.protocol, request.more);
+        let (host_port, container_port) = (request.host_port.ok_or_else(wrong)?, request.container_port);
+        host_port.checked_add(more).ok_or_else(wrong)?;
+        container_port.checked_add(more).ok_or_else(wrong)?;
+        let ip = request.host_ip.unwrap_or(defaults.ip);
+        let on = |host_ip| PublishedPort { protocol, container_port, host_ip, host_port, more };
+        let twin = defaults.twins
+            && defaults.six
+            && request.host_ip.is_none()
+            && ip.is_ipv4()
+            && ip.is_unspecified();
+        let mut wanted = vec![on(ip)];
+        wanted.extend(twin.then(|| on(Ipv6Addr::UNSPECIFIED.into())));
+        let booked = wanted.iter().find_map(|ports| self.booked(ports).map(|port| (ports.host_ip, port)));
+        if let Some((ip, port)) = booked {
+            return Err(allocated(protocol, ip, port));
+        }
+        let in_use = match range::in_use(&wanted[0], twin) {
+            // A machine may have no IPv6.
+            Err(_) if twin => {
+                wanted.truncate(1);
+                range::in_use(&wanted[0], false)
+            }
+            in_use => in_use,
+        };
+        if let Some(port) = in_use? {
+            return Err(allocated(protocol, ip, port));
+        }
+        for ports in &wanted {
+            self.ranges.enter(holder, *ports);
+        }
+        published.extend(wanted);
+        Ok(())
+    }
+
+    /// The first of many ports that somebody has.
+    fn booked(&self, ports: &PublishedPort) -> Option<u16> {
+        let single = |(&(protocol, port), all): (&(Protocol, u16), &Vec<Taken>)| {
+            let within = protocol == ports.protocol && (ports.host_port..=ports.last()).contains(&port);
+            (within && all.iter().any(|t| clash(t.host_ip, ports.host_ip))).then_some(port)
+        };
+        let range = self.ranges.taken(None, ports);
+        range.into_iter().chain(self.taken.iter().filter_map(single)).min()
     }
 
     /// The first port from `start` on that is free on all of these addresses, going round at the end of the range.
@@ -217,8 +291,13 @@ impl Ports {
                 Ok(()) => had.push(*ip),
                 Err(Error::System { .. }) if !had.is_empty() => {}
                 Err(error) => {
-                    let port =
-                        |host_ip| PublishedPort { protocol, container_port: 0, host_ip, host_port: port };
+                    let port = |host_ip| PublishedPort {
+                        protocol,
+                        container_port: 0,
+                        host_ip,
+                        host_port: port,
+                        more: 0,
+                    };
                     self.give_back(holder, &had.into_iter().map(port).collect::<Vec<_>>());
                     return Err(error);
                 }
@@ -229,7 +308,8 @@ impl Ports {
 
     fn try_port(&mut self, holder: &str, protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<()> {
         let others = self.taken.get(&(protocol, port));
-        if others.is_some_and(|all| all.iter().any(|t| clash(t.host_ip, host_ip))) {
+        let taken = others.is_some_and(|all| all.iter().any(|t| clash(t.host_ip, host_ip)));
+        if taken || self.ranges.has(protocol, host_ip, port) {
             return Err(allocated(protocol, host_ip, port));
         }
         // it may have been another port's of the same container a moment ago, and then its shim still has it
@@ -259,11 +339,6 @@ fn key(port: &PublishedPort) -> Key {
     (port.protocol, port.host_ip, port.host_port)
 }
 
-/// Whether two addresses cannot both have the same port.
-fn clash(a: IpAddr, b: IpAddr) -> bool {
-    a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
-}
-
 fn allocated(protocol: Protocol, host_ip: IpAddr, host_port: u16) -> Error {
     Error::PortAllocated { host_ip, host_port, protocol }
 }
@@ -275,7 +350,7 @@ mod tests {
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    const ON: Defaults = Defaults { ip: HERE, twins: false };
+    const ON: Defaults = Defaults { ip: HERE, twins: false, six: false };
 
     fn request(host_port: Option<u16>, end: Option<u16>) -> PortRequest {
         PortRequest {
@@ -284,6 +359,7 @@ mod tests {
             host_ip: Some(HERE),
             host_port,
             host_port_end: end,
+            more: 0,
         }
     }
 
@@ -296,7 +372,11 @@ mod tests {
         let everywhere = PortRequest { host_ip: None, ..request(Some(port), None) };
         assert!(
             ports
-                .take("b", &[everywhere], Defaults { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), twins: true })
+                .take(
+                    "b",
+                    &[everywhere],
+                    Defaults { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), twins: true, six: true }
+                )
                 .is_err()
         );
         assert!(std::net::TcpListener::bind((HERE, port)).is_err());
@@ -330,7 +410,7 @@ mod tests {
     #[test]
     fn every_address_means_those_of_both_families() {
         let mut ports = Ports::default();
-        let defaults = Defaults { ip: Ipv4Addr::UNSPECIFIED.into(), twins: true };
+        let defaults = Defaults { ip: Ipv4Addr::UNSPECIFIED.into(), twins: true, six: true };
         let anywhere = PortRequest { host_ip: None, ..request(None, None) };
         let taken = ports.take("a", std::slice::from_ref(&anywhere), defaults).expect("two");
         let ips: Vec<_> = taken.iter().map(|port| port.host_ip.to_string()).collect();
@@ -367,5 +447,24 @@ mod tests {
         assert!(ports.lend("a", &port).is_some());
         ports.release("a");
         ports.add("b", &[again], ON).expect("free");
+    }
+
+    #[test]
+    fn many_ports_are_taken_at_once_and_given_back_at_once() {
+        let mut ports = Ports::default();
+        let ip = IpAddr::V4(Ipv4Addr::new(127, 83, 11, 12));
+        let many = PortRequest { host_ip: Some(ip), more: 9999, ..request(Some(20_000), None) };
+        let taken = ports.take("a", std::slice::from_ref(&many), ON).expect("free");
+        assert_eq!((taken.len(), taken[0].last(), ports.held.len()), (1, 29_999, 0));
+        let within = PortRequest { host_ip: Some(ip), ..request(Some(25_000), None) };
+        let error = ports.take("b", std::slice::from_ref(&within), ON).expect_err("taken").to_string();
+        assert_eq!(error, "Bind for 127.83.11.12:25000 failed: port is already allocated");
+        assert!(ports.take("b", std::slice::from_ref(&many), ON).is_err());
+        ports.give_back("a", &taken);
+        ports.take("b", &[within], ON).expect("free");
+        let error = ports.take("a", &[many], ON).expect_err("one is taken").to_string();
+        assert_eq!(error, "Bind for 127.83.11.12:25000 failed: port is already allocated");
+        let beyond = PortRequest { host_ip: Some(ip), more: 9999, ..request(Some(60_000), None) };
+        assert!(matches!(ports.take("a", &[beyond], ON), Err(Error::Invalid(_))));
     }
 }

@@ -57,8 +57,10 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     }
     let id = create(context, matches, &request).map_err(at_fault)?;
     if detach {
-        start(context.client()?, &id, "")?;
-        return context.out.line(&id);
+        let started = start(context.client()?, &id, "");
+        // Also of a container that did not start: it is there.
+        context.out.line(&id)?;
+        return started;
     }
     let attached = Attached {
         id,

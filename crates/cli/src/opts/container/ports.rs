@@ -52,6 +52,12 @@ fn short(text: &str) -> Result<Vec<Published>, String> {
     if container.is_empty() {
         return Err("no port specified: ".to_owned() + text + "<empty>");
     }
+    let ip = match ip.strip_prefix('[') {
+        None => ip,
+        Some(inner) => inner
+            .strip_suffix(']')
+            .ok_or_else(|| format!("invalid IP address {ip}: address {ip}:: missing ']' in address"))?,
+    };
     if !ip.is_empty() && ip.parse::<IpAddr>().is_err() {
         return Err(format!("invalid IP address: {ip}"));
     }
@@ -91,7 +97,7 @@ fn short(text: &str) -> Result<Vec<Published>, String> {
 fn split(text: &str) -> (&str, &str, &str) {
     let Some((rest, container)) = text.rsplit_once(':') else { return ("", "", text) };
     let Some((ip, host)) = rest.rsplit_once(':') else { return ("", rest, container) };
-    (ip.trim_start_matches('[').trim_end_matches(']'), host, container)
+    (ip, host, container)
 }
 
 /// `80`, `80-90`; inclusive.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::changes::{self, Changes};
+use super::super::fold;
 use super::{Task, blocking};
 use crate::container::{Container, HostConfig, NetworkSettings};
 use crate::engine::Inner;
@@ -67,7 +68,13 @@ impl Task {
 fn describe(engine: &Inner, next: &mut Container, changes: &Changes) -> Result<()> {
     let (mut config, mut host) = ((*next.config).clone(), (*next.host).clone());
     changes::words(&mut config, changes)?;
-    changes::ports(&mut config, &mut host, &exposed(engine, next), changes)?;
+    if changes.ports() {
+        config.exposed_ports = fold::each_exposed(&config.exposed_ports);
+        host.port_bindings = fold::each_published(&host.port_bindings);
+        changes::ports(&mut config, &mut host, &exposed(engine, next), changes)?;
+        fold::exposed(&mut config.exposed_ports);
+        fold::published(&mut host.port_bindings)?;
+    }
     changes::unmount(&mut config, &mut host, &mut next.mounts, changes)?;
     let new = crate::volume::more(engine, &changes.mounts, &next.mounts, &host)?;
     host.mounts.extend(changes.mounts.iter().cloned());

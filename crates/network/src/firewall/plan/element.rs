@@ -135,7 +135,8 @@ impl Target {
 /// The elements that lead to these ports of a container.
 pub(crate) fn elements(ports: &[PublishedPort], target: &Target, container_id: &str) -> Vec<Element> {
     let mut elements = Vec::new();
-    for run in runs(ports) {
+    let ports: Vec<_> = ports.iter().flat_map(|port| port.each()).collect();
+    for run in runs(&ports) {
         lead(run, target, |map, part, value| {
             elements.push(element(map, part, value, container_id));
         });

@@ -143,7 +143,7 @@ const ON: Target = Target {
 
 fn published(host_ip: &str, host_port: u16, container_port: u16) -> PublishedPort {
     let host_ip = host_ip.parse().expect("address");
-    PublishedPort { protocol: Protocol::Tcp, container_port, host_ip, host_port }
+    PublishedPort { protocol: Protocol::Tcp, container_port, host_ip, host_port, more: 0 }
 }
 
 fn names(elements: &[Element]) -> Vec<String> {

@@ -5,6 +5,7 @@ mod fire;
 mod flush;
 mod host;
 mod isolation;
+mod many;
 mod modes;
 mod options;
 mod ports;

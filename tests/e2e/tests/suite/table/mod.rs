@@ -32,7 +32,7 @@ macro_rules! files {
 
 /// The rows, by file.
 const FILES: &[(&str, &str)] = files! {
-    "create.steps" "run.steps" "list.steps" "lifecycle.steps" "exec.steps" "logs.steps" "files.steps"
+    "create.steps" "ports.steps" "run.steps" "list.steps" "lifecycle.steps" "exec.steps" "logs.steps" "files.steps"
     "volumes.steps" "events.steps" "system.steps" "api_container.steps" "api_other.steps"
 };
 
