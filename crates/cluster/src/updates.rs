@@ -20,7 +20,7 @@ impl Updates {
         Self { views, seen: Arc::default() }
     }
 
-    /// The next state and what is new in it; `None` at the end of everything.
+    /// The next state and what is new in it, which may be nothing; `None` at the end of everything.
     pub async fn next(&mut self) -> Option<(Arc<View>, Changes)> {
         loop {
             self.views.changed().await.ok()?;
@@ -29,12 +29,9 @@ impl Updates {
             if now.revision == 0 {
                 continue;
             }
-            let first = self.seen.revision == 0;
             let changes = now.since(&self.seen);
             self.seen = Arc::clone(&now);
-            if first || !changes.is_empty() {
-                return Some((now, changes));
-            }
+            return Some((now, changes));
         }
     }
 }

@@ -30,6 +30,11 @@ async fn follow(engine: Arc<Inner>) {
             _ = closing.wait_for(|closing| *closing) => break,
         };
         let Some((view, changes)) = update else { break };
+        let revision = view.revision;
+        if follower.begun && changes.is_empty() && follower.refused.is_empty() {
+            part.applied.send_replace(revision);
+            continue;
+        }
         let engine = Arc::clone(&engine);
         let applied = blocking(move || {
             if let Some(part) = &engine.cluster {
@@ -38,7 +43,10 @@ async fn follow(engine: Arc<Inner>) {
             Ok(follower)
         });
         match applied.await {
-            Ok(applied) => follower = applied,
+            Ok(applied) => {
+                follower = applied;
+                part.applied.send_replace(revision);
+            }
             Err(error) => {
                 tracing::error!(%error, "what other hosts do could not be followed");
                 follower = Follower::default();
@@ -51,6 +59,8 @@ async fn follow(engine: Arc<Inner>) {
 /// How far this machine agrees with what it was told.
 #[derive(Default)]
 struct Follower {
+    /// Something was applied.
+    begun: bool,
     /// Networks whose peers are known to the kernel as they were told last.
     told: BTreeSet<String>,
     /// Networks that can't be had here, and why, as it was said last.
@@ -59,6 +69,7 @@ struct Follower {
 
 impl Follower {
     fn apply(&mut self, engine: &Inner, part: &Part, view: &View, changes: &Changes) {
+        self.begun = true;
         let own = part.cluster.host();
         if let Some(hosts) = &changes.hosts {
             let others =

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ::cluster::{Cluster, Lost};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 
 use crate::engine::Inner;
 use crate::error::{Error, Kind, Result};
@@ -25,16 +26,28 @@ pub(crate) use settings::open;
 /// The driver whose networks are shared.
 pub(crate) const DRIVER: &str = "overlay";
 
+/// How long a container's start waits for the kernel to know of the others.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// This daemon's part in a cluster.
 pub(crate) struct Part {
     pub(crate) cluster: Cluster,
     /// `--cluster-advertise`, with the address that it means.
     pub(crate) advertise: String,
+    /// The state of the store that the kernel knows of.
+    applied: watch::Sender<i64>,
     /// Until somebody listens.
     lost: Mutex<Option<UnboundedReceiver<Lost>>>,
 }
 
 impl Part {
+    /// Waits until the kernel knows what this daemon knows now, so that a new container reaches everybody at once. Not for
+    /// long: what comes later comes all the same.
+    async fn caught_up(&self) {
+        let (now, mut applied) = (self.cluster.view().revision, self.applied.subscribe());
+        let _ = tokio::time::timeout(PATIENCE, applied.wait_for(|applied| *applied >= now)).await;
+    }
+
     fn listen(&self) -> Option<UnboundedReceiver<Lost>> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

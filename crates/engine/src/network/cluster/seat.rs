@@ -40,8 +40,9 @@ impl<'e> Seats<'e> {
             let wanted = Addresses { ip: request.ip, ip6: request.ip6 };
             let got = wait(part.cluster.claim(&network.id, container, wanted))
                 .map_err(|error| refused(error).context("failed to set up container networking"))?;
-            (request.ip, request.ip6) = (got.ip, got.ip6);
             seats.networks.push(network.id.clone());
+            (request.ip, request.ip6) = (got.ip, got.ip6);
+            wait(part.caught_up());
         }
         Ok(seats)
     }

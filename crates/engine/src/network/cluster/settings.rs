@@ -68,7 +68,12 @@ pub(crate) fn open(
     let (cluster, lost) =
         Cluster::open(options).map_err(|error| Error::because("open the cluster store", error))?;
     let advertise = SocketAddr::new(address, port).to_string();
-    Ok(Some(Part { cluster, advertise, lost: Mutex::new(Some(lost)) }))
+    Ok(Some(Part {
+        cluster,
+        advertise,
+        applied: tokio::sync::watch::Sender::new(0),
+        lost: Mutex::new(Some(lost)),
+    }))
 }
 
 #[cfg(test)]
