@@ -42,7 +42,13 @@ impl Network {
         }
         // A kernel without nftables says so when the first container needs it.
         let chains = self.firewall().foreign_drops().unwrap_or_default();
-        chains.iter().map(warning).collect()
+        let mut warnings: Vec<_> = chains.iter().map(warning).collect();
+        for (family, file) in [("IPv4", "ip_tables_names"), ("IPv6", "ip6_tables_names")] {
+            // The namespace of this thread; there is no such file without the old kind of tables.
+            let tables = std::fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+            warnings.extend(legacy(family, &tables.unwrap_or_default()));
+        }
+        warnings
     }
 
     fn bridge_info(&self, state: &State) -> NetworkInfo {
@@ -90,6 +96,16 @@ fn warning(foreign: &Foreign) -> String {
         "WARNING: chain {chain} of nftables table {family} {table} drops forwarded packets: containers on our \
          bridges reach nothing that it doesn't accept (is another container engine running?)"
     )
+}
+
+/// Rules of the old kind, which nftables does not list: whether they drop anything is not to be seen from here.
+fn legacy(family: &str, tables: &str) -> Option<String> {
+    tables.lines().any(|table| table == "filter").then(|| {
+        format!(
+            "WARNING: the {family} table filter of legacy iptables is in use: packets that its FORWARD chain drops \
+             reach no container (see iptables-legacy -S FORWARD)"
+        )
+    })
 }
 
 fn fixed(identity: &Identity, name: &str, driver: &str) -> NetworkInfo {
@@ -150,4 +166,17 @@ fn shown(pool: &Pool, asked: &[SubnetRequest]) -> Pool {
     let asked = asked.iter().find(|asked| asked.subnet == pool.subnet.to_string());
     let gateway = pool.gateway.filter(|_| asked.is_none_or(|asked| !asked.gateway.is_empty()));
     Pool { gateway, ..pool.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_the_old_kind_are_warned_of() {
+        assert_eq!(legacy("IPv4", ""), None);
+        assert_eq!(legacy("IPv4", "nat\nraw\n"), None);
+        let said = legacy("IPv6", "nat\nfilter\n").expect("warned");
+        assert!(said.contains("IPv6") && said.contains("iptables-legacy"), "{said}");
+    }
 }
