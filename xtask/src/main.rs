@@ -1,4 +1,4 @@
-//! The developer's commands: `cargo xtask check | tidy | test | storm | demo | compat | bench`.
+//! The developer's commands: `cargo xtask check | tidy | test | storm | churn | demo | compat | bench`.
 
 use std::process::ExitCode;
 
@@ -17,6 +17,7 @@ usage: cargo xtask COMMAND
   demo            build berth, make an image from Debian packages, run it, show what it did, clean up
   test [FILTER]   install what the tests need, then check, build and run every test (or those that match)
   storm [SIZE]    kill containers and berthd at random; SIZE is CONTAINERS,SECONDS[,SEED], else 50,120
+  churn [STARTS]  start and stop containers with published ports, 1000 times, and look for what is left
   check           rustfmt, clippy with every warning an error, tidy
   tidy            layers, budgets and promises of absence of ARCHITECTURE.md
   compat          write docs/compat.md from the table of likeness
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         "check" => check::main(),
         "compat" => compat::main(),
         "demo" => demo::main(),
+        "churn" => test::churn(rest),
         "storm" => test::storm(rest),
         "test" => test::main(rest),
         "tidy" => tidy::main(),

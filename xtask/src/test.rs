@@ -23,12 +23,20 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
 
 /// Runs the restart storm in its full size, or in the one given.
 pub(crate) fn storm(size: &[String]) -> Result<()> {
+    at_full_size("storm::", "BERTH_STORM", size.first().map_or("50,120", String::as_str))
+}
+
+/// Starts and stops containers as often as is said, or a thousand times.
+pub(crate) fn churn(starts: &[String]) -> Result<()> {
+    at_full_size("churn::", "BERTH_CHURN", starts.first().map_or("1000", String::as_str))
+}
+
+fn at_full_size(tests: &str, variable: &str, size: &str) -> Result<()> {
     host::install(host::DEMO)?;
     run::step("build");
     run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;
-    run::step("storm");
-    let mut test = run::cargo(["test", "-p", "e2e", "--test", "suite", "--", "--nocapture", "storm::"]);
-    test.env("BERTH_TEST_PROGRAMS", run::programs("debug")?)
-        .env("BERTH_STORM", size.first().map_or("50,120", String::as_str));
+    run::step(tests.trim_end_matches(':'));
+    let mut test = run::cargo(["test", "-p", "e2e", "--test", "suite", "--", "--nocapture", tests]);
+    test.env("BERTH_TEST_PROGRAMS", run::programs("debug")?).env(variable, size);
     run::run(&mut test)
 }

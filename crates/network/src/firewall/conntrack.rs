@@ -2,7 +2,8 @@
 //!
 //! Where a UDP flow goes is decided by its first packet. A client that sent to a port before it was
 //! published, or while another container had it, would go on reaching nobody for as long as it
-//! keeps sending. TCP needs no such help: its connections end with their container.
+//! keeps sending. TCP connections end with their container, and what is remembered of them goes with its
+//! address: the kernel would keep it for minutes, for days if their end was not seen.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -23,6 +24,14 @@ const IPV6: u8 = 10;
 const HEADER_LEN: usize = 4;
 /// `CTA_TUPLE_ORIG`.
 const TUPLE_ORIG: u16 = 1;
+/// `CTA_TUPLE_REPLY`.
+const TUPLE_REPLY: u16 = 2;
+/// `CTA_TUPLE_IP`.
+const TUPLE_IP: u16 = 1;
+/// `CTA_IP_V4_SRC`.
+const IPV4_SOURCE: u16 = 1;
+/// `CTA_IP_V6_SRC`.
+const IPV6_SOURCE: u16 = 3;
 /// `CTA_TUPLE_PROTO`.
 const TUPLE_PROTO: u16 = 2;
 /// `CTA_PROTO_NUM`.
@@ -35,6 +44,10 @@ const ID: u16 = 12;
 const FILTER: u16 = 25;
 /// `CTA_FILTER_ORIG_FLAGS`: which parts of the tuple count.
 const FILTER_ORIG_FLAGS: u16 = 1;
+/// `CTA_FILTER_REPLY_FLAGS`.
+const FILTER_REPLY_FLAGS: u16 = 2;
+/// The source address counts.
+const BY_SOURCE: u32 = 1;
 /// The protocol counts.
 const BY_PROTOCOL: u32 = 1 << 3;
 /// Protocol and destination port count.
@@ -60,6 +73,30 @@ pub(super) fn forget(socket: &mut Socket, ports: &[PublishedPort]) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// Forgets the flows that came from these addresses, and those that were answered from them.
+pub(super) fn forget_addresses(socket: &mut Socket, addresses: &[IpAddr]) -> Result<()> {
+    let mut batch = Batch::default();
+    for ip in addresses {
+        for (tuple, flags) in [(TUPLE_ORIG, FILTER_ORIG_FLAGS), (TUPLE_REPLY, FILTER_REPLY_FLAGS)] {
+            batch.push(format!("forgetting flows of {ip}"), DELETE, flag::ACK, |m| {
+                m.raw(&header(if ip.is_ipv4() { IPV4 } else { IPV6 }));
+                m.nested(tuple, |m| {
+                    m.nested(TUPLE_IP, |m| {
+                        match ip {
+                            IpAddr::V4(ip) => m.bytes(IPV4_SOURCE, &ip.octets()),
+                            IpAddr::V6(ip) => m.bytes(IPV6_SOURCE, &ip.octets()),
+                        };
+                    });
+                });
+                m.nested(FILTER, |m| {
+                    m.u32(flags, BY_SOURCE);
+                });
+            });
+        }
+    }
+    socket.request(&mut batch).map(|_| ())
 }
 
 fn forget_few(socket: &mut Socket, family: u8, ports: &HashSet<u16>) -> Result<()> {

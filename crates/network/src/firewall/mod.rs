@@ -6,6 +6,7 @@ mod nft;
 pub(crate) mod plan;
 mod watch;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -112,6 +113,14 @@ impl Firewall {
     /// (before 6.8) let them expire.
     pub(crate) fn forget_flows(&mut self, ports: &[PublishedPort]) {
         let forgotten = self.socket().and_then(|socket| conntrack::forget(socket, ports));
+        if let Err(error) = forgotten {
+            tracing::debug!("{error}");
+        }
+    }
+
+    /// Forgets the flows of addresses that nobody has any more. As [`Self::forget_flows`].
+    pub(crate) fn forget_addresses(&mut self, addresses: &[IpAddr]) {
+        let forgotten = self.socket().and_then(|socket| conntrack::forget_addresses(socket, addresses));
         if let Err(error) = forgotten {
             tracing::debug!("{error}");
         }

@@ -19,6 +19,7 @@ impl Network {
         let endpoints = state.endpoints.remove(container_id).unwrap_or_default();
         // First the firewall, so that no port leads to an address that somebody else has got.
         let unpublished = self.unpublish(&state, container_id, &endpoints);
+        self.forget_flows(&endpoints);
         state.ports.release(container_id);
         for endpoint in &endpoints {
             state.release(container_id, &endpoint.network_id);
@@ -38,6 +39,15 @@ impl Network {
         let removed = firewall.unpublish(&all);
         endpoints.iter().for_each(|endpoint| firewall.forget_flows(&endpoint.ports));
         removed
+    }
+
+    /// Makes the kernel forget what went to and from these endpoints, before somebody else gets their addresses.
+    pub(super) fn forget_flows(&self, endpoints: &[Endpoint]) {
+        let addresses: Vec<_> =
+            endpoints.iter().flat_map(Endpoint::addresses).map(|address| address.addr()).collect();
+        if self.config.firewall && !addresses.is_empty() {
+            self.firewall().forget_addresses(&addresses);
+        }
     }
 
     /// A container's endpoints, in the order in which it joined.

@@ -97,6 +97,7 @@ impl Network {
         } else {
             self.unplug(&endpoint.host_interface)
         };
+        self.forget_flows(std::slice::from_ref(&endpoint));
         {
             let mut state = self.state();
             // Not before its interface is gone: somebody else may get it now.

@@ -4,6 +4,7 @@
 //! Steps are written once, as a function of a [`Lab`], and taken by Berth and by Debian's Docker: what a probe
 //! sees is compared with what the step expects of each.
 
+mod conntrack;
 pub mod dns;
 mod engine;
 mod fleet;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+pub use conntrack::{Flow, flows};
 pub use engine::{Engine, Kind};
 pub use fleet::{Fleet, Machine, TTL, held};
 pub use flow::Flow;

@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use super::Namespace;
+use super::{Namespace, flows};
 use crate::programs;
 
 /// Host, outside, neighbour; all with a link `eth0` to one switch.
@@ -84,7 +84,8 @@ impl Site {
         Ok(())
     }
 
-    /// Links, routes, rules and switches of the host are those of the beginning.
+    /// Links, routes, rules and switches of the host are those of the beginning, and no flow is tracked that others
+    /// than the site's machines took part in.
     pub fn is_as_before(&self) -> Result<()> {
         let mut now = State::of(&self.host)?;
         // A container's namespace, and the pair of interfaces with it, dies shortly after its last process.
@@ -93,6 +94,8 @@ impl Site {
             Ok((now == self.before).then_some(()))
         });
         settled.with_context(|| format!("left on the host: {now:#?}\nbefore: {:#?}", self.before))?;
+        let left: Vec<_> = flows(&self.host)?.into_iter().filter(|flow| !flow.is_of_the_segment()).collect();
+        ensure!(left.is_empty(), "flows are tracked still: {left:#?}");
         Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! Networks judged by packets, from hosts of the tests' own: what arrives where, and from which address.
 //! The same steps are taken by Berth and by Debian's Docker.
 
+mod churn;
 mod fire;
 mod flush;
 mod host;
 mod isolation;
 mod many;
 mod modes;
+mod names;
 mod options;
 mod ports;
 
