@@ -80,11 +80,13 @@ async fn converse(served: &Served, stream: &mut TcpStream) -> io::Result<()> {
 async fn look(stream: &TcpStream) -> io::Result<Vec<u8>> {
     let mut framed = vec![0; 2];
     loop {
-        stream.readable().await?;
+        let ready = stream.ready(Interest::READABLE).await?;
         let looked = stream.try_io(Interest::READABLE, || {
             let (len, _) = rustix::net::recv(stream, &mut framed[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
             match len {
                 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                // Nothing more comes: to wait for it would be to wait for what is always ready.
+                _ if len < framed.len() && ready.is_read_closed() => Err(io::ErrorKind::UnexpectedEof.into()),
                 // The rest is on its way: readable again when more has come.
                 _ if len < framed.len() => Err(io::ErrorKind::WouldBlock.into()),
                 _ => Ok(()),

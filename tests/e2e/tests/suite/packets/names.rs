@@ -96,8 +96,10 @@ fn several_servers(lab: &Lab) -> Result<()> {
         |name: &str, expected: &str| ask(lab, name, expected, &mut client, &dns::question(9, name, A));
     is("first.example.org", "0 [192.0.2.1]")?;
     lab.is("the second is not asked", 0, second.asked().len());
-    is("nobody.example.org", "3 []")?;
-    lab.is("nor when there is no such name", 0, second.asked().len());
+    // Docker 20.10 goes on to the next when there is no such name: later ones do not, as resolv.conf(5) has it.
+    let ours = lab.engine.kind() == Kind::Berth;
+    is("nobody.example.org", if ours { "3 []" } else { "0 [192.0.2.2]" })?;
+    lab.is("nor when there is no such name", usize::from(!ours), second.asked().len());
     is("failing.example.org", "0 [192.0.2.2]")?;
     is("refused.example.org", "0 [192.0.2.2]")?;
     is("silent.example.org", "0 [192.0.2.2]")?;
@@ -105,8 +107,7 @@ fn several_servers(lab: &Lab) -> Result<()> {
     // No server at all that listens.
     drop((first, second));
     let nobody = client.ask(&dns::question(10, "first.example.org", A))?;
-    let kind = lab.engine.kind();
-    let expected = if kind == Kind::Berth { "2 []" } else { "nothing" };
+    let expected = if ours { "2 []" } else { "nothing" };
     // Docker 20.10 says nothing when it has no answer; since 23 it says SERVFAIL.
     lab.is("nobody listens", expected, told(nobody.as_deref())?);
     Ok(())
