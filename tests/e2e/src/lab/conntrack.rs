@@ -6,12 +6,12 @@ use super::Namespace;
 
 /// One flow, as the kernel writes it.
 #[derive(Debug, Clone)]
-pub struct Flow {
+pub struct Tracked {
     /// The line of `/proc/net/nf_conntrack`.
     pub line: String,
 }
 
-impl Flow {
+impl Tracked {
     /// Addresses of both directions.
     pub fn addresses(&self) -> Vec<&str> {
         let words = self.line.split_whitespace();
@@ -30,7 +30,7 @@ impl Flow {
 }
 
 /// The flows that are tracked in a namespace.
-pub fn flows(netns: &Namespace) -> Result<Vec<Flow>> {
+pub fn flows(netns: &Namespace) -> Result<Vec<Tracked>> {
     let text = netns.within(|| Ok(std::fs::read_to_string("/proc/thread-self/net/nf_conntrack")?))?;
-    Ok(text.lines().map(|line| Flow { line: line.to_owned() }).collect())
+    Ok(text.lines().map(|line| Tracked { line: line.to_owned() }).collect())
 }

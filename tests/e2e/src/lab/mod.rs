@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-pub use conntrack::{Flow, flows};
+pub use conntrack::{Tracked, flows};
 pub use engine::{Engine, Kind};
 pub use fleet::{Fleet, Machine, TTL, held};
 pub use flow::Flow;
