@@ -250,6 +250,7 @@ impl Client {
             match self.socket.recv(&mut buffer) {
                 Ok(len) if buffer.get(..2) == query.get(..2) => return Ok(Some(buffer[..len].to_vec())),
                 Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     return Ok(None);
                 }

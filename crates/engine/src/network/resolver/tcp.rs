@@ -13,6 +13,7 @@ use rustix::net::RecvFlags;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 use super::Served;
 use super::parked::Ticket;
@@ -25,10 +26,12 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Accepts for as long as the container lives.
 pub(super) async fn serve(served: Arc<Served>, listener: TcpListener) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // They end with this: a connection would keep the namespace of a container that has ended.
+    let mut connections = JoinSet::new();
     for (connection, ticket) in served.spare.parked.left() {
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
         if let Ok(stream) = TcpStream::from_std(connection.into()) {
-            begin(&served, stream, ticket, place);
+            connections.spawn(begin(Arc::clone(&served), stream, ticket, place));
         }
     }
     // More than that wait until one is through.
@@ -36,7 +39,8 @@ pub(super) async fn serve(served: Arc<Served>, listener: TcpListener) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let ticket = served.spare.parked.park(stream.as_fd());
-                begin(&served, stream, ticket, place);
+                connections.spawn(begin(Arc::clone(&served), stream, ticket, place));
+                while connections.try_join_next().is_some() {}
             }
             Err(error) => {
                 tracing::warn!(container = %served.id, %error, "the resolver's socket failed");
@@ -46,18 +50,19 @@ pub(super) async fn serve(served: Arc<Served>, listener: TcpListener) {
     }
 }
 
-fn begin(served: &Arc<Served>, mut stream: TcpStream, ticket: Option<Ticket>, place: OwnedSemaphorePermit) {
-    let served = Arc::clone(served);
-    tokio::spawn(async move {
-        let _place = place;
-        // A client that goes away needs no answer.
-        let _ = converse(&served, &mut stream).await;
-        // It ends although a copy of it lies parked.
-        let _ = rustix::net::shutdown(&stream, rustix::net::Shutdown::Both);
-        if let Some(ticket) = ticket {
-            served.spare.parked.end(&ticket);
-        }
-    });
+async fn begin(
+    served: Arc<Served>,
+    mut stream: TcpStream,
+    ticket: Option<Ticket>,
+    _place: OwnedSemaphorePermit,
+) {
+    // A client that goes away needs no answer.
+    let _ = converse(&served, &mut stream).await;
+    // It ends although a copy of it lies parked.
+    let _ = rustix::net::shutdown(&stream, rustix::net::Shutdown::Both);
+    if let Some(ticket) = ticket {
+        served.spare.parked.end(&ticket);
+    }
 }
 
 async fn converse(served: &Served, stream: &mut TcpStream) -> io::Result<()> {

@@ -11,6 +11,7 @@ use ::network::Verdict;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrAny};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
 
 use super::Served;
 use super::pending::Note;
@@ -22,8 +23,10 @@ const TURN: usize = 32;
 
 /// Answers for as long as the container lives.
 pub(super) async fn serve(served: Arc<Served>, socket: Arc<UdpSocket>) {
+    // They end with this: a question that waits would keep the namespace of a container that has ended.
+    let mut forwarded = JoinSet::new();
     for (note, query, peer) in served.spare.pending.left() {
-        forward(&served, &socket, query, peer, Some(note));
+        forwarded.spawn(forward(Arc::clone(&served), Arc::clone(&socket), query, peer, Some(note)));
     }
     let mut buffer = vec![0; MAX_LEN];
     let mut count = 0_usize;
@@ -33,7 +36,8 @@ pub(super) async fn serve(served: Arc<Served>, socket: Arc<UdpSocket>) {
             return;
         }
         while let Ok((len, peer)) = receive(&socket, &mut buffer, RecvFlags::PEEK) {
-            one(&served, &socket, &buffer[..len], peer, count);
+            one(&served, &socket, &buffer[..len], peer, count, &mut forwarded);
+            while forwarded.try_join_next().is_some() {}
             count = count.wrapping_add(1);
             if count.is_multiple_of(TURN) {
                 tokio::task::yield_now().await;
@@ -42,36 +46,40 @@ pub(super) async fn serve(served: Arc<Served>, socket: Arc<UdpSocket>) {
     }
 }
 
-fn one(served: &Arc<Served>, socket: &Arc<UdpSocket>, query: &[u8], peer: SocketAddr, turn: usize) {
+fn one(
+    served: &Arc<Served>,
+    socket: &Arc<UdpSocket>,
+    query: &[u8],
+    peer: SocketAddr,
+    turn: usize,
+    forwarded: &mut JoinSet<()>,
+) {
     let verdict = served.engine.network.answer(&served.id, query, turn, false);
     if let Verdict::Answer(answer) = &verdict {
         // At once, whatever the runtime knows of the socket; a client whose buffer is full asks again.
         let _ = rustix::net::sendto(socket, answer, SendFlags::DONTWAIT, &peer);
     }
-    let forwarded = verdict == Verdict::Forward;
-    let note = forwarded.then(|| served.spare.pending.note(query, peer)).flatten();
+    let forwards = verdict == Verdict::Forward;
+    let note = forwards.then(|| served.spare.pending.note(query, peer)).flatten();
     // It is there still, as nobody else takes it.
     let _ = receive(socket, &mut [0; 1], RecvFlags::empty());
-    if forwarded {
-        forward(served, socket, query.to_vec(), peer, note);
+    if forwards {
+        forwarded.spawn(forward(Arc::clone(served), Arc::clone(socket), query.to_vec(), peer, note));
     }
 }
 
-fn forward(
-    served: &Arc<Served>,
-    socket: &Arc<UdpSocket>,
+async fn forward(
+    served: Arc<Served>,
+    socket: Arc<UdpSocket>,
     query: Vec<u8>,
     peer: SocketAddr,
     note: Option<Note>,
 ) {
-    let (served, socket) = (Arc::clone(served), Arc::clone(socket));
-    tokio::spawn(async move {
-        let answer = served.upstream.ask(&query, false).await;
-        let _ = socket.send_to(&answer, peer).await;
-        if let Some(note) = note {
-            note.done();
-        }
-    });
+    let answer = served.upstream.ask(&query, false).await;
+    let _ = socket.send_to(&answer, peer).await;
+    if let Some(note) = note {
+        note.done();
+    }
 }
 
 fn receive(socket: &UdpSocket, buffer: &mut [u8], flags: RecvFlags) -> io::Result<(usize, SocketAddr)> {
