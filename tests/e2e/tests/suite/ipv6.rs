@@ -222,6 +222,35 @@ fn switches_of_a_container_keep_ipv6_off() -> Result<()> {
 }
 
 #[test]
+fn published_ports_are_found_by_ipv6_and_know_who_asks() -> Result<()> {
+    take(&[], |lab| {
+        lab.engine.ok(&["network", "create", "--ipv6", "net"])?;
+        let aa =
+            lab.container("aa", &["--network", "net", "-p", "8080:80", "-p", "[2001:db8:51::1]:8081:80"])?;
+        let bb = lab.container("bb", &["--network", "net"])?;
+        let _servers = (aa.tcp(80)?, aa.udp(80)?);
+        let ports = lab.engine.ok(&["port", "aa", "80/tcp"])?;
+        ensure!(ports.contains("0.0.0.0:8080") && ports.contains("2001:db8:51::1"), "{ports}");
+        for port in [8080, 8081] {
+            let to = at(Site::HOST6, port)?;
+            let heard = format!("aa {}", Site::NEIGHBOUR6);
+            lab.sees("from a neighbour", &heard, || tcp(&lab.site.neighbour, to))?;
+            let gateway = v6_gateway(lab, "aa", "net")?;
+            lab.sees("from a container", &format!("aa {gateway}"), || tcp(&bb.netns, to))?;
+        }
+        lab.sees("IPv4 of the other", "refused", || tcp(&lab.site.neighbour, at(Site::HOST, 8081)?))?;
+        lab.engine.ok(&["network", "disconnect", "net", "aa"])?;
+        lab.sees("cut", "refused", || tcp(&lab.site.neighbour, at(Site::HOST6, 8080)?))
+    })
+}
+
+/// The way out of a container's network.
+fn v6_gateway(lab: &Lab, name: &str, network: &str) -> Result<String> {
+    let format = format!("{{{{.NetworkSettings.Networks.{network}.IPv6Gateway}}}}");
+    lab.engine.ok(&["inspect", "-f", &format, name])
+}
+
+#[test]
 fn what_cannot_be_is_refused_in_words() -> Result<()> {
     take(&[], |lab| {
         lab.engine.ok(&["network", "create", "--ipv6", "--subnet", "fd00:9::/64", "net"])?;
