@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use e2e::lab::{Kind, Lab, Site, at, tcp, udp};
+use e2e::programs::eventually;
 
 /// What it must not take, whatever else the machine does; the figures themselves are the bench's.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// More memory of the daemon, KiB: deep stacks of a debug build, and what its allocator keeps. Entry by entry, the ports
-/// would take more than twenty thousand.
-const MORE: u64 = 8 << 10;
+/// More memory of the daemon, KiB: in a debug build deep stacks are most of it. Entry by entry, the ports would take more
+/// than twenty thousand.
+const MORE: u64 = 3 << 10;
 
 #[test]
 fn ten_thousand_ports_are_published_and_go_again() -> Result<()> {
@@ -21,9 +22,10 @@ fn ten_thousand_ports_are_published_and_go_again() -> Result<()> {
     let web =
         lab.container("web", &["-p", "20000-29999:20000-29999", "-p", "20000-20999:20000-20999/udp"])?;
     let took = start.elapsed();
-    let after = resident(lab.engine.pid()?)?;
     ensure!(took < PATIENCE, "{took:?}");
-    ensure!(after < before + MORE, "{before} KiB became {after}");
+    let pid = lab.engine.pid()?;
+    // What the answers took goes back when nobody asks for anything.
+    eventually("the memory is given back", || Ok((resident(pid)? < before + MORE).then_some(())))?;
     ensure!(processes(&lab)? == there + 1, "a process more than the container's shim");
     let listed = lab.engine.ok(&["ps", "--format", "{{.Ports}}", "--filter", "name=web"])?;
     ensure!(listed.contains("0.0.0.0:20000-29999->20000-29999/tcp"), "{listed}");
