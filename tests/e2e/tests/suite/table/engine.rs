@@ -237,10 +237,17 @@ impl Engine {
                 )?;
             }
         }
-        for network in list(&self.json("GET", "/networks")?, "Name") {
-            if !matches!(network.as_str(), "bridge" | "host" | "none") {
-                self.json("DELETE", &format!("/networks/{network}"))?;
-            }
+        let networks = self.json("GET", "/networks")?;
+        let made = |network: &&Value| !matches!(network["Name"].as_str(), Some("bridge" | "host" | "none"));
+        // Those that lend others their configuration go last.
+        let (lent, own): (Vec<&Value>, Vec<&Value>) = networks
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(made)
+            .partition(|network| network["ConfigOnly"] == true);
+        for network in own.into_iter().chain(lent) {
+            self.json("DELETE", &format!("/networks/{}", network["Id"].as_str().unwrap_or_default()))?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ use anyhow::{Result, ensure};
 use e2e::Berth;
 use e2e::daemon::IMAGE;
 use e2e::image::Image;
+use e2e::lab::Namespace;
 use e2e::peers::Docker;
 use e2e::programs;
 
@@ -33,7 +34,7 @@ macro_rules! files {
 /// The rows, by file.
 const FILES: &[(&str, &str)] = files! {
     "create.steps" "ports.steps" "run.steps" "list.steps" "lifecycle.steps" "exec.steps" "logs.steps" "files.steps"
-    "volumes.steps" "events.steps" "system.steps" "api_container.steps" "api_other.steps"
+    "volumes.steps" "networks.steps" "events.steps" "system.steps" "api_container.steps" "api_other.steps"
 };
 
 const EVERYWHERE: (&str, &str) = ("everywhere.txt", include_str!("rows/everywhere.txt"));
@@ -65,7 +66,10 @@ fn as_docker_answers() -> Result<()> {
     Image::busybox()?.save(archive.path(), IMAGE)?;
     let docker = Docker::apart(&[])?;
     docker.run(&["load", "-i", &archive.path().to_string_lossy()])?.ok()?;
-    let (first, second) = (Berth::start()?, Berth::start()?);
+    // Every engine has a host of its own, with an interface that leads to a segment of its own.
+    let segment = Namespace::new()?;
+    Namespace::of(docker.pid())?.cable("lan0", &segment, "theirs")?;
+    let (first, second) = (hosted(&segment, "first")?, hosted(&segment, "second")?);
     let berth = second.root().join("docker");
     std::os::unix::fs::symlink(programs::program("berth")?, &berth)?;
     let engines = [
@@ -92,6 +96,15 @@ fn as_docker_answers() -> Result<()> {
     second.finish()?;
     ensure!(judge.report.is_empty(), "not as Docker answers:\n{}", judge.report);
     Ok(())
+}
+
+/// A daemon on a host of its own.
+fn hosted(segment: &Namespace, port: &str) -> Result<Berth> {
+    let host = Namespace::new()?;
+    host.cable("lan0", segment, port)?;
+    let berth = Berth::inside(&host, &[])?;
+    berth.load(&Image::busybox()?, IMAGE)?;
+    Ok(berth)
 }
 
 #[test]

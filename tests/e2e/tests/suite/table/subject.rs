@@ -21,6 +21,15 @@ const OTHERS: &[(&str, &str)] = &[
     ("container remove", "container rm"),
     ("container prune", "container prune"),
     ("inspect", "inspect"),
+    ("network connect", "network connect"),
+    ("network create", "network create"),
+    ("network disconnect", "network disconnect"),
+    ("network inspect", "network inspect"),
+    ("network ls", "network ls"),
+    ("network list", "network ls"),
+    ("network prune", "network prune"),
+    ("network rm", "network rm"),
+    ("network remove", "network rm"),
     ("volume create", "volume create"),
     ("volume inspect", "volume inspect"),
     ("volume ls", "volume ls"),
@@ -71,9 +80,20 @@ pub(super) fn commands() -> Vec<(String, String)> {
 /// The endpoints of containers, volumes, events and the system, as `METHOD /path`.
 pub(super) fn endpoints() -> Vec<String> {
     let of_the_table = |pattern: &str| {
-        ["/containers", "/exec", "/volumes", "/events", "/system", "/info", "/version", "/_ping", "/commit"]
-            .iter()
-            .any(|prefix| pattern.starts_with(prefix))
+        [
+            "/containers",
+            "/exec",
+            "/networks",
+            "/volumes",
+            "/events",
+            "/system",
+            "/info",
+            "/version",
+            "/_ping",
+            "/commit",
+        ]
+        .iter()
+        .any(|prefix| pattern.starts_with(prefix))
     };
     let routes = ROUTES.iter().filter(|route| of_the_table(route.pattern));
     routes.map(|route| format!("{} {}", route.method.as_str(), shown(route.pattern))).collect()
