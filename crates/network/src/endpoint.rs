@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::dns::ResolverSockets;
+use crate::driver::endpoint::EndpointOptions;
 
 /// What a container asks of one network.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,8 @@ pub struct EndpointRequest {
     /// The default route goes through the endpoint with the highest priority; among equals through
     /// the network whose name comes first.
     pub priority: i64,
+    /// Options of the interface.
+    pub options: EndpointOptions,
 }
 
 /// A network namespace that is ready for a container, with what it was given.

@@ -32,6 +32,7 @@ mod sysctl;
 pub use config::{AddressPool, BridgeConfig, Config, DnsConfig, PublishMode};
 pub use definition::CreateRequest;
 pub use dns::{Door, ResolverSockets, Verdict, failure};
+pub use driver::endpoint::EndpointOptions;
 pub use endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PortRequest, Protocol, PublishedPort};
 pub use error::{Error, Result};
 pub use firewall::Watch;

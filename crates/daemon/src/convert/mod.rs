@@ -29,7 +29,9 @@ pub(crate) use image::{history, import_progress, load_progress, removed};
 pub(crate) use image::{image_inspect, image_summary};
 pub(crate) use inspect::{inspect, waited};
 pub(crate) use legacy::understood;
-pub(crate) use network::{endpoint_from_wire, network, network_passes, network_request};
+pub(crate) use network::{
+    check_network_filters, endpoint_from_wire, network, network_passes, network_request,
+};
 pub(crate) use stats::stats;
 pub(crate) use summary::summary;
 pub(crate) use system::{info, version};

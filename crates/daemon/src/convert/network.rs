@@ -22,7 +22,24 @@ pub(super) fn from_wire(config: wire::NetworkingConfig) -> model::NetworkingConf
 }
 
 /// A network that a client wishes for.
-pub(crate) fn network_request(request: wire::CreateRequest) -> NetworkRequest {
+///
+/// # Errors
+/// A driver option that names a family is neither true nor false.
+pub(crate) fn network_request(request: wire::CreateRequest) -> engine::error::Result<NetworkRequest> {
+    // The request's own word goes before the driver's option, which is older.
+    let family = |said: Option<bool>, option: &str, default| match (said, request.options.get(option)) {
+        (Some(said), _) => Ok(said),
+        (None, None) => Ok(default),
+        (None, Some(text)) => match text.as_str() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+            _ => Err(engine::error::Error::bad_parameter(format!(
+                "driver-opt \"{option}\" is not a valid bool"
+            ))),
+        },
+    };
+    let ipv4 = family(request.enable_ipv4, "com.docker.network.enable_ipv4", true)?;
+    let ipv6 = family(request.enable_ipv6, "com.docker.network.enable_ipv6", false)?;
     let ipam = request.ipam.unwrap_or_default();
     let subnet = |config: wire::IpamConfig| SubnetRequest {
         subnet: config.subnet,
@@ -30,12 +47,12 @@ pub(crate) fn network_request(request: wire::CreateRequest) -> NetworkRequest {
         gateway: config.gateway,
         aux: config.auxiliary_addresses,
     };
-    NetworkRequest {
+    Ok(NetworkRequest {
         name: request.name,
         driver: request.driver,
         scope: request.scope,
-        ipv4: request.enable_ipv4.unwrap_or(true),
-        ipv6: request.enable_ipv6.unwrap_or_default(),
+        ipv4,
+        ipv6,
         ipam_driver: ipam.driver,
         ipam_options: ipam.options.unwrap_or_default(),
         subnets: ipam.config.into_iter().map(subnet).collect(),
@@ -46,7 +63,7 @@ pub(crate) fn network_request(request: wire::CreateRequest) -> NetworkRequest {
         config_from: request.config_from.unwrap_or_default().network,
         options: request.options,
         labels: request.labels,
-    }
+    })
 }
 
 /// What a client asks of one network.
@@ -70,11 +87,18 @@ pub(super) fn settings(container: &model::Container) -> api::container::NetworkS
     let open = container.state.running().is_some();
     api::container::NetworkSettings {
         sandbox_id: network.sandbox_id.clone(),
-        sandbox_key: network.sandbox_key.clone(),
+        sandbox_key: sandbox_key(container),
         ports: if open { host_config::port_map(&network.ports) } else { BTreeMap::new() },
         networks: network.networks.iter().map(|(name, end)| (name.clone(), endpoint(end))).collect(),
         ..api::container::NetworkSettings::default()
     }
+}
+
+/// A path at which a running container's network namespace can be entered and watched: its first process's. It is held
+/// by that process and its shim, and goes with them. No path stands for it after the container's end.
+fn sandbox_key(container: &model::Container) -> String {
+    let open = container.state.running().filter(|_| !container.network.sandbox_id.is_empty());
+    open.map_or_else(String::new, |run| format!("/proc/{}/ns/net", run.pid))
 }
 
 /// A container's end in one network.
@@ -152,6 +176,21 @@ pub(crate) fn network(network: NetworkInfo, inspect: bool, version: Version) -> 
         labels: network.labels,
         driver: network.driver,
     }
+}
+
+/// Values of filters that mean nothing.
+pub(crate) fn check_network_filters(filters: &Filters) -> engine::error::Result<()> {
+    let refused = |why: String| Err(engine::error::Error::bad_parameter(why));
+    if let Some(kind) = filters.get("type").find(|kind| !matches!(*kind, "custom" | "builtin")) {
+        return refused(format!("invalid filter: 'type'='{kind}'"));
+    }
+    if filters.get("dangling").any(|value| !matches!(value, "true" | "1" | "false" | "0")) {
+        return refused(
+            "invalid value for filter 'dangling', must be \"true\" (or \"1\"), or \"false\" (or \"0\")"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 /// Whether a network is wanted. One is predefined by its name, or made by a person.

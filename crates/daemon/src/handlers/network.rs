@@ -12,6 +12,7 @@ use crate::response::{self, Response};
 pub(crate) async fn list(asked: Asked) -> Result<Response> {
     let filters = convert::filters(&asked.filters()?);
     filters.only(&["dangling", "driver", "id", "label", "name", "scope", "type"])?;
+    convert::check_network_filters(&filters)?;
     let networks = asked.engine().network_list();
     let list: Vec<_> = networks
         .into_iter()
@@ -23,19 +24,18 @@ pub(crate) async fn list(asked: Asked) -> Result<Response> {
 
 /// `GET /networks/{id}`
 pub(crate) async fn inspect(asked: Asked) -> Result<Response> {
-    // All networks are of this host.
-    if let Some(scope) = asked.query.text("scope").filter(|scope| *scope != "local") {
-        let message = format!("network {} not found (scope {scope})", asked.param);
+    let network = asked.engine().network_inspect(&asked.param)?;
+    if asked.query.text("scope").is_some_and(|scope| !scope.is_empty() && scope != network.scope) {
+        let message = format!("network {} not found", asked.param);
         return Err(ApiError::new(StatusCode::NOT_FOUND, message));
     }
-    let network = asked.engine().network_inspect(&asked.param)?;
     Ok(response::ok(&convert::network(network, true, asked.version)))
 }
 
 /// `POST /networks/create`
 pub(crate) async fn create(asked: Asked, body: RequestBody) -> Result<Response> {
     let request: CreateRequest = asked.json(&body.collect().await?, false)?;
-    let id = asked.engine().network_create(convert::network_request(request)).await?;
+    let id = asked.engine().network_create(convert::network_request(request)?).await?;
     Ok(response::json(StatusCode::CREATED, &CreateResponse { id, warning: String::new() }))
 }
 

@@ -97,7 +97,11 @@ fn bridges(engine: &Inner, container: &Container) -> Result<Attached> {
     }
     let (mut places, mut networks) = (Vec::new(), Vec::new());
     for (name, end) in &container.network.networks {
-        let network = engine.find_network(name)?;
+        let network = engine.find_network(name).map_err(|error| match end.network_id.as_str() {
+            "" => error,
+            // It is gone since the container was on it.
+            id => Error::not_found(format!("network {id} not found")),
+        })?;
         // That of its mode first, which so gets `eth0`; the others by name.
         let rank = usize::from(!endpoint::is_mode(&container, &network));
         places.push((rank, endpoint::request(&container, &network, &end.config)?));
@@ -156,7 +160,13 @@ pub(crate) fn adopt(engine: &Inner, container: &Container) -> Result<()> {
     engine
         .network
         .adopt(&container.id, &endpoints)
-        .map_err(|error| Error::because("take the network over", error))
+        .map_err(|error| Error::because("take the network over", error))?;
+    let Some(run) = container.state.running() else { return Ok(()) };
+    // Its shim, which is its parent and says that it lives, keeps the number from others.
+    let namespace = std::fs::File::open(format!("/proc/{}/ns/net", run.pid));
+    let namespace = namespace.map_err(|error| Error::because("open the network namespace", error))?;
+    let held = engine.network.hold(&container.id, std::os::fd::AsFd::as_fd(&namespace));
+    held.map_err(|error| Error::because("keep the network namespace", error))
 }
 
 /// What `host-gateway` means, if this container's `--add-host` says it.

@@ -39,6 +39,8 @@ pub(super) fn request(
         names: if network.user_defined { names(container, asked) } else { Vec::new() },
         links: asked.links.iter().map(|link| split_link(link)).collect::<Result<_>>()?,
         priority: asked.gw_priority,
+        options: ::network::EndpointOptions::read(&asked.driver_opts)
+            .map_err(|error| Error::because("read driver options", error).of_kind(Kind::BadParameter))?,
     })
 }
 
@@ -141,6 +143,12 @@ pub(super) fn settle(engine: &Inner, container: &Container, made: &[::network::E
 /// They can't be read.
 pub(super) fn recorded(container: &Container) -> Result<Vec<::network::Endpoint>> {
     endpoints(container.network.kernel.as_ref())
+}
+
+/// Names of the interfaces that a running container was given.
+pub(crate) fn interfaces(container: &Container) -> Vec<String> {
+    let endpoints = recorded(container).unwrap_or_default();
+    endpoints.into_iter().map(|endpoint| endpoint.interface).collect()
 }
 
 fn endpoints(recorded: Option<&serde_json::Value>) -> Result<Vec<::network::Endpoint>> {

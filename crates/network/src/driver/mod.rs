@@ -3,6 +3,7 @@
 //! down again, and knows nothing else of the differences.
 
 pub(crate) mod bridge;
+pub(crate) mod endpoint;
 pub(crate) mod overlay;
 pub(crate) mod sublink;
 
@@ -221,7 +222,9 @@ pub(crate) fn check(driver: &str) -> Result<()> {
 /// (`com.example.purpose`), is kept and shown as Docker keeps it; anything else would be thought to have an effect.
 fn foreign(driver: &str, key: &str, value: &str) -> Result<()> {
     let labelled = key.split('.').filter(|part| !part.is_empty()).count() > 1;
-    if labelled && !key.starts_with("com.docker.network.") {
+    // Which families a network has is read by who asks for it.
+    let families = matches!(key, "com.docker.network.enable_ipv4" | "com.docker.network.enable_ipv6");
+    if families || (labelled && !key.starts_with("com.docker.network.")) {
         return Ok(());
     }
     let shown = |text: &str| -> String { text.chars().take(64).collect() };

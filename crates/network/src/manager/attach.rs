@@ -11,6 +11,7 @@ use super::state::{Net, State, WaysOut};
 use crate::bridge::Joined;
 use crate::config::PublishMode;
 use crate::dns::ResolverSockets;
+use crate::driver::endpoint::EndpointOptions;
 use crate::driver::{Driver, Segment};
 use crate::endpoint::{Attachment, Endpoint, EndpointRequest, MacAddr, PublishedPort};
 use crate::error::{Error, Result};
@@ -36,6 +37,7 @@ pub(super) struct Place {
     isolated: bool,
     /// Its containers find each other by name.
     named: bool,
+    options: EndpointOptions,
     endpoint: Endpoint,
 }
 
@@ -60,6 +62,7 @@ impl Network {
         let attached = self.connect_all(container, &places, &ways).and_then(|namespace| {
             let named = places.iter().any(|place| place.named);
             let resolver = if named { Some(ResolverSockets::open(namespace.fd.as_fd())?) } else { None };
+            self.state().hold(container, &namespace.fd)?;
             let endpoints = places.into_iter().map(|place| place.endpoint).collect();
             Ok(Attachment { netns: namespace.fd, endpoints, resolver })
         });
@@ -138,7 +141,13 @@ impl Network {
         if bridged {
             self.check_publishing(&request.ports)?;
         }
-        let interface = free_interface(state.net(&network_id)?, others);
+        let interface = match &request.options.interface {
+            Some(name) if others.iter().any(|endpoint| endpoint.interface == *name) => {
+                return Err(Error::Invalid(format!("interface name {name} is in use in the container")));
+            }
+            Some(name) => name.clone(),
+            None => free_interface(state.net(&network_id)?, others),
+        };
         let up = self.ensure(state, &network_id)?;
         let segment = up.segment.clone();
         let booked = book(&mut up.leases, request);
@@ -167,7 +176,8 @@ impl Network {
         };
         state.endpoints.entry(container.to_owned()).or_default().push(endpoint.clone());
         let net = state.net(&network_id)?;
-        Ok(Place { driver, segment, isolated: net.isolated(), named: net.definition.is_some(), endpoint })
+        let (isolated, named) = (net.isolated(), net.definition.is_some());
+        Ok(Place { driver, segment, isolated, named, options: request.options.clone(), endpoint })
     }
 
     /// Books ports for the container's endpoint on this network. Where there is no bridge none are published: the
@@ -217,8 +227,8 @@ impl Network {
             // The bridge that we knew is no more: somebody removed it.
             Err(error) if matches!(error.errno(), Some(Errno::NODEV | Errno::INVAL)) => {
                 let segment = self.restore(&endpoint.network_id, &place.segment)?.ok_or(error)?;
-                let again =
-                    Place { segment, endpoint: endpoint.clone(), driver: place.driver.clone(), ..*place };
+                let (driver, options) = (place.driver.clone(), place.options.clone());
+                let again = Place { segment, endpoint: endpoint.clone(), driver, options, ..*place };
                 self.wire(namespace, &again, ways)?;
             }
             result => result?,
@@ -258,7 +268,8 @@ impl Network {
             isolated: place.isolated,
             hairpin: !endpoint.ports.is_empty(),
         };
-        place.driver.join(&self.host, &place.segment, namespace, &wanted)
+        place.driver.join(&self.host, &place.segment, namespace, &wanted)?;
+        place.options.apply(namespace.fd.as_fd(), &endpoint.interface)
     }
 
     /// Makes a bridge again, and plugs everybody in, if it is not the one that it was; `None` when it is, or when another

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 
 use super::user_tests::{attach, id, links, named, on, port};
 use super::*;
@@ -90,6 +91,33 @@ fn published_ports_follow_the_default_route_to_where_they_can_be_published() {
         // The port is free for others.
         let (_b, others) = attach(&network, &[EndpointRequest { ports, ..on(&bridge, 'b', &["b"]) }]);
         assert_eq!(others[0].ports.len(), 2, "one a family");
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
+fn a_namespace_that_somebody_holds_keeps_no_address() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let lan = network.create(segment("lan", &[("macvlan_mode", "passthru")])).expect("lan").id;
+        let mut kept = Vec::new();
+        for _ in 0..3 {
+            let (a, ends) = attach(&network, &[on(&lan, 'a', &["a"])]);
+            let service = serve(&a, 80);
+            assert!(call(&lab.outside.fd, ends[0].v4(), 80).is_some());
+            network.detach(&id('a')).expect("detached");
+            assert_eq!(call(&lab.outside.fd, ends[0].v4(), 80), None);
+            kept.push((a, service));
+        }
+        // So it is after a restart of the daemon.
+        let (a, ends) = attach(&network, &[on(&lan, 'a', &["a"])]);
+        drop(network);
+        let network = lab.network();
+        network.adopt(&id('a'), &ends).expect("adopted");
+        network.hold(&id('a'), a.as_fd()).expect("held");
+        network.detach(&id('a')).expect("detached");
+        let (b, _) = attach(&network, &[on(&lan, 'b', &["b"])]);
+        drop((kept, a, b));
         network.teardown().expect("teardown");
     });
 }

@@ -1,5 +1,6 @@
 //! Taking back what a container has.
 
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Network;
@@ -7,9 +8,11 @@ use super::state::State;
 use crate::dns::{self, Directory, Verdict};
 use crate::endpoint::Endpoint;
 use crate::error::Result;
+use crate::lan;
+use crate::netns::Namespace;
 
 impl Network {
-    /// Takes back the container's addresses and published ports. The veth pairs are left to the
+    /// Takes back the container's addresses and published ports. Pairs are left to the
     /// death of the namespace. Idempotent.
     ///
     /// # Errors
@@ -25,7 +28,24 @@ impl Network {
             state.release(container_id, &endpoint.network_id);
         }
         self.names_mut().leave_all(container_id);
-        unpublished
+        let held = state.held.remove(container_id);
+        drop(state);
+        let Some(netns) = held else { return unpublished };
+        // What a death of the namespace would take with it, had we not kept it until now.
+        let mut gone = unpublished.and(take_out(netns, &endpoints));
+        for endpoint in endpoints.iter().filter(|endpoint| !endpoint.host_interface.is_empty()) {
+            gone = gone.and(self.unplug(&endpoint.host_interface));
+        }
+        gone
+    }
+
+    /// Keeps the namespace of a running container that was taken over from a previous daemon, so
+    /// that what it has on an interface of the host's is gone at once when it ends.
+    ///
+    /// # Errors
+    /// There are too many descriptors.
+    pub fn hold(&self, container_id: &str, netns: BorrowedFd<'_>) -> Result<()> {
+        self.state().hold(container_id, netns)
     }
 
     /// Closes the way to these endpoints' ports.
@@ -79,6 +99,16 @@ impl Network {
     fn names(&self) -> RwLockReadGuard<'_, Directory> {
         self.names.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Takes a container's interfaces out of its namespace, where they are no end of a pair.
+fn take_out(netns: OwnedFd, endpoints: &[Endpoint]) -> Result<()> {
+    let mut namespace = Namespace::open(netns)?;
+    let mut gone = Ok(());
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.host_interface.is_empty()) {
+        gone = gone.and(lan::leave(&mut namespace, &endpoint.id));
+    }
+    gone
 }
 
 impl State {

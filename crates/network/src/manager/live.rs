@@ -39,7 +39,8 @@ impl Network {
             let _ = self.leave(&mut namespace, &network_id, request);
             return Err(error);
         }
-        let state = self.state();
+        let mut state = self.state();
+        state.hold(container, &namespace.fd)?;
         let endpoints = state.endpoints.get(container).cloned().unwrap_or_default();
         let mut names = self.names_mut();
         if let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.network_id == network_id) {
@@ -175,7 +176,7 @@ impl Network {
     }
 
     /// Removes the host's end of a pair, and with it the container's. That it is gone is no error.
-    fn unplug(&self, name: &str) -> Result<()> {
+    pub(super) fn unplug(&self, name: &str) -> Result<()> {
         let mut host = self.host();
         let Some(link) = route::by_name(&mut host, name)? else { return Ok(()) };
         let mut batch = Batch::default();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use ipnet::IpNet;
@@ -29,6 +30,10 @@ pub(super) struct State {
     /// A container's endpoints, by its id, in the order in which it joined.
     pub(super) endpoints: HashMap<String, Vec<Endpoint>>,
     pub(super) ports: Ports,
+    /// Namespaces of containers that stand on an interface of the host's: theirs must be taken out
+    /// of them by name when they end, as somebody else may hold the namespace, and none can come
+    /// with the same hardware address while they are there.
+    pub(super) held: HashMap<String, OwnedFd>,
     /// What is told of other machines.
     pub(super) cluster: Cluster,
     /// IPv6 packets are not filtered and not translated (`--ip6tables=false`).
@@ -111,6 +116,7 @@ impl State {
             nets,
             endpoints: HashMap::new(),
             ports: Ports::default(),
+            held: HashMap::new(),
             cluster: Cluster::default(),
             unfiltered6: !config.firewall6,
             unreadable: unreadable.into_iter().filter_map(id).collect(),
@@ -152,6 +158,20 @@ impl State {
         self.endpoints.iter().map(each).flat_map(|(container, all): (&str, &[Endpoint])| {
             all.iter().map(move |endpoint| (container, endpoint))
         })
+    }
+
+    /// Keeps a container's namespace, if an interface of it is to be taken out at its end.
+    pub(super) fn hold(&mut self, container: &str, netns: impl AsFd) -> Result<()> {
+        let endpoints = self.endpoints.get(container).map_or(&[][..], Vec::as_slice);
+        if endpoints.iter().any(|endpoint| endpoint.host_interface.is_empty())
+            && !self.held.contains_key(container)
+        {
+            let kept = netns.as_fd().try_clone_to_owned();
+            let kept =
+                kept.map_err(|error| Error::system("keeping a namespace")(crate::netns::errno(&error)))?;
+            self.held.insert(container.to_owned(), kept);
+        }
+        Ok(())
     }
 
     /// A container's endpoint on a network.

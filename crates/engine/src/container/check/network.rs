@@ -55,7 +55,6 @@ pub(crate) fn endpoint(name: &str, asked: &EndpointConfig, user_defined: bool) -
         ),
         (predefined && !asked.links.is_empty(), "links are only supported for user-defined networks"),
         (asked.link_local_ips.len() > MOST_NAMES, "there are too many link-local addresses"),
-        (!asked.driver_opts.is_empty(), "driver options (DriverOpts) are not supported yet"),
         (
             bare && !asked.ipv4_address.is_empty(),
             "an IPv4 address (IPAMConfig.IPv4Address) needs a network of the container's own",
@@ -72,6 +71,9 @@ pub(crate) fn endpoint(name: &str, asked: &EndpointConfig, user_defined: bool) -
     ];
     if let Some((_, why)) = refused.iter().find(|(refused, _)| *refused) {
         return bad(format!("invalid endpoint settings for network {name}: {why}"));
+    }
+    if let Err(error) = ::network::EndpointOptions::read(&asked.driver_opts) {
+        return bad(format!("invalid endpoint settings for network {name}: {error}"));
     }
     if let Some(wrong) = asked.aliases.iter().find(|alias| !is_alias(alias)) {
         return bad(format!("invalid endpoint settings for network {name}: invalid alias {wrong:?}"));
@@ -146,7 +148,11 @@ mod tests {
         assert!(refused("none", |asked| asked.ipv6_address = "fd00::9".into()).unwrap().contains("IPv6"));
         assert_eq!(refused("bridge", |asked| asked.ipv6_address = "fd00::9".into()), None);
         let options = |asked: &mut EndpointConfig| asked.driver_opts = [("a".into(), "b".into())].into();
-        assert!(refused("bridge", options).unwrap().contains("DriverOpts"));
+        assert!(refused("bridge", options).unwrap().contains("option a=b is not supported"));
+        let named = |asked: &mut EndpointConfig| {
+            asked.driver_opts = [("com.docker.network.endpoint.ifname".into(), "lan0".into())].into();
+        };
+        assert_eq!(refused("bridge", named), None);
         assert!(
             refused("none", |asked| asked.mac_address = "02:42:ac:11:00:09".into()).unwrap().contains("MAC")
         );

@@ -41,8 +41,6 @@ pub struct EndpointConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NetworkSettings {
-    /// Path by which the namespace can be joined while it runs.
-    pub sandbox_key: String,
     /// Id of the namespace (here the container's id while it has one).
     pub sandbox_id: String,
     /// `80/tcp` → host addresses; `None` = exposed, not published.

@@ -19,6 +19,10 @@ impl Task {
         let found =
             (joining.network.id.clone(), joining.network.name.clone(), joining.network.driver.clone());
         if self.container.state.running().is_none() {
+            // One that it is on already stays as it was asked for.
+            if self.container.network.networks.contains_key(&joining.network.name) {
+                return Ok(());
+            }
             let end = Endpoint { config: joining.asked, ..Endpoint::default() };
             self.container.network.networks.insert(joining.network.name, end);
             return self.commit(Durability::Disk).await;
@@ -39,7 +43,8 @@ impl Task {
             ));
         }
         let Some(end) = self.container.network.networks.get(name) else {
-            return Err(network::not_connected(&self.container, name));
+            let running = self.container.state.running().is_some();
+            return Err(network::not_connected(&self.container, name, running));
         };
         let id = end.network_id.clone();
         if self.container.state.running().is_none() {

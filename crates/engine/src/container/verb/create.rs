@@ -273,8 +273,20 @@ fn complete(
         host.runtime.clone_from(&engine.config.default_runtime);
     }
     engine.runtime(&host.runtime)?;
-    if *mode == NetworkMode::Host && (!host.port_bindings.is_empty() || host.publish_all_ports) {
+    let published = !host.port_bindings.is_empty() || host.publish_all_ports;
+    if *mode == NetworkMode::Host && published {
         warnings.push("Published ports are discarded when using host network mode".to_owned());
+    }
+    if let NetworkMode::Custom(name) = mode
+        && published
+        && let Ok(network) = engine.find_network(name)
+        && matches!(network.driver.as_str(), "macvlan" | "ipvlan")
+    {
+        warnings.push(format!(
+            "Published ports are discarded when using a network of the driver {}: containers are reached at their \
+             own addresses",
+            network.driver
+        ));
     }
     Ok(())
 }

@@ -28,8 +28,12 @@ impl Engine {
         let snapshot = entry.snapshot();
         let name = match found {
             Ok(network) => network.name,
-            // The network has gone while the container was at rest.
-            Err(_) if snapshot.network.networks.contains_key(network) => network.to_owned(),
+            // The network has gone while the container was at rest, which is on it or is not.
+            Err(_)
+                if snapshot.network.networks.contains_key(network) || snapshot.state.running().is_none() =>
+            {
+                network.to_owned()
+            }
             Err(error) => return Err(error),
         };
         let host = NetworkMode::parse(&snapshot.host.network_mode)? == NetworkMode::Host;
@@ -43,8 +47,9 @@ impl Engine {
 }
 
 /// Docker's answer for a container that is not on the network.
-pub(crate) fn not_connected(container: &Container, network: &str) -> Error {
-    Error::forbidden(format!("container {} is not connected to network {network}", container.id))
+pub(crate) fn not_connected(container: &Container, network: &str, running: bool) -> Error {
+    let the = if running { "" } else { "the " };
+    Error::forbidden(format!("container {} is not connected to {the}network {network}", container.id))
 }
 
 /// Takes a running container from the network called `name`. Its id.
@@ -55,7 +60,7 @@ pub(crate) async fn live(
     name: &str,
 ) -> Result<()> {
     let Some(end) = container.network.networks.get(name) else {
-        return Err(not_connected(container, name));
+        return Err(not_connected(container, name, true));
     };
     let (network_id, ips) = (end.network_id.clone(), [end.ip, end.ipv6]);
     if name == "none" {

@@ -6,6 +6,7 @@ mod fire;
 mod flush;
 mod host;
 mod isolation;
+mod lan;
 mod many;
 mod modes;
 mod names;
