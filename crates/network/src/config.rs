@@ -43,6 +43,8 @@ pub struct Config {
     pub dns: DnsConfig,
     /// UDP port of the tunnels between machines, the same on all of them.
     pub vxlan_port: u16,
+    /// UDP port of those that are encrypted, likewise.
+    pub wireguard_port: u16,
 }
 
 impl Config {
@@ -62,6 +64,7 @@ impl Config {
             publish_mode: PublishMode::Forward,
             dns: DnsConfig::default(),
             vxlan_port: VXLAN_PORT,
+            wireguard_port: WIREGUARD_PORT,
         }
     }
 }
@@ -246,6 +249,8 @@ impl Default for BridgeConfig {
 
 /// VXLAN's UDP port (RFC 7348).
 const VXLAN_PORT: u16 = 4789;
+/// WireGuard's customary port.
+const WIREGUARD_PORT: u16 = 51820;
 
 /// One `--default-address-pool base=CIDR,size=N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! <data>/network/          0700
 //!     networks.json        identity of the default networks, subnet of the bridge
 //!     user/<id>.json       a network that a person made
+//!     wireguard.json       0600: this machine's key, once networks are shared
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,9 @@ pub(crate) fn networks(data_dir: &Path) -> PathBuf {
 pub(crate) fn networks_new(data_dir: &Path) -> PathBuf {
     data_dir.join("networks.json.new")
 }
+
+/// This machine's WireGuard key.
+pub(crate) const WIREGUARD: &str = "wireguard.json";
 
 /// The directory of the networks that persons made.
 pub(crate) fn user(data_dir: &Path) -> PathBuf {

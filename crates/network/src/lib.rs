@@ -28,6 +28,7 @@ mod ports;
 mod record;
 mod route;
 mod sysctl;
+mod wireguard;
 
 pub use config::{AddressPool, BridgeConfig, Config, DnsConfig, PublishMode};
 pub use definition::CreateRequest;

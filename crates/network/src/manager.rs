@@ -17,7 +17,7 @@ mod state;
 
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::config::{Config, DnsConfig};
 use crate::dns::Directory;
@@ -27,6 +27,7 @@ use crate::firewall::Firewall;
 use crate::ipam::{self, Leases};
 use crate::netlink::{Protocol, Socket};
 use crate::netns::Pool;
+use crate::wireguard::{self, Keys};
 use state::{State, Up};
 
 pub use recover::SweepReport;
@@ -41,6 +42,10 @@ pub struct Network {
     config: Config,
     /// Name of our firewall table, and what is written on our bridges.
     owner: String,
+    /// Name of the device that encrypted networks go through.
+    wireguard: String,
+    /// Once they are needed, where the kernel has WireGuard.
+    keys: OnceLock<Keys>,
     state: Mutex<State>,
     host: Mutex<Socket>,
     firewall: Mutex<Firewall>,
@@ -57,6 +62,7 @@ impl Network {
         config.check()?;
         let owner = config.tag.as_ref().map_or_else(|| "berth".to_owned(), |tag| format!("berth-{tag}"));
         let state = State::open(&config)?;
+        let config_tag = config.tag.clone();
         Ok(Self {
             config,
             state: Mutex::new(state),
@@ -64,6 +70,8 @@ impl Network {
             firewall: Mutex::new(Firewall::new(owner.clone())),
             names: RwLock::default(),
             pool: Pool::default(),
+            wireguard: wireguard::name(config_tag.as_deref()),
+            keys: OnceLock::new(),
             owner,
         })
     }
@@ -123,6 +131,9 @@ impl Network {
             let first = state.nets.values().all(|net| net.up.is_none());
             let up = self.set_up(state, id)?;
             state.net_mut(id)?.up = Some(up);
+            if state.net(id)?.encrypted() {
+                self.tell_wireguard(state)?;
+            }
             self.agree(state, id)?;
             let warnings = if first { self.foreign_drops() } else { Vec::new() };
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -132,6 +143,7 @@ impl Network {
 
     fn set_up(&self, state: &mut State, id: &str) -> Result<Up> {
         let default = state.record.bridge.id == id;
+        self.require_encryption(state, id)?;
         let net = state.net(id)?;
         let (driver, reserved, name) = (net.driver.clone(), net.reserved.clone(), net.name.clone());
         let setting = self.setting(state, default);
@@ -165,6 +177,7 @@ impl Network {
             recorded: state.record.bridge_address.filter(|_| default),
             recorded6: state.record.bridge_address6.filter(|_| default),
             underlay: state.cluster.underlay(self.config.vxlan_port),
+            wireguard: self.wireguard(),
         }
     }
 
@@ -183,6 +196,8 @@ impl Network {
             net.up = None;
             links = links.and(net.driver.take_down(&mut self.host(), &self.owner));
         }
+        let secure = wireguard::remove(&mut self.host(), &self.owner, &self.wireguard);
+        let links = links.and(secure.map(drop));
         // Before the rules go that keep it within bounds.
         let forwarding = self.end_forwarding(&mut state.record);
         let table = if self.config.firewall { self.firewall().remove() } else { Ok(()) };
@@ -210,9 +225,6 @@ mod lan_tests;
 
 #[cfg(test)]
 mod user_tests;
-
-#[cfg(test)]
-mod overlay_tests;
 
 #[cfg(test)]
 mod six_tests;

@@ -44,8 +44,8 @@ pub struct OverlayNetwork {
     pub vni: u32,
     /// Largest packet that containers send; `None` means what the tunnel leaves of the uplink's.
     pub mtu: Option<u32>,
-    /// What goes from machine to machine is to be encrypted (`--opt encrypted`): such a network is
-    /// refused.
+    /// What goes from machine to machine is encrypted (`--opt encrypted`): such a network can be joined
+    /// only where the kernel has WireGuard.
     pub encrypted: bool,
     /// One subnet for each address family in use.
     pub subnets: Vec<OverlaySubnet>,
@@ -195,12 +195,23 @@ impl Network {
         self.told_all_peers(network_id, peers)
     }
 
+    /// Refuses to make an encrypted network `name` where the kernel has nothing to encrypt with.
+    ///
+    /// # Errors
+    /// The kernel has no WireGuard; the record of this machine's key cannot be read or written.
+    pub fn check_encryption(&self, name: &str) -> Result<()> {
+        match self.keys()? {
+            Some(_) => Ok(()),
+            None => Err(self.no_encryption(name)),
+        }
+    }
+
     /// The public half of this machine's WireGuard key, made and recorded at the first call; `None`
-    /// where the kernel has no WireGuard.
+    /// where the kernel has no WireGuard, and encrypted networks can be neither made nor joined.
     ///
     /// # Errors
     /// The record cannot be read or written.
     pub fn wireguard_key(&self) -> Result<Option<[u8; 32]>> {
-        Ok(None)
+        Ok(self.keys()?.map(|keys| keys.public))
     }
 }

@@ -22,6 +22,7 @@ use crate::lan::{self, Lan, Parent};
 use crate::netlink::Socket;
 use crate::netns::Namespace;
 use crate::route::{MacvlanMode, Manner};
+use crate::wireguard;
 use overlay::{Overlay, Underlay};
 
 /// A network's kind, with what it is to be.
@@ -70,6 +71,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) recorded: Option<Ipv4Net>,
     /// How tunnels leave this machine, once that is known.
     pub(crate) underlay: Option<Underlay>,
+    /// What encrypted networks go through, where the kernel has it.
+    pub(crate) wireguard: Option<wireguard::Device<'a>>,
     /// Likewise, in IPv6.
     pub(crate) recorded6: Option<Ipv6Net>,
 }

@@ -104,6 +104,7 @@ impl Network {
             Some(net) => net.driver.take_down(&mut self.host(), &self.owner),
             None => Ok(()),
         };
+        let removed = removed.and(self.retire_wireguard(&state).map(drop));
         let rules = if self.has_rules(&state)? { self.apply_rules(&state) } else { Ok(()) };
         removed.and(rules)
     }

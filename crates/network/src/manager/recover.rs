@@ -89,10 +89,12 @@ impl Network {
             overlays.into_iter().any(|overlay| overlay.tunnel == name)
                 || unreadable.into_iter().any(|id| overlay::tunnel_name(id) == name)
         };
+        let secure = self.retire_wireguard(&state)?;
         let mut host = self.host();
         let tunnels = overlay::sweep(&mut host, &self.owner, tunnel);
         let mut removed = bridge::sweep(&mut host, &self.owner, known)?;
         removed.extend(tunnels?);
+        removed.extend(secure.then(|| self.wireguard.clone()));
         // The name of a network's parent stands in its record.
         if state.unreadable.is_empty() {
             let known = |name: &str| {

@@ -247,6 +247,11 @@ impl State {
 }
 
 impl Net {
+    /// What goes from machine to machine is encrypted.
+    pub(super) fn encrypted(&self) -> bool {
+        self.driver.overlay().is_some_and(|overlay| overlay.shared.encrypted)
+    }
+
     fn default_bridge(record: &Record, config: &Config) -> Self {
         Self {
             name: "bridge".to_owned(),

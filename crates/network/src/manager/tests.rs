@@ -41,7 +41,15 @@ fn publish(name: char, host_ip: Option<Ipv4Addr>, host_port: u16) -> EndpointReq
 
 /// A setting without wishes.
 pub(super) const fn setting(owner: &str) -> Setting<'_> {
-    Setting { owner, pools: &[], private: None, recorded: None, recorded6: None, underlay: None }
+    Setting {
+        owner,
+        pools: &[],
+        private: None,
+        recorded: None,
+        recorded6: None,
+        underlay: None,
+        wireguard: None,
+    }
 }
 
 fn links() -> Vec<String> {

@@ -48,6 +48,11 @@ impl Batch {
         }
     }
 
+    /// What follows the last message's header: for a dump, which is sent by itself.
+    pub(crate) fn last_payload(&self) -> &[u8] {
+        self.bytes.get(self.last + HEADER_LEN..).unwrap_or_default()
+    }
+
     /// How many messages there are.
     pub(crate) fn len(&self) -> usize {
         self.actions.len()

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
+use rustix::net::netlink::{GENERIC, NETFILTER, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use super::reply::{Answer, split};
@@ -23,6 +23,8 @@ pub(crate) enum Protocol {
     Route,
     /// nftables.
     Netfilter,
+    /// Whatever has no number of its own: WireGuard.
+    Generic,
 }
 
 /// A netlink socket, connected to the kernel. It belongs for ever to the network namespace in
@@ -40,6 +42,7 @@ impl Socket {
         let number = match protocol {
             Protocol::Route => None,
             Protocol::Netfilter => Some(NETFILTER),
+            Protocol::Generic => Some(GENERIC),
         };
         let fd =
             rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, number)

@@ -36,13 +36,16 @@ pub(crate) struct Forwarding {
     pub(crate) behind: Vec<MacAddr>,
 }
 
-/// Tells the tunnel on which machine `mac` is.
-pub(crate) fn push_far(batch: &mut Batch, tunnel: u32, mac: MacAddr, vtep: IpAddr) {
+/// Tells the tunnel on which machine `mac` is, and through which interface alone that is reached, if it matters.
+pub(crate) fn push_far(batch: &mut Batch, tunnel: u32, mac: MacAddr, vtep: IpAddr, via: Option<u32>) {
     let action = format!("telling the tunnel that {mac} is on {vtep}");
     batch.push(action, NEWNEIGH, flag::ACK | flag::CREATE | flag::REPLACE, |m| {
         let (bytes, len) = octets(vtep);
         m.raw(&header(BRIDGE, tunnel, PERMANENT, SELF)).bytes(LINK_ADDRESS, &mac.0);
         m.bytes(DESTINATION, &bytes[..len]);
+        if let Some(via) = via {
+            m.u32(IFINDEX, via);
+        }
     });
 }
 

@@ -149,6 +149,19 @@ pub(crate) fn push_bridge(batch: &mut Batch, name: &str, mac: MacAddr) {
     });
 }
 
+/// Makes a WireGuard device, which is not up.
+pub(crate) fn push_wireguard(batch: &mut Batch, name: &str, mtu: u32) {
+    let action = format!("creating WireGuard device {name}");
+    batch.push(action, NEWLINK, flag::ACK | flag::CREATE | flag::EXCL, |m| {
+        header(m, 0, false).text(attribute::IFNAME, name).u32(attribute::MTU, mtu).nested(
+            attribute::LINKINFO,
+            |m| {
+                m.text(INFO_KIND, "wireguard");
+            },
+        );
+    });
+}
+
 /// Sets an interface's MTU. A bridge that is only created with one would follow its ports'.
 pub(crate) fn push_mtu(batch: &mut Batch, name: &str, mtu: u32) {
     batch.push(format!("setting the MTU of {name} to {mtu}"), SETLINK, flag::ACK, |m| {
@@ -224,6 +237,19 @@ pub(crate) fn push_up(batch: &mut Batch, index: u32) {
     batch.push("setting an interface up", SETLINK, flag::ACK, |m| {
         header(m, index, true);
     });
+}
+
+/// Sets an interface down, as an administrator may.
+#[cfg(test)]
+pub(crate) fn set_down(socket: &mut Socket, index: u32) {
+    let mut batch = Batch::default();
+    batch.push("setting an interface down", SETLINK, flag::ACK, |m| {
+        let mut bytes = [0; IFINFOMSG_LEN];
+        bytes[4..8].copy_from_slice(&index.to_ne_bytes());
+        bytes[12..16].copy_from_slice(&UP.to_ne_bytes());
+        m.raw(&bytes);
+    });
+    socket.request(&mut batch).expect("down");
 }
 
 /// Removes an interface, and with a veth its other end.

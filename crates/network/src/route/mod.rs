@@ -13,13 +13,15 @@ pub(crate) use address::{
 };
 pub(crate) use link::{
     Link, Veth, by_alt_name, by_name, dump, push_alias, push_alt_name, push_bridge, push_delete, push_master,
-    push_mtu, push_port, push_up, push_veth,
+    push_mtu, push_port, push_up, push_veth, push_wireguard,
 };
 
 pub(crate) use far::{
     far_neighbours, forwarding, push_far, push_far_neighbour, push_no_far, push_no_far_neighbour,
     push_no_forwarding,
 };
+#[cfg(test)]
+pub(crate) use link::set_down;
 pub(crate) use neighbour::{push_forwarding, push_neighbour};
 #[cfg(test)]
 pub(crate) use sublink::rename;

@@ -12,6 +12,7 @@ use crate::netlink::{Batch, Reply, Socket, attr, flag};
 /// `IFLA_VXLAN_*`.
 mod setting {
     pub(super) const ID: u16 = 1;
+    pub(super) const LINK: u16 = 3;
     pub(super) const LOCAL: u16 = 4;
     pub(super) const LEARNING: u16 = 7;
     pub(super) const PORT: u16 = 15;
@@ -35,6 +36,8 @@ pub(crate) struct Vxlan {
     pub(crate) local: IpAddr,
     /// The UDP port, here and there.
     pub(crate) port: u16,
+    /// The interface that it sends and hears through alone, by its index. It dies with that.
+    pub(crate) via: Option<u32>,
 }
 
 impl Vxlan {
@@ -52,6 +55,7 @@ impl Vxlan {
             vni: number(setting::ID)?,
             local: local.and_then(address).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             port: u16::from_be_bytes([high, low]),
+            via: number(setting::LINK).filter(|via| *via != 0),
         };
         Some((link, device))
     }
@@ -80,6 +84,9 @@ pub(crate) fn push_vxlan(batch: &mut Batch, name: &str, bridge: u32, mtu: u32, d
                         IpAddr::V4(ip) => m.bytes(setting::LOCAL, &ip.octets()),
                         IpAddr::V6(ip) => m.bytes(setting::LOCAL6, &ip.octets()),
                     };
+                    if let Some(via) = device.via {
+                        m.u32(setting::LINK, via);
+                    }
                 });
             });
     });

@@ -35,6 +35,9 @@ pub(crate) fn create(engine: &Inner, request: &NetworkRequest) -> Result<::netwo
         return Err(local(::network::Error::NameInUse(request.name.clone())));
     }
     let wished = convert::wished(request)?;
+    if wished.encrypted {
+        engine.network.check_encryption(&request.name).map_err(local)?;
+    }
     let used = engine.network.subnets_in_use().map_err(local)?;
     let choose = request.ipv4.then_some(used.as_slice());
     let made = wait(part.cluster.create_network(wished, choose)).map_err(refused)?;

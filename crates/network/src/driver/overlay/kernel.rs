@@ -17,6 +17,8 @@ pub(crate) struct Tunnel {
     pub(crate) index: u32,
     /// Its bridge's index.
     pub(crate) bridge: u32,
+    /// The interface that it sends through alone, if there is such.
+    pub(crate) via: Option<u32>,
 }
 
 /// The tunnel called `name` as a port of `bridge`: as an earlier daemon left it, if it is what it is to
@@ -31,7 +33,8 @@ pub(crate) fn ensure(
 ) -> Result<Tunnel> {
     if let Some((link, present)) = route::vxlan_by_name(socket, name)? {
         if present == *device {
-            return adopt(socket, owner, name, bridge, mtu, &link);
+            adopt(socket, owner, name, bridge, mtu, &link)?;
+            return Ok(Tunnel { index: link.index, bridge, via: device.via });
         }
         remove(socket, name)?;
     }
@@ -44,10 +47,10 @@ pub(crate) fn ensure(
     route::push_alias(&mut batch, name, owner);
     route::push_tunnel_port(&mut batch, name);
     socket.request(&mut batch).map_err(|error| explain(error, device))?;
-    Ok(Tunnel { index: socket.index_of(name)?, bridge })
+    Ok(Tunnel { index: socket.index_of(name)?, bridge, via: device.via })
 }
 
-fn adopt(socket: &mut Socket, owner: &str, name: &str, bridge: u32, mtu: u32, link: &Link) -> Result<Tunnel> {
+fn adopt(socket: &mut Socket, owner: &str, name: &str, bridge: u32, mtu: u32, link: &Link) -> Result<()> {
     let mut batch = Batch::default();
     if link.alias.as_deref() != Some(owner) {
         route::push_alias(&mut batch, name, owner);
@@ -61,8 +64,7 @@ fn adopt(socket: &mut Socket, owner: &str, name: &str, bridge: u32, mtu: u32, li
         route::push_up(&mut batch, link.index);
     }
     route::push_tunnel_port(&mut batch, name);
-    socket.request(&mut batch)?;
-    Ok(Tunnel { index: link.index, bridge })
+    socket.request(&mut batch).map(drop)
 }
 
 /// Removes the tunnel called `name`. That there is none is no error.
@@ -129,7 +131,7 @@ pub(crate) fn apply(
 
 fn push(batch: &mut Batch, tunnel: Tunnel, change: Change) {
     match change {
-        Change::Tunnel(mac, vtep) => route::push_far(batch, tunnel.index, mac, vtep),
+        Change::Tunnel(mac, vtep) => route::push_far(batch, tunnel.index, mac, vtep, tunnel.via),
         Change::Behind(mac) => route::push_forwarding(batch, tunnel.index, mac),
         Change::Neighbour(ip, mac) => route::push_far_neighbour(batch, tunnel.bridge, ip, mac),
         Change::NoTunnel(mac) => route::push_no_far(batch, tunnel.index, mac),

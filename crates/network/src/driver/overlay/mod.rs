@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Segment, Setting};
 use crate::bridge;
-use crate::config::BridgeConfig;
+use crate::config::{BridgeConfig, MIN_MTU6};
 use crate::definition::Definition;
 use crate::endpoint::MacAddr;
 use crate::error::Result;
 use crate::netlink::{Batch, Socket};
 use crate::route::{self, Vxlan};
+use crate::wireguard;
 
 pub(crate) use kernel::{Tunnel, apply, read, sweep};
 pub(crate) use options::read as read_options;
@@ -66,6 +67,8 @@ pub(crate) struct Underlay {
     pub(crate) local: IpAddr,
     /// The UDP port, here and there.
     pub(crate) port: u16,
+    /// The interface that they leave by, whatever else there is.
+    pub(crate) via: Option<u32>,
 }
 
 impl Overlay {
@@ -82,11 +85,10 @@ impl Overlay {
     /// Makes the bridge and, when it is known how tunnels leave this machine, the tunnel. While it is
     /// not known, a tunnel that is there stays as it is. Idempotent.
     pub(super) fn bring_up(&self, host: &mut Socket, setting: &Setting<'_>) -> Result<Segment> {
-        // Nothing of a network that is to be encrypted ever leaves as it is.
-        let underlay = setting.underlay.filter(|_| !self.shared.encrypted);
+        let underlay = self.underlay(host, setting)?;
         let mut bridge = self.bridge.clone();
         if bridge.mtu.is_none() && (underlay.is_some() || route::by_name(host, &bridge.name)?.is_none()) {
-            bridge.mtu = Some(mtu(host, underlay.as_ref())?);
+            bridge.mtu = Some(self.mtu(host, underlay.as_ref())?);
         }
         let mut segment = bridge::ensure(host, &bridge, setting)?;
         let mut batch = Batch::default();
@@ -99,11 +101,35 @@ impl Overlay {
             segment.mtu = mtu;
         }
         host.request(&mut batch)?;
-        if let Some(Underlay { local, port }) = underlay {
-            let device = Vxlan { vni: self.shared.vni, local, port };
+        if let Some(Underlay { local, port, via }) = underlay {
+            let device = Vxlan { vni: self.shared.vni, local, port, via };
             kernel::ensure(host, setting.owner, &self.tunnel, segment.index, segment.mtu, &device)?;
         }
         Ok(segment)
+    }
+
+    /// How this network's tunnel leaves this machine. Nothing of one that is to be encrypted ever leaves
+    /// as it is: where its way is not known, it has none.
+    fn underlay(&self, host: &mut Socket, setting: &Setting<'_>) -> Result<Option<Underlay>> {
+        if !self.shared.encrypted {
+            return Ok(setting.underlay);
+        }
+        let (Some(outer), Some(device)) = (setting.underlay, &setting.wireguard) else { return Ok(None) };
+        let mtu = below(uplink(host, outer.local)?, wireguard::overhead(outer.local.is_ipv6()));
+        let via = device.ensure(host, setting.owner, mtu.max(MIN_MTU6))?;
+        Ok(Some(Underlay { local: device.address().into(), port: outer.port, via: Some(via) }))
+    }
+
+    /// Largest packet that fits through the tunnel.
+    fn mtu(&self, host: &mut Socket, underlay: Option<&Underlay>) -> Result<u32> {
+        let Some(underlay) = underlay else {
+            let uplink = route::uplink_mtu(host)?.map_or(DEFAULT_MTU, |mtu| mtu.min(DEFAULT_MTU));
+            let more =
+                if self.shared.encrypted { OVERHEAD_V6 - OVERHEAD + wireguard::overhead(true) } else { 0 };
+            return Ok(below(uplink, OVERHEAD + more));
+        };
+        let overhead = if underlay.local.is_ipv6() { OVERHEAD_V6 } else { OVERHEAD };
+        Ok(below(uplink(host, underlay.local)?, overhead))
     }
 
     /// Takes the tunnel and the bridge away. That they are gone is no error.
@@ -112,10 +138,11 @@ impl Overlay {
         bridge::remove(host, &self.bridge).and(tunnel)
     }
 
-    /// The tunnel, if it is there.
-    pub(crate) fn find(&self, host: &Socket, segment: &Segment) -> Option<Tunnel> {
+    /// The tunnel, if it is there; that of an encrypted network only with the device that it goes through.
+    pub(crate) fn find(&self, host: &Socket, segment: &Segment, wireguard: &str) -> Option<Tunnel> {
         let index = host.index_of(&self.tunnel).ok()?;
-        Some(Tunnel { index, bridge: segment.index })
+        let via = if self.shared.encrypted { Some(host.index_of(wireguard).ok()?) } else { None };
+        Some(Tunnel { index, bridge: segment.index, via })
     }
 }
 
@@ -132,19 +159,17 @@ fn gateway_mac(id: &str) -> MacAddr {
     MacAddr([0x0e, byte(0), byte(1), byte(2), byte(3), byte(4)])
 }
 
-/// Largest packet that fits through the tunnel.
-fn mtu(host: &mut Socket, underlay: Option<&Underlay>) -> Result<u32> {
-    let Some(underlay) = underlay else {
-        return Ok(route::uplink_mtu(host)?.map_or(DEFAULT_MTU, |mtu| mtu.min(DEFAULT_MTU)) - OVERHEAD);
-    };
-    let owner = route::addresses(host)?.into_iter().find(|address| address.net.addr() == underlay.local);
+/// Largest packet of the interface that has this address.
+fn uplink(host: &mut Socket, local: IpAddr) -> Result<u32> {
+    let owner = route::addresses(host)?.into_iter().find(|address| address.net.addr() == local);
     let index = owner.map(|address| address.index);
     let links = route::dump(host)?;
-    let uplink =
-        links.into_iter().find(|link| Some(link.index) == index).map_or(DEFAULT_MTU, |link| link.mtu);
-    let overhead = if underlay.local.is_ipv6() { OVERHEAD_V6 } else { OVERHEAD };
-    // RFC 791: every network carries 68 bytes; the largest IP packet has 65,535.
-    Ok(uplink.min(65_535).saturating_sub(overhead).max(68))
+    Ok(links.into_iter().find(|link| Some(link.index) == index).map_or(DEFAULT_MTU, |link| link.mtu))
+}
+
+/// What is left of a packet. RFC 791: every network carries 68 bytes; the largest IP packet has 65,535.
+fn below(mtu: u32, overhead: u32) -> u32 {
+    mtu.min(65_535).saturating_sub(overhead).max(68)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn bridge(socket: &mut Socket, mac: MacAddr) -> u32 {
 }
 
 fn device(vtep: IpAddr) -> Vxlan {
-    Vxlan { vni: VNI, local: vtep, port: PORT }
+    Vxlan { vni: VNI, local: vtep, port: PORT, via: None }
 }
 
 impl Machine {

@@ -1,5 +1,7 @@
 //! Networks that several machines share: what is told of them, and making the kernel agree.
 
+mod secure;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -10,7 +12,7 @@ use crate::driver::overlay::{self, Bounds, Change, Overlay, Shared, Tables, Tunn
 use crate::error::{Error, Result};
 use crate::ipam::{Pool, SubnetRequest};
 use crate::model::NetworkInfo;
-use crate::overlay::{Hosts, MAX_VNI, OverlayNetwork, OverlaySubnet, Peer, PeerChange};
+use crate::overlay::{Host, Hosts, MAX_VNI, OverlayNetwork, OverlaySubnet, Peer, PeerChange};
 
 /// Names of one peer at most, and the longest (RFC 1035).
 const MAX_NAMES: usize = 128;
@@ -42,12 +44,12 @@ impl Cluster {
     /// How tunnels leave this machine, once it is told.
     pub(super) fn underlay(&self, port: u16) -> Option<Underlay> {
         let own = self.hosts.as_ref()?.own.as_ref()?;
-        Some(Underlay { local: own.vtep, port })
+        Some(Underlay { local: own.vtep, port, via: None })
     }
 
     /// Where the other machines' tunnels end. A machine that gives an address which is no other
     /// machine's is not reached.
-    fn vteps(&self) -> HashMap<&str, IpAddr> {
+    pub(super) fn vteps(&self) -> HashMap<&str, IpAddr> {
         let Some(hosts) = &self.hosts else { return HashMap::new() };
         let own = hosts.own.as_ref().map(|own| own.vtep);
         let good = |ip: &IpAddr| {
@@ -56,6 +58,18 @@ impl Cluster {
         };
         let others = hosts.others.iter().filter(|host| good(&host.vtep));
         others.map(|host| (host.id.as_str(), host.vtep)).collect()
+    }
+}
+
+impl Cluster {
+    /// All machines.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().flat_map(|hosts| hosts.own.iter().chain(&hosts.others))
+    }
+
+    /// All others.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().flat_map(|hosts| &hosts.others)
     }
 }
 
@@ -104,7 +118,7 @@ impl Network {
             anew.up = net.up.take();
         }
         state.nets.insert(id.clone(), anew);
-        if same { Ok(()) } else { self.apply_rules(state) }
+        if same { Ok(()) } else { self.retire_wireguard(state).map(drop).and(self.apply_rules(state)) }
     }
 
     pub(crate) fn forget_shared(&self, id: &str) -> Result<()> {
@@ -144,9 +158,12 @@ impl Network {
             .map(|(id, _)| id.clone())
             .collect();
         let mut outcome = Ok(());
+        for id in up.iter().filter(|_| moved) {
+            outcome = outcome.and(self.retunnel(&mut state, id));
+        }
+        outcome = outcome.and(self.tell_wireguard(&state));
         for id in up {
-            let tunnel = if moved { self.retunnel(&mut state, &id) } else { Ok(()) };
-            outcome = outcome.and(tunnel).and(self.agree(&mut state, &id));
+            outcome = outcome.and(self.agree(&mut state, &id));
         }
         outcome
     }
@@ -211,7 +228,7 @@ impl Network {
         let net = state.net(id)?;
         let (Some(overlay), Some(up)) = (net.driver.overlay(), &net.up) else { return Ok(()) };
         let mut host = self.host();
-        let Some(tunnel) = Overlay::find(overlay, &host, &up.segment) else { return Ok(()) };
+        let Some(tunnel) = Overlay::find(overlay, &host, &up.segment, &self.wireguard) else { return Ok(()) };
         let told = state.cluster.told.entry(id.to_owned()).or_default();
         let known = match &mut told.kernel {
             Some((known, tables)) if *known == tunnel => tables,
@@ -267,7 +284,9 @@ impl State {
         self.cluster.hosts.as_ref()?;
         let bounds = self.bounds(id, net);
         let peers = self.cluster.told.get(id).into_iter().flat_map(|told| told.peers.values());
-        Some((Tables::wanted(peers, &self.cluster.vteps(), &bounds), bounds))
+        // An encrypted network has no other ends than those within WireGuard.
+        let ends = if net.encrypted() { self.cluster.tunnels() } else { self.cluster.vteps() };
+        Some((Tables::wanted(peers, &ends, &bounds), bounds))
     }
 
     /// What no peer on this network may claim.
@@ -297,13 +316,6 @@ fn define(network: &OverlayNetwork) -> Result<Definition> {
         return Err(wrong(format!("invalid MTU: {:?}", network.mtu)));
     }
     overlay::read_options(&network.options)?;
-    // Better none than one whose packets can be read on the way.
-    if network.encrypted {
-        return Err(Error::Unsupported(format!(
-            "network {}: encryption between hosts (--opt encrypted) is not supported by this version",
-            shown(&network.name)
-        )));
-    }
     let [v4, v6] = [true, false]
         .map(|v4| network.subnets.iter().filter(|subnet| subnet.subnet.addr().is_ipv4() == v4).count());
     if v4 > 1 || v6 > 1 || v4 + v6 == 0 {
@@ -325,7 +337,7 @@ fn define(network: &OverlayNetwork) -> Result<Definition> {
         labels: network.labels.clone(),
         ..CreateRequest::default()
     };
-    super::create::check(&request)?;
+    crate::manager::create::check(&request)?;
     let pools = network.subnets.iter().map(|subnet| Pool {
         subnet: subnet.subnet.trunc(),
         ip_range: subnet.ip_range,
@@ -381,3 +393,9 @@ fn describe(made: &Definition) -> Option<OverlayNetwork> {
 fn shown(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod secure_tests;
