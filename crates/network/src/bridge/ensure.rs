@@ -63,15 +63,28 @@ pub(crate) fn sweep(socket: &mut Socket, owner: &str, keep: impl Fn(&str) -> boo
     Ok(removed)
 }
 
-/// Removes the bridge, unless it is the administrator's. That there is none is no error.
+/// Removes the bridge, unless it is the administrator's, and the pairs of containers that have ended: the kernel frees
+/// their namespaces in its own time, and without the bridge nobody would know any more whose they are. That there is
+/// none is no error.
 pub(crate) fn remove(socket: &mut Socket, config: &BridgeConfig) -> Result<()> {
     if config.external {
         return Ok(());
     }
-    match route::by_name(socket, &config.name)? {
-        Some(link) => delete(socket, &link),
-        None => Ok(()),
+    let Some(bridge) = route::by_name(socket, &config.name)? else { return Ok(()) };
+    for link in route::dump(socket)? {
+        if link.master == Some(bridge.index) && is_pair(&link) {
+            delete(socket, &link)?;
+        }
     }
+    delete(socket, &bridge)
+}
+
+/// Whether this is the host's end of a container's pair, by the name that we give: an administrator may have put other
+/// pairs on the bridge.
+pub(crate) fn is_pair(link: &Link) -> bool {
+    let digits = link.name.strip_prefix("veth").unwrap_or_default();
+    let named = digits.len() == 11 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    named && link.kind.as_deref() == Some("veth")
 }
 
 /// Uses an interface that is there: an earlier daemon's, or the administrator's.

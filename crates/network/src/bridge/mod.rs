@@ -4,5 +4,5 @@ mod ensure;
 mod join;
 mod six;
 
-pub(crate) use ensure::{ensure, remove, sweep};
+pub(crate) use ensure::{ensure, is_pair, remove, sweep};
 pub(crate) use join::{Joined, join, with_ipv6};

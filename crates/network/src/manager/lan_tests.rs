@@ -8,7 +8,7 @@ use super::user_tests::{attach, id, links, named, on, port};
 use super::*;
 use crate::definition::CreateRequest;
 use crate::endpoint::EndpointRequest;
-use crate::ipam::SubnetRequest;
+use crate::ipam::{Family, SubnetRequest};
 use crate::lab::{HOST, Lab, OUTSIDE, call, call_here, on_host, serve};
 
 /// A network on the segment that the lab's host and its neighbour are on.
@@ -119,6 +119,31 @@ fn a_namespace_that_somebody_holds_keeps_no_address() {
         let (b, _) = attach(&network, &[on(&lan, 'b', &["b"])]);
         drop((kept, a, b));
         network.teardown().expect("teardown");
+    });
+}
+
+/// A daemon that ends right after the last container does not wait for the kernel to free that one's namespace.
+#[test]
+fn forwarding_ends_though_a_namespace_is_there_still() {
+    on_host(|lab: &Lab| {
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").expect("off");
+        let network = lab.network();
+        let lan = network.create(segment("lan", &[])).expect("lan").id;
+        let bridge = network.create(named("net")).expect("net").id;
+        let requests = [EndpointRequest { ports: vec![port(8080)], ..on(&bridge, 'a', &["a"]) }];
+        let (a, _) = attach(&network, &requests);
+        let default = network.networks()[0].id.clone();
+        let (b, _) = attach(&network, &[on(&default, 'b', &["b"])]);
+        network.connect(a.try_clone().expect("dup"), &on(&lan, 'a', &["a"])).expect("connected");
+        assert!(crate::sysctl::forwarding(Family::V4));
+        network.detach(&id('a')).expect("detached");
+        network.detach(&id('b')).expect("detached");
+        network.remove(&bridge).expect("removed");
+        network.remove(&lan).expect("removed");
+        assert!(network.teardown_if_unused().expect("torn down"));
+        assert_eq!(links(), ["lo", "up0"]);
+        assert!(!crate::sysctl::forwarding(Family::V4));
+        drop((a, b));
     });
 }
 

@@ -140,8 +140,7 @@ impl Network {
         let mut removed = Vec::new();
         for link in links {
             let on_ours = link.master.is_some_and(|master| bridges.contains(&master));
-            let ours = on_ours && link.kind.as_deref() == Some("veth");
-            if ours && is_endpoint(&link.name) && !owned.contains(link.name.as_str()) {
+            if on_ours && bridge::is_pair(&link) && !owned.contains(link.name.as_str()) {
                 route::push_delete(&mut batch, link.index, &link.name);
                 removed.push(link.name);
             }
@@ -169,10 +168,4 @@ impl Network {
         let containers: BTreeSet<_> = stale.into_iter().map(|p| p.container_id).collect();
         Ok(containers.into_iter().collect())
     }
-}
-
-/// Whether the name is one that we give: an administrator may have put other pairs on the bridge.
-fn is_endpoint(name: &str) -> bool {
-    let digits = name.strip_prefix("veth").unwrap_or_default();
-    digits.len() == 11 && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use e2e::daemon::IMAGE;
-use e2e::lab::{Inside, Kind, Lab, Site, at, ping, tcp};
+use e2e::lab::{Inside, Kind, Lab, Site, at, ping, tcp, tcp_from};
 
 super::on_both! {
     bridge [];
@@ -113,7 +113,15 @@ fn no_ports_are_published(lab: &Lab) -> Result<()> {
     let _served = a.tcp(80)?;
     lab.sees("a port of the host", "refused", || tcp(&lab.site.neighbour, at(Site::HOST, 8080)?))?;
     lab.is("what is told of it", "", lab.engine.ok(&["port", "aa"])?);
-    Ok(())
+    // One that has a bridge, too, keeps what is published there while its default route leads through that.
+    lab.engine.ok(&["rm", "-f", "aa"])?;
+    let b = lab.container("bb", &["-p", "8080:80"])?;
+    let _served = b.tcp(80)?;
+    lab.engine.ok(&["network", "connect", "lan", "bb"])?;
+    let (heard, far) = (format!("bb {}", Site::FAR), at(Site::FAR, 0)?);
+    lab.sees("by the bridge", &heard, || tcp_from(&lab.site.outside, far, at(Site::HOST, 8080)?))?;
+    // Whom it has on the segment it answers there, and with an address that was not asked.
+    lab.sees("by the segment", "silence", || tcp(&lab.site.neighbour, at(Site::HOST, 8080)?))
 }
 
 #[test]
