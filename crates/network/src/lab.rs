@@ -36,6 +36,11 @@ pub(crate) struct Lab {
     pub(crate) dir: tempfile::TempDir,
 }
 
+/// Says past the test harness, which would keep it to itself, that `test` tests nothing on this machine.
+pub(crate) fn not_run(test: &str, why: &str) {
+    writeln!(std::io::stderr(), "NOT RUN: {test}: {why}").expect("stderr");
+}
+
 /// Runs a test on a thread that is in the namespace of a new host. A panic in it fails the test.
 pub(crate) fn on_host(test: impl FnOnce(&Lab) + Send) {
     let host = Namespace::new().expect("these tests need root");

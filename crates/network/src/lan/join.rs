@@ -35,16 +35,17 @@ pub(crate) fn join(
     patiently(Errno::INVAL, alone, || {
         with_ipv6(namespace, wanted, || create(host, lan, segment, namespace, wanted))
     })?;
-    // On one parent no hardware address is up twice: EADDRINUSE while the former is there.
+    // On one parent no address (macvlan: hardware address) is up twice: EADDRINUSE while the former is there.
     patiently(Errno::ADDRINUSE, true, || configure(namespace, lan, wanted)).map_err(|error| {
-        match error.errno() {
-            Some(Errno::ADDRINUSE) => Error::Config(format!(
-                "the hardware address {} is in use on the interface {}",
-                wanted.mac,
-                lan.parent.name()
-            )),
-            _ => error,
-        }
+        let taken = match lan.manner {
+            _ if error.errno() != Some(Errno::ADDRINUSE) => return error,
+            Manner::Macvlan(_) => format!("the hardware address {}", wanted.mac),
+            Manner::Ipvlan(..) => {
+                let addresses = wanted.addresses.iter().map(|net| net.addr().to_string());
+                format!("an address of {}", addresses.collect::<Vec<_>>().join(", "))
+            }
+        };
+        Error::Config(format!("{taken} is in use on the interface {}", lan.parent.name()))
     })
 }
 

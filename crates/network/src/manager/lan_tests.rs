@@ -9,7 +9,7 @@ use super::*;
 use crate::definition::CreateRequest;
 use crate::endpoint::EndpointRequest;
 use crate::ipam::{Family, SubnetRequest};
-use crate::lab::{HOST, Lab, OUTSIDE, call, call_here, on_host, serve};
+use crate::lab::{HOST, Lab, OUTSIDE, call, call_here, not_run, on_host, serve};
 
 /// A network on the segment that the lab's host and its neighbour are on.
 fn segment(name: &str, options: &[(&str, &str)]) -> CreateRequest {
@@ -256,5 +256,134 @@ fn what_a_parent_cannot_be_is_refused_and_leaves_nothing() {
         assert_eq!(refused("up0.5000"), "vlan id must be between 1-4094, received: 5000");
         assert_eq!(network.networks().len(), 3);
         assert_eq!(links(), ["lo", "up0"]);
+    });
+}
+
+/// A network of the driver ipvlan; `None`, and said, where the kernel has none.
+fn ipvlan(network: &Network, test: &str, options: &[(&str, &str)]) -> Option<String> {
+    let request = CreateRequest { driver: "ipvlan".to_owned(), ..segment("lan", options) };
+    created(network, test, request, "CONFIG_IPVLAN")
+}
+
+/// A network that needs what the kernel may lack; then `None`, and it is said.
+fn created(network: &Network, test: &str, request: CreateRequest, what: &str) -> Option<String> {
+    match network.create(request) {
+        Ok(made) => Some(made.id),
+        Err(error) => {
+            assert!(error.to_string().contains(what), "{error}");
+            not_run(test, &error.to_string());
+            None
+        }
+    }
+}
+
+/// Two containers, and a neighbour that they talk to with their own addresses.
+fn two_and_a_neighbour(lab: &Lab, network: &Network, lan: &str) {
+    let (a, ends) = attach(network, &[on(lan, 'a', &["a"])]);
+    let (b, others) = attach(network, &[on(lan, 'b', &["b"])]);
+    let services = [serve(&a, 80), serve(&b, 80), serve(&lab.outside.fd, 80)];
+    let mut socket = Socket::open(Protocol::Route).expect("socket");
+    let parent = crate::route::by_name(&mut socket, "up0").expect("asked").expect("up0");
+    assert_eq!(Some(ends[0].mac), parent.mac, "it bears its parent's address");
+    assert_eq!(call(&a, others[0].v4(), 80), Some(ends[0].v4().to_string()), "container to container");
+    assert_eq!(call(&b, OUTSIDE, 80), Some(others[0].v4().to_string()), "container to neighbour");
+    assert_eq!(call(&lab.outside.fd, ends[0].v4(), 80), Some(OUTSIDE.to_string()), "neighbour to container");
+    // A second daemon takes one of them over, the other one's place is free.
+    network.detach(&id('b')).expect("detached");
+    let network = lab.network();
+    network.adopt(&id('a'), &ends).expect("adopted");
+    network.hold(&id('a'), a.as_fd()).expect("held");
+    assert_eq!(network.sweep(&HashSet::from([id('a')])).expect("swept"), SweepReport::default());
+    let (c, again) = attach(&network, &[on(lan, 'c', &["c"])]);
+    assert_eq!(again[0].v4(), others[0].v4(), "the address that is free");
+    assert!(call(&c, ends[0].v4(), 80).is_some() && call(&c, OUTSIDE, 80).is_some());
+    // The kernel has an address once on a parent: what is held still has none.
+    network.detach(&id('a')).expect("detached");
+    let (_d, first) = attach(&network, &[on(lan, 'd', &["d"])]);
+    assert_eq!(first[0].v4(), ends[0].v4());
+    drop(services);
+    network.detach(&id('c')).expect("detached");
+    network.detach(&id('d')).expect("detached");
+    network.remove(lan).expect("removed");
+    network.teardown().expect("teardown");
+    assert_eq!(links(), ["lo", "up0"]);
+}
+
+#[test]
+fn ipvlan_l2_is_on_the_segment_with_its_parents_hardware_address() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let Some(lan) = ipvlan(&network, "ipvlan l2", &[]) else { return };
+        two_and_a_neighbour(lab, &network, &lan);
+    });
+}
+
+#[test]
+fn ipvlan_private_keeps_containers_apart() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        for flag in ["private", "vepa"] {
+            let Some(lan) = ipvlan(&network, "ipvlan private", &[("ipvlan_flag", flag)]) else { return };
+            let (a, ends) = attach(&network, &[on(&lan, 'a', &["a"])]);
+            let (b, _) = attach(&network, &[on(&lan, 'b', &["b"])]);
+            let _services = [serve(&a, 80), serve(&lab.outside.fd, 80)];
+            assert_eq!(call(&b, ends[0].v4(), 80), None, "{flag}: container to container");
+            assert!(call(&b, OUTSIDE, 80).is_some(), "{flag}: container to neighbour");
+            network.detach(&id('a')).expect("detached");
+            network.detach(&id('b')).expect("detached");
+            network.remove(&lan).expect("removed");
+        }
+        network.teardown().expect("teardown");
+    });
+}
+
+/// The segment needs a route to it by way of the host: nobody there is told a container's hardware address.
+#[test]
+fn ipvlan_l3_and_l3s_are_routed_by_the_host() {
+    for mode in ["l3", "l3s"] {
+        on_host(|lab: &Lab| {
+            lab.outside_routes_through_host();
+            let network = lab.network();
+            let request =
+                CreateRequest { driver: "ipvlan".to_owned(), ..segment("lan", &[("ipvlan_mode", mode)]) };
+            let subnets =
+                vec![SubnetRequest { subnet: "10.66.0.0/24".to_owned(), ..SubnetRequest::default() }];
+            let request = CreateRequest { subnets, ..request };
+            let Some(lan) = created(&network, "ipvlan l3", request, "CONFIG_IPVLAN") else { return };
+            two_and_a_neighbour(lab, &network, &lan);
+        });
+    }
+}
+
+#[test]
+fn networks_on_parents_of_our_own_leave_nothing() {
+    on_host(|lab: &Lab| {
+        for driver in ["macvlan", "ipvlan"] {
+            for parent in ["up0.50", ""] {
+                let test = format!("{driver} on {parent:?}");
+                let network = lab.network();
+                let request = segment("lan", &[("parent", parent)]);
+                let request = CreateRequest { driver: driver.to_owned(), ..request };
+                let Some(lan) = created(&network, &test, request, "CONFIG_") else { continue };
+                let (a, ends) = attach(&network, &[on(&lan, 'a', &["a"])]);
+                let (b, _) = attach(&network, &[on(&lan, 'b', &["b"])]);
+                let name = if parent.is_empty() { format!("dm-{}", &lan[..12]) } else { parent.to_owned() };
+                assert!(links().contains(&name), "{test}: {:?}", links());
+                let _services = [serve(&a, 80), serve(&lab.outside.fd, 80)];
+                assert!(call(&b, ends[0].v4(), 80).is_some(), "{test}: container to container");
+                assert_eq!(call(&b, OUTSIDE, 80), None, "{test}: without the tag nobody is there");
+                // Both live on without the daemon, and the next one finds it.
+                drop(network);
+                let network = lab.network();
+                network.adopt(&id('a'), &ends).expect("adopted");
+                network.hold(&id('a'), a.as_fd()).expect("held");
+                assert_eq!(network.sweep(&HashSet::from([id('a')])).expect("swept"), SweepReport::default());
+                network.detach(&id('a')).expect("detached");
+                network.remove(&lan).expect("removed");
+                assert!(!links().contains(&name), "{test}: {:?}", links());
+                network.teardown().expect("teardown");
+                assert_eq!(links(), ["lo", "up0"]);
+            }
+        }
     });
 }

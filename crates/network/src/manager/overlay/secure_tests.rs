@@ -2,7 +2,6 @@
 //! has none, and what a kernel without it refuses is tested there.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -12,7 +11,7 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use super::super::*;
 use super::tests::{Container, Machine, host, machines, peer, reaches, shared};
 use crate::endpoint::EndpointRequest;
-use crate::lab::{call, call_udp, serve, serve_udp, within};
+use crate::lab::{call, call_udp, not_run, serve, serve_udp, within};
 use crate::netlink::Batch;
 use crate::netns::Namespace;
 use crate::overlay::{Host, Hosts, OverlayNetwork};
@@ -52,11 +51,6 @@ fn container(machine: &Machine, last: u8) -> Container {
     let attachment = machine.within(|network| network.attach(&[request(last)]).expect("attached"));
     let endpoint = attachment.endpoints.into_iter().next().expect("one");
     Container { netns: attachment.netns, endpoint }
-}
-
-/// Says so past the test harness, which would keep it to itself.
-fn not_run(test: &str, why: &str) {
-    writeln!(std::io::stderr(), "NOT RUN: {test}: {why}").expect("stderr");
 }
 
 fn kernel_has_it() -> bool {
