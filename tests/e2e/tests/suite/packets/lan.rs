@@ -12,6 +12,7 @@ super::on_both! {
     passthru [];
     names_and_live_joins [];
     no_ports_are_published [];
+    both_families [];
 }
 
 /// A network on the segment, in a mode.
@@ -122,6 +123,59 @@ fn no_ports_are_published(lab: &Lab) -> Result<()> {
     lab.sees("by the bridge", &heard, || tcp_from(&lab.site.outside, far, at(Site::HOST, 8080)?))?;
     // Whom it has on the segment it answers there, and with an address that was not asked.
     lab.sees("by the segment", "silence", || tcp(&lab.site.neighbour, at(Site::HOST, 8080)?))
+}
+
+fn both_families(lab: &Lab) -> Result<()> {
+    let four = ["--subnet", "198.51.100.0/24", "--gateway", Site::OUTSIDE];
+    let six = ["--ipv6", "--subnet", "2001:db8:51::/64", "--gateway", Site::OUTSIDE6];
+    let network = ["network", "create", "-d", "macvlan", "-o", "parent=eth0"];
+    lab.engine.ok(&[&network[..], &four, &six, &["lan"]].concat())?;
+    let [one, two] = ["2001:db8:51::64", "2001:db8:51::65"];
+    let a = lab.container("aa", &["--network", "lan", "--ip", "198.51.100.64", "--ip6", one])?;
+    let b = lab.container("bb", &["--network", "lan", "--ip", "198.51.100.65", "--ip6", two])?;
+    on_the_segment(lab, &a)?;
+    let site = &lab.site;
+    let (_a, _b) = (a.tcp(81)?, b.tcp(81)?);
+    let _far = e2e::lab::Server::tcp(&site.outside, at("::", 81)?, "far")?;
+    let heard = format!("aa {}", Site::NEIGHBOUR6);
+    lab.sees("the segment to a container", &heard, || tcp(&site.neighbour, at(one, 81)?))?;
+    lab.sees("a container beyond the segment", &format!("far {one}"), || tcp(&a.netns, at(Site::FAR6, 81)?))?;
+    lab.sees("a to b", &format!("bb {one}"), || tcp(&a.netns, at(two, 81)?))?;
+    lab.sees("by ping", "pong", || ping(&site.neighbour, at(two, 0)?.ip(), 56))?;
+    // It leaves and comes back while it runs.
+    lab.engine.ok(&["network", "disconnect", "lan", "bb"])?;
+    lab.sees("one that has left", "silence", || tcp(&a.netns, at(two, 81)?))?;
+    // Its hardware address follows from that of IPv4, and so is the one that others remember.
+    lab.engine.ok(&["network", "connect", "--ip", "198.51.100.65", "--ip6", two, "lan", "bb"])?;
+    lab.sees("one that has come back", &format!("bb {one}"), || tcp(&a.netns, at(two, 81)?))?;
+    lab.sees("and goes beyond", &format!("far {two}"), || tcp(&b.netns, at(Site::FAR6, 81)?))
+}
+
+#[test]
+fn the_default_route_goes_where_a_live_join_ranks_it() -> Result<()> {
+    let mut lab = Lab::start(Kind::Berth, &[])?;
+    network(&lab, "bridge")?;
+    let a = lab.container("aa", &["-p", "8080:80"])?;
+    let _served = a.tcp(80)?;
+    let _far = e2e::lab::Server::tcp(&lab.site.outside, at("0.0.0.0", 7)?, "far")?;
+    let mine = "198.51.100.99";
+    let far = format!("far {mine}");
+    let masked = format!("far {}", Site::HOST);
+    lab.sees("by the bridge", &masked, || tcp(&a.netns, at(Site::FAR, 7)?))?;
+    let join = |lab: &mut Lab, priority: &str| {
+        let words = ["network", "connect", "--gw-priority", priority, "--ip", mine, "lan", "aa"];
+        lab.engine.berth()?.berth(words)?.ok().map(drop)
+    };
+    join(&mut lab, "10")?;
+    lab.sees("by the segment", &far, || tcp(&a.netns, at(Site::FAR, 7)?))?;
+    lab.sees("its port is no more", "refused", || tcp(&lab.site.outside, at(Site::HOST, 8080)?))?;
+    lab.engine.ok(&["network", "disconnect", "lan", "aa"])?;
+    lab.sees("by the bridge again", &masked, || tcp(&a.netns, at(Site::FAR, 7)?))?;
+    let heard = format!("aa {}", Site::OUTSIDE);
+    lab.sees("and its port", &heard, || tcp(&lab.site.outside, at(Site::HOST, 8080)?))?;
+    join(&mut lab, "-1")?;
+    lab.sees("by the bridge still", &masked, || tcp(&a.netns, at(Site::FAR, 7)?))?;
+    lab.finish()
 }
 
 #[test]
