@@ -59,8 +59,12 @@ pub(crate) fn join(
     if wanted.isolated || wanted.hairpin {
         route::push_port(&mut batch, wanted.host_name, wanted.hairpin, wanted.isolated);
     }
-    let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || host.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut host = lock();
     with_ipv6(namespace, wanted, || host.request(&mut batch))?;
+    drop(host);
+    configure(namespace, wanted)?;
+    let mut host = lock();
     let port = host.index_of(wanted.host_name)?;
     // A container that is started again has the address that it had. Its former interface may
     // linger until the kernel has freed the namespace: nothing must go there any more.
@@ -69,10 +73,10 @@ pub(crate) fn join(
     for address in &wanted.addresses {
         route::push_neighbour(&mut batch, bridge.index, address.addr(), wanted.mac);
     }
-    host.request(&mut batch)?;
-    drop(host);
-
-    configure(namespace, wanted)
+    // The port forwards as soon as the kernel has taken notice of its carrier, and the bridge likewise.
+    route::push_notice(&mut batch, port);
+    route::push_notice(&mut batch, bridge.index);
+    host.request(&mut batch).map(|_| ())
 }
 
 /// Makes an interface in the namespace, which has IPv6 if it is to have such an address.
@@ -98,5 +102,6 @@ fn configure(namespace: &mut Namespace, wanted: &Joined<'_>) -> Result<()> {
     for gateway in &wanted.gateways {
         route::default_route(&mut batch, index, *gateway);
     }
+    route::push_notice(&mut batch, index);
     namespace.route.request(&mut batch).map(|_| ())
 }

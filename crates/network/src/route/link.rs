@@ -12,6 +12,9 @@ pub(super) const IFINFOMSG_LEN: usize = 16;
 /// `IFF_UP`.
 const UP: u32 = 1;
 
+/// `RTEXT_FILTER_SKIP_STATS`.
+const SKIP_STATS: u32 = 1 << 3;
+
 /// `IFLA_*`.
 pub(super) mod attribute {
     pub(in crate::route) const ADDRESS: u16 = 1;
@@ -22,6 +25,7 @@ pub(super) mod attribute {
     pub(in crate::route) const LINKINFO: u16 = 18;
     pub(in crate::route) const IFALIAS: u16 = 20;
     pub(in crate::route) const NET_NS_FD: u16 = 28;
+    pub(in crate::route) const EXT_MASK: u16 = 29;
     pub(in crate::route) const NUM_TX_QUEUES: u16 = 31;
     pub(in crate::route) const NUM_RX_QUEUES: u16 = 32;
     pub(in crate::route) const PROP_LIST: u16 = 52;
@@ -250,6 +254,14 @@ pub(crate) fn set_down(socket: &mut Socket, index: u32) {
         m.raw(&bytes);
     });
     socket.request(&mut batch).expect("down");
+}
+
+/// Makes the kernel take notice of an interface's carrier now (6.8 and later). It does so by itself within a second, on
+/// a quiet machine at once; until then it drops without a word what is sent through the interface.
+pub(crate) fn push_notice(batch: &mut Batch, index: u32) {
+    batch.push("looking at an interface's carrier", GETLINK, flag::ACK, |m| {
+        header(m, index, false).u32(attribute::EXT_MASK, SKIP_STATS);
+    });
 }
 
 /// Removes an interface, and with a veth its other end.

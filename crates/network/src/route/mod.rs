@@ -13,7 +13,7 @@ pub(crate) use address::{
 };
 pub(crate) use link::{
     Link, Veth, by_alt_name, by_name, dump, push_alias, push_alt_name, push_bridge, push_delete, push_master,
-    push_mtu, push_port, push_up, push_veth, push_wireguard,
+    push_mtu, push_notice, push_port, push_up, push_veth, push_wireguard,
 };
 
 pub(crate) use far::{
