@@ -79,3 +79,20 @@ fn they_outlive_the_daemon_and_end_with_the_container() {
     assert_eq!(late.kind, ErrorKind::InvalidState);
     shim.shutdown();
 }
+
+#[test]
+fn a_start_that_failed_leaves_them_free() {
+    let mut shim = Shim::spawn();
+    let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = door.local_addr().unwrap();
+    let key = PortKey { transport: Transport::Tcp, address };
+    let hold = HoldPort { key, aim: Aim::Nowhere, fd: true };
+    shim.control.call(Request::HoldPorts { ports: vec![hold] }, &[door.as_fd()]).unwrap();
+    drop(door);
+    assert!(TcpListener::bind(address).is_err());
+    let request = Request::Create(Box::new(shim.request(&["/no/such/program"], false)));
+    let _ = shim.control.call(request, &[]);
+    // while this connection is open the shim lives
+    shim.control.call(Request::Shutdown, &[]).unwrap();
+    TcpListener::bind(address).unwrap();
+}

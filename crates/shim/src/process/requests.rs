@@ -314,6 +314,8 @@ impl Server {
             return Err(invalid_state("shutdown: the container runs"));
         }
         self.released = true;
+        // of a start that failed: the next one may come before this process ends
+        self.close_ports();
         if self.container.as_ref().is_some_and(|container| container.exit.is_none()) {
             self.sessions[0].abandon();
         }
