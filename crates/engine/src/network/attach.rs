@@ -44,6 +44,21 @@ pub(crate) fn attach(engine: &Inner, container: &Container, mode: &NetworkMode) 
     }
 }
 
+/// Publishes ports; and once more if one is in use, when nobody can have a copy of its former socket any more. Blocks.
+pub(super) fn ports_in_time<T>(publish: impl Fn() -> ::network::Result<T>) -> ::network::Result<T> {
+    use ::network::Error as E;
+    match publish() {
+        Err(E::PortAllocated { .. } | E::PortsExhausted { .. }) => {
+            crate::shim::wait_for_all(PATIENCE);
+            publish()
+        }
+        done => done,
+    }
+}
+
+/// How long a shim may take to come up, on the busiest machine.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// A refusal in the words of a start.
 pub(super) fn failed(container: &Container, error: ::network::Error) -> Error {
     use ::network::Error as E;
@@ -110,7 +125,8 @@ fn bridges(engine: &Inner, container: &Container) -> Result<Attached> {
     places.sort_by_key(|(rank, _)| *rank);
     let mut requests: Vec<_> = places.into_iter().map(|(_, request)| request).collect();
     let seats = Seats::claim(engine, &container.id, &mut requests, &networks)?;
-    let made = engine.network.attach(&requests).map_err(|error| failed(&container, error))?;
+    let made =
+        ports_in_time(|| engine.network.attach(&requests)).map_err(|error| failed(&container, error))?;
     seats.keep(&made.endpoints);
     let settings = endpoint::settle(engine, &container, &made.endpoints);
     Ok(Attached {
@@ -126,9 +142,8 @@ fn bridges(engine: &Inner, container: &Container) -> Result<Attached> {
 /// # Errors
 /// A port is taken; the kernel refuses. Its ports are what they were.
 pub(crate) fn republish(engine: &Inner, container: &Container) -> Result<NetworkSettings> {
-    let made = engine
-        .network
-        .republish(&container.id, &super::ports(container)?)
+    let ports = super::ports(container)?;
+    let made = ports_in_time(|| engine.network.republish(&container.id, &ports))
         .map_err(|error| failed(container, error))?;
     let exposed = container.config.exposed_ports.iter().map(|port| (super::whole(port), None)).collect();
     let mut before = container.clone();

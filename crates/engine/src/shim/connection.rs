@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::ShimError;
 use super::events::{BACKLOG, Events, ShimEvent};
+use super::newborn::Newborn;
 
 type Answer = Result<(Reply, Vec<OwnedFd>), ShimError>;
 
@@ -42,13 +43,16 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(super) fn over(socket: std::os::unix::net::UnixStream) -> Result<(Arc<Self>, Events), ShimError> {
+    pub(super) fn over(
+        socket: std::os::unix::net::UnixStream,
+        newborn: Option<Arc<Newborn>>,
+    ) -> Result<(Arc<Self>, Events), ShimError> {
         let register = ShimError::system("register the shim's socket");
         let stream =
             socket.set_nonblocking(true).and_then(|()| UnixStream::from_std(socket)).map_err(register)?;
         let link = Arc::new(Link { stream, waiting: Mutex::new(Some(HashMap::new())) });
         let (events, receiver) = mpsc::channel(BACKLOG);
-        let reader = tokio::spawn(read(Arc::clone(&link), events)).abort_handle();
+        let reader = tokio::spawn(read(Arc::clone(&link), events, newborn)).abort_handle();
         let sending = Arc::new(tokio::sync::Mutex::new(()));
         let connection = Self { link, sending, next_id: AtomicU64::new(1), reader };
         Ok((Arc::new(connection), Events { receiver }))
@@ -138,12 +142,19 @@ impl Link {
 }
 
 /// Read until the connection ends, then fail whoever still waits.
-async fn read(link: Arc<Link>, events: mpsc::Sender<ShimEvent>) {
+async fn read(link: Arc<Link>, events: mpsc::Sender<ShimEvent>, newborn: Option<Arc<Newborn>>) {
     let mut frames = FrameReader::default();
+    let mut first = newborn.as_ref();
     while let Ok(true) = fill(&link.stream, &mut frames).await {
+        if let Some(newborn) = first.take() {
+            newborn.weaned();
+        }
         if dispatch(&link, &mut frames, &events).await.is_err() {
             break;
         }
+    }
+    if let Some(newborn) = newborn {
+        newborn.dying();
     }
     let orphans = link.waiting().take();
     drop(orphans);

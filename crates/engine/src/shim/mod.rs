@@ -8,6 +8,7 @@ mod attach;
 mod connection;
 mod error;
 mod events;
+mod newborn;
 mod spawn;
 
 use std::os::fd::OwnedFd;
@@ -24,6 +25,7 @@ use shim::protocol::{
 pub use attach::stream_pair;
 pub use error::ShimError;
 pub use events::{Events, ShimEvent};
+pub(crate) use newborn::wait_for_all;
 pub use spawn::SpawnOptions;
 
 use connection::Connection;
@@ -52,8 +54,8 @@ impl ShimHandle {
     /// # Errors
     /// The state directory can't be made, or the program can't be started.
     pub fn spawn(options: &SpawnOptions<'_>) -> Result<(Self, Events), ShimError> {
-        let socket = spawn::spawn(options)?;
-        let (connection, events) = Connection::over(socket)?;
+        let (socket, newborn) = spawn::spawn(options)?;
+        let (connection, events) = Connection::over(socket, Some(newborn))?;
         connection.post(&Request::Hello { version: VERSION });
         Ok((Self { connection }, events))
     }
@@ -65,7 +67,7 @@ impl ShimHandle {
     /// without one the shim was killed.
     pub async fn connect(state_dir: &Path) -> Result<(Self, Events, HelloReply), ShimError> {
         let socket = spawn::connect(state_dir)?;
-        let (connection, events) = Connection::over(socket)?;
+        let (connection, events) = Connection::over(socket, None)?;
         match connection.call(&Request::Hello { version: VERSION }, Vec::new()).await? {
             Reply::Hello(hello) => Ok((Self { connection }, events, *hello)),
             _ => Err(ShimError::Unexpected("Hello")),

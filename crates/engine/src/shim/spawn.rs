@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socketpair};
@@ -16,6 +17,7 @@ use sys::spawn::Command;
 use tokio::io::unix::AsyncFd;
 
 use super::ShimError;
+use super::newborn::Newborn;
 
 /// What a new shim needs.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +33,7 @@ pub struct SpawnOptions<'a> {
 
 /// Run the program; our end of its first connection. The shim makes itself a session of its own, so the
 /// daemon only has to reap it.
-pub(super) fn spawn(options: &SpawnOptions<'_>) -> Result<UnixStream, ShimError> {
+pub(super) fn spawn(options: &SpawnOptions<'_>) -> Result<(UnixStream, Arc<Newborn>), ShimError> {
     let path_error = |what, path: &Path| {
         let path = path.to_owned();
         move |source| ShimError::Path { what, path, source }
@@ -48,18 +50,21 @@ pub(super) fn spawn(options: &SpawnOptions<'_>) -> Result<UnixStream, ShimError>
     let (near, far) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(io::Error::from)
         .map_err(ShimError::system("socketpair"))?;
+    let newborn = Newborn::expect();
     let child = start(options, far.as_fd(), listener.as_fd(), &stderr)
         .map_err(io::Error::from)
         .map_err(path_error("start", options.program))?;
     #[expect(deprecated, reason = "unsound only for types that change their descriptor; an OwnedFd does not")]
     let ended = AsyncFd::new(child.pidfd).map_err(ShimError::system("watch the shim"))?;
+    let until_its_end = Arc::clone(&newborn);
     tokio::spawn(async move {
         if ended.readable().await.is_ok() {
             // how it ended is seen by its connection's end, and in the container's exit record
             let _ = sys::process::try_wait(ended.get_ref());
         }
+        drop(until_its_end);
     });
-    Ok(near.into())
+    Ok((near.into(), newborn))
 }
 
 /// The socket that later daemons connect to. It is made here and not by the shim: whenever a shim lives it can be

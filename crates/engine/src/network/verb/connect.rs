@@ -89,7 +89,15 @@ impl Joining {
         let endpoints = crate::container::task::blocking(move || {
             let id = requests[0].container_id.clone();
             let seats = Seats::claim(&inner, &id, &mut requests, std::slice::from_ref(&joined))?;
-            let endpoints = inner.network.connect(netns, &requests[0]).map_err(|error| {
+            let copying = |error: std::io::Error| ::network::Error::System {
+                action: "copying the network namespace".to_owned(),
+                errno: sys::Errno::from_io_error(&error).unwrap_or(sys::Errno::IO),
+            };
+            let connected = attach::ports_in_time(|| {
+                let again = netns.try_clone().map_err(copying)?;
+                inner.network.connect(again, &requests[0])
+            });
+            let endpoints = connected.map_err(|error| {
                 let kind = attach::kind(&error);
                 Error::because("failed to set up container networking", error).of_kind(kind)
             })?;
