@@ -30,10 +30,11 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    /// One request and its answer.
+    /// One request and its answer. What begins as an object is JSON, and else an archive.
     pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Reply> {
+        let kind = if body.starts_with(b"{") { "json" } else { "x-tar" };
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/x-tar\r\nContent-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/{kind}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let whole = [head.as_bytes(), body].concat();

@@ -1,6 +1,7 @@
 //! Networks judged by packets, from hosts of the tests' own: what arrives where, and from which address.
 //! The same steps are taken by Berth and by Debian's Docker.
 
+mod again;
 mod churn;
 mod fire;
 mod flush;
