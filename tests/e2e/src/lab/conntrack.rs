@@ -21,8 +21,16 @@ impl Tracked {
     /// Only addresses of a site's own machines take part in it, or the kernel itself spoke to a group (IGMP, MLD).
     pub fn is_of_the_segment(&self) -> bool {
         // The kernel writes IPv6 addresses in full.
-        const OURS: [&str; 7] =
-            ["198.51.100.", "203.0.113.", "127.", "2001:0db8:0051:", "2001:0db8:0009:", "fe80:", "ff02:"];
+        const OURS: [&str; 8] = [
+            "198.51.100.",
+            "203.0.113.",
+            "127.",
+            "2001:0db8:0051:",
+            "2001:0db8:0009:",
+            "fe80:",
+            "ff02:",
+            "0000:0000:0000:0000:0000:0000:0000:0001",
+        ];
         let group = |ip: &&str| ip.starts_with("224.") || ip.starts_with("ff02:");
         self.addresses().iter().any(group)
             || self.addresses().iter().all(|ip| OURS.iter().any(|ours| ip.starts_with(ours)))
