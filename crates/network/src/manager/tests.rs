@@ -7,6 +7,7 @@ use crate::bridge;
 use crate::endpoint::{Endpoint, EndpointRequest, PortRequest, Protocol as Transport};
 use crate::ipam::Family;
 use crate::lab::{self, Lab, OUTSIDE, Service, call, call_here, call_udp, on_host, serve, serve_udp};
+use crate::netlink::Batch;
 use crate::route;
 
 /// A container on one network.
@@ -379,18 +380,26 @@ fn what_was_flushed_behind_our_back_comes_back() {
         let services = vec![serve(&a.netns, 80)];
         first.firewall().remove().expect("flushed");
         let mut socket = Socket::open(Protocol::Route).expect("socket");
-        bridge::remove(&mut socket, &lab.config().bridge).expect("removed");
+        delete(&mut socket, &lab.config().bridge.name);
         drop(first);
         let second = lab.network();
         second.adopt(&"a".repeat(64), std::slice::from_ref(&a.endpoint)).expect("adopted");
         assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()));
-        bridge::remove(&mut socket, &lab.config().bridge).expect("removed");
+        delete(&mut socket, &lab.config().bridge.name);
         let b = second.attach_bridge(&request('b')).expect("the bridge is made again");
         second.firewall().remove().expect("flushed");
         let c = second.attach_bridge(&request('c')).expect("c");
         assert_eq!(call(&lab.outside.fd, lab::HOST, 8080), Some(OUTSIDE.to_string()), "the rules too");
         nothing_left(&second, vec![a, b, c], services);
     });
+}
+
+/// Removes an interface and nothing with it, as an administrator may.
+fn delete(socket: &mut Socket, name: &str) {
+    let link = route::by_name(socket, name).expect("asked").expect("there");
+    let mut batch = Batch::default();
+    route::push_delete(&mut batch, link.index, name);
+    socket.request(&mut batch).expect("deleted");
 }
 
 /// Waits for a change of the machine's rules.
