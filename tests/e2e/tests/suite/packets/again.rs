@@ -16,9 +16,10 @@ const BUSY: usize = 3;
 /// What each of the ways comes to before the next kill.
 const ROUNDS: usize = 12;
 const KILLS: usize = 3;
-/// Ways to let go of a port and to take it, each with a port of its own.
-const WAYS: [fn(&Client, &str, u16) -> Result<()>; 5] =
-    [stop_and_start, stop_and_start, restart, remove_and_run, fail_and_start];
+/// A way to let go of a port and to take it.
+type Way = fn(&Client, &str, u16) -> Result<()>;
+/// Each with a port of its own.
+const WAYS: [Way; 5] = [stop_and_start, stop_and_start, restart, remove_and_run, fail_and_start];
 
 struct Client {
     root: PathBuf,
