@@ -11,7 +11,7 @@ use crate::endpoint::{Endpoint, EndpointRequest, PortRequest};
 use crate::error::{Error, Result};
 use crate::ipam::Family;
 use crate::lan;
-use crate::netlink::Batch;
+use crate::netlink::{Batch, Socket};
 use crate::netns::Namespace;
 use crate::route;
 
@@ -177,14 +177,18 @@ impl Network {
 
     /// Removes the host's end of a pair, and with it the container's. That it is gone is no error.
     pub(super) fn unplug(&self, name: &str) -> Result<()> {
-        let mut host = self.host();
-        let Some(link) = route::by_name(&mut host, name)? else { return Ok(()) };
-        let mut batch = Batch::default();
-        route::push_delete(&mut batch, link.index, name);
-        match host.request(&mut batch) {
-            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
-            result => result.map(|_| ()),
-        }
+        unplug(&mut self.host(), name)
+    }
+}
+
+/// As [`Network::unplug`], through a socket in the host's namespace.
+pub(super) fn unplug(host: &mut Socket, name: &str) -> Result<()> {
+    let Some(link) = route::by_name(host, name)? else { return Ok(()) };
+    let mut batch = Batch::default();
+    route::push_delete(&mut batch, link.index, name);
+    match host.request(&mut batch) {
+        Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
+        result => result.map(|_| ()),
     }
 }
 

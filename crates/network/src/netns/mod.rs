@@ -19,7 +19,7 @@ pub(crate) use pool::Pool;
 /// Index of the loopback interface, the same in every namespace.
 const LOOPBACK: u32 = 1;
 /// Enough for the few calls of a thread that makes a namespace.
-const STACK_LEN: usize = 128 << 10;
+pub(crate) const STACK_LEN: usize = 128 << 10;
 
 /// A new namespace, its loopback interface up.
 #[derive(Debug)]
