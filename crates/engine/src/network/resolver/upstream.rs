@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Servers that are asked in turn, as resolv.conf(5) has it.
 const MAX_SERVERS: usize = 3;
 /// Questions of one container that wait for an answer at once.
-pub(super) const MAX_WAITING: usize = 256;
+pub(super) const MAX_WAITING: usize = 1024;
 /// The port of DNS.
 const PORT: u16 = 53;
 /// Longest answer over UDP: what a client's EDNS allows is between it and the server.
