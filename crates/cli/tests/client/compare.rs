@@ -6,7 +6,11 @@ use super::fake::{Answer, Fake, Request};
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 fn containers() -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    // The same for both clients: their answers show it to the second.
+    static NOW: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+    });
+    let now = *NOW;
     let one = |name: &str, age: u64, extra: &str| {
         format!(
             r#"{{"Id":"{ID}","Names":["/{name}"],"Image":"alpine:3.20","ImageID":"sha256:{ID}","Command":"/bin/sh -c 'while true; do \"x\"; done'","Created":{},"Labels":{{"b":"2","a.b-c":"1"}},"State":"running","Status":"Up 2 hours","HostConfig":{{"NetworkMode":"bridge"}},"NetworkSettings":{{"Networks":{{"bridge":{{}}}}}},{extra}}}"#,

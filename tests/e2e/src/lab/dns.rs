@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::Namespace;
+use crate::programs;
 
 /// Length of a message's header.
 const HEADER_LEN: usize = 12;
@@ -261,13 +263,14 @@ impl Client {
 
     /// Listens until as many different questions are answered as `count` says (which may not be known at first), or
     /// nothing comes any more.
-    pub fn collect(mut self, count: impl Fn() -> usize) -> Result<BTreeMap<u16, Told>> {
+    pub fn collect(mut self, count: impl Fn() -> usize, so_far: &AtomicU64) -> Result<BTreeMap<u16, Told>> {
         let (mut buffer, mut last) = ([0; 4096], Instant::now());
         self.socket.set_read_timeout(Some(Duration::from_millis(100)))?;
-        while self.answers.len() < count() && last.elapsed() < SILENCE {
+        while self.answers.len() < count() && last.elapsed() < programs::PATIENCE {
             let Ok(len) = self.socket.recv(&mut buffer) else { continue };
             let id = u16::from_be_bytes(*buffer[..len].first_chunk().context("an answer")?);
             self.answers.insert(id, Told::read(&buffer[..len])?);
+            so_far.store(self.answers.len() as u64, Ordering::Relaxed);
             last = Instant::now();
         }
         Ok(self.answers)

@@ -17,6 +17,8 @@ const CLIENTS: usize = 100;
 /// Questions a second over UDP: half for a container, half for a name that another server knows.
 const RATE: u64 = 1000;
 const KILLS: usize = 5;
+/// Questions that wait for their answers at once, at most: with more, it is the machine that is too busy for the rate.
+const WAITING: u64 = 800;
 /// What the other server takes for its answer: some questions wait for it at every moment.
 const DELAY: Duration = Duration::from_millis(40);
 /// What a client sends at once.
@@ -140,12 +142,19 @@ fn asks(
     Ok(std::thread::spawn(move || {
         let all = Arc::new(AtomicU64::new(u64::MAX));
         let known = Arc::clone(&all);
-        let listening = std::thread::spawn(move || client.collect(|| known.load(Ordering::Relaxed) as usize));
+        let answered = Arc::new(AtomicU64::new(0));
+        let so_far = Arc::clone(&answered);
+        let listening =
+            std::thread::spawn(move || client.collect(|| known.load(Ordering::Relaxed) as usize, &so_far));
         let (pace, start) = (Pace::new(), Instant::now());
         let mut asked: u16 = 0;
         while !stop.load(Ordering::Relaxed) && asked < u16::MAX {
             let due = u64::from(asked) * 1_000_000 / RATE;
             pace.wait(Duration::from_micros(due).saturating_sub(start.elapsed()));
+            if u64::from(asked).saturating_sub(answered.load(Ordering::Relaxed)) >= WAITING {
+                pace.wait(Duration::from_millis(1));
+                continue;
+            }
             asking.send(&dns::question(asked, name(asked), 1))?;
             asked += 1;
             count.fetch_add(1, Ordering::Relaxed);
