@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 
+use super::socket;
 use crate::endpoint::{Protocol, PublishedPort};
 use crate::error::{Error, Result};
 
@@ -68,8 +68,8 @@ pub(super) fn clash(a: IpAddr, b: IpAddr) -> bool {
 pub(super) fn in_use(ports: &PublishedPort, both: bool) -> Result<Option<u16>> {
     let address = if both { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { ports.host_ip };
     for port in ports.host_port..=ports.last() {
-        match bind(ports.protocol, SocketAddr::new(address, port), both) {
-            Ok(()) => {}
+        match socket::bind(ports.protocol, SocketAddr::new(address, port), both) {
+            Ok(_let_go) => {}
             // Nobody speaks it to programs (SCTP is often a module).
             Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) => return Ok(None),
             Err(Errno::ADDRINUSE) => return Ok(Some(port)),
@@ -77,20 +77,6 @@ pub(super) fn in_use(ports: &PublishedPort, both: bool) -> Result<Option<u16>> {
         }
     }
     Ok(None)
-}
-
-fn bind(protocol: Protocol, address: SocketAddr, both: bool) -> Result<(), Errno> {
-    let (kind, number) = match protocol {
-        Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
-        Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
-        Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
-    };
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, Some(number))?;
-    if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, !both)?;
-    }
-    rustix::net::bind(&socket, &address)
 }
 
 #[cfg(test)]

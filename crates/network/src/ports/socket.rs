@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// (SCTP is often a module): then there is nobody to keep out.
 pub(super) fn reserve(protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<Option<OwnedFd>> {
     let address = SocketAddr::new(host_ip, port);
-    match bind(protocol, address) {
+    match bind(protocol, address, false) {
         Ok(socket) => Ok(Some(socket)),
         Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) => Ok(None),
         Err(Errno::ADDRINUSE) if protocol == Protocol::Tcp => match bind_past_former(address) {
@@ -26,13 +26,14 @@ pub(super) fn reserve(protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<
     }
 }
 
-fn bind(protocol: Protocol, address: SocketAddr) -> Result<OwnedFd, Errno> {
-    let socket = open(protocol, address)?;
+/// A socket that is bound to the port. `both`: one of IPv6 takes IPv4's port as well.
+pub(super) fn bind(protocol: Protocol, address: SocketAddr, both: bool) -> Result<OwnedFd, Errno> {
+    let socket = open(protocol, address, both)?;
     rustix::net::bind(&socket, &address)?;
     Ok(socket)
 }
 
-fn open(protocol: Protocol, address: SocketAddr) -> Result<OwnedFd, Errno> {
+fn open(protocol: Protocol, address: SocketAddr, both: bool) -> Result<OwnedFd, Errno> {
     let (kind, number) = match protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
         Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
@@ -41,8 +42,7 @@ fn open(protocol: Protocol, address: SocketAddr) -> Result<OwnedFd, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, Some(number))?;
     if address.is_ipv6() {
-        // IPv4's ports are others'
-        sockopt::set_ipv6_v6only(&socket, true)?;
+        sockopt::set_ipv6_v6only(&socket, !both)?;
     }
     Ok(socket)
 }
@@ -51,7 +51,7 @@ fn open(protocol: Protocol, address: SocketAddr) -> Result<OwnedFd, Errno> {
 /// them, and would let others past us: so we listen, which tells whether anybody else is there, stop to, and take the
 /// option back.
 fn bind_past_former(address: SocketAddr) -> Result<OwnedFd, Errno> {
-    let socket = open(Protocol::Tcp, address)?;
+    let socket = open(Protocol::Tcp, address, false)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, 0)?;
@@ -80,7 +80,7 @@ mod tests {
             drop(server);
             assert_eq!(client.read(&mut [0]).expect("end"), 0);
             drop(client);
-            assert!(bind(Protocol::Tcp, address).is_err(), "nothing waits: the test shows nothing");
+            assert!(bind(Protocol::Tcp, address, false).is_err(), "nothing waits: the test shows nothing");
             let held = reserve(Protocol::Tcp, ip, address.port()).expect("reserved").expect("spoken");
             // the standard library's listeners reuse addresses
             assert!(TcpListener::bind(address).is_err());
