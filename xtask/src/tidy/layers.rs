@@ -38,7 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("api", &["oci"]),
-    ("daemon", &["api", "engine", "logdriver", "oci", "sys"]),
+    ("daemon", &["api", "engine", "logdriver", "oci", "registry", "sys"]),
     ("cli", &["api", "oci", "sys", "tarball"]),
 ];
 

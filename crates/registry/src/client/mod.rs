@@ -1,0 +1,1 @@
+//! Asks registries: resolves names, fetches and uploads manifests and blobs.

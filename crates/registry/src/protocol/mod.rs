@@ -1,0 +1,1 @@
+//! What both ends share: paths, media types, error codes, limits.

@@ -1,0 +1,1 @@
+//! A registry: repositories, blobs and uploads on a storage, behind HTTP.
