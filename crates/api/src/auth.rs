@@ -25,9 +25,8 @@ wire! {
     /// Answer of `POST /auth`.
     #[serde(rename_all = "PascalCase")]
     pub struct AuthResponse {
-        pub status: String,
-        #[serde(skip_serializing_if = "String::is_empty")]
         pub identity_token: String,
+        pub status: String,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `command/<noun>/<verb>.rs` is one verb each; `opts` holds the long lists of flags; `flag` is the
 //! parser, `client` the API's near end, `session` a terminal or pipe joined to a container,
-//! `format` what turns answers into text. `out` is the only place that prints, and `error` the
+//! `login` who the user is at registries, `format` what turns answers into text. `out` is the only place that prints, and `error` the
 //! only one that knows exit codes.
 
 mod client;
@@ -10,6 +10,7 @@ mod command;
 mod error;
 mod flag;
 mod format;
+mod login;
 mod opts;
 mod out;
 mod session;

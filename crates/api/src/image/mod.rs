@@ -80,6 +80,31 @@ wire! {
         pub variant: String,
     }
 
+    /// A line of `GET /images/search`.
+    pub struct SearchResult {
+        pub star_count: i64,
+        pub is_official: bool,
+        pub name: String,
+        /// Always false since API 1.44: no registry tells.
+        pub is_automated: bool,
+        pub description: String,
+    }
+
+    /// Answer of `GET /distribution/{name}/json`.
+    #[serde(rename_all = "PascalCase")]
+    pub struct DistributionInspect {
+        pub descriptor: Descriptor,
+        pub platforms: Vec<Platform>,
+    }
+
+    /// What ends a push, for programs (`aux`).
+    #[serde(rename_all = "PascalCase")]
+    pub struct PushResult {
+        pub tag: String,
+        pub digest: String,
+        pub size: i64,
+    }
+
     /// Answer of `POST /commit`.
     #[serde(rename_all = "PascalCase")]
     pub struct IdResponse {

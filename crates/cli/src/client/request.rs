@@ -60,6 +60,12 @@ impl<'a> Request<'a> {
         if value.is_empty() { self } else { self.query(key, value) }
     }
 
+    /// A header's whole line.
+    pub(crate) fn header(mut self, line: String) -> Self {
+        self.headers.push(line);
+        self
+    }
+
     /// A JSON body.
     pub(crate) fn json(mut self, value: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(value).map_err(|error| Error::said(error.to_string()))?;

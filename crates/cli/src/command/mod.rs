@@ -9,6 +9,7 @@ pub(crate) mod image;
 pub(crate) mod network;
 pub(crate) mod object;
 pub(crate) mod pruning;
+pub(crate) mod registry;
 pub(crate) mod spec;
 pub(crate) mod system;
 pub(crate) mod tree;

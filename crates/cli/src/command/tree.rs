@@ -1,6 +1,6 @@
 //! What may follow the program's name, in the order of the help.
 
-use super::{Entry, checkpoint, container, image, network, object, system, volume};
+use super::{Entry, checkpoint, container, image, network, object, registry, system, volume};
 use Entry::{Command, Group, OutOfScope};
 
 /// Every word, section by section.
@@ -13,11 +13,11 @@ pub(crate) static SECTIONS: &[(&str, &[Entry])] = &[
             Command("ps", &container::ls::COMMAND),
             Command("build", &image::planned::BUILD),
             Command("pull", &image::pull::COMMAND),
-            Command("push", &image::planned::PUSH),
+            Command("push", &image::push::COMMAND),
             Command("images", &image::ls::COMMAND),
-            Command("login", &system::planned::LOGIN),
-            Command("logout", &system::planned::LOGOUT),
-            Command("search", &image::planned::SEARCH),
+            Command("login", &registry::login::COMMAND),
+            Command("logout", &registry::logout::COMMAND),
+            Command("search", &image::search::COMMAND),
             Command("version", &system::version::COMMAND),
             Command("info", &system::info::COMMAND),
         ],

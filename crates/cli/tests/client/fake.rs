@@ -17,6 +17,8 @@ pub(crate) struct Request {
     pub(crate) query: String,
     /// The whole body.
     pub(crate) body: Vec<u8>,
+    /// `X-Registry-Auth`
+    pub(crate) auth: String,
 }
 
 /// What to answer.
@@ -72,6 +74,20 @@ impl Fake {
         self.run(self.dir.path().join("docker"), words, input)
     }
 
+    /// Runs one of the two on a terminal of these columns, and returns what it wrote to it.
+    pub(crate) fn on_terminal(&self, real: bool, columns: usize, words: &[&str]) -> String {
+        let program = if real { real_docker() } else { self.dir.path().join("docker") };
+        let line =
+            format!("stty cols {columns} rows 40 -onlcr; exec {} {}", program.display(), words.join(" "));
+        let output = self.run("script".into(), &["-qec", &line, "/dev/null"], b"");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The file of the client's configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.dir.path().join("config/config.json")
+    }
+
     /// Runs the real `docker`.
     pub(crate) fn docker(&self, words: &[&str]) -> Output {
         let program = real_docker();
@@ -94,6 +110,11 @@ impl Fake {
         // A program that does not read its input closes it.
         let _ = child.stdin.take().unwrap().write_all(input);
         child.wait_with_output().unwrap()
+    }
+
+    /// Runs the real `docker` with something on standard input.
+    pub(crate) fn docker_with_input(&self, words: &[&str], input: &[u8]) -> Output {
+        self.run(real_docker(), words, input)
     }
 
     /// What was asked since the last call, without pings.
@@ -203,10 +224,13 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
     }
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
-    let (mut length, mut chunked) = (0, false);
+    let (mut length, mut chunked, mut auth) = (0, false, String::new());
     loop {
         let mut header = String::new();
         reader.read_line(&mut header)?;
+        if let Some(value) = header.strip_prefix("X-Registry-Auth:") {
+            value.trim().clone_into(&mut auth);
+        }
         let header = header.trim().to_lowercase();
         if header.is_empty() {
             break;
@@ -233,5 +257,5 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
         Some((_, rest)) => format!("/{rest}"),
         None => path.to_owned(),
     };
-    Ok(Some(Request { method, path, query: query.to_owned(), body }))
+    Ok(Some(Request { method, path, query: query.to_owned(), body, auth }))
 }

@@ -9,4 +9,5 @@
 mod compare;
 mod fake;
 mod help;
+mod registry;
 mod run;

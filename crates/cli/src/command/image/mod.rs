@@ -8,8 +8,10 @@ pub(crate) mod ls;
 pub(crate) mod planned;
 pub(crate) mod prune;
 pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod rm;
 pub(crate) mod save;
+pub(crate) mod search;
 pub(crate) mod tag;
 
 use super::Group;
@@ -27,7 +29,7 @@ pub(crate) static GROUP: Group = Group {
         &ls::COMMAND,
         &prune::COMMAND,
         &pull::COMMAND,
-        &planned::PUSH,
+        &push::COMMAND,
         &rm::COMMAND,
         &save::COMMAND,
         &tag::COMMAND,

@@ -1,10 +1,12 @@
 //! `berth pull`, and what `run` does when an image is absent.
 
 use api::Action;
+use oci::Reference;
 
 use crate::command::{Arity, Command, Context};
 use crate::error::{Error, Result};
-use crate::flag::Flag;
+use crate::flag::{Flag, Matches};
+use crate::login;
 use crate::opts::container::process::refuse_content_trust;
 use crate::session::progress::{self, Target};
 
@@ -13,20 +15,7 @@ pub(crate) static COMMAND: Command = Command::new(
     "[OPTIONS] NAME[:TAG|@DIGEST]",
     "Download an image from a registry",
     Arity::Exactly(1),
-    |context, matches| {
-        if matches.bool("all-tags") {
-            return Err(Error::said("--all-tags is not supported yet"));
-        }
-        refuse_content_trust(matches)?;
-        let quiet = matches.bool("quiet");
-        let image = matches.arg(0);
-        let (_, tag) = split(image);
-        if tag == "latest" && !quiet && !image.ends_with(":latest") {
-            context.out.line("Using default tag: latest")?;
-        }
-        pull(context, image, matches.get("platform"), Target::Output, quiet)?;
-        context.out.line(image)
-    },
+    run,
 )
 .paths(&["image pull", "pull"])
 .flags(&[&[
@@ -36,7 +25,42 @@ pub(crate) static COMMAND: Command = Command::new(
     Flag::bool("quiet", "Show no progress").short('q'),
 ]]);
 
-/// Asks the daemon to pull, and shows how it goes.
+/// What is asked for.
+struct Wanted<'a> {
+    reference: &'a Reference,
+    all_tags: bool,
+    platform: &'a str,
+}
+
+fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
+    refuse_content_trust(matches)?;
+    let (all_tags, quiet) = (matches.bool("all-tags"), matches.bool("quiet"));
+    let reference = named(context, matches.arg(0), all_tags, quiet)?;
+    let wanted = Wanted { reference: &reference, all_tags, platform: matches.get("platform") };
+    fetch(context, &wanted, Target::Output, quiet)?;
+    context.out.line(&reference.to_string())
+}
+
+/// A reference for `pull` or `push`, with the tag that is meant when none is given.
+pub(super) fn named(context: &Context<'_>, text: &str, all_tags: bool, quiet: bool) -> Result<Reference> {
+    let reference = parse(text)?;
+    match (all_tags, reference.is_name_only()) {
+        (true, false) => Err(Error::said("tag can't be used with --all-tags/-a")),
+        (false, true) => {
+            if !quiet {
+                context.out.line("Using default tag: latest")?;
+            }
+            Ok(reference.with_default_tag())
+        }
+        _ => Ok(reference),
+    }
+}
+
+fn parse(text: &str) -> Result<Reference> {
+    Reference::parse(text).map_err(|error| Error::said(error.to_string()))
+}
+
+/// Pulls one image on behalf of `run` and `create`.
 pub(crate) fn pull(
     context: &Context<'_>,
     image: &str,
@@ -44,36 +68,22 @@ pub(crate) fn pull(
     target: Target,
     quiet: bool,
 ) -> Result<()> {
-    let (name, tag) = split(image);
+    let reference = parse(image)?.with_default_tag();
+    let wanted = Wanted { reference: &reference, all_tags: false, platform };
+    fetch(context, &wanted, target, quiet)
+}
+
+/// Asks the daemon to pull, and shows how it goes.
+fn fetch(context: &Context<'_>, wanted: &Wanted<'_>, target: Target, quiet: bool) -> Result<()> {
+    let reference = wanted.reference;
+    let which = reference.digest().map(oci::Digest::as_str).or_else(|| reference.tag()).unwrap_or_default();
     let (_, incoming) = context
         .client()?
         .call(Action::ImageCreate, "")
-        .query("fromImage", name)
-        .query("tag", tag)
-        .given("platform", platform)
+        .query("fromImage", &reference.name())
+        .given("tag", if wanted.all_tags { "" } else { which })
+        .given("platform", &wanted.platform.to_lowercase())
+        .header(login::header_for(&context.choice.config_dir, reference)?)
         .open()?;
     progress::show(context.out, incoming, target, quiet)
-}
-
-/// Name, and tag or digest.
-fn split(image: &str) -> (&str, &str) {
-    if let Some((name, digest)) = image.split_once('@') {
-        return (name, digest);
-    }
-    match image.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name, tag),
-        _ => (image, "latest"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_tags() {
-        assert_eq!(split("h:5000/a"), ("h:5000/a", "latest"));
-        assert_eq!(split("a:1"), ("a", "1"));
-        assert_eq!(split("a@sha256:x"), ("a", "sha256:x"));
-    }
 }

@@ -2,10 +2,6 @@
 
 use crate::command::{Command, Group};
 
-pub(crate) static LOGIN: Command = Command::planned("login", "[OPTIONS] [SERVER]", "Log in to a registry");
-
-pub(crate) static LOGOUT: Command = Command::planned("logout", "[SERVER]", "Log out from a registry");
-
 pub(crate) static CONTEXT: Group = Group {
     name: "context",
     about: "Manage contexts",

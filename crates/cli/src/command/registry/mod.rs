@@ -1,0 +1,4 @@
+//! Registries: who the user is there.
+
+pub(crate) mod login;
+pub(crate) mod logout;
