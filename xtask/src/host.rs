@@ -40,6 +40,9 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "etcd-server", shows: "/usr/bin/etcd" },
     Package { name: "iperf3", shows: "/usr/bin/iperf3" },
     Package { name: "redis-server", shows: "/usr/bin/redis-server" },
+    Package { name: "docker-registry", shows: "/usr/bin/docker-registry" },
+    Package { name: "skopeo", shows: "/usr/bin/skopeo" },
+    Package { name: "buildah", shows: "/usr/bin/buildah" },
 ];
 
 /// Installs those of `packages` that are not there.

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 const BUSYBOX: &str = "/bin/busybox";
 
 /// Builds one image layer by layer.
+#[derive(Clone)]
 pub struct Image {
     layers: Vec<Vec<u8>>,
     config: Value,
@@ -123,20 +124,36 @@ impl Image {
         self
     }
 
-    /// Writes the image as a `docker save` archive with `tag`; gives the image's id.
-    pub fn save(&self, path: &Path, tag: &str) -> Result<String> {
+    /// Adds a layer that is this, whatever it is.
+    pub fn raw_layer(&mut self, tar: Vec<u8>) -> &mut Self {
+        self.layers.push(tar);
+        self
+    }
+
+    /// The tars of its layers, the lowest first.
+    pub fn tars(&self) -> &[Vec<u8>] {
+        &self.layers
+    }
+
+    /// The image configuration, for an architecture.
+    pub fn configuration(&self, architecture: &str) -> Result<Vec<u8>> {
         let diff_ids: Vec<String> =
             self.layers.iter().map(|layer| format!("sha256:{}", sha256(layer))).collect();
         let history: Vec<Value> = (1..=diff_ids.len())
             .map(|n| json!({ "created": CREATED, "created_by": format!("layer {n}") }))
             .collect();
-        let config = serde_json::to_vec(&json!({
-            "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+        Ok(serde_json::to_vec(&json!({
+            "architecture": architecture,
             "os": "linux", "created": CREATED, "config": self.config, "history": history,
             "rootfs": { "type": "layers", "diff_ids": diff_ids },
-        }))?;
+        }))?)
+    }
+
+    /// Writes the image as a `docker save` archive with `tag`; gives the image's id.
+    pub fn save(&self, path: &Path, tag: &str) -> Result<String> {
+        let config = self.configuration(ARCHITECTURE)?;
         let id = sha256(&config);
-        let names: Vec<String> = diff_ids.iter().map(|id| id.replace("sha256:", "") + "/layer.tar").collect();
+        let names: Vec<String> = self.layers.iter().map(|layer| sha256(layer) + "/layer.tar").collect();
         let manifest = json!([{ "Config": format!("{id}.json"), "RepoTags": [tag], "Layers": names }]);
         let file =
             std::fs::File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
@@ -150,6 +167,9 @@ impl Image {
         Ok(format!("sha256:{id}"))
     }
 }
+
+/// What this machine is called in images.
+pub const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 
 const CREATED: &str = "2026-01-01T00:00:00Z";
 

@@ -14,6 +14,7 @@ pub mod leaks;
 pub mod peers;
 pub mod programs;
 pub mod pty;
+pub mod registry;
 pub mod shape;
 
 pub use daemon::Berth;

@@ -21,6 +21,7 @@ mod overlay;
 mod packets;
 mod peers;
 mod prune;
+mod registry;
 mod relay;
 mod sdk;
 mod seen;

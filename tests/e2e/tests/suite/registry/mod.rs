@@ -1,0 +1,3 @@
+//! Registries: pull and push between engines, and what goes wrong on the way.
+
+mod fixtures;
