@@ -61,7 +61,8 @@ impl Store {
         let config = config(parent.config(), container, options, diff_ids, changes.is_empty());
         let image = Image::encode(&config).map_err(|error| Error::Document(error.to_string()))?;
         let id = image.id().clone();
-        commit_images(inner, &[NewImage { image: Arc::new(image), names, keys }], &|_| ())?;
+        let image = NewImage { image: Arc::new(image), names, keys, kept: None };
+        commit_images(&mut publisher, &[image], &|_| ())?;
         Ok(id)
     }
 

@@ -76,6 +76,17 @@ pub enum Error {
         /// The digest found.
         actual: Digest,
     },
+    /// A layer's blob is not what it should be.
+    #[error("layer {digest}: {reason}")]
+    Layer {
+        /// Digest of the blob.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: Box<Error>,
+    },
+    /// Unpacking has failed, and takes no more.
+    #[error("{0}")]
+    Refused(String),
     /// An image config or manifest is malformed.
     #[error("{0}")]
     Document(String),
@@ -129,7 +140,9 @@ impl Error {
             | Self::Entry { .. }
             | Self::Limit { .. }
             | Self::DigestMismatch { .. }
+            | Self::Refused(_)
             | Self::Document(_) => ErrorKind::Invalid,
+            Self::Layer { reason, .. } => reason.kind(),
             Self::NoSpace(_) => ErrorKind::NoSpace,
             Self::Damaged(_)
             | Self::Driver { .. }
@@ -137,6 +150,22 @@ impl Error {
             | Self::Version { .. }
             | Self::Io { .. } => ErrorKind::Internal,
         }
+    }
+
+    /// What was received is wrong, and not the host.
+    pub(crate) fn is_about_content(&self) -> bool {
+        matches!(
+            self,
+            Self::Archive(_)
+                | Self::Truncated(_)
+                | Self::Entry { .. }
+                | Self::Limit { .. }
+                | Self::DigestMismatch { .. }
+        )
+    }
+
+    pub(crate) fn of_layer(self, digest: &Digest) -> Self {
+        Self::Layer { digest: digest.clone(), reason: Box::new(self) }
     }
 
     /// Names what was tried; a full device gets its own variant.

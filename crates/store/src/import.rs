@@ -24,7 +24,8 @@ impl Store {
             .map_err(|error| Error::Document(error.to_string()))?;
         let id = image.id().clone();
         let keys = vec![diff_id.hex().to_owned()];
-        commit_images(inner, &[NewImage { image: Arc::new(image), names, keys }], &|_| ())?;
+        let image = NewImage { image: Arc::new(image), names, keys, kept: None };
+        commit_images(&mut publisher, &[image], &|_| ())?;
         Ok(id)
     }
 }

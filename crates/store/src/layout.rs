@@ -5,11 +5,12 @@
 //! ├── version                    format version, "1\n"
 //! ├── lock                       held (flock) by the process that has the store open
 //! ├── refs.json                  names → image ids
-//! ├── blobs/sha256/<hex>         image configs, exact bytes
+//! ├── blobs/sha256/<hex>         image configs, manifests and indexes, exact bytes
 //! ├── images/<hex>.json          what is known of an image beside its config
 //! ├── chains/<hex>.json          a stack of layers: the keys of its layers, lowest first
 //! ├── layers/<key>/              key = diffID, or chainID when the layer depends on what lies below
 //! │   ├── layer.json             digest, sizes
+//! │   ├── blobs.json             its compressed forms: digests, sizes, where they were seen (replaced as a whole)
 //! │   ├── diff/                  the unpacked diff, in overlayfs's form
 //! │   ├── shadow/<n>             contents of entry n that a later entry of the same tar replaced
 //! │   └── tar.zst                what gives back the exact tar: headers, order, padding
@@ -18,6 +19,9 @@
 //! │   ├── upper/ work/           overlay
 //! │   └── root/                  vfs
 //! ├── empty/                     the lowest layer of an image without layers
+//! ├── ingest/<hex>               a layer's compressed bytes on their way in, sparse; an interrupted pull leaves it
+//! ├── pulled/<boot>/<diffID>/    a layer that a pull has unpacked and no image has yet: unpacked.json for layer.json;
+//! │                              not synchronised, so it counts only until the machine stops
 //! ├── tmp/<random>/              work in progress: removed at open
 //! └── trash/<random>             renamed out of the way, being removed: removed at open
 //! ```
@@ -35,6 +39,8 @@ pub(crate) const DIR_MODE: u32 = 0o700;
 /// Names within a layer's directory.
 pub(crate) mod layer {
     pub(crate) const RECORD: &str = "layer.json";
+    pub(crate) const BLOBS: &str = "blobs.json";
+    pub(crate) const UNPACKED: &str = "unpacked.json";
     pub(crate) const DIFF: &str = "diff";
     pub(crate) const SHADOW: &str = "shadow";
     pub(crate) const RECIPE: &str = "tar.zst";
@@ -119,6 +125,23 @@ impl Layout {
         self.dir.join("empty")
     }
 
+    pub(crate) fn ingests(&self) -> PathBuf {
+        self.dir.join("ingest")
+    }
+
+    pub(crate) fn ingest(&self, blob: &Digest) -> PathBuf {
+        self.ingests().join(blob.hex())
+    }
+
+    /// Layers that pulls have unpacked, by the run of the machine.
+    pub(crate) fn pulled(&self) -> PathBuf {
+        self.dir.join("pulled")
+    }
+
+    pub(crate) fn pulled_layer(&self, boot: &str, diff_id: &Digest) -> PathBuf {
+        self.pulled().join(boot).join(diff_id.hex())
+    }
+
     pub(crate) fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")
     }
@@ -128,7 +151,7 @@ impl Layout {
     }
 
     /// Every directory that `open` makes.
-    pub(crate) fn directories(&self) -> [PathBuf; 9] {
+    pub(crate) fn directories(&self) -> [PathBuf; 11] {
         [
             self.dir.clone(),
             self.blobs(),
@@ -137,6 +160,8 @@ impl Layout {
             self.layers(),
             self.snapshots(),
             self.empty(),
+            self.ingests(),
+            self.pulled(),
             self.tmp(),
             self.trash(),
         ]

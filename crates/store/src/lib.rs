@@ -10,10 +10,12 @@ mod error;
 mod image;
 mod import;
 mod in_flight;
+mod ingest;
 mod layer;
 mod layout;
 mod limits;
 mod load;
+mod pull;
 mod save;
 mod snapshot;
 mod state;
@@ -26,8 +28,12 @@ pub use codec::decompressed;
 pub use commit::CommitOptions;
 pub use error::{Error, ErrorKind, Result};
 pub use image::{
-    DiskUsage, GraphDriver, HistoryItem, ImageLayers, ImageSummary, ImageUse, ImportOptions, Loaded,
-    Progress, RemoveOptions, Removed,
+    DiskUsage, GraphDriver, HistoryItem, ImageLayers, ImageSummary, ImageUse, ImportOptions, KeptManifest,
+    Loaded, Progress, RemoveOptions, Removed,
 };
+pub use in_flight::{LayerNews, Listener};
+pub use ingest::{BlobWriter, Finished, Ingest};
+pub use layer::LayerBlob;
+pub use pull::{Claim, Leftovers, Pull, PullLayer, PullRequest, RawDocument, Waiter};
 pub use snapshot::{Change, ChangeKind, Driver, DriverChoice, Snapshot, Swept};
 pub use store::Store;

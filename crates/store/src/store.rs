@@ -16,7 +16,7 @@ use crate::layout::Layout;
 use crate::limits::Limits;
 use crate::snapshot::{Driver, DriverChoice, choose_driver};
 use crate::state::{self, State};
-use crate::{Error, Result};
+use crate::{Error, Result, pull};
 
 /// Images and the root file systems of containers. Cheap to clone; every method blocks.
 #[derive(Clone, Debug)]
@@ -33,6 +33,10 @@ pub(crate) struct Inner {
     pub(crate) umask: Umask,
     pub(crate) trash: Trash,
     pub(crate) in_flight: InFlight,
+    /// Held while a pull becomes an image.
+    pub(crate) pulls: Mutex<()>,
+    /// Names this run of the machine.
+    pub(crate) boot: String,
     pub(crate) measured: Measured,
     state: Mutex<State>,
     /// Locked as long as it is open.
@@ -66,7 +70,8 @@ impl Store {
         state::make_directories(&layout)?;
         let lock = lock(&layout)?;
         let trash = Trash::new(layout.clone());
-        let state = state::open(&layout, &trash)?;
+        let boot = pull::make_directory(&layout, &trash)?;
+        let state = state::open(&layout, &trash, &boot)?;
         let driver = choose_driver(driver, &layout)?;
         let inner = Inner {
             layout,
@@ -75,6 +80,8 @@ impl Store {
             umask: Umask::current()?,
             trash,
             in_flight: InFlight::default(),
+            pulls: Mutex::new(()),
+            boot,
             measured: Measured::default(),
             state: Mutex::new(state),
             _lock: lock,
@@ -87,7 +94,7 @@ impl Store {
         self.inner.driver
     }
 
-    pub(crate) fn inner(&self) -> &Inner {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }
 }

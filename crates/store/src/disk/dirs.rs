@@ -23,13 +23,20 @@ pub(crate) fn random_name() -> Result<String> {
 #[derive(Debug)]
 pub(crate) struct TmpDir {
     path: PathBuf,
+    /// It outlives this value.
+    stays: bool,
 }
 
 impl TmpDir {
     pub(crate) fn new(layout: &Layout) -> Result<Self> {
         let path = layout.tmp().join(random_name()?);
         DirBuilder::new().mode(DIR_MODE).create(&path).at("make", &path)?;
-        Ok(Self { path })
+        Ok(Self { path, stays: false })
+    }
+
+    /// A directory elsewhere in the store that waits to be moved to its place, and stays where it is until then.
+    pub(crate) fn waiting(path: PathBuf) -> Self {
+        Self { path, stays: true }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -44,8 +51,10 @@ impl TmpDir {
 
 impl Drop for TmpDir {
     fn drop(&mut self) {
-        // Already published, or swept by the next `open`.
-        let _ = fs::remove_dir_all(&self.path);
+        if !self.stays {
+            // Already published, or swept by the next `open`.
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 

@@ -21,6 +21,16 @@ pub(crate) fn write_plain(path: &Path, bytes: &[u8]) -> Result<File> {
     Ok(file)
 }
 
+/// The same for a file that may be there.
+pub(crate) fn write_over(path: &Path, bytes: &[u8]) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io(format!("replace {}", path.display()), error))
+        }
+        _ => write_plain(path, bytes).map(drop),
+    }
+}
+
 /// Replaces a file: durable with its directory when this returns.
 pub(crate) fn write_durable(layout: &Layout, path: &Path, bytes: &[u8]) -> Result<()> {
     let tmp = layout.tmp().join(random_name()?);

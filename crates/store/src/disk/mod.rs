@@ -4,4 +4,6 @@ mod dirs;
 mod durable;
 
 pub(crate) use dirs::{TmpDir, Trash};
-pub(crate) use durable::{Umask, encode, read_json, sync_dir, sync_file_system, write_durable, write_plain};
+pub(crate) use durable::{
+    Umask, encode, read_json, sync_dir, sync_file_system, write_durable, write_over, write_plain,
+};

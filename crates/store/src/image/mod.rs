@@ -1,6 +1,7 @@
 //! Images: what is known of them, and the verbs on them.
 
 mod list;
+pub(crate) mod manifests;
 mod names;
 mod remove;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use manifests::KeptManifest;
 pub(crate) use names::select;
 use oci::{Digest, Image, Reference};
 

@@ -5,6 +5,7 @@
 
 use oci::{Digest, Image, Reference};
 
+use super::manifests::{KeptManifest, discard_unused};
 use super::names::{Meant, find};
 use super::{ImageUse, RemoveOptions, Removed};
 use crate::disk::sync_dir;
@@ -94,7 +95,8 @@ impl Removal<'_> {
         let Some(entry) = state.images.remove(id) else { return Ok(()) };
         let layout = &self.inner.layout;
         self.inner.trash.discard(&layout.image(id))?;
-        self.inner.trash.discard(&layout.blob(id))?;
+        let documents = entry.record.manifests.iter().flat_map(KeptManifest::documents).chain([id]);
+        discard_unused(state, layout, &self.inner.trash, documents.cloned())?;
         sync_dir(&layout.images())?;
         self.records.push(Removed::Deleted(id.clone()));
         self.layers(state, &entry.image)?;

@@ -1,6 +1,7 @@
 //! Layers: a tar unpacked into overlayfs's form, and what gives the exact tar back.
 
 mod assemble;
+pub(crate) mod blobs;
 mod implied;
 mod meta;
 mod recipe;
@@ -13,6 +14,7 @@ use oci::Digest;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use assemble::assemble;
+pub use blobs::LayerBlob;
 pub(crate) use implied::{meta, settle};
 pub(crate) use meta::Meta;
 pub(crate) use unpack::{Unpacked, unpack};

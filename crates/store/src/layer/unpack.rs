@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::meta::Meta;
 use super::recipe::RecipeWriter;
@@ -24,7 +25,7 @@ const OPAQUE_MARK: &[u8] = b".wh..wh..opq";
 const AUFS: &[u8] = b".wh..wh.";
 
 /// What a tar turned out to hold.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Unpacked {
     /// Bytes of the tar.
     pub(crate) tar_size: u64,

@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use oci::{Digest, Image, Reference};
 
+use super::publish::Publisher;
 use crate::Result;
-use crate::disk::{TmpDir, encode, sync_dir, sync_file_system, write_plain};
+use crate::disk::{TmpDir, encode, sync_dir, sync_file_system, write_over, write_plain};
 use crate::error::Context;
-use crate::image::Progress;
+use crate::image::{KeptManifest, Progress, manifests};
+use crate::layer::LayerBlob;
+use crate::layout::Layout;
 use crate::state::{ImageEntry, ImageRecord, State, chain_name};
 use crate::store::{Inner, now};
 
@@ -22,6 +25,18 @@ pub(crate) struct NewImage {
     pub(crate) names: Vec<Reference>,
     /// Keys of its layers, lowest first.
     pub(crate) keys: Vec<String>,
+    /// What a registry knows of it.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// What a registry knows of an image.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) manifest: KeptManifest,
+    /// The manifest, indexes and attestations.
+    pub(crate) documents: Vec<(Digest, Vec<u8>)>,
+    /// The blob of each layer. Only what was seen to be one is believed.
+    pub(crate) blobs: Vec<(Digest, LayerBlob)>,
 }
 
 /// Files written below `tmp/`, and where they belong.
@@ -38,6 +53,31 @@ impl Batch {
         Ok(())
     }
 
+    /// The records of images. Says where each is among the moves.
+    fn records(
+        &mut self,
+        layout: &Layout,
+        images: &[NewImage],
+        records: &[ImageRecord],
+    ) -> Result<Vec<usize>> {
+        let mut positions = Vec::with_capacity(images.len());
+        for (new, record) in images.iter().zip(records) {
+            positions.push(self.moves.len());
+            self.add(layout.image(new.image.id()), &encode(record)?)?;
+        }
+        Ok(positions)
+    }
+
+    /// Replaces records that are written already, durably.
+    fn rewrite(&self, positions: &[usize], records: &[ImageRecord]) -> Result<()> {
+        for (position, record) in positions.iter().zip(records) {
+            if let Some((from, _)) = self.moves.get(*position) {
+                write_over(from, &encode(record)?)?;
+            }
+        }
+        sync_file_system(self.dir.path())
+    }
+
     /// Moves everything to its place, then makes the places durable.
     fn publish(self) -> Result<()> {
         for (from, to) in &self.moves {
@@ -50,39 +90,79 @@ impl Batch {
     }
 }
 
-/// All of the images, or none.
+/// All of the images, or none. Their layers are in place, or staged.
 pub(crate) fn commit_images(
-    inner: &Inner,
+    publisher: &mut Publisher<'_>,
     images: &[NewImage],
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<()> {
+    let inner = publisher.inner;
     let layout = &inner.layout;
-    let record = ImageRecord { last_tagged: now() };
     let mut batch = Batch { dir: TmpDir::new(layout)?, moves: Vec::new() };
     // Also what is there already: it could be removed before the lock is taken.
     for new in images {
         batch.add(layout.chain(&chain_name(new.image.diff_ids())), &encode(&new.keys)?)?;
         batch.add(layout.blob(new.image.id()), new.image.raw())?;
-        batch.add(layout.image(new.image.id()), &encode(&record)?)?;
+        for (digest, bytes) in new.kept.iter().flat_map(|kept| &kept.documents) {
+            batch.add(layout.blob(digest), bytes)?;
+        }
     }
+    let planned = records(&inner.lock(), images);
+    let record_files = batch.records(layout, images, &planned)?;
     // The long wait, while everybody else goes on.
     sync_file_system(layout.dir())?;
     let mut state = inner.lock();
+    let records = records(&state, images);
+    if !same_manifests(&records, &planned) {
+        // Another pull of the same image was faster, or it was removed.
+        batch.rewrite(&record_files, &records)?;
+    }
     let (refs, moved) = renamed(&state, images);
     let unchanged = refs == state.refs;
+    let placed = publisher.move_staged(&mut state);
+    let placed = placed.and_then(|some| if some { sync_dir(&layout.layers()) } else { Ok(()) });
     let name = |()| if unchanged { Ok(()) } else { state.set_refs(layout, refs) };
-    if let Err(error) = batch.publish().and_then(name) {
+    if let Err(error) = placed.and_then(|()| batch.publish()).and_then(name) {
         take_back(inner, &state, images);
         return Err(error);
     }
-    for NewImage { image, keys, .. } in images {
+    for (NewImage { image, keys, kept, .. }, record) in images.iter().zip(records) {
         state.chains.insert(chain_name(image.diff_ids()), Arc::new(keys.clone()));
-        let entry = ImageEntry { image: image.clone(), record: record.clone() };
+        let entry = ImageEntry { image: image.clone(), record };
         state.images.insert(image.id().clone(), entry);
+        note_seen(inner, &mut state, kept.as_ref());
     }
     drop(state);
     moved.into_iter().for_each(|(name, old)| progress(Progress::Renamed { name, old }));
     Ok(())
+}
+
+/// The images' records as they will be: manifests that are known stay.
+fn records(state: &State, images: &[NewImage]) -> Vec<ImageRecord> {
+    let last_tagged = now();
+    let record = |new: &NewImage| {
+        let old = state.images.get(new.image.id());
+        let mut manifests = old.map(|entry| entry.record.manifests.clone()).unwrap_or_default();
+        if let Some(kept) = &new.kept {
+            manifests::add(&mut manifests, kept.manifest.clone());
+        }
+        ImageRecord { last_tagged, manifests }
+    };
+    images.iter().map(record).collect()
+}
+
+fn same_manifests(a: &[ImageRecord], b: &[ImageRecord]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a.manifests == b.manifests)
+}
+
+/// Layers that were here already are in one more repository. That only spares work, and so a failure is no failure.
+fn note_seen(inner: &Inner, state: &mut State, kept: Option<&Kept>) {
+    for (diff_id, blob) in kept.iter().flat_map(|kept| &kept.blobs) {
+        let seen = |known: &LayerBlob| known.digest == blob.digest;
+        if let Err(error) = state.note_blob(&inner.layout, diff_id, blob, seen) {
+            tracing::warn!(%error, layer = %diff_id, "where a layer was seen is forgotten");
+        }
+    }
 }
 
 /// All names as they will be, and those that another image loses.
@@ -100,6 +180,11 @@ fn renamed(state: &State, images: &[NewImage]) -> (BTreeMap<Reference, Digest>, 
 
 /// Some files may be at their places already; names that lead nowhere are dropped by the next `open`.
 fn take_back(inner: &Inner, state: &State, images: &[NewImage]) {
+    let documents = images.iter().filter_map(|new| new.kept.as_ref()).flat_map(|kept| &kept.documents);
+    let documents = documents.map(|(digest, _)| digest.clone());
+    if let Err(error) = manifests::discard_unused(state, &inner.layout, &inner.trash, documents) {
+        tracing::warn!(%error, "a manifest stays until the next start");
+    }
     for id in images.iter().map(|new| new.image.id()).filter(|id| !state.images.contains_key(id)) {
         for path in [inner.layout.image(id), inner.layout.blob(id)] {
             if let Err(error) = inner.trash.discard(&path) {

@@ -115,6 +115,11 @@ fn unpack(input: ChunkReader, dir: TmpDir, limits: Limits, umask: Umask, hash: b
     Ok(Fresh { dir, unpacked, diff_id: Some(diff_id) })
 }
 
+/// Unpacks a tar from another thread in this one, and says its digest.
+pub(crate) fn unpack_reader(input: ChunkReader, dir: TmpDir, limits: Limits, umask: Umask) -> Result<Fresh> {
+    unpack(input, dir, limits, umask, true)
+}
+
 /// Unpacks a tar, compressed or not, while it is read, and says its digest.
 pub(crate) fn unpack_stream(inner: &Inner, mut input: impl Read) -> Result<Fresh> {
     let failed = |error| Error::io("read the archive", error);

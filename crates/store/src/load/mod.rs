@@ -18,8 +18,8 @@ use crate::image::{Loaded, Progress};
 use crate::{Result, Store};
 
 pub(crate) use chunks::{ChunkOutput, ChunkWriter, chunks};
-pub(crate) use commit::{NewImage, commit_images};
-pub(crate) use job::{Fresh, unpack_here, unpack_stream};
+pub(crate) use commit::{Kept, NewImage, commit_images};
+pub(crate) use job::{Fresh, unpack_here, unpack_reader, unpack_stream};
 pub(crate) use publish::Publisher;
 
 impl Store {
@@ -38,7 +38,7 @@ impl Store {
         let contents = archive::read(inner, input, &mut publisher, progress)?;
         let images = wanted::images(&contents)?;
         let images = publisher.layers(images, contents)?;
-        commit_images(inner, &images, progress)?;
+        commit_images(&mut publisher, &images, progress)?;
         // The leases end here: the images hold the layers from now on.
         drop(publisher);
         Ok(images

@@ -6,18 +6,18 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oci::Digest;
+use oci::{Digest, Image};
 
-use super::archive::{Contents, LayerBlob};
+use super::archive::{self, Contents};
 use super::commit::NewImage;
 use super::job::{Fresh, unpack_here};
 use super::wanted::Wanted;
 use crate::codec;
-use crate::disk::{TmpDir, encode, sync_dir, sync_file_system, write_plain};
+use crate::disk::{TmpDir, encode, sync_dir, sync_file_system, write_over};
 use crate::error::Context;
-use crate::layer::{self, LayerRecord};
+use crate::layer::{self, LayerBlob, LayerRecord};
 use crate::layout::layer as names;
-use crate::state::{LayerEntry, Lease};
+use crate::state::{LayerEntry, Lease, State};
 use crate::store::Inner;
 use crate::{Error, Result};
 
@@ -37,14 +37,24 @@ type FreshLayers = HashMap<Digest, (Box<Fresh>, Vec<Digest>)>;
 /// Brings layers into the store for one operation, and keeps them there until it ends.
 #[derive(Debug)]
 pub(crate) struct Publisher<'a> {
-    inner: &'a Inner,
-    lease: Lease<'a>,
+    pub(super) inner: &'a Arc<Inner>,
+    lease: Lease,
     claims: Vec<Digest>,
+    staged: Vec<Staged>,
+}
+
+/// A layer that is complete but for its move to its place.
+#[derive(Debug)]
+struct Staged {
+    key: String,
+    dir: TmpDir,
+    record: LayerRecord,
+    blobs: Vec<LayerBlob>,
 }
 
 impl<'a> Publisher<'a> {
-    pub(crate) fn new(inner: &'a Inner) -> Self {
-        Self { inner, lease: Lease::new(inner), claims: Vec::new() }
+    pub(crate) fn new(inner: &'a Arc<Inner>) -> Self {
+        Self { inner, lease: Lease::new(inner), claims: Vec::new(), staged: Vec::new() }
     }
 
     /// Asks for a blob: two operations don't unpack the same one.
@@ -134,8 +144,8 @@ impl<'a> Publisher<'a> {
             return Ok(());
         }
         match contents.layers.remove(name) {
-            Some((_, LayerBlob::Failed(error))) => Err(error),
-            Some((blob, LayerBlob::Fresh(layer))) => {
+            Some((_, archive::LayerBlob::Failed(error))) => Err(error),
+            Some((blob, archive::LayerBlob::Fresh(layer))) => {
                 let actual = layer.diff_id.clone().unwrap_or_else(|| blob.clone());
                 if actual != *diff_id {
                     return Err(mismatch(actual));
@@ -143,11 +153,11 @@ impl<'a> Publisher<'a> {
                 fresh.insert(actual, (layer, vec![blob]));
                 Ok(())
             }
-            Some((blob, LayerBlob::Spooled(dir, path))) => {
+            Some((blob, archive::LayerBlob::Spooled(dir, path))) => {
                 spooled.insert(diff_id.clone(), (dir, path, blob));
                 Ok(())
             }
-            Some((blob, LayerBlob::Known)) => {
+            Some((blob, archive::LayerBlob::Known)) => {
                 let mut state = self.inner.lock();
                 let key = state.layer_of_blob(&blob);
                 let actual = key.as_ref().and_then(|key| Some(state.layers.get(key)?.record.diff_id.clone()));
@@ -156,7 +166,7 @@ impl<'a> Publisher<'a> {
                     (_, actual) => return Err(mismatch(actual.unwrap_or(blob))),
                 }
                 // Another image may name the same file.
-                contents.layers.insert(name.to_owned(), (blob, LayerBlob::Known));
+                contents.layers.insert(name.to_owned(), (blob, archive::LayerBlob::Known));
                 Ok(())
             }
             None => {
@@ -177,34 +187,75 @@ impl<'a> Publisher<'a> {
             .filter(|(_, (layer, _))| layer.unpacked.implied.is_empty())
             .map(|(id, _)| id.clone())
             .collect();
-        let mut ready = Vec::new();
         for diff_id in plain {
             if let Some((layer, blobs)) = fresh.remove(&diff_id) {
                 let record = record(&layer, diff_id.clone(), blobs);
-                ready.push((diff_id.hex().to_owned(), layer.dir, record));
+                self.stage(diff_id.hex().to_owned(), layer.dir, record, Vec::new())?;
             }
         }
-        self.publish(ready)
-    }
-
-    fn publish(&mut self, ready: Vec<(String, TmpDir, LayerRecord)>) -> Result<()> {
-        if ready.is_empty() {
+        if self.staged.is_empty() {
             return Ok(());
-        }
-        for (_, dir, record) in &ready {
-            write_plain(&dir.path().join(names::RECORD), &encode(record)?)?;
         }
         sync_file_system(self.inner.layout.dir())?;
         let mut state = self.inner.lock();
-        for (key, dir, record) in ready {
-            if !state.layers.contains_key(&key) {
-                dir.publish(&self.inner.layout.layer(&key))?;
-                state.layers.insert(key.clone(), LayerEntry { record: Arc::new(record), leases: 0 });
-            }
-            self.lease.take(&mut state, &key);
-        }
+        self.move_staged(&mut state)?;
         drop(state);
         sync_dir(&self.inner.layout.layers())
+    }
+
+    /// Completes a layer's directory. It moves to its place when everything was synchronised.
+    fn stage(&mut self, key: String, dir: TmpDir, record: LayerRecord, blobs: Vec<LayerBlob>) -> Result<()> {
+        write_over(&dir.path().join(names::RECORD), &encode(&record)?)?;
+        self.staged.push(Staged { key, dir, record, blobs });
+        Ok(())
+    }
+
+    /// Moves complete layers to their places; the caller has synchronised them. Says whether there were any.
+    pub(super) fn move_staged(&mut self, state: &mut State) -> Result<bool> {
+        let some = !self.staged.is_empty();
+        for Staged { key, dir, record, blobs } in self.staged.drain(..) {
+            let to = self.inner.layout.layer(&key);
+            let waited = self.inner.layout.pulled_layer(&self.inner.boot, &record.diff_id);
+            let from_pull = dir.path() == waited;
+            if !state.layers.contains_key(&key) {
+                dir.publish(&to)?;
+                let record = Arc::new(record.clone());
+                let entry = LayerEntry { record, blobs, leases: 0, inherited: 0 };
+                state.layers.insert(key.clone(), entry);
+            }
+            if from_pull {
+                let pulled = state.pulled.remove(&record.diff_id);
+                if let (Some(pulled), Some(layer)) = (pulled, state.layers.get_mut(&key)) {
+                    layer.inherited += pulled.leases;
+                }
+                self.inner.trash.discard(&waited)?;
+                // Not before: without it, a process that is killed in between would lose the layer.
+                let _ = std::fs::remove_file(to.join(names::UNPACKED));
+            }
+            self.lease.take(state, &key);
+        }
+        Ok(some)
+    }
+
+    /// Stages the layers of an image that are all here, in their places or waiting; their keys, lowest first.
+    pub(crate) fn pulled(&mut self, image: &Arc<Image>) -> Result<Vec<String>> {
+        let mut fresh = FreshLayers::new();
+        let mut blobs = HashMap::new();
+        let state = self.inner.lock();
+        for diff_id in image.diff_ids() {
+            let Some(entry) = state.pulled.get(diff_id) else { continue };
+            let dir = TmpDir::waiting(self.inner.layout.pulled_layer(&self.inner.boot, diff_id));
+            let layer = Fresh { dir, unpacked: entry.unpacked.clone(), diff_id: Some(diff_id.clone()) };
+            fresh.insert(diff_id.clone(), (Box::new(layer), Vec::new()));
+            blobs.insert(diff_id.clone(), entry.blobs.clone());
+        }
+        drop(state);
+        let wanted = Wanted { image: image.clone(), names: Vec::new(), layers: Vec::new() };
+        let image = self.stack(wanted, &mut fresh)?;
+        for staged in &mut self.staged {
+            staged.blobs = blobs.get(&staged.record.diff_id).cloned().unwrap_or_default();
+        }
+        Ok(image.keys)
     }
 
     /// Whoever waits for these blobs may go on.
@@ -261,7 +312,7 @@ impl<'a> Publisher<'a> {
             let key = self.place(diff_id, chain, position, &keys, fresh)?;
             keys.push(key);
         }
-        Ok(NewImage { image: image.image, names: image.names, keys })
+        Ok(NewImage { image: image.image, names: image.names, keys, kept: None })
     }
 
     /// The key of the layer for this place of a stack; `below` are the keys below it, lowest first.
@@ -278,26 +329,39 @@ impl<'a> Publisher<'a> {
             self.lease.take(&mut state, &key);
             return Ok(key);
         }
-        let other = state.any_layer(diff_id);
+        let fits = |staged: &&Staged| {
+            let key = if staged.record.implied { chain.hex() } else { diff_id.hex() };
+            staged.record.diff_id == *diff_id && staged.key == key
+        };
+        if let Some(staged) = self.staged.iter().find(fits) {
+            return Ok(staged.key.clone());
+        }
+        let staged = self.staged.iter().find(|staged| staged.record.diff_id == *diff_id);
+        let other = state.any_layer(diff_id).or_else(|| staged.map(|staged| staged.key.clone()));
         drop(state);
         let (layer, blobs) = match (fresh.remove(diff_id), other) {
             (Some((layer, blobs)), _) => (layer, blobs),
             (None, Some(key)) => (Box::new(self.unpack_again(&key)?), Vec::new()),
             (None, None) => return Err(Error::Damaged(format!("layer {diff_id} has disappeared"))),
         };
-        let diffs: Vec<PathBuf> =
-            below.iter().rev().map(|key| self.inner.layout.layer(key).join(names::DIFF)).collect();
+        let diffs: Vec<PathBuf> = below.iter().rev().map(|key| self.dir_of(key).join(names::DIFF)).collect();
         layer::settle(layer.dir.path(), &layer.unpacked.implied, &diffs)?;
         let record = record(&layer, diff_id.clone(), blobs);
         let key = if record.implied { chain.hex() } else { diff_id.hex() }.to_owned();
-        self.publish(vec![(key.clone(), layer.dir, record)])?;
+        self.stage(key.clone(), layer.dir, record, Vec::new())?;
         Ok(key)
+    }
+
+    /// Where a layer is right now.
+    fn dir_of(&self, key: &str) -> PathBuf {
+        let staged = self.staged.iter().find(|staged| staged.key == key);
+        staged.map_or_else(|| self.inner.layout.layer(key), |staged| staged.dir.path().to_owned())
     }
 
     /// The same tar on top of other layers: from the recipe of the one that is there.
     fn unpack_again(&self, key: &str) -> Result<Fresh> {
         let (writer, reader) = super::chunks();
-        let dir = self.inner.layout.layer(key);
+        let dir = self.dir_of(key);
         std::thread::scope(|scope| {
             let sender = scope.spawn(move || layer::assemble(&dir, writer));
             let tmp = TmpDir::new(&self.inner.layout)?;

@@ -1,13 +1,15 @@
 //! Which layers are needed, by whom.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use oci::Digest;
 
 use super::State;
 use crate::Result;
-use crate::disk::Trash;
-use crate::layout::Layout;
+use crate::disk::{Trash, encode, write_durable};
+use crate::layer::{LayerBlob, blobs};
+use crate::layout::{Layout, layer as names};
 use crate::store::Inner;
 
 impl State {
@@ -32,24 +34,55 @@ impl State {
 
     /// Any layer that this blob unpacks to.
     pub(crate) fn layer_of_blob(&self, blob: &Digest) -> Option<String> {
-        let made_of =
-            |record: &crate::layer::LayerRecord| record.diff_id == *blob || record.blobs.contains(blob);
-        self.any_layer(blob).or_else(|| {
-            self.layers.iter().find(|(_, layer)| made_of(&layer.record)).map(|(key, _)| key.clone())
-        })
+        let made_of = |layer: &super::LayerEntry| {
+            layer.record.blobs.contains(blob) || layer.blobs.iter().any(|known| known.digest == *blob)
+        };
+        self.any_layer(blob)
+            .or_else(|| self.layers.iter().find(|(_, layer)| made_of(layer)).map(|(key, _)| key.clone()))
+    }
+}
+
+impl State {
+    /// Notes a blob of a layer, or where it was seen: durable when this returns. `known` says which of the layer's
+    /// blobs make it true.
+    pub(crate) fn note_blob(
+        &mut self,
+        layout: &Layout,
+        diff_id: &Digest,
+        blob: &LayerBlob,
+        known: impl Fn(&LayerBlob) -> bool,
+    ) -> Result<()> {
+        let mine = self.layers.iter_mut().filter(|(_, layer)| layer.record.diff_id == *diff_id);
+        for (key, layer) in mine {
+            let mut all = layer.blobs.clone();
+            if layer.blobs.iter().any(&known) && blobs::add(&mut all, blob) {
+                write_durable(layout, &layout.layer(key).join(names::BLOBS), &encode(&all)?)?;
+                layer.blobs = all;
+            }
+        }
+        Ok(())
     }
 }
 
 /// Keeps layers from being removed while an operation counts on them.
 #[derive(Debug)]
-pub(crate) struct Lease<'a> {
-    inner: &'a Inner,
+pub(crate) struct Lease {
+    inner: Arc<Inner>,
     keys: Vec<String>,
+    pulled: Vec<Digest>,
 }
 
-impl<'a> Lease<'a> {
-    pub(crate) fn new(inner: &'a Inner) -> Self {
-        Self { inner, keys: Vec::new() }
+impl Lease {
+    pub(crate) fn new(inner: &Arc<Inner>) -> Self {
+        Self { inner: inner.clone(), keys: Vec::new(), pulled: Vec::new() }
+    }
+
+    /// The same for a layer that waits for its image. Says whether it is there.
+    pub(crate) fn take_pulled(&mut self, state: &mut State, diff_id: &Digest) -> bool {
+        let Some(layer) = state.pulled.get_mut(diff_id) else { return false };
+        layer.leases += 1;
+        self.pulled.push(diff_id.clone());
+        true
     }
 
     /// Takes a lease on a layer while the caller holds the lock.
@@ -61,12 +94,23 @@ impl<'a> Lease<'a> {
     }
 }
 
-impl Drop for Lease<'_> {
+impl Drop for Lease {
     fn drop(&mut self) {
         let mut state = self.inner.lock();
         for key in &self.keys {
             if let Some(layer) = state.layers.get_mut(key) {
                 layer.leases -= 1;
+            }
+        }
+        for diff_id in &self.pulled {
+            if let Some(layer) = state.pulled.get_mut(diff_id) {
+                layer.leases -= 1;
+                continue;
+            }
+            // It has become a layer meanwhile.
+            let heir = state.layers.values_mut().find(|l| l.inherited > 0 && l.record.diff_id == *diff_id);
+            if let Some(layer) = heir {
+                layer.inherited -= 1;
             }
         }
         if let Err(error) = prune(&mut state, &self.inner.layout, &self.inner.trash) {
@@ -86,7 +130,7 @@ pub(crate) fn prune(state: &mut State, layout: &Layout, trash: &Trash) -> Result
     }
     let used: HashSet<&String> = state.chains.values().flat_map(|keys| keys.iter()).collect();
     let unused = |(key, layer): (&String, &super::LayerEntry)| {
-        (layer.leases == 0 && !used.contains(key)).then(|| key.clone())
+        (layer.leases + layer.inherited == 0 && !used.contains(key)).then(|| key.clone())
     };
     let gone: Vec<String> = state.layers.iter().filter_map(unused).collect();
     for key in &gone {

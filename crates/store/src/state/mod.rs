@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::disk::{encode, write_durable};
-use crate::layer::LayerRecord;
+use crate::image::KeptManifest;
+use crate::layer::{LayerBlob, LayerRecord};
 use crate::layout::Layout;
+use crate::pull::PulledEntry;
 
 pub(crate) use layers::{Lease, prune};
 pub(crate) use open::{make_directories, open};
@@ -28,6 +30,9 @@ pub(crate) const EMPTY_CHAIN: &str = "empty";
 pub(crate) struct ImageRecord {
     /// When a name was last given to it, nanoseconds since 1970.
     pub(crate) last_tagged: i64,
+    /// The manifests that registries know it by, newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) manifests: Vec<KeptManifest>,
 }
 
 /// An image and what is known of it.
@@ -41,7 +46,11 @@ pub(crate) struct ImageEntry {
 #[derive(Debug)]
 pub(crate) struct LayerEntry {
     pub(crate) record: Arc<LayerRecord>,
+    /// Its compressed forms, newest last.
+    pub(crate) blobs: Vec<LayerBlob>,
     pub(crate) leases: usize,
+    /// Leases that were taken while it waited for its image.
+    pub(crate) inherited: usize,
 }
 
 /// Everything, behind one lock.
@@ -53,6 +62,8 @@ pub(crate) struct State {
     pub(crate) layers: HashMap<String, LayerEntry>,
     /// Keys of the layers of a stack, lowest first, by the stack's name.
     pub(crate) chains: HashMap<String, Arc<Vec<String>>>,
+    /// Layers that pulls have unpacked and no image has yet, by diffID.
+    pub(crate) pulled: HashMap<Digest, PulledEntry>,
     /// The name of the stack that a container's root file system stands on.
     pub(crate) snapshots: HashMap<String, String>,
 }
@@ -82,6 +93,14 @@ impl State {
     /// The names of an image, sorted.
     pub(crate) fn names_of(&self, id: &Digest) -> Vec<Reference> {
         self.refs.iter().filter(|(_, other)| *other == id).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Does an image need this document: its config, a manifest, an index?
+    pub(crate) fn has_document(&self, digest: &Digest) -> bool {
+        let kept = |entry: &ImageEntry| {
+            entry.record.manifests.iter().any(|kept| kept.documents().any(|one| one == digest))
+        };
+        self.images.contains_key(digest) || self.images.values().any(kept)
     }
 
     pub(crate) fn write_image(&self, layout: &Layout, id: &Digest, record: &ImageRecord) -> Result<()> {

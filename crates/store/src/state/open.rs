@@ -1,6 +1,6 @@
 //! Reading what is on disk, and removing what an interrupted operation left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -12,11 +12,13 @@ use oci::{Digest, Image, Reference};
 use super::{EMPTY_CHAIN, ImageEntry, ImageRecord, LayerEntry, State, prune};
 use crate::disk::{Trash, read_json, write_durable};
 use crate::error::Context;
+use crate::image::KeptManifest;
+use crate::layer::blobs;
 use crate::layout::{DIR_MODE, Layout, VERSION, layer, snapshot};
 use crate::{Error, Result};
 
 /// Prepares the directory and reads all records. The caller holds the lock file.
-pub(crate) fn open(layout: &Layout, trash: &Trash) -> Result<State> {
+pub(crate) fn open(layout: &Layout, trash: &Trash, boot: &str) -> Result<State> {
     check_version(layout)?;
     trash.collect_leftovers()?;
     let mut state = State::default();
@@ -25,6 +27,7 @@ pub(crate) fn open(layout: &Layout, trash: &Trash) -> Result<State> {
     read_images(layout, trash, &mut state)?;
     read_refs(layout, &mut state)?;
     read_snapshots(layout, &mut state)?;
+    crate::pull::read(layout, trash, boot, &mut state)?;
     prune(&mut state, layout, trash)?;
     Ok(state)
 }
@@ -70,7 +73,14 @@ fn read_layers(layout: &Layout, trash: &Trash, state: &mut State) -> Result<()> 
         let dir = layout.layer(&key);
         match read_json(&dir.join(layer::RECORD)) {
             Ok(record) => {
-                state.layers.insert(key, LayerEntry { record: Arc::new(record), leases: 0 });
+                let blobs = blobs::read(&dir).unwrap_or_else(|error| {
+                    // They only spare work.
+                    tracing::warn!(%error, "the compressed forms of a layer are forgotten");
+                    Vec::new()
+                });
+                state
+                    .layers
+                    .insert(key, LayerEntry { record: Arc::new(record), blobs, leases: 0, inherited: 0 });
             }
             Err(error) => discard(trash, &dir, &error)?,
         }
@@ -108,11 +118,16 @@ fn read_images(layout: &Layout, trash: &Trash, state: &mut State) -> Result<()> 
             Err(error) => discard(trash, &path, &error)?,
         }
     }
-    for hex in names(&layout.blobs(), "")? {
-        let known = Digest::from_sha256_hex(&hex).is_ok_and(|id| state.images.contains_key(&id));
-        if !known {
-            trash.discard(&layout.blobs().join(&hex))?;
-        }
+    let there: HashSet<String> = names(&layout.blobs(), "")?.into_iter().collect();
+    for entry in state.images.values_mut() {
+        // An earlier version of this program knew no manifests, and removed them.
+        entry.record.manifests.retain(|kept| kept.documents().all(|digest| there.contains(digest.hex())));
+    }
+    let documents =
+        state.images.values().flat_map(|entry| &entry.record.manifests).flat_map(KeptManifest::documents);
+    let known: HashSet<&str> = state.images.keys().chain(documents).map(Digest::hex).collect();
+    for hex in there.iter().filter(|hex| !known.contains(hex.as_str())) {
+        trash.discard(&layout.blobs().join(hex))?;
     }
     Ok(())
 }

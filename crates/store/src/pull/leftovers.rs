@@ -1,0 +1,131 @@
+//! What interrupted pulls have left: read at open, removed when it is old or when somebody prunes.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use oci::Digest;
+
+use super::{PulledEntry, PulledRecord};
+use crate::disk::{Trash, read_json};
+use crate::error::Context;
+use crate::layer::blobs;
+use crate::layout::{self, DIR_MODE, Layout};
+use crate::state::State;
+use crate::{Result, Store};
+
+/// Nobody goes on with a pull after so long: its tag will have moved.
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What [`Store::drop_leftovers`] has removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Blobs and layers.
+    pub count: usize,
+    /// Bytes on the disk.
+    pub bytes: u64,
+}
+
+/// Names this run of the machine. What was not synchronised before the machine stopped can't be trusted after.
+fn boot() -> Result<String> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    Ok(fs::read_to_string(path).at("read", path)?.trim().to_owned())
+}
+
+/// Makes the directory for layers of this run of the machine, and removes those of others.
+pub(crate) fn make_directory(layout: &Layout, trash: &Trash) -> Result<String> {
+    let boot = boot()?;
+    let pulled = layout.pulled();
+    for entry in fs::read_dir(&pulled).at("read", &pulled)? {
+        let entry = entry.at("read", &pulled)?;
+        if entry.file_name() != *boot {
+            trash.discard(&entry.path())?;
+        }
+    }
+    let dir = pulled.join(&boot);
+    DirBuilder::new().mode(DIR_MODE).recursive(true).create(&dir).at("make", &dir)?;
+    Ok(boot)
+}
+
+fn is_old(path: &Path) -> bool {
+    let changed = fs::symlink_metadata(path).and_then(|meta| meta.modified());
+    let age = changed.map(|changed| SystemTime::now().duration_since(changed).unwrap_or_default());
+    age.is_ok_and(|age| age > MAX_AGE)
+}
+
+/// Reads what is left.
+pub(crate) fn read(layout: &Layout, trash: &Trash, boot: &str, state: &mut State) -> Result<()> {
+    let ingests = layout.ingests();
+    for entry in fs::read_dir(&ingests).at("read", &ingests)? {
+        let path = entry.at("read", &ingests)?.path();
+        let is_ours = path.file_name().and_then(|name| name.to_str()).is_some_and(is_digest);
+        if !is_ours || is_old(&path) {
+            trash.discard(&path)?;
+        }
+    }
+    let dir = layout.pulled().join(boot);
+    for entry in fs::read_dir(&dir).at("read", &dir)? {
+        let path = entry.at("read", &dir)?.path();
+        match read_layer(layout, boot, &path) {
+            Ok((diff_id, entry)) if !is_old(&path) && state.any_layer(&diff_id).is_none() => {
+                state.pulled.insert(diff_id, entry);
+            }
+            Ok(_) => drop(trash.discard(&path)?),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "removed: it can't be used");
+                trash.discard(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_digest(name: &str) -> bool {
+    Digest::from_sha256_hex(name).is_ok()
+}
+
+fn read_layer(layout: &Layout, boot: &str, path: &Path) -> Result<(Digest, PulledEntry)> {
+    let record: PulledRecord = read_json(&path.join(layout::layer::UNPACKED))?;
+    if layout.pulled_layer(boot, &record.diff_id) != path {
+        return Err(crate::Error::Damaged(format!("{} is not {}", path.display(), record.diff_id)));
+    }
+    let blobs = blobs::read(path)?;
+    Ok((record.diff_id, PulledEntry { unpacked: record.unpacked, blobs, leases: 0 }))
+}
+
+impl Store {
+    /// Removes what interrupted pulls have left, and no pull goes on with right now.
+    ///
+    /// # Errors
+    /// A file can't be removed.
+    pub fn drop_leftovers(&self) -> Result<Leftovers> {
+        let inner = self.inner();
+        let mut dropped = Leftovers::default();
+        let mut discard = |path: &Path| -> Result<()> {
+            let bytes = sys::usage::of(path).at("measure", path)?;
+            if inner.trash.discard(path)? {
+                dropped.count += 1;
+                dropped.bytes += bytes;
+            }
+            Ok(())
+        };
+        // Who begins with a blob has claimed it under the lock.
+        let mut state = inner.lock();
+        let unused = state.pulled.iter().filter(|(_, entry)| entry.leases == 0);
+        let unused: Vec<Digest> = unused.map(|(diff_id, _)| diff_id.clone()).collect();
+        for diff_id in unused {
+            state.pulled.remove(&diff_id);
+            discard(&inner.layout.pulled_layer(&inner.boot, &diff_id))?;
+        }
+        let ingests = inner.layout.ingests();
+        for entry in fs::read_dir(&ingests).at("read", &ingests)? {
+            let entry = entry.at("read", &ingests)?;
+            let blob = entry.file_name().to_str().map(Digest::from_sha256_hex);
+            if !matches!(blob, Some(Ok(blob)) if inner.in_flight.contains(&blob)) {
+                discard(&entry.path())?;
+            }
+        }
+        Ok(dropped)
+    }
+}
