@@ -23,6 +23,7 @@ const ABSENCES: &[Absence] = &[
         words: &["std::fs", "std::net", "std::process", "std::thread", "rustix::"],
         within: &[
             "crates/oci/",
+            "crates/trust/",
             "crates/network/src/firewall/plan",
             "crates/runtime/src/resources",
             "crates/runtime/src/seccomp/",
