@@ -94,6 +94,10 @@ impl Store {
         self.inner.driver
     }
 
+    pub(crate) fn of(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }

@@ -21,7 +21,7 @@ const CHUNK: usize = 256 << 10;
 /// Sends the exact tar of the layer in `dir` through `writer`. The reader checks its digest.
 pub(crate) fn assemble(dir: &Path, writer: ChunkWriter) -> Result<()> {
     let mut output = ChunkOutput::new(&writer);
-    match write(dir, &mut output) {
+    match assemble_into(dir, &mut output) {
         // Nobody reads any more: the reader knows why.
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
         written => written?,
@@ -32,7 +32,8 @@ pub(crate) fn assemble(dir: &Path, writer: ChunkWriter) -> Result<()> {
     Ok(())
 }
 
-fn write(dir: &Path, output: &mut dyn Write) -> Result<()> {
+/// Writes the exact tar of the layer in `dir`. Whoever takes it checks its digest.
+pub(crate) fn assemble_into(dir: &Path, output: &mut dyn Write) -> Result<()> {
     let open = |name: &str| {
         let path = dir.join(name);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

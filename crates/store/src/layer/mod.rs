@@ -13,7 +13,7 @@ mod unpack;
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use assemble::assemble;
+pub(crate) use assemble::{assemble, assemble_into};
 pub use blobs::LayerBlob;
 pub(crate) use implied::{meta, settle};
 pub(crate) use meta::Meta;

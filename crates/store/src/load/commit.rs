@@ -139,9 +139,11 @@ pub(crate) fn commit_images(
 
 /// The images' records as they will be: manifests that are known stay.
 fn records(state: &State, images: &[NewImage]) -> Vec<ImageRecord> {
-    let last_tagged = now();
+    let now = now();
     let record = |new: &NewImage| {
         let old = state.images.get(new.image.id());
+        let tagged = new.kept.is_none() || new.names.iter().any(|name| name.tag().is_some());
+        let last_tagged = old.filter(|_| !tagged).map_or(now, |entry| entry.record.last_tagged);
         let mut manifests = old.map(|entry| entry.record.manifests.clone()).unwrap_or_default();
         if let Some(kept) = &new.kept {
             manifests::add(&mut manifests, kept.manifest.clone());
@@ -158,8 +160,7 @@ fn same_manifests(a: &[ImageRecord], b: &[ImageRecord]) -> bool {
 /// Layers that were here already are in one more repository. That only spares work, and so a failure is no failure.
 fn note_seen(inner: &Inner, state: &mut State, kept: Option<&Kept>) {
     for (diff_id, blob) in kept.iter().flat_map(|kept| &kept.blobs) {
-        let seen = |known: &LayerBlob| known.digest == blob.digest;
-        if let Err(error) = state.note_blob(&inner.layout, diff_id, blob, seen) {
+        if let Err(error) = state.note_blob(&inner.layout, diff_id, blob, true) {
             tracing::warn!(%error, layer = %diff_id, "where a layer was seen is forgotten");
         }
     }

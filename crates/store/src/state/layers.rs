@@ -43,19 +43,20 @@ impl State {
 }
 
 impl State {
-    /// Notes a blob of a layer, or where it was seen: durable when this returns. `known` says which of the layer's
-    /// blobs make it true.
+    /// Notes a blob of a layer, or where it was seen: durable when this returns. With `only_known`, only when it is
+    /// one of the layer's blobs already.
     pub(crate) fn note_blob(
         &mut self,
         layout: &Layout,
         diff_id: &Digest,
         blob: &LayerBlob,
-        known: impl Fn(&LayerBlob) -> bool,
+        only_known: bool,
     ) -> Result<()> {
         let mine = self.layers.iter_mut().filter(|(_, layer)| layer.record.diff_id == *diff_id);
         for (key, layer) in mine {
             let mut all = layer.blobs.clone();
-            if layer.blobs.iter().any(&known) && blobs::add(&mut all, blob) {
+            let known = layer.blobs.iter().any(|known| known.digest == blob.digest);
+            if (known || !only_known) && blobs::add(&mut all, blob) {
                 write_durable(layout, &layout.layer(key).join(names::BLOBS), &encode(&all)?)?;
                 layer.blobs = all;
             }
