@@ -163,7 +163,7 @@ impl PushPlan {
                 let store = Store::of(self.inner.clone());
                 let read = |digest: &Digest| Ok((digest.clone(), store.document(digest)?));
                 let documents = kept.documents().map(read).collect::<Result<_>>()?;
-                (kept, documents)
+                (*kept, documents)
             }
         };
         manifest.repositories = vec![repository.clone()];
@@ -188,7 +188,7 @@ pub enum Pushed {
     /// A manifest of [`PushPlan::manifest`].
     New(RawDocument),
     /// One that was kept, with the index that it was pushed with.
-    Kept(KeptManifest),
+    Kept(Box<KeptManifest>),
 }
 
 /// How a layer's blob is compressed, as its media type says.

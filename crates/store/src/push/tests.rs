@@ -91,7 +91,7 @@ fn what_was_compressed_is_remembered() {
     assert_eq!(store.image(&id).unwrap().digests[0].to_string(), format!("reg.example/a/b@{digest}"));
     // to a second repository, as it is
     let other = Reference::parse("other.example/c").unwrap();
-    plan.pushed(&other, Pushed::Kept(kept), &plan.layers[0].blobs).unwrap();
+    plan.pushed(&other, Pushed::Kept(Box::new(kept)), &plan.layers[0].blobs).unwrap();
     let image = store.image(&id).unwrap();
     assert_eq!((image.digests.len(), image.last_tagged), (2, tagged));
     let kept = &store.manifests(&id).unwrap()[0];
