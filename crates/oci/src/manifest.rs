@@ -53,7 +53,7 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Bytes of the content.
     pub size: u64,
-    /// Where else it may be found (foreign layers); never dialled.
+    /// Where else it may be found (foreign layers). Only asked anonymously: the manifest is a stranger.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "serde_null::or_default")]
     pub urls: Vec<String>,
     /// Free annotations.

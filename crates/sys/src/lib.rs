@@ -11,6 +11,7 @@ pub mod file;
 pub mod keyring;
 pub mod memory;
 pub mod mount;
+pub mod names;
 pub mod net;
 pub mod path;
 pub mod process;

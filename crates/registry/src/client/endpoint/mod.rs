@@ -1,0 +1,91 @@
+//! Who is asked for a registry's content: mirrors, the registry itself, over TLS or in clear.
+
+mod certs;
+mod insecure;
+mod mirror;
+mod plan;
+
+use std::sync::Arc;
+
+use hyper::header::HeaderMap;
+use rustls::ClientConfig;
+
+use super::net::Tls;
+use super::url::{Origin, Url};
+
+pub use insecure::InsecureRegistries;
+pub use mirror::Mirror;
+pub(crate) use plan::Planner;
+
+/// What an endpoint may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Capability {
+    /// Content by its digest.
+    Pull,
+    /// What a tag means now.
+    Resolve,
+    /// To take content.
+    Push,
+}
+
+/// What an endpoint may be asked for, in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Capabilities {
+    pub(crate) pull: bool,
+    pub(crate) resolve: bool,
+    pub(crate) push: bool,
+}
+
+impl Capabilities {
+    pub(crate) const ALL: Self = Self { pull: true, resolve: true, push: true };
+    pub(crate) const READ: Self = Self { pull: true, resolve: true, push: false };
+
+    pub(crate) fn has(self, capability: Capability) -> bool {
+        match capability {
+            Capability::Pull => self.pull,
+            Capability::Resolve => self.resolve,
+            Capability::Push => self.push,
+        }
+    }
+}
+
+/// One place that speaks the protocol for a registry.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    /// Where its API begins: the path ends with `/v2`, or is what `override_path` says.
+    pub(crate) base: Url,
+    pub(crate) tls: Arc<Tls>,
+    /// Sent with every request to this place, and to no other.
+    pub(crate) headers: HeaderMap,
+    pub(crate) capabilities: Capabilities,
+    /// Not the registry itself: it gets no credentials of the registry's, and its failures are not the last word.
+    pub(crate) mirror: bool,
+    /// `ns=`: which registry a mirror is asked for.
+    pub(crate) namespace: Option<String>,
+    /// Certificates are not checked; plain HTTP is acceptable.
+    pub(crate) insecure: bool,
+}
+
+impl Endpoint {
+    pub(crate) fn origin(&self) -> &Origin {
+        self.base.origin()
+    }
+
+    pub(crate) fn is_insecure(&self) -> bool {
+        self.insecure
+    }
+
+    /// The URL of `path` (with a leading `/`) beneath the API's beginning.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        let url = self.base.with_path(&format!("{}{path}", self.base.path()));
+        match &self.namespace {
+            Some(namespace) => url.with_parameter("ns", namespace),
+            None => url,
+        }
+    }
+
+    /// Whom we trust, and who we are, at `url`: our certificate is for the registry and its token server alone.
+    pub(crate) fn trust(&self, url: &Url, token_server: bool) -> &Arc<ClientConfig> {
+        if token_server || url.origin().host == self.origin().host { &self.tls.own } else { &self.tls.others }
+    }
+}
