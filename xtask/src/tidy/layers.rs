@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("oci", &[]),
     ("sys", &[]),
     ("tarball", &["sys"]),
+    ("explore", &["oci", "tarball"]),
     ("store", &["oci", "sys", "tarball"]),
     ("trust", &["oci"]),
     ("registry", &["oci", "sys", "store"]),
@@ -41,7 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("api", &["oci"]),
     ("daemon", &["api", "engine", "logdriver", "oci", "registry", "sys"]),
-    ("cli", &["api", "oci", "sys", "tarball"]),
+    ("cli", &["api", "explore", "oci", "sys", "tarball"]),
 ];
 
 /// Outside crates that only some of ours may use, and why.

@@ -8,6 +8,7 @@ mod cluster;
 mod devices;
 mod escapes;
 mod events;
+mod explore;
 mod files;
 mod images;
 mod init;

@@ -1,5 +1,6 @@
 //! `berth image …`
 
+pub(crate) mod explore;
 pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod inspect;
@@ -22,6 +23,7 @@ pub(crate) static GROUP: Group = Group {
     about: "Manage images",
     commands: &[
         &planned::BUILD,
+        &explore::COMMAND,
         &history::COMMAND,
         &import::COMMAND,
         &inspect::COMMAND,
