@@ -12,6 +12,7 @@ mod handlers;
 mod listen;
 mod logging;
 mod pidfile;
+pub mod registry;
 mod request;
 mod response;
 mod rest;

@@ -17,4 +17,6 @@ pub use digest::{Algorithm, Digest, DigestError};
 pub use image::{History, Image, ImageConfig};
 pub use manifest::{Descriptor, Document, Index, Manifest};
 pub use platform::Platform;
-pub use reference::{AnyReference, DEFAULT_DOMAIN, DEFAULT_TAG, Reference, ReferenceError};
+pub use reference::{
+    AnyReference, DEFAULT_DOMAIN, DEFAULT_TAG, Reference, ReferenceError, is_repository_path, is_tag,
+};

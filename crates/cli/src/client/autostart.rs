@@ -84,7 +84,7 @@ fn spawn() -> Result<()> {
 }
 
 /// `berthd` beside this program, else the first one in `PATH`.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name("berthd"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path = std::env::split_paths(&path).map(|dir| dir.join("berthd"));

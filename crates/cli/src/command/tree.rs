@@ -34,6 +34,7 @@ pub(crate) static SECTIONS: &[(&str, &[Entry])] = &[
             Group(&system::planned::MANIFEST),
             Group(&network::GROUP),
             Group(&system::planned::PLUGIN),
+            Group(&registry::GROUP),
             Group(&system::GROUP),
             Group(&volume::GROUP),
         ],

@@ -12,8 +12,8 @@ pub(super) fn is_identifier(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`
-pub(super) fn is_tag(text: &str) -> bool {
+/// Is this a tag: `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`?
+pub fn is_tag(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     text.len() <= MAX_TAG
         && text.bytes().next().is_some_and(word)
@@ -57,8 +57,8 @@ fn is_domain_component(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Path components with slashes between.
-pub(super) fn is_path(text: &str) -> bool {
+/// Is this the path of a repository: components with slashes between? It may be of any length.
+pub fn is_path(text: &str) -> bool {
     text.split('/').all(is_path_component)
 }
 

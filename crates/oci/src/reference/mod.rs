@@ -8,6 +8,8 @@ use std::fmt;
 
 use crate::{Digest, DigestError};
 
+pub use grammar::{is_path as is_repository_path, is_tag};
+
 /// The domain that a reference without one means.
 pub const DEFAULT_DOMAIN: &str = "docker.io";
 /// The tag that a reference without one means.
@@ -101,7 +103,7 @@ impl Reference {
             Some((path, tag)) => (path, Some(tag)),
             None => (rest, None),
         };
-        let tag_fits = tag.is_none_or(grammar::is_tag);
+        let tag_fits = tag.is_none_or(is_tag);
         if !grammar::is_domain(&domain) || !grammar::is_path(path) || !tag_fits {
             return Err(ReferenceError::Format);
         }
@@ -172,7 +174,7 @@ impl Reference {
     /// # Errors
     /// [`ReferenceError::Tag`] when `tag` is no tag.
     pub fn with_tag(mut self, tag: &str) -> Result<Self, ReferenceError> {
-        if !grammar::is_tag(tag) {
+        if !is_tag(tag) {
             return Err(ReferenceError::Tag);
         }
         self.tag = Some(tag.into());

@@ -1,0 +1,29 @@
+//! The registry that `berth registry serve` runs: a process of its own, in `berthd`'s program.
+
+use anyhow::Result;
+use registry::server::{self, config::Level};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::logging::Logging;
+
+/// What this program is called as to be a registry.
+pub const PROGRAM: &str = server::PROGRAM;
+
+/// Serves as the words after the program's name say.
+///
+/// # Errors
+/// The configuration is wrong, or the registry can't start.
+pub fn run(words: impl Iterator<Item = std::ffi::OsString>) -> Result<()> {
+    let config = server::config::Config::read(&server::options(words)?)?;
+    let _logging = Logging::start(level(config.log.level), false);
+    Ok(server::run(config)?)
+}
+
+fn level(level: Level) -> LevelFilter {
+    match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+    }
+}

@@ -1,0 +1,259 @@
+//! The configuration: one TOML file. What it does not know is an error, so that nothing is believed to be set that is not.
+
+mod values;
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use values::{Bytes, Seconds};
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// It is longer than any configuration.
+    #[error("the configuration {} has more than {MAX} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is no TOML, has an unknown key, or a value of a wrong type.
+    #[error("the configuration {}: {source}", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Where, and what.
+        source: Box<toml::de::Error>,
+    },
+    /// A value that makes no sense.
+    #[error("the configuration {}: {reason}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// Which, and why.
+        reason: String,
+    },
+}
+
+/// The most bytes of a configuration.
+const MAX: u64 = 1 << 20;
+
+/// All that can be set. See docs/registry.md.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the bytes are.
+    pub storage: Storage,
+    /// Where to listen, and how.
+    pub http: Http,
+    /// What may be uploaded.
+    #[serde(default)]
+    pub uploads: Uploads,
+    /// Which manifests are taken.
+    #[serde(default)]
+    pub manifests: Manifests,
+    /// The log.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// `[storage]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// The directory; relative to the configuration's.
+    pub path: PathBuf,
+    /// Whether manifests, tags and blobs may be deleted by clients that have the right to.
+    #[serde(default = "yes")]
+    pub delete: bool,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Connections at once; more wait.
+    #[serde(default = "connections")]
+    pub max_connections: usize,
+    /// How long a client may neither send nor take a byte in the middle of a request.
+    #[serde(default = "idle")]
+    pub idle_timeout: Seconds,
+    /// How long requests may take to end after SIGTERM.
+    #[serde(default = "drain")]
+    pub drain_timeout: Seconds,
+}
+
+/// `[uploads]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Uploads {
+    /// The most bytes of one blob; none when not set.
+    pub max_size: Option<Bytes>,
+    /// An upload that got no byte for so long is given up.
+    pub expire: Seconds,
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self { max_size: None, expire: Seconds::hours(7 * 24) }
+    }
+}
+
+/// `[manifests]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Manifests {
+    /// The most bytes of a manifest.
+    pub max_size: Bytes,
+    /// Take indexes of which some manifests are not here.
+    pub sparse_indexes: bool,
+}
+
+impl Default for Manifests {
+    fn default() -> Self {
+        Self { max_size: Bytes(4 << 20), sparse_indexes: false }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// The least severity: `error`, `warn`, `info`, `debug`.
+    pub level: Level,
+    /// One line for each request.
+    pub requests: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: Level::Info, requests: true }
+    }
+}
+
+/// How severe a line of the log is at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// What failed.
+    Error,
+    /// And what is odd.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn connections() -> usize {
+    4096
+}
+
+fn idle() -> Seconds {
+    Seconds::minutes(1)
+}
+
+fn drain() -> Seconds {
+    Seconds::of(30)
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to its directory.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming file, line and key.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let failed = |source| ConfigError::Read { path: path.into(), source };
+        let absolute = std::path::absolute(path).map_err(failed)?;
+        if fs::metadata(&absolute).map_err(failed)?.len() > MAX {
+            return Err(ConfigError::TooLarge { path: path.into() });
+        }
+        let text = fs::read_to_string(&absolute).map_err(failed)?;
+        Self::parse(&text, &absolute)
+    }
+
+    /// Reads the text of the file `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text)
+            .map_err(|source| ConfigError::Toml { path: path.into(), source: Box::new(source) })?;
+        let base = path.parent().unwrap_or(Path::new("/"));
+        config.storage.path = base.join(&config.storage.path);
+        config.check().map_err(|reason| ConfigError::Value { path: path.into(), reason })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.http.max_connections == 0 {
+            return Err("http.max_connections must be at least 1".into());
+        }
+        if self.manifests.max_size.0 < 1024 || self.manifests.max_size.0 > oci::manifest::MAX_DOCUMENT {
+            return Err(format!(
+                "manifests.max_size must be between 1024 and {} bytes",
+                oci::manifest::MAX_DOCUMENT
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("/etc/berth/registry.toml")).map_err(|error| error.to_string())
+    }
+
+    const LEAST: &str = "[storage]\npath = 'data'\n[http]\nlisten = '127.0.0.1:5000'\n";
+
+    #[test]
+    fn two_values_are_enough() {
+        let config = parse(LEAST).unwrap();
+        assert_eq!(config.storage.path, Path::new("/etc/berth/data"));
+        assert_eq!(config.http.listen.port(), 5000);
+        assert!(config.storage.delete);
+    }
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let error = parse(&format!("{LEAST}adress = 1\n")).unwrap_err();
+        assert!(error.contains("adress") && error.contains("/etc/berth/registry.toml"), "{error}");
+        let error = parse(&format!("{LEAST}[htp]\nx = 1\n")).unwrap_err();
+        assert!(error.contains("htp"), "{error}");
+        let error = parse("[storage]\npath = 'data'\n").unwrap_err();
+        assert!(error.contains("http"), "{error}");
+    }
+
+    #[test]
+    fn values_are_checked() {
+        for (text, word) in [
+            ("max_connections = 0", "max_connections"),
+            ("idle_timeout = 'soon'", "soon"),
+            ("[manifests]\nmax_size = '1'", "max_size"),
+            ("[log]\nlevel = 'loud'", "loud"),
+        ] {
+            let error = parse(&format!("{LEAST}{text}\n")).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

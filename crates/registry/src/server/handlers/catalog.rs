@@ -1,0 +1,49 @@
+//! The catalog: `GET /v2/_catalog`, in pages that a client can't make larger (CVE-2023-2253).
+
+use hyper::StatusCode;
+use serde_json::json;
+
+use super::page;
+use crate::server::auth::Action;
+use crate::server::error::Result;
+use crate::server::http::answer::{self, Answer};
+use crate::server::http::call::Call;
+use crate::server::limits;
+use crate::server::name::Name;
+use crate::server::storage::{Prefix, component, name_of};
+
+/// The repositories that the caller may pull from and that have manifests.
+pub(crate) async fn list(call: &Call) -> Result<Answer> {
+    let limit = page::count(call, true)?.unwrap_or(limits::DEFAULT_PAGE);
+    let last = call.query("last").and_then(|last| last.parse::<Name>().ok());
+    let mut after = last.as_ref().map(component);
+    let mut names: Vec<Name> = Vec::new();
+    let storage = &call.registry.storage;
+    'pages: while names.len() <= limit {
+        let entries = storage.list(&Prefix::repositories(), after.as_deref(), limits::PAGE).await?;
+        let is_last = entries.len() < limits::PAGE;
+        after = entries.last().map(|entry| entry.name.clone());
+        for name in entries.iter().filter_map(|entry| name_of(&entry.name)) {
+            let may = call.caller.may(&name, Action::Pull);
+            if may && !storage.list(&Prefix::manifests(&name), None, 1).await?.is_empty() {
+                names.push(name);
+            }
+            if names.len() > limit {
+                break 'pages;
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    let mut builder = answer::status(StatusCode::OK);
+    if names.len() > limit {
+        names.truncate(limit);
+        if let Some(last) = names.last() {
+            builder =
+                page::link(builder, "/v2/_catalog", &[("last", last.as_str()), ("n", &limit.to_string())]);
+        }
+    }
+    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+    Ok(builder.json(&json!({ "repositories": names })))
+}

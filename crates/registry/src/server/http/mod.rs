@@ -1,0 +1,8 @@
+//! HTTP: connections, requests, answers.
+
+pub(crate) mod answer;
+pub(crate) mod call;
+pub(crate) mod listen;
+pub(crate) mod range;
+pub(crate) mod route;
+pub(crate) mod serve;

@@ -1,0 +1,85 @@
+//! The program `berth-registry`: reads the configuration, serves, and ends with SIGTERM or SIGINT.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::config::{Config, ConfigError};
+use super::http::listen::Server;
+use super::storage::{Files, StorageError};
+use super::{Registry, auth, sweep};
+
+/// What the program is called as.
+pub const PROGRAM: &str = "berth-registry";
+
+/// Why the program ends.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// It was called with other words.
+    #[error("usage: {PROGRAM} --config FILE")]
+    Usage,
+    /// The configuration is no good.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The storage is no good.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The files that say who may do what are no good.
+    #[error(transparent)]
+    Auth(#[from] auth::AuthError),
+    /// It can't listen.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The system does not give what every program needs.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Reads the words after the program's name: the path of the configuration.
+///
+/// # Errors
+/// [`ProgramError::Usage`]
+pub fn options(words: impl IntoIterator<Item = OsString>) -> Result<PathBuf, ProgramError> {
+    let mut words = words.into_iter();
+    match (words.next(), words.next(), words.next()) {
+        (Some(flag), Some(path), None) if flag == "--config" && !path.is_empty() => Ok(path.into()),
+        _ => Err(ProgramError::Usage),
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, and for as long as requests then need.
+///
+/// # Errors
+/// [`ProgramError`], before it serves.
+pub fn run(config: Config) -> Result<(), ProgramError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), ProgramError> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let storage = Files::open(&config.storage.path)?;
+    let address = config.http.listen;
+    let registry = Arc::new(Registry::new(config, Arc::new(storage))?);
+    let listen = |source| ProgramError::Listen { address, source };
+    let sweeper = tokio::spawn(sweep::forever(Arc::clone(&registry)));
+    let server = Server::bind(registry).await.map_err(listen)?;
+    tracing::info!("the registry listens at {}", server.address().map_err(listen)?);
+    server
+        .serve(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await;
+    sweeper.abort();
+    Ok(())
+}
