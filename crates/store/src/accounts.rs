@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use oci::Digest;
 
 use crate::error::Context;
+use crate::image::KeptManifest;
 use crate::layout::{self, Layout};
 use crate::state::chain_name;
 use crate::{Result, Store};
@@ -113,6 +114,7 @@ impl Store {
     pub fn accounts(&self) -> Result<Accounts> {
         let inner = self.inner();
         let mut accounts = Accounts::default();
+        let mut documents: HashMap<Digest, Vec<Digest>> = HashMap::new();
         {
             let state = inner.lock();
             let keys = |chain: &str| state.chains.get(chain).map(|keys| keys.to_vec()).unwrap_or_default();
@@ -125,13 +127,21 @@ impl Store {
                     named: !state.names_of(id).is_empty(),
                 };
                 accounts.images.insert(id.clone(), account);
+                let kept = entry.record.manifests.iter().flat_map(KeptManifest::documents);
+                documents.insert(id.clone(), kept.cloned().collect());
             }
             let stands = |(container, chain): (&String, &String)| (container.clone(), keys(chain));
             accounts.held = state.snapshots.iter().map(stands).collect();
             accounts.layers = state.layers.keys().map(|key| (key.clone(), 0)).collect();
         }
+        // A document of several images (an index) counts with the first.
+        let mut counted = HashSet::new();
         for (id, account) in &mut accounts.images {
-            account.own = of(&inner.layout.blob(id))? + of(&inner.layout.image(id))?;
+            account.own = of(&inner.layout.image(id))?;
+            let kept = documents.get(id).into_iter().flatten();
+            for document in std::iter::once(id).chain(kept).filter(|one| counted.insert((*one).clone())) {
+                account.own += of(&inner.layout.blob(document))?;
+            }
         }
         for (key, bytes) in &mut accounts.layers {
             *bytes = inner.measured.layer(&inner.layout, key)?;
@@ -158,7 +168,7 @@ impl Store {
     }
 }
 
-/// What layers were found to take; they never change.
+/// What layers were found to take. They never change, but for the list of their blobs.
 #[derive(Debug, Default)]
 pub(crate) struct Measured(std::sync::Mutex<HashMap<String, u64>>);
 
@@ -174,6 +184,11 @@ impl Measured {
         let bytes = of(&layout.layer(key))?;
         self.lock().insert(key.to_owned(), bytes);
         Ok(bytes)
+    }
+
+    /// The layer has changed.
+    pub(crate) fn forget(&self, key: &str) {
+        self.lock().remove(key);
     }
 
     fn forget_all_but(&self, layers: &HashMap<String, u64>) {

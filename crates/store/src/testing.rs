@@ -179,3 +179,15 @@ pub(crate) fn assert_empty(dir: &tempfile::TempDir) {
         assert_eq!(list(&store.join(name)), Vec::<String>::new(), "{name}");
     }
 }
+
+impl Store {
+    /// Waits until what was thrown away is gone.
+    pub(crate) fn wait_for_trash(&self) {
+        let trash = self.inner().layout.trash();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !list(&trash).is_empty() {
+            assert!(std::time::Instant::now() < deadline, "the trash is not emptied");
+            std::thread::yield_now();
+        }
+    }
+}

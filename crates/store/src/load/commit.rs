@@ -160,7 +160,7 @@ fn same_manifests(a: &[ImageRecord], b: &[ImageRecord]) -> bool {
 /// Layers that were here already are in one more repository. That only spares work, and so a failure is no failure.
 fn note_seen(inner: &Inner, state: &mut State, kept: Option<&Kept>) {
     for (diff_id, blob) in kept.iter().flat_map(|kept| &kept.blobs) {
-        if let Err(error) = state.note_blob(&inner.layout, diff_id, blob, true) {
+        if let Err(error) = state.note_blob(inner, diff_id, blob, true) {
             tracing::warn!(%error, layer = %diff_id, "where a layer was seen is forgotten");
         }
     }

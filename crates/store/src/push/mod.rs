@@ -311,7 +311,7 @@ impl Compressing {
             repositories: Vec::new(),
         };
         let mut state = self.inner.lock();
-        state.note_blob(&self.inner.layout, &self.diff_id, &blob, false)?;
+        state.note_blob(&self.inner, &self.diff_id, &blob, false)?;
         Ok(blob)
     }
 }

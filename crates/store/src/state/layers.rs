@@ -47,7 +47,7 @@ impl State {
     /// one of the layer's blobs already.
     pub(crate) fn note_blob(
         &mut self,
-        layout: &Layout,
+        inner: &Inner,
         diff_id: &Digest,
         blob: &LayerBlob,
         only_known: bool,
@@ -57,7 +57,9 @@ impl State {
             let mut all = layer.blobs.clone();
             let known = layer.blobs.iter().any(|known| known.digest == blob.digest);
             if (known || !only_known) && blobs::add(&mut all, blob) {
-                write_durable(layout, &layout.layer(key).join(names::BLOBS), &encode(&all)?)?;
+                let path = inner.layout.layer(key).join(names::BLOBS);
+                write_durable(&inner.layout, &path, &encode(&all)?)?;
+                inner.measured.forget(key);
                 layer.blobs = all;
             }
         }

@@ -37,6 +37,61 @@ fn one_process_at_a_time() {
     assert!(list(&path).contains(&"layers".to_owned()));
 }
 
+/// A store as it was before pulls were known.
+#[test]
+fn a_store_of_the_first_version() {
+    let (dir, store) = store();
+    let path = dir.path().join("store");
+    let id = store.load(&mut &big_archive("x:1")[..], &|_| ()).unwrap().remove(0).id;
+    drop(store);
+    for name in ["ingest", "pulled"] {
+        fs::remove_dir_all(path.join(name)).unwrap();
+    }
+    let record = path.join("images").join(format!("{}.json", id.hex()));
+    fs::write(record, r#"{"last_tagged":1700000000000000000}"#).unwrap();
+    for key in list(&path.join("layers")) {
+        let record = path.join("layers").join(key).join("layer.json");
+        let text = fs::read_to_string(&record).unwrap();
+        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        // As its first releases wrote it.
+        value.as_object_mut().unwrap().remove("blobs");
+        fs::write(record, value.to_string()).unwrap();
+    }
+    let store = Store::open(&path, DriverChoice::Auto).unwrap();
+    assert_eq!(store.resolve("x:1").unwrap(), id);
+    assert_eq!(store.image(&id).unwrap().last_tagged, 1_700_000_000_000_000_000);
+    assert!(store.manifests(&id).unwrap().is_empty());
+    store.create_snapshot("c", &id).unwrap();
+    let plan = store.push_plan(&id).unwrap();
+    assert!(plan.layers.iter().all(|layer| layer.blobs.is_empty()));
+    for position in 0..plan.layers.len() {
+        let mut compressing = plan.compress(position).unwrap();
+        while compressing.next_chunk().unwrap().is_some() {}
+        compressing.finish().unwrap();
+    }
+    assert!(store.push_plan(&id).unwrap().layers.iter().all(|layer| layer.blobs.len() == 1));
+}
+
+/// The first version removes manifests, of which it knows nothing.
+#[test]
+fn a_store_that_the_first_version_had_open_since() {
+    let (dir, store) = store();
+    let path = dir.path().join("store");
+    let id = store.load(&mut &big_archive("x:1")[..], &|_| ()).unwrap().remove(0).id;
+    let plan = store.push_plan(&id).unwrap();
+    let mut compressing = plan.compress(0).unwrap();
+    while compressing.next_chunk().unwrap().is_some() {}
+    let blob = compressing.finish().unwrap();
+    let manifest = plan.manifest(&[blob.clone(), blob.clone(), blob.clone(), blob]).unwrap();
+    let name = oci::Reference::parse("pushed/to").unwrap();
+    let digest = plan.pushed(&name, crate::Pushed::New(manifest), &[]).unwrap();
+    drop((plan, store));
+    fs::remove_file(path.join("blobs/sha256").join(digest.hex())).unwrap();
+    let store = Store::open(&path, DriverChoice::Auto).unwrap();
+    assert!(store.manifests(&id).unwrap().is_empty());
+    assert_eq!(store.resolve(&format!("pushed/to@{digest}")).unwrap(), id);
+}
+
 #[test]
 fn closed_to_others() {
     let (dir, store) = store();

@@ -1,3 +1,5 @@
+mod killed;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,14 +12,14 @@ use crate::{
 };
 
 /// An image as a registry has it.
-pub(super) struct Remote {
-    pub(super) config: Vec<u8>,
-    pub(super) manifest: Vec<u8>,
-    pub(super) blobs: Vec<Vec<u8>>,
+struct Remote {
+    config: Vec<u8>,
+    manifest: Vec<u8>,
+    blobs: Vec<Vec<u8>>,
 }
 
 impl Remote {
-    pub(super) fn new(tars: &[&[u8]], blobs: Vec<(&str, Vec<u8>)>) -> Self {
+    fn new(tars: &[&[u8]], blobs: Vec<(&str, Vec<u8>)>) -> Self {
         let config = config(tars);
         let descriptor =
             |kind: &str, bytes: &[u8]| Descriptor::new(kind, Digest::sha256(bytes), bytes.len() as u64);
@@ -30,11 +32,11 @@ impl Remote {
         Self { config, manifest: manifest.to_string().into_bytes(), blobs }
     }
 
-    pub(super) fn gzip(tars: &[&[u8]]) -> Self {
+    fn gzip(tars: &[&[u8]]) -> Self {
         Self::new(tars, tars.iter().map(|tar| (media_type::OCI_LAYER_GZIP, gzip(tar))).collect())
     }
 
-    pub(super) fn request(&self, name: &str) -> PullRequest {
+    fn request(&self, name: &str) -> PullRequest {
         PullRequest {
             name: Reference::parse(name).unwrap(),
             config: self.config.clone(),
@@ -48,7 +50,7 @@ impl Remote {
     }
 
     /// Fetches everything that isn't there, and commits.
-    pub(super) fn pull(&self, store: &Store, name: &str) -> crate::Result<Digest> {
+    fn pull(&self, store: &Store, name: &str) -> crate::Result<Digest> {
         let pull = store.pull(self.request(name))?;
         for position in 0..self.blobs.len() {
             self.fetch(&pull, position)?;
@@ -57,7 +59,7 @@ impl Remote {
     }
 
     /// Bytes that had to be fetched.
-    pub(super) fn fetch(&self, pull: &Pull, position: usize) -> crate::Result<u64> {
+    fn fetch(&self, pull: &Pull, position: usize) -> crate::Result<u64> {
         let mut fetched = 0;
         let mut ingest = match pull.claim(position, quiet())? {
             Claim::Ours(ingest) => ingest,
@@ -74,7 +76,7 @@ impl Remote {
     }
 }
 
-pub(super) fn quiet() -> Listener {
+fn quiet() -> Listener {
     Arc::new(|_| ())
 }
 
