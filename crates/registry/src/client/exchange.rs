@@ -174,7 +174,8 @@ impl Peer {
         }
         let payload = call.content.open().await?;
         let request = Request { method: call.method.clone(), url: url.clone(), headers, payload };
-        self.inner.transport.send(request, self.endpoint.trust(url, false)).await
+        let dial = self.endpoint.dial.filter(|_| own);
+        self.inner.transport.send(request, self.endpoint.trust(url, false), dial).await
     }
 
     /// Where an answer sends us, if it does.

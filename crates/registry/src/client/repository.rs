@@ -73,9 +73,9 @@ impl Registry {
     }
 }
 
-/// A mirror is another's: it gets no credentials.
-fn credentials(own: &Credentials, endpoint: &Endpoint) -> Credentials {
-    if endpoint.mirror { Credentials::Anonymous } else { own.clone() }
+/// Another's host gets no credentials.
+fn credentials(given: &Credentials, endpoint: &Endpoint) -> Credentials {
+    if endpoint.own { given.clone() } else { Credentials::Anonymous }
 }
 
 async fn login(peer: &Peer) -> Result<Login> {

@@ -173,6 +173,13 @@ impl Url {
         Self { origin: self.origin.clone(), path: path.into(), query: None }
     }
 
+    /// The same host and port, spoken to over TLS.
+    #[must_use]
+    pub fn over_tls(&self) -> Self {
+        let origin = Origin { scheme: Scheme::Https, ..self.origin.clone() };
+        Self { origin, ..self.clone() }
+    }
+
     /// The same place with another URL's path and query.
     #[must_use]
     pub fn with_target(&self, other: &Self) -> Self {

@@ -60,7 +60,7 @@ pub(crate) async fn fetch(
             other => plain(issuer, scopes, other, offline, headers)?,
         };
         let trust = endpoint.trust(&issuer.realm, true);
-        let answer = transport.send(request, trust).await?;
+        let answer = transport.send(request, trust, None).await?;
         read(answer).await
     };
     fetched.await.map_err(|source| Error::Token { realm: issuer.realm.to_string(), source: Box::new(source) })

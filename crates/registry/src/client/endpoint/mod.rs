@@ -1,11 +1,13 @@
 //! Who is asked for a registry's content: mirrors, the registry itself, over TLS or in clear.
 
 mod certs;
+mod hosts;
 mod insecure;
 mod mirror;
 mod plan;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::header::HeaderMap;
 use rustls::ClientConfig;
@@ -26,6 +28,8 @@ pub(crate) enum Capability {
     Resolve,
     /// To take content.
     Push,
+    /// What refers to a manifest.
+    Referrers,
 }
 
 /// What an endpoint may be asked for, in all.
@@ -34,17 +38,26 @@ pub(crate) struct Capabilities {
     pub(crate) pull: bool,
     pub(crate) resolve: bool,
     pub(crate) push: bool,
+    pub(crate) referrers: bool,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self::ALL
+    }
 }
 
 impl Capabilities {
-    pub(crate) const ALL: Self = Self { pull: true, resolve: true, push: true };
-    pub(crate) const READ: Self = Self { pull: true, resolve: true, push: false };
+    pub(crate) const NONE: Self = Self { pull: false, resolve: false, push: false, referrers: false };
+    pub(crate) const ALL: Self = Self { push: true, ..Self::READ };
+    pub(crate) const READ: Self = Self { pull: true, resolve: true, push: false, referrers: true };
 
     pub(crate) fn has(self, capability: Capability) -> bool {
         match capability {
             Capability::Pull => self.pull,
             Capability::Resolve => self.resolve,
             Capability::Push => self.push,
+            Capability::Referrers => self.referrers,
         }
     }
 }
@@ -58,12 +71,16 @@ pub(crate) struct Endpoint {
     /// Sent with every request to this place, and to no other.
     pub(crate) headers: HeaderMap,
     pub(crate) capabilities: Capabilities,
-    /// Not the registry itself: it gets no credentials of the registry's, and its failures are not the last word.
+    /// Not the registry itself: its failures are not the last word.
     pub(crate) mirror: bool,
+    /// It is where the registry's name leads: it may have the credentials for that name.
+    pub(crate) own: bool,
     /// `ns=`: which registry a mirror is asked for.
     pub(crate) namespace: Option<String>,
     /// Certificates are not checked; plain HTTP is acceptable.
     pub(crate) insecure: bool,
+    /// How long it may take to answer a connection, when that is said for it alone.
+    pub(crate) dial: Option<Duration>,
 }
 
 impl Endpoint {

@@ -74,7 +74,14 @@ impl Transport {
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub(crate) async fn send(&self, request: Request, trust: &Arc<ClientConfig>) -> Result<Response> {
+    ///
+    /// `dial`: how long a connection may take, when not as long as elsewhere.
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        trust: &Arc<ClientConfig>,
+        dial: Option<Duration>,
+    ) -> Result<Response> {
         let place = Place { method: request.method, url: request.url };
         let proxy = self.proxies.to(place.url.origin());
         let key = Key {
@@ -99,7 +106,7 @@ impl Transport {
                 },
             }
         }
-        let mut connection = self.connect(&place, trust, proxy).await?;
+        let mut connection = self.connect(&place, trust, proxy, dial).await?;
         let meter = payload.meter();
         let http = assemble(&place, &target, &headers, payload)?;
         match self.exchange(&mut connection, http, meter, &place).await {
@@ -126,6 +133,7 @@ impl Transport {
         place: &Place,
         trust: &Arc<ClientConfig>,
         proxy: Option<&Proxy>,
+        dial: Option<Duration>,
     ) -> Result<Connection> {
         let proxy = match proxy {
             Some(proxy) => {
@@ -137,7 +145,8 @@ impl Transport {
             }
             None => None,
         };
-        let stream = connect::open(place.url.origin(), trust, proxy, &self.time)
+        let time = Time { connect: dial.unwrap_or(self.time.connect), ..self.time };
+        let stream = connect::open(place.url.origin(), trust, proxy, &time)
             .await
             .map_err(|cause| place.error(cause))?;
         let (sender, connection) = http1::Builder::new()
