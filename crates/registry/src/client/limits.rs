@@ -42,3 +42,7 @@ pub const IDLE_TIME: Duration = Duration::from_secs(30);
 pub const MAX_CONFIG_FILE: usize = 4 << 20;
 /// Smallest piece of a blob that is worth a connection of its own, in bytes.
 pub const SEGMENT: u64 = 16 << 20;
+/// URLs of one foreign layer that are tried.
+pub const MAX_FOREIGN_URLS: usize = 8;
+/// Search results that are read.
+pub const MAX_FOUND: usize = 100;

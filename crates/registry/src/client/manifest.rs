@@ -97,7 +97,8 @@ impl Repository {
         }
     }
 
-    /// Puts a manifest's very bytes under a tag or its digest, and returns the digest.
+    /// Puts a manifest's very bytes under a tag or its digest, and returns the digest. One with a `subject` is listed
+    /// by [`Repository::referrers`], whatever the registry can do.
     ///
     /// # Errors
     /// [`Error`]; the registry refuses manifests whose blobs it does not have.
@@ -202,6 +203,20 @@ impl Repository {
         bytes: &Bytes,
         digest: &Digest,
     ) -> Result<()> {
+        let headers = self.send_manifest(peer, target, media_type, bytes, digest).await?;
+        let descriptor = Descriptor::new(media_type, digest.clone(), bytes.len() as u64);
+        self.note_subject(peer, &headers, descriptor, bytes).await
+    }
+
+    /// Puts the bytes, and nothing else; what the answer's head says.
+    pub(crate) async fn send_manifest(
+        &self,
+        peer: &Peer,
+        target: &Target,
+        media_type: &str,
+        bytes: &Bytes,
+        digest: &Digest,
+    ) -> Result<HeaderMap> {
         let what = self.name(target);
         check_size(&what, bytes.len() as u64)?;
         let kind = HeaderValue::try_from(media_type).map_err(|error| Error::config(&what, error))?;
@@ -214,8 +229,9 @@ impl Repository {
         {
             digest::compare(&what, digest, told.as_str())?;
         }
+        let headers = answer.headers.clone();
         finish(answer).await;
-        Ok(())
+        Ok(headers)
     }
 
     /// What a message calls it.
@@ -243,7 +259,7 @@ pub(crate) fn told_digest(headers: &HeaderMap, at: &Url) -> Result<Option<Digest
 }
 
 /// The type without its parameters.
-fn content_type(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn content_type(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     Some(text.split(';').next().unwrap_or_default().trim())
 }

@@ -41,8 +41,10 @@ pub mod limits;
 mod link;
 mod manifest;
 mod net;
+mod referrers;
 mod repository;
 mod retry;
+mod search;
 mod tags;
 mod upload;
 pub mod url;
@@ -51,13 +53,15 @@ use std::sync::Arc;
 
 use hyper::header::HeaderValue;
 
-pub use blob::BlobSink;
+pub use blob::{BlobSink, BlobStream};
 pub use config::{Config, Credentials, Retry, Time};
 pub use endpoint::{InsecureRegistries, Mirror};
 pub use error::{Cause, Error, NetworkError, Refusal, RemoteError, Result};
 pub use manifest::{FetchedManifest, Target};
 pub use net::{Chunks, Proxies, Proxy};
+pub use referrers::Referrer;
 pub use repository::{Login, Registry, Repository};
+pub use search::Found;
 pub use upload::{BlobSource, Mount, Session};
 
 use auth::Authenticator;

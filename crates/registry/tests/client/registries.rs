@@ -92,3 +92,59 @@ async fn a_blob_is_taken_over_from_another_repository() -> Result<()> {
     assert_eq!(two.exists(&Digest::sha256(&other)).await?, Some(6000));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_blob_comes_as_a_stream() -> Result<()> {
+    let registry = Registry::start(Kind::Debian)?;
+    let client = Client::new(config(None))?;
+    let repository = repository(&client, registry.site(), "a")?;
+    for size in [0, 1, 3_000_000] {
+        let bytes = noise(size, size as u64);
+        let digest = Digest::sha256(&bytes);
+        repository.upload(&digest, size as u64, &source(&bytes), None).await?;
+        let mut stream = repository.blob_stream(&digest).await?;
+        assert_eq!(stream.size(), Some(size as u64));
+        let mut got = Vec::new();
+        while let Some(chunk) = soon(stream.next()).await?? {
+            got.extend_from_slice(&chunk);
+        }
+        assert!(got == bytes, "{size}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_refers_to_an_image_is_found_where_the_registry_has_no_api_for_it() -> Result<()> {
+    let registry = Registry::start(Kind::Debian)?;
+    let client = Client::new(config(None))?;
+    let repository = repository(&client, registry.site(), "a")?;
+    let bytes = noise(100, 1);
+    let blob = descriptor(&bytes);
+    repository.upload(&blob.digest, blob.size, &source(&bytes), None).await?;
+    let image = manifest(&bytes, &[&bytes]);
+    let tag = Target::Tag("latest".into());
+    let digest = repository.put_manifest(&tag, oci::media_type::OCI_MANIFEST, image.clone()).await?;
+    assert_eq!(repository.referrers(&digest, None).await?, []);
+    let mut put = Vec::new();
+    for kind in ["a/signature", "a/bill"] {
+        let manifest = serde_json::json!({
+            "schemaVersion": 2, "mediaType": oci::media_type::OCI_MANIFEST, "artifactType": kind,
+            "config": blob, "layers": [blob], "annotations": {"of": kind},
+            "subject": oci::Descriptor::new(oci::media_type::OCI_MANIFEST, digest.clone(), image.len() as u64),
+        });
+        let bytes: bytes::Bytes = manifest.to_string().into();
+        let target = Target::Digest(Digest::sha256(&bytes));
+        // twice: it is listed once
+        for _ in 0..2 {
+            repository.put_manifest(&target, oci::media_type::OCI_MANIFEST, bytes.clone()).await?;
+        }
+        put.push(Digest::sha256(&bytes));
+    }
+    let all = repository.referrers(&digest, None).await?;
+    assert_eq!(all.iter().map(|one| one.descriptor.digest.clone()).collect::<Vec<_>>(), put);
+    let bills = repository.referrers(&digest, Some("a/bill")).await?;
+    assert_eq!(bills.len(), 1);
+    assert_eq!((&bills[0].descriptor.digest, bills[0].artifact_type.as_str()), (&put[1], "a/bill"));
+    assert_eq!(bills[0].descriptor.annotations["of"], "a/bill");
+    Ok(())
+}

@@ -22,6 +22,13 @@ impl Scopes {
         scopes
     }
 
+    /// Searching a registry.
+    pub(crate) fn search() -> Self {
+        let mut scopes = Self::default();
+        scopes.add("registry:catalog".into(), ["search"]);
+        scopes
+    }
+
     /// Reads scopes with blanks between them, as a challenge has them. What is none is left out.
     pub(crate) fn parse(text: &str) -> Self {
         let mut scopes = Self::default();

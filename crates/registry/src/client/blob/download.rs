@@ -18,17 +18,17 @@ use super::ranges::{content_range, pieces, total};
 use crate::client::error::{Cause, Error, Result};
 use crate::client::exchange::{Call, Peer};
 use crate::client::net::Response;
-use crate::client::repository::Repository;
 use crate::client::retry::Attempts;
 use crate::client::url::Url;
 
 /// So many bytes are progress: what fails after them is tried anew as often as at first.
-const PROGRESS: u64 = 64 << 10;
+pub(super) const PROGRESS: u64 = 64 << 10;
 
-/// Fetches what the sink misses from one endpoint.
+/// Fetches what the sink misses of the blob that `call` asks for. `what` names it.
 pub(super) async fn download(
-    repository: &Repository,
     peer: &Peer,
+    call: Call,
+    what: String,
     blob: &Descriptor,
     sink: &Arc<dyn BlobSink>,
 ) -> Result<()> {
@@ -40,8 +40,8 @@ pub(super) async fn download(
     let workers = if several { config.connections.min(queue.len()) } else { 1 };
     let job = Arc::new(Job {
         peer: peer.clone(),
-        call: Call::new(Method::GET, repository.blob_url(peer, &blob.digest), repository.pulling()),
-        what: format!("{}/{}: blob {}", repository.registry.domain, repository.path, blob.digest),
+        call,
+        what,
         size: blob.size,
         sink: Arc::clone(sink),
         state: Mutex::new(State { queue, direct: None, etag: None }),
@@ -152,7 +152,7 @@ impl Job {
                 headers.insert(IF_RANGE, etag);
             }
         }
-        let outside = direct.is_some();
+        let outside = direct.is_some() || self.call.outside;
         let url = direct.unwrap_or_else(|| self.call.url.clone());
         let call = Call { headers, outside, ..Call::new(Method::GET, url, self.call.scopes.clone()) };
         self.peer.once(&call, &[200, 206]).await

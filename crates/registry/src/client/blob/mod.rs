@@ -2,6 +2,7 @@
 
 mod download;
 mod ranges;
+mod stream;
 
 use std::io;
 use std::ops::Range;
@@ -13,10 +14,14 @@ use hyper::Method;
 use hyper::header::CONTENT_LENGTH;
 use oci::{Descriptor, Digest};
 
+pub use stream::BlobStream;
+
+use super::auth::Scopes;
 use super::digest;
 use super::endpoint::Capability;
 use super::error::{Error, Result};
 use super::exchange::{Call, Peer, finish};
+use super::limits::MAX_FOREIGN_URLS;
 use super::repository::Repository;
 use super::url::Url;
 
@@ -34,6 +39,12 @@ pub trait BlobSink: Send + Sync + 'static {
     fn write_at(&self, offset: u64, bytes: Bytes) -> BoxFuture<'_, io::Result<()>>;
 }
 
+/// A layer that its registry need not have.
+fn is_foreign(blob: &Descriptor) -> bool {
+    !blob.urls.is_empty()
+        && (blob.media_type.contains(".foreign.") || blob.media_type.contains(".nondistributable."))
+}
+
 impl Repository {
     /// Fetches what is missing of a blob. Large ones come over several connections; what breaks is resumed where it
     /// broke; foreign layers come from their URLs when the registry does not have them.
@@ -46,10 +57,16 @@ impl Repository {
     pub async fn blob(&self, blob: &Descriptor, sink: &Arc<dyn BlobSink>) -> Result<()> {
         let mut tries = self.tries(Capability::Pull).await?;
         loop {
-            let result = download::download(self, tries.peer(), blob, sink).await;
-            if let Some(result) = tries.judge(result) {
-                return result;
-            }
+            let peer = tries.peer();
+            let call = Call::new(Method::GET, self.blob_url(peer, &blob.digest), self.pulling());
+            let result = download::download(peer, call, self.blob_name(&blob.digest), blob, sink).await;
+            let Some(result) = tries.judge(result) else { continue };
+            return match result {
+                Err(error) if error.is_not_found() && is_foreign(blob) => {
+                    self.foreign_blob(tries.peer(), error, blob, sink).await
+                }
+                result => result,
+            };
         }
     }
 
@@ -119,12 +136,39 @@ impl Repository {
         }
     }
 
+    /// Asks the places that a foreign layer's descriptor names, as nobody: the manifest is a stranger's word.
+    async fn foreign_blob(
+        &self,
+        peer: &Peer,
+        error: Error,
+        blob: &Descriptor,
+        sink: &Arc<dyn BlobSink>,
+    ) -> Result<()> {
+        let mut last = error;
+        for text in blob.urls.iter().take(MAX_FOREIGN_URLS) {
+            let url =
+                Url::parse(text).map_err(|error| Error::url(self.blob_name(&blob.digest), text, error))?;
+            peer.check_clear(&peer.endpoint.base, &url)?;
+            let call = Call { outside: true, ..Call::new(Method::GET, url, Scopes::default()) };
+            match download::download(peer, call, self.blob_name(&blob.digest), blob, sink).await {
+                Ok(()) => return Ok(()),
+                Err(error @ Error::Sink(_)) => return Err(error),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn blob_name(&self, digest: &Digest) -> String {
+        format!("{}/{}: blob {digest}", self.registry.domain, self.path)
+    }
+
     pub(crate) fn blob_url(&self, peer: &Peer, digest: &Digest) -> Url {
         peer.endpoint.url(&format!("/{}/blobs/{digest}", self.path))
     }
 
     async fn small_blob_at(&self, peer: &Peer, blob: &Descriptor) -> Result<Bytes> {
-        let what = format!("blob {}", blob.digest);
+        let what = self.blob_name(&blob.digest);
         let call = Call::new(Method::GET, self.blob_url(peer, &blob.digest), self.pulling());
         let size = |found| Error::Size { what: what.clone(), expected: blob.size, found };
         let bytes = match peer.fetch(&call, blob.size, &what).await {

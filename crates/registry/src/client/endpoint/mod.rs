@@ -63,7 +63,7 @@ impl Capabilities {
 }
 
 /// One place that speaks the protocol for a registry.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     /// Where its API begins: the path ends with `/v2`, or is what `override_path` says.
     pub(crate) base: Url,

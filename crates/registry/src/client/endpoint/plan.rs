@@ -16,6 +16,8 @@ use crate::client::url::{Origin, Scheme, Url, parse_authority};
 
 /// Where Docker Hub's API is.
 const HUB: &str = "registry-1.docker.io";
+/// Where Docker Hub's search is.
+const HUB_INDEX: &str = "index.docker.io";
 /// TLS settings that are remembered.
 const MAX_TLS: usize = 256;
 
@@ -134,6 +136,16 @@ impl Planner {
             insecure,
             dial: None,
         })
+    }
+
+    /// Where a registry's search is: Docker Hub's has a host of its own, unless a file says where Docker Hub is.
+    pub(crate) fn search(&self, domain: &str, endpoint: &Endpoint) -> Endpoint {
+        let mut endpoint = endpoint.clone();
+        if domain == oci::DEFAULT_DOMAIN && endpoint.origin().host == HUB {
+            endpoint.base = Url::root(Origin { host: HUB_INDEX.into(), ..endpoint.origin().clone() });
+        }
+        endpoint.namespace = None;
+        endpoint
     }
 
     /// An insecure registry has answered: the next request goes the same way first.

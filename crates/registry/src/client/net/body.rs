@@ -19,6 +19,7 @@ pub(crate) struct Body {
     home: Option<(Arc<Pool>, Key, Connection)>,
     pace: Pace,
     place: Place,
+    again: Option<Bytes>,
 }
 
 impl Body {
@@ -28,7 +29,7 @@ impl Body {
         time: &Time,
         place: Place,
     ) -> Self {
-        let mut body = Self { incoming, home: Some(home), pace: Pace::new(time), place };
+        let mut body = Self { incoming, home: Some(home), pace: Pace::new(time), place, again: None };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -45,6 +46,9 @@ impl Body {
     /// # Errors
     /// The connection broke before the end, or too little came for too long.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        if let Some(bytes) = self.again.take() {
+            return Ok(Some(bytes));
+        }
         loop {
             let before = Instant::now();
             let frame = match tokio::time::timeout(self.pace.patience(), self.incoming.frame()).await {
@@ -65,6 +69,11 @@ impl Body {
                 return Ok(Some(bytes));
             }
         }
+    }
+
+    /// These bytes are the next piece.
+    pub(crate) fn put_back(&mut self, bytes: Bytes) {
+        self.again = Some(bytes);
     }
 
     /// All of it, when that is at most `limit` bytes.
