@@ -289,19 +289,19 @@ fn many_layers() {
 }
 
 #[test]
-fn the_path_for_older_kernels() {
+fn the_ways_for_older_kernels() {
+    use super::overlay::{mount_legacy, mount_together};
     let bench = Bench::new(DriverChoice::Overlay);
-    let snapshot = bench.snapshot("c");
-    let root = super::overlay::mount_legacy(
-        &snapshot.lowers,
-        &snapshot.at(crate::layout::snapshot::UPPER),
-        &snapshot.at(crate::layout::snapshot::WORK),
-    )
-    .unwrap();
-    assert_eq!(read(&root, "etc/replaced").unwrap(), "new");
-    write(&root, "new", "mine");
-    drop(root);
-    assert_eq!(read(&snapshot.mount().unwrap(), "new").unwrap(), "mine");
+    for (name, mount) in [("c", mount_legacy as fn(&_, &_, &_) -> _), ("d", mount_together)] {
+        let snapshot = bench.snapshot(name);
+        let at = |name: &str| snapshot.at(name);
+        let (upper, work) = (at(crate::layout::snapshot::UPPER), at(crate::layout::snapshot::WORK));
+        let root = mount(&snapshot.lowers, &upper, &work).unwrap();
+        assert_eq!(read(&root, "etc/replaced").unwrap(), "new");
+        write(&root, "new", "mine");
+        drop(root);
+        assert_eq!(read(&snapshot.mount().unwrap(), "new").unwrap(), "mine");
+    }
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(bench.dir.path().to_str().unwrap()));
 }

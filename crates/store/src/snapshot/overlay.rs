@@ -15,6 +15,7 @@ use std::fs::{self, DirBuilder};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -78,59 +79,74 @@ pub(super) fn view(lowers: &[PathBuf], empty: PathBuf) -> Result<OwnedFd> {
     stack(&lowers, &[])
 }
 
+/// This kernel has no `lowerdir+`.
+static NO_LOWER_PLUS: AtomicBool = AtomicBool::new(false);
+
 /// Layers, and either an upper and a work directory or neither.
 fn stack(lowers: &[PathBuf], own: &[&Path]) -> Result<OwnedFd> {
+    if NO_LOWER_PLUS.load(Ordering::Relaxed) {
+        return together(lowers, own);
+    }
     let lower_fds = Directories::open(lowers.iter().map(PathBuf::as_path))?;
     let own_fds = Directories::open(own.iter().copied())?;
-    match configure(&lower_fds.names(), &own_fds.names()) {
-        // Before 6.7 the kernel has no `lowerdir+`, and a value has no room for many directories.
-        Err(Refusal::NoLowerPlus) => legacy(lowers, own),
-        Err(Refusal::Other(error)) => Err(error),
-        Ok(fd) => Ok(fd),
+    let names = lower_fds.names();
+    match configure(names.iter().map(|name| ("lowerdir+", name.as_str())), &own_fds.names()) {
+        // Before 6.7 the kernel doesn't know it: 6.5 says so at once, and an earlier one, which hands all options to
+        // the file system as one text, when the overlay is made. Another option may be what it means, though.
+        Err(Errno::INVAL) => {
+            let made = together(lowers, own)?;
+            NO_LOWER_PLUS.store(true, Ordering::Relaxed);
+            Ok(made)
+        }
+        made => made.map_err(|error| refused("make the overlay", error)),
     }
 }
 
+/// All layers as one value where it has room for them, else by the older call.
+fn together(lowers: &[PathBuf], own: &[&Path]) -> Result<OwnedFd> {
+    let lower_fds = Directories::open(lowers.iter().map(PathBuf::as_path))?;
+    let all = lower_fds.names().join(":");
+    if all.len() >= MAX_VALUE {
+        return legacy(lowers, own);
+    }
+    let own_fds = Directories::open(own.iter().copied())?;
+    configure([("lowerdir", all.as_str())].into_iter(), &own_fds.names())
+        .map_err(|error| refused("make the overlay", error))
+}
+
 /// What [`mount`] falls back to, for tests on a kernel that needs no fallback.
+#[cfg(test)]
+pub(super) fn mount_together(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
+    together(lowers, &[upper, work])
+}
+
+/// The same for many layers.
 #[cfg(test)]
 pub(super) fn mount_legacy(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
     legacy(lowers, &[upper, work])
 }
 
-enum Refusal {
-    NoLowerPlus,
-    Other(Error),
-}
-
-fn configure(lowers: &[String], own: &[String]) -> Result<OwnedFd, Refusal> {
-    let fail = |what: &str, error| Refusal::Other(refused(what, error));
-    let fs = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| fail("fsopen", e))?;
+fn configure<'a>(
+    lowers: impl Iterator<Item = (&'static str, &'a str)>,
+    own: &[String],
+) -> rustix::io::Result<OwnedFd> {
+    let fs = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let set = |key: &str, value: &str| rustix::mount::fsconfig_set_string(&fs, key, value);
-    for (position, lower) in lowers.iter().enumerate() {
-        match set("lowerdir+", lower) {
-            Err(Errno::INVAL) if position == 0 => {
-                let all = lowers.join(":");
-                if all.len() >= MAX_VALUE {
-                    return Err(Refusal::NoLowerPlus);
-                }
-                set("lowerdir", &all).map_err(|error| fail("set lowerdir", error))?;
-                break;
-            }
-            set => set.map_err(|error| fail("set lowerdir+", error))?,
-        }
+    for (key, lower) in lowers {
+        set(key, lower)?;
     }
     for (key, value) in ["upperdir", "workdir"].iter().zip(own) {
-        set(key, value).map_err(|error| fail(&format!("set {key}"), error))?;
+        set(key, value)?;
     }
     for (key, value) in FIXED {
         match set(key, value) {
             // A kernel that doesn't know it hasn't got it.
             Ok(()) | Err(Errno::INVAL) => {}
-            Err(error) => return Err(fail(&format!("set {key}"), error)),
+            Err(error) => return Err(error),
         }
     }
-    rustix::mount::fsconfig_create(&fs).map_err(|error| fail("make the overlay", error))?;
+    rustix::mount::fsconfig_create(&fs)?;
     rustix::mount::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-        .map_err(|error| fail("fsmount", error))
 }
 
 /// `mount(2)` needs a place to mount on: a thread makes one in a mount namespace of its own, takes a detached
