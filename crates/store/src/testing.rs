@@ -191,3 +191,20 @@ impl Store {
         }
     }
 }
+
+/// A file system in memory, for as long as this lives.
+pub(crate) struct Tmpfs<'a>(&'a Path);
+
+impl<'a> Tmpfs<'a> {
+    pub(crate) fn new(path: &'a Path, options: &str) -> Self {
+        let options = std::ffi::CString::new(options).unwrap();
+        rustix::mount::mount("tmpfs", path, "tmpfs", rustix::mount::MountFlags::empty(), &*options).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Tmpfs<'_> {
+    fn drop(&mut self) {
+        rustix::mount::unmount(self.0, rustix::mount::UnmountFlags::DETACH).unwrap();
+    }
+}

@@ -27,7 +27,7 @@ use crate::layer::LayerBlob;
 use crate::load::{Fresh, chunks, unpack_reader};
 use crate::pull::{Claimed, keep_pulled};
 use crate::store::Inner;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 use extents::Extents;
 use shared::{Arriving, Source};
 
@@ -71,7 +71,7 @@ impl BlobWriter {
     /// Takes bytes of the blob.
     ///
     /// # Errors
-    /// [`Error::NoSpace`]; more bytes than the descriptor says; [`Error::Refused`] when unpacking has failed, and
+    /// More bytes than the descriptor says; [`Error::Refused`] when the disk is full or unpacking has failed, and
     /// [`Ingest::finish`] tells why.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.0.write_at(offset, bytes)
@@ -156,7 +156,8 @@ impl Ingest {
     /// [`Error::Layer`] with what is wrong, then nothing of the blob is kept; or the host's failure.
     pub fn finish(mut self) -> Result<Finished> {
         self.arriving.close();
-        match self.join().and_then(|fresh| self.done(fresh)) {
+        let done = self.join().and_then(|fresh| self.done(fresh));
+        match self.arriving.failure().map_or(done, Err) {
             Ok(()) => {
                 self.discard();
                 Ok(Finished::Done)
@@ -166,8 +167,8 @@ impl Ingest {
                 self.again()
             }
             Err(error) => {
-                // A blob that lacks bytes is as good as before.
-                if error.is_about_content() {
+                // A blob that lacks bytes is as good as before, but nothing stays that fills the disk.
+                if error.is_about_content() || error.kind() == ErrorKind::NoSpace {
                     self.discard();
                 }
                 Err(error.of_layer(&self.descriptor.digest))
@@ -234,6 +235,9 @@ impl Ingest {
 impl Drop for Ingest {
     fn drop(&mut self) {
         self.arriving.close();
+        if self.arriving.failure().is_some() {
+            self.discard();
+        }
         // It ends at the first byte that is missing; its directory goes with its result. The claim ends after it.
         drop(self.unpacking.take().map(JoinHandle::join));
     }

@@ -36,6 +36,8 @@ struct Progress {
     closed: bool,
     /// Nobody reads any more: why, for those who write.
     refused: Option<String>,
+    /// The host's failure to keep bytes.
+    failed: Option<Error>,
 }
 
 impl Arriving {
@@ -67,10 +69,14 @@ impl Arriving {
         if let Some(reason) = &self.lock().refused {
             return Err(Error::Refused(reason.clone()));
         }
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(|error| Error::io(format!("keep {}", self.digest), error))?;
+        let written = self.file.write_all_at(bytes, offset);
         let mut state = self.lock();
+        if let Err(error) = written {
+            let error = Error::io(format!("keep {}", self.digest), error);
+            let told = Error::Refused(error.to_string());
+            state.failed.get_or_insert(error);
+            return Err(told);
+        }
         state.have.insert(offset..end);
         let total = state.have.total();
         let news = total.saturating_sub(state.told) >= NEWS || total == self.size;
@@ -83,6 +89,11 @@ impl Arriving {
             self.listeners.tell(&LayerNews::Downloaded { current: total, total: self.size });
         }
         Ok(())
+    }
+
+    /// What kept bytes from being kept.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.lock().failed.take()
     }
 
     /// Nothing more comes: who waits for a missing byte gets a failure.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::testing::{Tar, assert_empty, docker_archive, list, store};
+use crate::testing::{Tar, Tmpfs, assert_empty, docker_archive, list, store};
 use crate::{DriverChoice, Error, ErrorKind, Store};
 
 fn big_archive(tag: &str) -> Vec<u8> {
@@ -124,22 +124,6 @@ fn a_full_disk_leaves_nothing() {
         }
     }
     drop(mount);
-}
-
-struct Tmpfs<'a>(&'a Path);
-
-impl<'a> Tmpfs<'a> {
-    fn new(path: &'a Path, options: &str) -> Self {
-        let options = std::ffi::CString::new(options).unwrap();
-        rustix::mount::mount("tmpfs", path, "tmpfs", rustix::mount::MountFlags::empty(), &*options).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Tmpfs<'_> {
-    fn drop(&mut self) {
-        rustix::mount::unmount(self.0, rustix::mount::UnmountFlags::DETACH).unwrap();
-    }
 }
 
 /// Where the child of [`killed_at_any_moment`] finds its store; not set in a normal run.

@@ -348,6 +348,33 @@ fn leftovers_go_with_a_prune_and_with_age() {
     assert_eq!(left(&path), 0);
 }
 
+#[test]
+fn a_full_disk_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("small");
+    std::fs::create_dir(&path).unwrap();
+    let mount = crate::testing::Tmpfs::new(&path, "size=2m");
+    let path = path.join("store");
+    // Once the blob has no room, once what it unpacks to.
+    for remote in [Remote::gzip(&[&layer_of(&noise(3 << 20))]), Remote::gzip(&[&layer_of(&vec![0; 4 << 20])])]
+    {
+        let store = Store::open(&path, DriverChoice::Auto).unwrap();
+        let pull = store.pull(remote.request("x")).unwrap();
+        let ingest = ours(&pull, 0);
+        // As a client does: it stops, and asks for the reason.
+        let _ = fill(&ingest, &remote.blobs[0]);
+        let Err(error) = ingest.finish() else { panic!("it had room") };
+        assert_eq!(error.kind(), crate::ErrorKind::NoSpace, "{error}");
+        drop(pull);
+        store.wait_for_trash();
+        for name in ["ingest", "tmp", "layers"] {
+            assert!(list(&path.join(name)).is_empty(), "{name}");
+        }
+        assert!(list(&boot(&path)).is_empty());
+    }
+    drop(mount);
+}
+
 fn boot(path: &Path) -> std::path::PathBuf {
     let pulled = path.join("pulled");
     pulled.join(list(&pulled).remove(0))
