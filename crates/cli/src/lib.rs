@@ -8,6 +8,7 @@
 mod client;
 mod command;
 mod error;
+mod explorer;
 mod flag;
 mod format;
 mod login;

@@ -76,6 +76,11 @@ impl Terminal {
         }
     }
 
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
+        Ok(rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)?)
+    }
+
     /// Ends the program, whatever it is doing.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;

@@ -29,6 +29,7 @@ fn help_texts_are_as_kept() {
         &["stop"],
         &["container"],
         &["image"],
+        &["image", "explore"],
         &["image", "inspect"],
         &["system"],
         &["volume", "create"],

@@ -83,14 +83,18 @@ impl View {
             if id != Tree::ROOT {
                 let parent = tree.parent(id) as usize;
                 view.shown[parent] |= view.shown[index];
-                view.sizes[parent] += view.sizes[index];
+                // What is gone is no part of a directory that is still there.
+                let gone = |id| tree.change(id, layer) == Some(Change::Removed);
+                if !gone(id) || gone(tree.parent(id)) {
+                    view.sizes[parent] += view.sizes[index];
+                }
                 view.below[parent] = view.below[parent].with(view.below[index]);
             }
         }
         view
     }
 
-    /// Bytes of all that is shown at and below a place.
+    /// Bytes of all that is shown at and below a place; what is removed counts for itself alone.
     #[must_use]
     pub fn size(&self, id: NodeId) -> u64 {
         self.sizes[id as usize]

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use e2e::daemon::Berth;
 use e2e::image::Image;
+use e2e::pty::Terminal;
 use serde_json::Value;
 
 /// 3000 bytes of which 2000 are wasted: a file of 1500 written twice, one of 500 removed.
@@ -69,5 +70,35 @@ fn rules_judge_an_image() -> Result<()> {
     explore(&["--ci-config", &file, "--highest-wasted-bytes", "3KiB"])?.ok()?;
     explore(&["--ci-config", "/nonexistent/x"])?.fails(1, "/nonexistent/x: no such file or directory")?;
     explore(&["--lowest-efficiency", "2"])?.fails(1, "neither a number from 0 to 1")?;
+    berth.finish()
+}
+
+#[test]
+fn an_image_is_explored_on_a_terminal() -> Result<()> {
+    let berth = Berth::bare(&[])?;
+    wasteful(&berth)?;
+    let explore = || -> Result<Terminal> {
+        let mut terminal = Terminal::spawn(&mut berth.berth_command(["image", "explore", "wasteful:1"])?)?;
+        terminal.expect("\x1b[?1049h")?;
+        terminal.expect("quit")?;
+        Ok(terminal)
+    };
+    let mut terminal = explore()?;
+    terminal.send("j")?;
+    terminal.expect("new")?;
+    terminal.send("/kept")?;
+    terminal.expect("/kept")?;
+    terminal.send("\r")?;
+    terminal.resize(30, 100)?;
+    terminal.expect("quit")?;
+    terminal.send("q")?;
+    let (code, rest) = terminal.wait()?;
+    ensure!(code == 0 && rest.contains("\x1b[?25h\x1b[?1049l"), "{code} {rest:?}");
+
+    // A signal gives the terminal back, too.
+    let terminal = explore()?;
+    terminal.signal(rustix::process::Signal::TERM)?;
+    let (code, rest) = terminal.wait()?;
+    ensure!(code == 143 && rest.contains("\x1b[?25h\x1b[?1049l"), "{code} {rest:?}");
     berth.finish()
 }

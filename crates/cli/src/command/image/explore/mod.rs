@@ -49,7 +49,11 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     if let Some(rules) = rules {
         return ci::judge(context, &image, &rules, json);
     }
-    if json { Ok(()) } else { text::print(context, &image) }
+    match (json, crate::explorer::fits()) {
+        (true, _) => Ok(()),
+        (false, true) => crate::explorer::show(&image),
+        (false, false) => text::print(context, &image),
+    }
 }
 
 fn read(context: &Context<'_>, matches: &Matches, platform: Option<Platform>) -> Result<Image> {
