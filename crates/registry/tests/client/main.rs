@@ -1,8 +1,10 @@
 //! The client against registries: Debian's, and small ones that misbehave.
 
 mod access;
+mod hostile;
 mod memory;
 mod registries;
+mod strangers;
 
 use std::path::Path;
 use std::time::Duration;
