@@ -122,11 +122,16 @@ impl RequestBody {
     }
 
     /// The whole body, at most [`MAX_JSON`] bytes.
-    pub(crate) async fn collect(self) -> Result<Bytes> {
-        let collected = Limited::new(self, MAX_JSON).collect().await;
-        Ok(collected
-            .map_err(|error| ApiError::bad_request(format!("cannot read the request body: {error}")))?
-            .to_bytes())
+    pub(crate) async fn collect(self) -> Result<Vec<u8>> {
+        let announced = usize::try_from(self.size_hint().lower()).unwrap_or(MAX_JSON).min(MAX_JSON);
+        let mut body = Vec::with_capacity(announced);
+        let mut limited = Limited::new(self, MAX_JSON);
+        while let Some(frame) = limited.frame().await {
+            let frame = frame
+                .map_err(|error| ApiError::bad_request(format!("cannot read the request body: {error}")))?;
+            body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        }
+        Ok(body)
     }
 
     /// The body as it comes.

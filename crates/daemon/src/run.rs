@@ -35,6 +35,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<()> {
         Asked::Print(text) => return Ok(std::io::stdout().write_all(text.as_bytes())?),
         Asked::Serve(source) => *source,
     };
+    sys::memory::return_large_pieces();
     let mut settings = source.settings()?;
     if source.validate {
         return Ok(std::io::stdout().write_all(b"configuration OK\n")?);

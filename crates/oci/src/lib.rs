@@ -10,6 +10,7 @@ pub mod image;
 pub mod manifest;
 pub mod media_type;
 mod platform;
+pub mod ports;
 mod reference;
 mod serde_null;
 

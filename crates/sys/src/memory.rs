@@ -12,6 +12,13 @@ pub fn release() {
     crate::raw::memory::release();
 }
 
+/// Has every larger piece of memory come from the kernel, and go back to it at once (`mallopt(3)`). By itself the
+/// allocator would keep pieces of up to 32 MiB once one of the kind was freed, and small ones come to lie in them. To
+/// be called before there are threads.
+pub fn return_large_pieces() {
+    crate::raw::memory::fix_threshold();
+}
+
 /// Gives back free heap alone (`malloc_trim(3)`); from any thread of many.
 pub fn trim() {
     crate::raw::memory::trim();

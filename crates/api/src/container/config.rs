@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::PortSet;
 use crate::wire::{StringSet, Words, null_if_empty, null_if_empty_map};
 
 wire! {
@@ -15,8 +16,8 @@ wire! {
         pub attach_stdin: bool,
         pub attach_stdout: bool,
         pub attach_stderr: bool,
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        pub exposed_ports: StringSet,
+        #[serde(skip_serializing_if = "PortSet::is_empty")]
+        pub exposed_ports: PortSet,
         pub tty: bool,
         pub open_stdin: bool,
         pub stdin_once: bool,

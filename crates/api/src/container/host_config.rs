@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::wire::null_if_empty;
 
-use super::{Mount, Resources};
-
-/// Container ports (`80/tcp`) with the host ports that lead to them; `null` where none does.
-pub type PortMap = BTreeMap<String, Option<Vec<PortBinding>>>;
+use super::{Mount, PortMap, Resources};
 
 wire! {
     /// `HostConfig`.

@@ -16,7 +16,7 @@ wire! {
     pub struct UpdateRequest {
         pub restart_policy: RestartPolicy,
         /// Ports to publish. This field and those below are Berth's own: Docker's clients never send them.
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        #[serde(skip_serializing_if = "PortMap::is_empty")]
         pub publish: PortMap,
         /// `80[/tcp]`, `8080:80[/tcp]` or `127.0.0.1:8080:80[/tcp]`.
         #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -34,7 +34,7 @@ pub(crate) fn update(request: wire::UpdateRequest) -> Result<model::Update> {
         _ => Some(host_config::restart_policy(&request.restart_policy)?),
     };
     let changes = model::Changes {
-        publish: host_config::port_bindings(request.publish),
+        publish: oci::ports::apart(&host_config::port_bindings(request.publish)),
         publish_remove: request.publish_remove,
         mounts: request.mounts.into_iter().map(mount::from_wire).collect::<Result<_>>()?,
         mounts_remove: request.mounts_remove,

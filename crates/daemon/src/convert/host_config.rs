@@ -59,6 +59,7 @@ pub(super) fn from_wire(host: wire::HostConfig) -> Result<model::HostConfig> {
 /// Published ports.
 pub(super) fn port_bindings(ports: wire::PortMap) -> BTreeMap<String, Vec<model::PortBinding>> {
     ports
+        .0
         .into_iter()
         .map(|(port, bindings)| (port, bindings.unwrap_or_default().into_iter().map(binding).collect()))
         .collect()
@@ -100,10 +101,9 @@ pub(super) fn to_wire(host: &model::HostConfig) -> wire::HostConfig {
             config: host.log_config.options.clone(),
         },
         network_mode: host.network_mode.clone(),
-        port_bindings: engine::container::each_published(&host.port_bindings)
-            .into_iter()
-            .map(|(port, list)| (port, Some(bindings(list))))
-            .collect(),
+        port_bindings: wire::PortMap(
+            host.port_bindings.iter().map(|(port, list)| (port.clone(), Some(bindings(list)))).collect(),
+        ),
         restart_policy: wire::RestartPolicy {
             name: host.restart_policy.name().to_owned(),
             maximum_retry_count: i64::from(host.restart_policy.maximum_retry_count()),
@@ -147,16 +147,17 @@ pub(super) fn to_wire(host: &model::HostConfig) -> wire::HostConfig {
 }
 
 /// Host addresses of a port.
-fn bindings(list: Vec<model::PortBinding>) -> Vec<wire::PortBinding> {
-    list.into_iter().map(|one| wire::PortBinding { host_ip: one.host_ip, host_port: one.host_port }).collect()
+fn bindings(list: &[model::PortBinding]) -> Vec<wire::PortBinding> {
+    let one = |one: &model::PortBinding| wire::PortBinding {
+        host_ip: one.host_ip.clone(),
+        host_port: one.host_port.clone(),
+    };
+    list.iter().map(one).collect()
 }
 
 /// All ports with their host addresses; exposed ones have none.
 pub(super) fn port_map(ports: &BTreeMap<String, Option<Vec<model::PortBinding>>>) -> wire::PortMap {
-    engine::container::each_settled(ports)
-        .into_iter()
-        .map(|(port, list)| (port, list.map(bindings)))
-        .collect()
+    wire::PortMap(ports.iter().map(|(port, list)| (port.clone(), list.as_deref().map(bindings))).collect())
 }
 
 #[cfg(test)]

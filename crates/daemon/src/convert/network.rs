@@ -1,6 +1,5 @@
 //! Networks and ends in them.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use api::Version;
@@ -88,7 +87,7 @@ pub(super) fn settings(container: &model::Container) -> api::container::NetworkS
     api::container::NetworkSettings {
         sandbox_id: network.sandbox_id.clone(),
         sandbox_key: sandbox_key(container),
-        ports: if open { host_config::port_map(&network.ports) } else { BTreeMap::new() },
+        ports: if open { host_config::port_map(&network.ports) } else { api::container::PortMap::default() },
         networks: network.networks.iter().map(|(name, end)| (name.clone(), endpoint(end))).collect(),
         ..api::container::NetworkSettings::default()
     }

@@ -71,8 +71,9 @@ fn ports(container: &Container) -> Vec<wire::Port> {
     if container.state.running().is_none() {
         return out;
     }
-    for (port, bindings) in engine::container::each_settled(&container.network.ports) {
-        let (number, kind) = port.split_once('/').unwrap_or((&port, "tcp"));
+    for (port, bindings) in oci::ports::each(&container.network.ports) {
+        let name = port.to_string();
+        let (number, kind) = name.split_once('/').unwrap_or((&name, "tcp"));
         let Ok(private_port) = number.parse() else { continue };
         let private = wire::Port { private_port, kind: kind.to_owned(), ..wire::Port::default() };
         match bindings {

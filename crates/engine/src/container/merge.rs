@@ -38,7 +38,7 @@ pub(crate) fn to_image(config: ContainerConfig) -> oci::image::RunConfig {
     let list = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
     oci::image::RunConfig {
         user: config.user,
-        exposed_ports: set(super::each_exposed(&config.exposed_ports)),
+        exposed_ports: set(super::apart_set(&config.exposed_ports)),
         env: config.env,
         entrypoint: config.entrypoint,
         cmd: config.cmd,

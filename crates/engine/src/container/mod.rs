@@ -6,7 +6,6 @@ mod changes;
 mod check;
 pub(crate) mod checkpoint;
 pub(crate) mod files;
-mod fold;
 pub(crate) mod host;
 pub(crate) mod links;
 mod logging;
@@ -29,11 +28,10 @@ mod verb;
 pub(crate) mod view;
 
 pub(crate) use check::{Host, check_endpoint};
-pub(crate) use fold::{first_of_many, many};
 pub(crate) use host::facts;
 pub(crate) use logging::check as check_log;
 pub(crate) use policy::{conclude, starts_with_daemon};
-pub(crate) use ports::parse as parse_port;
+pub(crate) use ports::{apart_set, fold_set, parse as parse_port};
 pub(crate) use rootfs::root_of_process;
 pub(crate) use spec::{FileMount, limits, rlimit_type};
 pub(crate) use verb::Execs;
@@ -42,7 +40,6 @@ pub(crate) use verb::Execs;
 pub(crate) use spec::tests::container as sample;
 
 pub use changes::Changes;
-pub use fold::{each_exposed, each_published, each_settled};
 pub use model::*;
 pub use stats::{CpuSample, Sample, Traffic};
 pub use store::{Change, ChangeKind};

@@ -1,5 +1,10 @@
-//! `80/tcp` and `8000-8010`: ports as Docker writes them.
+//! `80/tcp` and `8000-8010`: ports as Docker writes them, and in records many in a row as one ([`oci::ports`]).
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use oci::ports::{Binding, each_of_set, fold};
+
+use super::PortBinding;
 use crate::error::{Error, Result};
 
 /// A port range and its protocol: `80/tcp`, `8000-8010/udp`, `80` (tcp).
@@ -7,30 +12,30 @@ use crate::error::{Error, Result};
 /// # Errors
 /// It is none of that.
 pub(crate) fn parse(text: &str) -> Result<(u16, u16, &str)> {
-    let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let (low, high) = range.split_once('-').unwrap_or((range, range));
-    let wrong = || Error::bad_parameter(format!("invalid port specification: \"{range}\""));
-    let number = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(wrong);
-    let (low, high) = (number(low)?, number(high)?);
-    if low > high {
-        return Err(wrong());
+    oci::ports::parse(text).map_err(|error| Error::bad_parameter(error.to_string()))
+}
+
+impl Binding for PortBinding {
+    fn host_ip(&self) -> &str {
+        &self.host_ip
     }
-    match protocol {
-        "tcp" | "udp" | "sctp" => Ok((low, high, protocol)),
-        other => Err(Error::bad_parameter(format!("invalid proto: {other}"))),
+
+    fn host_port(&self) -> &str {
+        &self.host_port
+    }
+
+    fn with_port(&self, host_port: String) -> Self {
+        Self { host_ip: self.host_ip.clone(), host_port }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Folds a set of ports.
+pub(crate) fn fold_set(ports: &mut BTreeSet<String>) {
+    let all: BTreeMap<_, _> = std::mem::take(ports).into_iter().map(|port| (port, ())).collect();
+    *ports = fold(all).into_keys().collect();
+}
 
-    #[test]
-    fn ports_are_parsed_and_refused() {
-        assert_eq!(parse("80").unwrap(), (80, 80, "tcp"));
-        assert_eq!(parse("8000-8010/udp").unwrap(), (8000, 8010, "udp"));
-        for wrong in ["0/tcp", "x", "70000", "9-8", "80/icmp", ""] {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
-    }
+/// Every port of a set, as it was asked for.
+pub(crate) fn apart_set(ports: &BTreeSet<String>) -> BTreeSet<String> {
+    each_of_set(ports).map(|port| port.to_string()).collect()
 }

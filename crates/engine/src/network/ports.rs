@@ -18,7 +18,7 @@ pub(crate) fn ports(container: &Container) -> Result<Vec<PortRequest>> {
         let (low, high, protocol) = crate::container::parse_port(port)?;
         let protocol = protocol_of(protocol);
         for binding in bindings {
-            if let Some(first) = crate::container::first_of_many(binding) {
+            if let Some(first) = oci::ports::first_of_many(binding) {
                 let one = PortBinding { host_port: first.to_string(), ..binding.clone() };
                 wanted.push(PortRequest { more: high - low, ..one_port(low, protocol, &one)? });
                 continue;
@@ -83,12 +83,13 @@ pub(super) fn published(
             Protocol::Udp => "udp",
             Protocol::Sctp => "sctp",
         };
-        let (host_ip, host_port) = (port.host_ip.to_string(), port.host_port.to_string());
+        let binding =
+            PortBinding { host_ip: port.host_ip.to_string(), host_port: port.host_port.to_string() };
         let (binding, name) = if port.more == 0 {
-            (PortBinding { host_ip, host_port }, format!("{}/{protocol}", port.container_port))
+            (binding, format!("{}/{protocol}", port.container_port))
         } else {
             let (low, high) = (port.container_port, port.container_port.saturating_add(port.more));
-            (crate::container::many(&host_ip, &host_port), format!("{low}-{high}/{protocol}"))
+            (oci::ports::many(&binding), format!("{low}-{high}/{protocol}"))
         };
         ports.entry(name).or_insert_with(|| Some(Vec::new())).get_or_insert_default().push(binding);
     }

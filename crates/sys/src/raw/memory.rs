@@ -21,6 +21,15 @@ pub(crate) fn release() {
     trim();
 }
 
+/// Larger pieces are mappings of their own: what the allocator starts with, and would raise.
+const LARGE: libc::c_int = 128 * 1024;
+
+/// Keeps the size from which on memory is mapped, and unmapped when it is freed.
+pub(crate) fn fix_threshold() {
+    // SAFETY: takes no pointer; sets a parameter of the allocator.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
+}
+
 /// Free heap.
 pub(crate) fn trim() {
     // SAFETY: takes no pointer; it gives back what is on the allocator's own free lists.

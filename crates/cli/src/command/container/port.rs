@@ -22,8 +22,9 @@ fn port(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let wanted = (matches.args.len() == 2).then(|| with_protocol(matches.arg(1))).transpose()?;
     let mut lines: Vec<(u16, String)> = Vec::new();
     let mut known = false;
-    for (port, bindings) in &container.network_settings.ports {
-        if wanted.as_ref().is_some_and(|wanted| wanted != port) {
+    for (port, bindings) in container.network_settings.ports.each() {
+        let port = port.to_string();
+        if wanted.as_ref().is_some_and(|wanted| *wanted != port) {
             continue;
         }
         let Some(bindings) = bindings else { continue };

@@ -26,7 +26,7 @@ pub(crate) const FLAGS: &[Flag] = &[
 pub(crate) fn apply(matches: &Matches, request: &mut UpdateRequest) -> Result<()> {
     for text in matches.all("publish") {
         for published in ports::publish(text).map_err(Error::Said)? {
-            let bindings = request.publish.entry(published.port).or_default().get_or_insert_default();
+            let bindings = request.publish.0.entry(published.port).or_default().get_or_insert_default();
             bindings.push(PortBinding { host_ip: published.ip, host_port: published.host });
         }
     }

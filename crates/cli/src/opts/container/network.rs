@@ -83,8 +83,8 @@ pub(super) fn apply(matches: &Matches, request: &mut CreateRequest) -> Result<()
 fn publish(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
     for text in matches.all("publish") {
         for published in ports::publish(text).map_err(Error::Said)? {
-            request.config.exposed_ports.insert(published.port.clone(), api::Empty);
-            let bindings = request.host_config.port_bindings.entry(published.port).or_default();
+            request.config.exposed_ports.0.insert(published.port.clone());
+            let bindings = request.host_config.port_bindings.0.entry(published.port).or_default();
             bindings
                 .get_or_insert_default()
                 .push(PortBinding { host_ip: published.ip, host_port: published.host });
@@ -92,7 +92,7 @@ fn publish(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
     }
     for text in matches.all("expose") {
         for port in ports::expose(text).map_err(Error::Said)? {
-            request.config.exposed_ports.insert(port, api::Empty);
+            request.config.exposed_ports.0.insert(port);
         }
     }
     Ok(())
@@ -235,8 +235,8 @@ mod tests {
     #[test]
     fn publishing_exposes() {
         let request = plan(&["-p", "8080:80", "--expose", "81"]).unwrap();
-        assert_eq!(request.config.exposed_ports.keys().collect::<Vec<_>>(), ["80/tcp", "81/tcp"]);
-        assert_eq!(request.host_config.port_bindings["80/tcp"].as_ref().unwrap()[0].host_port, "8080");
+        assert_eq!(request.config.exposed_ports.0.iter().collect::<Vec<_>>(), ["80/tcp", "81/tcp"]);
+        assert_eq!(request.host_config.port_bindings.0["80/tcp"].as_ref().unwrap()[0].host_port, "8080");
         assert_eq!(plan(&["-p", "99999:1"]).unwrap_err(), "invalid hostPort: 99999");
     }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use oci::ports::{apart, fold};
+
 use super::super::changes::{self, Changes};
-use super::super::fold;
 use super::{Task, blocking};
-use crate::container::{Container, HostConfig, NetworkSettings};
+use crate::container::{Container, HostConfig, NetworkSettings, apart_set, fold_set};
 use crate::engine::Inner;
 use crate::error::Result;
 use crate::image::parse_id;
@@ -69,11 +70,11 @@ fn describe(engine: &Inner, next: &mut Container, changes: &Changes) -> Result<(
     let (mut config, mut host) = ((*next.config).clone(), (*next.host).clone());
     changes::words(&mut config, changes)?;
     if changes.ports() {
-        config.exposed_ports = fold::each_exposed(&config.exposed_ports);
-        host.port_bindings = fold::each_published(&host.port_bindings);
+        config.exposed_ports = apart_set(&config.exposed_ports);
+        host.port_bindings = apart(&host.port_bindings);
         changes::ports(&mut config, &mut host, &exposed(engine, next), changes)?;
-        fold::exposed(&mut config.exposed_ports);
-        fold::published(&mut host.port_bindings)?;
+        fold_set(&mut config.exposed_ports);
+        host.port_bindings = fold(host.port_bindings);
     }
     changes::unmount(&mut config, &mut host, &mut next.mounts, changes)?;
     let new = crate::volume::more(engine, &changes.mounts, &next.mounts, &host)?;

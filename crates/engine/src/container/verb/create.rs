@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use crate::Engine;
 use crate::config::BridgeConfig;
 use crate::container::check::{check_limits, check_network, check_settings};
-use crate::container::fold;
 use crate::container::mode::{self, NamespaceMode, NetworkMode};
 use crate::container::record::{self, Durability};
 use crate::container::security::Seccomp;
@@ -148,8 +147,8 @@ fn settle(
     let mut warnings = check_limits(&mut host.resources, &engine.host, false)?;
     default_network(&config, &mut host, &mut networking, &engine.config.bridge)?;
     let mode = check_network(&config, &host, &networking)?;
-    fold::exposed(&mut config.exposed_ports);
-    fold::published(&mut host.port_bindings)?;
+    crate::container::fold_set(&mut config.exposed_ports);
+    host.port_bindings = oci::ports::fold(host.port_bindings);
     let links = links::settle(engine, &host, &mode, &mut networking)?;
     complete(engine, &mut host, &mode, &mut warnings)?;
     if config.hostname.is_empty() {

@@ -225,7 +225,7 @@ fn has_port(container: &Container, kind: &str, (low, high, protocol): &(u16, u16
     container.network.ports.iter().any(|(port, bindings)| {
         let Ok((from, to, spoken)) = crate::container::parse_port(port) else { return false };
         let published = || {
-            bindings.iter().flatten().any(|binding| match crate::container::first_of_many(binding) {
+            bindings.iter().flatten().any(|binding| match oci::ports::first_of_many(binding) {
                 Some(first) => first <= *high && first.saturating_add(to - from) >= *low,
                 None => binding.host_port.parse().is_ok_and(|port| (*low..=*high).contains(&port)),
             })

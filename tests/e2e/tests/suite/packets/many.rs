@@ -8,21 +8,25 @@ use e2e::programs::eventually;
 
 /// What it must not take, whatever else the machine does; the figures themselves are the bench's.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// More memory of the daemon, KiB: in a debug build deep stacks are most of it. Entry by entry, the ports would take more
-/// than twenty thousand.
-const MORE: u64 = 3 << 10;
+/// What it may take more than with one port, while others use the machine. One by one, in a build like this, reading ten
+/// thousand ports alone takes longer.
+const LONGER: Duration = Duration::from_millis(1500);
+/// More memory of the daemon, KiB. Entry by entry, the ports would take more than twenty thousand.
+const MORE: u64 = 1 << 10;
 
 #[test]
 fn ten_thousand_ports_are_published_and_go_again() -> Result<()> {
     let mut lab = Lab::start(Kind::Berth, &[])?;
     // The first container has made the bridge, and brought the daemon's code into memory.
+    let start = Instant::now();
     lab.container("first", &["-p", "8080:80"])?;
+    let usual = start.elapsed();
     let (before, there) = (resident(lab.engine.pid()?)?, processes(&lab)?);
     let start = Instant::now();
     let web =
         lab.container("web", &["-p", "20000-29999:20000-29999", "-p", "20000-20999:20000-20999/udp"])?;
     let took = start.elapsed();
-    ensure!(took < PATIENCE, "{took:?}");
+    ensure!(took < usual + LONGER, "{took:?}, and {usual:?} with one port");
     let pid = lab.engine.pid()?;
     // What the answers took goes back when nobody asks for anything.
     eventually("the memory is given back", || Ok((resident(pid)? < before + MORE).then_some(())))?;
