@@ -50,9 +50,7 @@ impl Firewall {
         uplinks: [&[String]; 2],
         elements: &[Element],
     ) -> Result<()> {
-        let mut transaction = Transaction::new(&self.table);
-        fill(&mut transaction, bridges, uplinks, elements);
-        transaction.commit(self.socket()?).map_err(explain)
+        self.fill(Transaction::new(&self.table), bridges, uplinks, elements)
     }
 
     /// The same, in place of whatever is in the table: at no moment is there less than the whole.
@@ -66,7 +64,32 @@ impl Firewall {
         // It may not be there.
         transaction.table();
         transaction.remove_table();
-        fill(&mut transaction, bridges, uplinks, elements);
+        self.fill(transaction, bridges, uplinks, elements)
+    }
+
+    /// Writes the whole table.
+    fn fill(
+        &mut self,
+        mut transaction: Transaction,
+        bridges: &[Bridge],
+        uplinks: [&[String]; 2],
+        elements: &[Element],
+    ) -> Result<()> {
+        transaction.table();
+        transaction.maps();
+        for (family, names) in Family::ALL.into_iter().zip(uplinks) {
+            transaction.uplinks(family, names.get(..MAX_UPLINKS).unwrap_or(names));
+        }
+        let chains = plan::chains(bridges);
+        for chain in &chains {
+            transaction.chain(chain.at);
+        }
+        for chain in &chains {
+            for rule in &chain.rules {
+                transaction.rule(chain.at, rule);
+            }
+        }
+        by_map(elements, |map, some| transaction.add_elements(map, some));
         transaction.commit(self.socket()?).map_err(explain)
     }
 
@@ -169,25 +192,6 @@ impl Firewall {
         }
         self.socket.as_mut().ok_or(Error::Malformed("no netfilter socket"))
     }
-}
-
-/// Writes the whole table.
-fn fill(transaction: &mut Transaction, bridges: &[Bridge], uplinks: [&[String]; 2], elements: &[Element]) {
-    transaction.table();
-    transaction.maps();
-    for (family, names) in Family::ALL.into_iter().zip(uplinks) {
-        transaction.uplinks(family, names.get(..MAX_UPLINKS).unwrap_or(names));
-    }
-    let chains = plan::chains(bridges);
-    for chain in &chains {
-        transaction.chain(chain.at);
-    }
-    for chain in &chains {
-        for rule in &chain.rules {
-            transaction.rule(chain.at, rule);
-        }
-    }
-    by_map(elements, |map, some| transaction.add_elements(map, some));
 }
 
 /// Hands the elements on, map by map, as many as one message holds.

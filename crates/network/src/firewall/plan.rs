@@ -174,11 +174,7 @@ fn prerouting() -> Vec<Rule> {
 
 /// Nothing that leaves `::1` can come back from elsewhere: there the user-space path is the only one.
 fn output() -> Vec<Rule> {
-    let own = || Match::Destination(loopback(Family::V6));
-    let relayed = |scope| rule([own()], Action::To(Map { way: Way::Relayed, scope, family: Family::V6 }));
-    let mut rules: Vec<_> =
-        [Scope::Here, Scope::RangesHere, Scope::Everywhere, Scope::RangesEverywhere].map(relayed).into();
-    rules.push(rule([own()], Action::Accept));
+    let mut rules = vec![rule([Match::Destination(loopback(Family::V6))], Action::Accept)];
     rules.extend(Family::ALL.into_iter().flat_map(translate));
     rules
 }
@@ -189,10 +185,8 @@ fn translate(family: Family) -> Vec<Rule> {
         (Match::Is(family), [Scope::Here, Scope::RangesHere]),
         (Match::ToHost(family), [Scope::Everywhere, Scope::RangesEverywhere]),
     ] {
-        for way in [Way::Published, Way::Relayed] {
-            let to = |scope| rule([guard.clone()], Action::To(Map { way, scope, family }));
-            rules.extend(scopes.map(to));
-        }
+        let to = |scope| rule([guard.clone()], Action::To(Map { way: Way::Published, scope, family }));
+        rules.extend(scopes.map(to));
     }
     rules
 }

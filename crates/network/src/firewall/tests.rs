@@ -124,7 +124,6 @@ fn every_map_of_either_family_holds_elements() {
                 let value = match map.way {
                     plan::Way::Published if map.scope.ranges() => ip.clone(),
                     plan::Way::Published => [ip.clone(), vec![0, 80, 0, 0]].concat(),
-                    plan::Way::Relayed => vec![9, 9],
                     plan::Way::Routed => vec![],
                 };
                 let end = map.scope.ranges().then(|| key(99));

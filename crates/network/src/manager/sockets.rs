@@ -69,7 +69,7 @@ impl State {
     pub(super) fn port_defaults(&self, config: &Config, endpoint: &Endpoint) -> Result<Defaults> {
         let net = self.net(&endpoint.network_id)?;
         let twins = endpoint.ip6.is_some() || config.userland_proxy;
-        Ok(Defaults { ip: net.publish_ip, twins, six: endpoint.ip6.is_some() })
+        Ok(Defaults { ip: net.publish_ip, twins, six: endpoint.ip6.is_some() && config.firewall6 })
     }
 
     /// Refuses what the mode of the network can't do.

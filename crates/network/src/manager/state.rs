@@ -225,7 +225,6 @@ impl State {
             routed: net
                 .map_or([false; 2], |net| net.gateways.map(|gateway| gateway == plan::Gateway::Routed)),
             trusted: net.is_some_and(|net| !net.trusted.is_empty()),
-            ..plan::Target::default()
         };
         let mut elements = plan::elements(&endpoint.ports, &target, container_id);
         if net.is_some_and(|net| net.publish_mode == PublishMode::Input) {

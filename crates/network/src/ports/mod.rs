@@ -31,7 +31,7 @@ pub(crate) struct Defaults {
     pub(crate) ip: IpAddr,
     /// On every address, if that is all of IPv4's, means IPv6's as well.
     pub(crate) twins: bool,
-    /// The container has an address of IPv6: many ports in a row have no other way there.
+    /// The kernel leads IPv6 to the container: many ports in a row have no other way there.
     pub(crate) six: bool,
 }
 
@@ -217,6 +217,13 @@ impl Ports {
         host_port.checked_add(more).ok_or_else(wrong)?;
         container_port.checked_add(more).ok_or_else(wrong)?;
         let ip = request.host_ip.unwrap_or(defaults.ip);
+        if ip.is_ipv6() && (ip.is_loopback() || !defaults.six) {
+            return Err(Error::Unsupported(format!(
+                "{} ports in a row cannot be published on {ip}: only the kernel serves so many, and from there it leads to no container{}; publish fewer than 64 at once, or on an IPv4 address",
+                usize::from(more) + 1,
+                if ip.is_loopback() { "" } else { " without an IPv6 address" },
+            )));
+        }
         let on = |host_ip| PublishedPort { protocol, container_port, host_ip, host_port, more };
         let twin = defaults.twins
             && defaults.six
@@ -466,5 +473,9 @@ mod tests {
         assert_eq!(error, "Bind for 127.83.11.12:25000 failed: port is already allocated");
         let beyond = PortRequest { host_ip: Some(ip), more: 9999, ..request(Some(60_000), None) };
         assert!(matches!(ports.take("a", &[beyond], ON), Err(Error::Invalid(_))));
+        for six in [Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED] {
+            let own = PortRequest { host_ip: Some(six.into()), more: 99, ..request(Some(20_000), None) };
+            assert!(matches!(ports.take("a", &[own], ON), Err(Error::Unsupported(_))), "{six}");
+        }
     }
 }

@@ -25,7 +25,7 @@ impl Server {
                 let socket = fds.next().ok_or_else(|| failed(&"its file descriptor is missing"))?;
                 relay.hold(key, socket, aim).map(|()| true)
             } else {
-                relay.aim(&key, &aim)
+                relay.aim(&key, aim)
             };
             if !held.map_err(|error| failed(&error))? {
                 return Err(failed(&"it is not held"));

@@ -16,7 +16,7 @@ mod request;
 pub use error::{ErrorKind, ErrorReply};
 pub use event::Event;
 pub use frame::{FrameError, FrameReader, MAX_FDS, MAX_FRAME, encode, send, send_some};
-pub use ports::{Aim, HoldPort, PortKey, PortState, Span, Transport};
+pub use ports::{Aim, HoldPort, PortKey, PortState, Transport};
 pub use reply::{
     Attached, Created, ExecState, ExitRecord, HelloReply, Reply, ServerFrame, StartedReply, StateReply,
     Status,

@@ -1,6 +1,6 @@
 //! Host ports that a shim holds for its container.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,32 +26,13 @@ pub struct PortKey {
 }
 
 /// Where what comes to a port is passed on to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Aim {
     /// Nowhere: the socket only keeps the port from others.
     Nowhere,
     /// To this address of the container.
     To(SocketAddr),
-    /// TCP alone: to this address of the container, and the port that belongs to the one which was asked for, before
-    /// a rule of the firewall led the connection here.
-    Spans {
-        /// The container's address.
-        ip: IpAddr,
-        /// Ports of the host and of the container.
-        spans: Vec<Span>,
-    },
-}
-
-/// A range of host ports, and the container's port that belongs to the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
-    /// First port of the host.
-    pub first: u16,
-    /// Last port of the host.
-    pub last: u16,
-    /// The container's port that the first leads to.
-    pub to: u16,
 }
 
 /// A port to be held.

@@ -66,30 +66,6 @@ impl Door {
         let serves = open && self.aim != Aim::Nowhere;
         self.socket.set(poller, if serves { EventFlags::IN } else { EventFlags::empty() });
     }
-
-    /// Where a connection leads that came in here.
-    fn target(&self, client: &OwnedFd) -> Option<SocketAddr> {
-        match &self.aim {
-            Aim::Nowhere => None,
-            Aim::To(address) => Some(*address),
-            Aim::Spans { ip, spans } => {
-                let asked = original_port(client, self.key.address.is_ipv6())?;
-                spans.iter().find_map(|span| {
-                    let offset = asked.checked_sub(span.first).filter(|_| asked <= span.last)?;
-                    Some(SocketAddr::new(*ip, span.to.checked_add(offset)?))
-                })
-            }
-        }
-    }
-}
-
-/// Which port a connection was made to, before a rule of the firewall led it here.
-fn original_port(client: &OwnedFd, v6: bool) -> Option<u16> {
-    if v6 {
-        sockopt::ipv6_original_dst(client).ok().map(|address| address.port())
-    } else {
-        sockopt::ip_original_dst(client).ok().map(|address| address.port())
-    }
 }
 
 /// A socket towards the container, on its way to be connected.
@@ -132,11 +108,12 @@ impl Relay {
                 // nobody is left, or who was there has gone again
                 Err(_) => return,
             };
-            let server = match door.target(&client).map(|to| connect(to, Transport::Tcp)) {
-                Some(Ok(server)) => server,
-                other => {
+            let Aim::To(target) = door.aim else { return };
+            let server = match connect(target, Transport::Tcp) {
+                Ok(server) => server,
+                Err(errno) => {
                     super::link::refuse(&client);
-                    if other.is_some_and(|failed| failed.is_err_and(is_short)) {
+                    if is_short(errno) {
                         return self.close_doors();
                     }
                     continue;

@@ -142,9 +142,9 @@ impl Relay {
     }
 
     /// Lets a port that is held lead elsewhere, for who comes from now on; whether it is held.
-    pub(crate) fn aim(&mut self, key: &PortKey, aim: &Aim) -> io::Result<bool> {
+    pub(crate) fn aim(&mut self, key: &PortKey, aim: Aim) -> io::Result<bool> {
         let Some(door) = self.doors.values_mut().find(|door| door.key == *key) else { return Ok(false) };
-        door.aim(aim.clone())?;
+        door.aim(aim)?;
         door.watch(&self.poller, !self.closed);
         Ok(true)
     }
@@ -179,7 +179,7 @@ impl Relay {
         let state = |(number, door): (&u64, &Door)| {
             let links = self.links.values().filter(|link| link.door == *number).count();
             let flows = self.flows.values().filter(|flow| flow.key.door == *number).count();
-            PortState { key: door.key, aim: door.aim.clone(), connections: links + flows }
+            PortState { key: door.key, aim: door.aim, connections: links + flows }
         };
         self.doors.iter().map(state).collect()
     }

@@ -195,7 +195,7 @@ fn those_who_are_too_many_wait_outside() {
 
 #[test]
 fn a_port_is_held_aimed_released_and_closed() {
-    let held = |relay: &Relay| relay.ports().iter().map(|port| port.aim.clone()).collect::<Vec<_>>();
+    let held = |relay: &Relay| relay.ports().iter().map(|port| port.aim).collect::<Vec<_>>();
     let reserved = {
         let socket =
             rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None);
@@ -210,8 +210,8 @@ fn a_port_is_held_aimed_released_and_closed() {
     assert!(TcpListener::bind(address).is_err() && TcpStream::connect(address).is_err());
     assert!(relay.timer.is_none() && relay.poller.wait(Some(Timespec::default())).unwrap().is_empty());
     let server = TcpListener::bind(here()).unwrap();
-    assert!(relay.aim(&port, &Aim::To(server.local_addr().unwrap())).unwrap());
-    assert!(!relay.aim(&key(Transport::Udp, address), &Aim::Nowhere).unwrap());
+    assert!(relay.aim(&port, Aim::To(server.local_addr().unwrap())).unwrap());
+    assert!(!relay.aim(&key(Transport::Udp, address), Aim::Nowhere).unwrap());
     assert_eq!(held(&relay), [Aim::To(server.local_addr().unwrap())]);
     let running = Running::start(relay);
     let mut client = dial(address);

@@ -212,12 +212,6 @@ fn translate(m: &mut Message<'_>, map: Map) {
     expression(m, "lookup", |m| {
         m.text(1, &map.name()).be32(2, REG).be32(3, REG);
     });
-    if map.way == Way::Relayed {
-        expression(m, "redir", |m| {
-            m.be32(1, REG);
-        });
-        return;
-    }
     expression(m, "nat", |m| {
         // type, family, register of the address, register of the port
         m.be32(1, NAT_DNAT).be32(2, u32::from(protocol_family(map.family))).be32(3, REG);

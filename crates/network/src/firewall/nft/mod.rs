@@ -130,7 +130,6 @@ impl Layout {
         let data = match map.way {
             Way::Published if map.scope.ranges() => Some((address, len)),
             Way::Published => Some(((address << 6) | datatype::PORT, len + 4)),
-            Way::Relayed => Some((datatype::PORT, 2)),
             Way::Routed => None,
         };
         let mut flags = if data.is_some() { set::MAP } else { 0 };

@@ -25,8 +25,6 @@ pub(crate) struct Map {
 pub(crate) enum Way {
     /// They go to an address and a port of the container.
     Published,
-    /// They go to a port of the host, where the container's user-space path listens.
-    Relayed,
     /// They go on to the container, as they say themselves (a set).
     Routed,
 }
@@ -64,10 +62,6 @@ impl Map {
             (Way::Published, Scope::Everywhere),
             (Way::Published, Scope::RangesHere),
             (Way::Published, Scope::RangesEverywhere),
-            (Way::Relayed, Scope::Here),
-            (Way::Relayed, Scope::Everywhere),
-            (Way::Relayed, Scope::RangesHere),
-            (Way::Relayed, Scope::RangesEverywhere),
             (Way::Routed, Scope::Here),
             (Way::Routed, Scope::RangesHere),
         ];
@@ -79,7 +73,6 @@ impl Map {
     pub(crate) fn name(self) -> String {
         let way = match self.way {
             Way::Published => "published",
-            Way::Relayed => "relayed",
             Way::Routed => "routed",
         };
         let scope = match self.scope {
@@ -102,7 +95,7 @@ pub(crate) struct Element {
     pub(crate) key: Vec<u8>,
     /// The last key of the range, in a map of ranges.
     pub(crate) end: Option<Vec<u8>>,
-    /// Value: container address, and port where that is not the key's; or the relay's port. Empty in a set.
+    /// Value: container address, and port where that is not the key's. Empty in a set.
     pub(crate) value: Vec<u8>,
     /// Who it belongs to.
     pub(crate) container_id: String,
@@ -115,8 +108,6 @@ pub(crate) struct Target {
     pub(crate) ip: Option<Ipv4Addr>,
     /// Its IPv6 address.
     pub(crate) ip6: Option<Ipv6Addr>,
-    /// Ports of the host, one a family, at which its user-space path listens.
-    pub(crate) relay: [Option<u16>; 2],
     /// Its network's addresses are routed, not translated, one a family.
     pub(crate) routed: [bool; 2],
     /// Some reach its ports by its own address, although they are translated.
@@ -135,37 +126,40 @@ impl Target {
 /// The elements that lead to these ports of a container.
 pub(crate) fn elements(ports: &[PublishedPort], target: &Target, container_id: &str) -> Vec<Element> {
     let mut elements = Vec::new();
-    let ports: Vec<_> = ports.iter().flat_map(|port| port.each()).collect();
-    for run in runs(&ports) {
+    for run in runs(ports) {
         lead(run, target, |map, part, value| {
-            elements.push(element(map, part, value, container_id));
+            elements.push(element(map, &part, value, container_id));
         });
     }
     elements
 }
 
-/// Splits ports where one doesn't follow the one before.
-fn runs(ports: &[PublishedPort]) -> impl Iterator<Item = &[PublishedPort]> {
+/// Joins ports that follow the one before.
+fn runs(ports: &[PublishedPort]) -> Vec<PublishedPort> {
     let next = |port: u16, other: u16| port.checked_add(1) == Some(other);
-    ports.chunk_by(move |a, b| {
-        a.protocol == b.protocol
-            && a.host_ip == b.host_ip
-            && next(a.host_port, b.host_port)
-            && next(a.container_port, b.container_port)
-    })
+    let mut runs: Vec<PublishedPort> = Vec::new();
+    for port in ports {
+        match runs.last_mut() {
+            Some(run)
+                if run.protocol == port.protocol
+                    && run.host_ip == port.host_ip
+                    && next(run.last(), port.host_port)
+                    && next(run.container_port.saturating_add(run.more), port.container_port) =>
+            {
+                run.more += port.more + 1;
+            }
+            _ => runs.push(*port),
+        }
+    }
+    runs
 }
 
 /// Where a run of ports leads: `push` gets each map with the ports and the value of one element.
-fn lead<'p>(
-    run: &'p [PublishedPort],
-    target: &Target,
-    mut push: impl FnMut(Map, &'p [PublishedPort], Vec<u8>),
-) {
-    let Some(first) = run.first() else { return };
-    let host_ip = first.host_ip;
+fn lead(run: PublishedPort, target: &Target, mut push: impl FnMut(Map, PublishedPort, Vec<u8>)) {
+    let host_ip = run.host_ip;
     let family = if host_ip.is_ipv4() { Family::V4 } else { Family::V6 };
     let index = usize::from(family == Family::V6);
-    let many = run.len() >= RANGE;
+    let many = usize::from(run.more) + 1 >= RANGE;
     let map = |way, ranges| {
         let scope = match (host_ip.is_unspecified() && way != Way::Routed, ranges) {
             (false, false) => Scope::Here,
@@ -175,50 +169,46 @@ fn lead<'p>(
         };
         Map { way, scope, family }
     };
+    let parts = |whole: bool| {
+        let one = whole.then_some(run);
+        one.into_iter().chain(run.each().take(if whole { 0 } else { usize::MAX }))
+    };
     let address = target.address(family);
     // What leaves ::1 never comes back from elsewhere.
     let own = host_ip.is_ipv6() && host_ip.is_loopback();
-    let direct = address.filter(|_| !own);
     if let Some(ip) = address.filter(|_| target.routed[index] || (target.trusted && !own)) {
-        for part in run.chunks(if many { run.len() } else { 1 }) {
-            push(map(Way::Routed, many), part, bytes(ip));
-        }
+        parts(many).for_each(|part| push(map(Way::Routed, many), part, bytes(ip)));
     }
     if address.is_some() && target.routed[index] {
         return;
     }
-    if let Some(ip) = direct {
-        let ranged = many && first.host_port == first.container_port;
-        for part in run.chunks(if ranged { run.len() } else { 1 }) {
-            let port = if ranged { Vec::new() } else { padded(part[0].container_port).to_vec() };
+    if let Some(ip) = address.filter(|_| !own) {
+        let ranged = many && run.host_port == run.container_port;
+        for part in parts(ranged) {
+            let port = if ranged { Vec::new() } else { padded(part.container_port).to_vec() };
             push(map(Way::Published, ranged), part, [bytes(ip), port].concat());
-        }
-    }
-    let also_own = host_ip.is_ipv6() && host_ip.is_unspecified();
-    if let Some(relay) = target.relay[index].filter(|_| direct.is_none() || also_own) {
-        for part in run.chunks(if many { run.len() } else { 1 }) {
-            push(map(Way::Relayed, many), part, relay.to_be_bytes().to_vec());
         }
     }
 }
 
 /// The element of `map` for a part of a run. Where addresses are routed, `value` is the address that the key begins with.
-fn element(map: Map, part: &[PublishedPort], value: Vec<u8>, container_id: &str) -> Element {
+fn element(map: Map, part: &PublishedPort, value: Vec<u8>, container_id: &str) -> Element {
     let routed = map.way == Way::Routed;
-    let key = |port: &PublishedPort| {
-        let mut key = match port.host_ip {
+    let first = if routed { part.container_port } else { part.host_port };
+    let key = |port: u16| {
+        let mut key = match part.host_ip {
             _ if routed => value.clone(),
             ip if map.scope.here() => bytes(ip),
             _ => Vec::new(),
         };
-        key.extend_from_slice(&[port.protocol.number(), 0, 0, 0]);
-        key.extend_from_slice(&padded(if routed { port.container_port } else { port.host_port }));
+        key.extend_from_slice(&[part.protocol.number(), 0, 0, 0]);
+        key.extend_from_slice(&padded(port));
         key
     };
-    let first = part.first().map(key).unwrap_or_default();
-    let end = part.last().map(key).filter(|_| map.scope.ranges());
+    let end = map.scope.ranges().then(|| key(first.saturating_add(part.more)));
+    let key = key(first);
     let value = if routed { Vec::new() } else { value };
-    Element { map, key: first, end, value, container_id: container_id.to_owned() }
+    Element { map, key, end, value, container_id: container_id.to_owned() }
 }
 
 fn bytes(ip: IpAddr) -> Vec<u8> {
