@@ -3,14 +3,18 @@
 use super::*;
 use cluster::Error;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_machine_that_dies_loses_everything_when_its_lease_runs_out() -> Result<()> {
+/// A store, and a machine that has made a network.
+async fn founded() -> Result<(Etcd, tempfile::TempDir, Machine)> {
     let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
     let a = machine(&etcd, dir.path(), "a").await?;
     a.cluster.create_network(network(1), Some(&[])).await?;
-    let b = asleep(&etcd, dir.path(), "b", 2)?;
-    b.cluster.start();
-    b.cluster.ready().await?;
+    Ok((etcd, dir, a))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_dies_loses_everything_when_its_lease_runs_out() -> Result<()> {
+    let (etcd, dir, a) = founded().await?;
+    let b = awake(&etcd, dir.path(), "b", 2).await?;
     sees(&a, "both machines", |view| view.hosts.len() == 2).await?;
     let got = b.cluster.claim(&id(1), &id(9), Addresses::default()).await?;
     b.cluster.publish(&id(1), &id(9), endpoint(9, "b", got)).await;
@@ -24,9 +28,7 @@ async fn a_machine_that_dies_loses_everything_when_its_lease_runs_out() -> Resul
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_that_starts_again_in_time_goes_on() -> Result<()> {
-    let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
-    let a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), Some(&[])).await?;
+    let (etcd, dir, a) = founded().await?;
     let (stays, goes) = (
         a.cluster.claim(&id(1), &id(8), Addresses::default()).await?,
         a.cluster.claim(&id(1), &id(9), Addresses::default()).await?,
@@ -50,12 +52,8 @@ async fn a_daemon_that_starts_again_in_time_goes_on() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_that_starts_again_too_late_claims_again_what_it_can() -> Result<()> {
-    let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
-    let a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), Some(&[])).await?;
-    let b = asleep(&etcd, dir.path(), "b", 2)?;
-    b.cluster.start();
-    b.cluster.ready().await?;
+    let (etcd, dir, a) = founded().await?;
+    let b = awake(&etcd, dir.path(), "b", 2).await?;
     sees(&b, "the network", |view| view.networks.len() == 1).await?;
     let (kept, lost) = (
         b.cluster.claim(&id(1), &id(8), Addresses::default()).await?,
@@ -96,9 +94,7 @@ async fn two_machines_with_one_id_are_told_apart() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_that_leaves_takes_everything_along() -> Result<()> {
-    let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
-    let a = machine(&etcd, dir.path(), "a").await?;
-    a.cluster.create_network(network(1), Some(&[])).await?;
+    let (etcd, _dir, a) = founded().await?;
     a.cluster.claim(&id(1), &id(8), Addresses::default()).await?;
     a.cluster.leave().await?;
     assert_eq!((etcd.count("berth/v1/claims/")?, etcd.count("berth/v1/hosts/")?), (0, 0));

@@ -38,7 +38,12 @@ fn options(etcd: &Etcd, dir: &Path, name: &str, ttl: u64) -> Result<Options> {
 
 /// One that takes part at once.
 async fn machine(etcd: &Etcd, dir: &Path, name: &str) -> Result<Machine> {
-    let machine = asleep(etcd, dir, name, 60)?;
+    awake(etcd, dir, name, 60).await
+}
+
+/// One that takes part at once, and is lost after so many seconds of silence.
+async fn awake(etcd: &Etcd, dir: &Path, name: &str, ttl: u64) -> Result<Machine> {
+    let machine = asleep(etcd, dir, name, ttl)?;
     machine.cluster.start();
     machine.cluster.ready().await?;
     Ok(machine)
