@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ipam::Pool;
+use crate::ipam::{Family, Pool};
 
 /// One network, as a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,4 +45,19 @@ pub struct NetworkInfo {
     pub pools: Vec<Pool>,
     /// A person has chosen the subnet.
     pub subnet_chosen: bool,
+}
+
+impl NetworkInfo {
+    /// What was asked for and has no effect, in a sentence; empty when there is nothing of the kind.
+    pub fn without_effect(&self) -> String {
+        let unused =
+            |pool: &&Pool| !if pool.subnet.addr().is_ipv4() { self.enable_ipv4 } else { self.enable_ipv6 };
+        let say = |pool: &Pool| {
+            let family = Family::of(&pool.subnet);
+            format!("the {family} subnet {} is not used, because Enable{family} is off", pool.subnet)
+        };
+        // A configuration is for networks that have what it has not.
+        let pools = self.pools.iter().filter(|_| !self.config_only);
+        pools.filter(unused).map(say).collect::<Vec<_>>().join("; ")
+    }
 }

@@ -35,8 +35,8 @@ pub(crate) async fn inspect(asked: Asked) -> Result<Response> {
 /// `POST /networks/create`
 pub(crate) async fn create(asked: Asked, body: RequestBody) -> Result<Response> {
     let request: CreateRequest = asked.json(&body.collect().await?, false)?;
-    let id = asked.engine().network_create(convert::network_request(request)?).await?;
-    Ok(response::json(StatusCode::CREATED, &CreateResponse { id, warning: String::new() }))
+    let made = asked.engine().network_create(convert::network_request(request)?).await?;
+    Ok(response::json(StatusCode::CREATED, &CreateResponse { id: made.id, warning: made.warning }))
 }
 
 /// `DELETE /networks/{id}`

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::shim::ShimHandle;
 
 pub use info::{NetworkContainer, NetworkInfo, Subnet};
-pub use verb::{NetworkRequest, SubnetRequest};
+pub use verb::{NetworkMade, NetworkRequest, SubnetRequest};
 
 pub(crate) use attach::{Attached, adopt, attach, detach, host_gateway, republish};
 pub(crate) use guard::guard;

@@ -156,6 +156,12 @@ impl Definition {
         }
     }
 
+    /// What was asked of a family that it has not: kept and shown, as in Docker.
+    pub(crate) fn unused(&self) -> impl Iterator<Item = Pool> {
+        let asked = self.asked.iter().filter_map(Pool::asked);
+        asked.filter(|pool| !if pool.subnet.addr().is_ipv4() { self.enable_ipv4 } else { self.enable_ipv6 })
+    }
+
     /// Addresses that no container gets by itself.
     pub(crate) fn reserved(&self) -> Vec<IpAddr> {
         self.pools.iter().flat_map(|pool| pool.aux.values().copied()).collect()

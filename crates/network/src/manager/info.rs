@@ -153,7 +153,10 @@ impl Net {
             pools: if made.config_only {
                 made.asked.iter().filter_map(Pool::asked).collect()
             } else {
-                made.pools.iter().map(|pool| shown(pool, &made.asked)).collect()
+                let mut pools: Vec<_> = made.pools.iter().map(|pool| shown(pool, &made.asked)).collect();
+                pools.extend(made.unused());
+                pools.sort_by_key(|pool| Family::of(&pool.subnet));
+                pools
             },
             subnet_chosen: !made.asked.is_empty(),
             ..fixed(&identity, &made.name, &made.driver)

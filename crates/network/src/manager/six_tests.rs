@@ -252,3 +252,21 @@ fn nothing_of_ipv6_stays() {
         assert_eq!(routes(), before);
     });
 }
+
+#[test]
+fn a_subnet_of_a_family_that_is_off_is_shown_and_said_to_be_unused() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let off = CreateRequest { enable_ipv6: false, ..six("one", &["fd00:7::/64", "10.7.0.0/24"]) };
+        let made = network.create(off).expect("accepted");
+        let shown: Vec<_> = made.pools.iter().map(|pool| pool.subnet.to_string()).collect();
+        assert_eq!(shown, ["10.7.0.0/24", "fd00:7::/64"]);
+        let said = "the IPv6 subnet fd00:7::/64 is not used, because EnableIPv6 is off";
+        assert_eq!(made.without_effect(), said);
+        let (_a, ea) = attach(&network, &[on(&made.id, 'a')]);
+        assert_eq!(ea[0].ip6, None);
+        let on = network.create(six("two", &["fd00:8::/64"])).expect("made");
+        assert_eq!(on.without_effect(), "");
+        network.teardown().expect("gone");
+    });
+}

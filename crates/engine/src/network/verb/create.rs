@@ -47,12 +47,21 @@ pub struct NetworkRequest {
     pub labels: BTreeMap<String, String>,
 }
 
+/// A network that has been made.
+#[derive(Debug, Clone)]
+pub struct NetworkMade {
+    /// Its id.
+    pub id: String,
+    /// What of the request has no effect; mostly empty.
+    pub warning: String,
+}
+
 impl Engine {
-    /// Makes a network; its id.
+    /// Makes a network; its id, and what was asked for in vain.
     ///
     /// # Errors
     /// The name is taken; a setting is wrong or can't be had; no subnet is free.
-    pub async fn network_create(&self, mut request: NetworkRequest) -> Result<String> {
+    pub async fn network_create(&self, mut request: NetworkRequest) -> Result<NetworkMade> {
         check(&request)?;
         add_defaults(&mut request, &self.0.config.network_options);
         let engine = Arc::clone(&self.0);
@@ -60,7 +69,7 @@ impl Engine {
             if request.driver == cluster::DRIVER && !request.config_only {
                 let made = cluster::create(&engine, &request)?;
                 event::publish(&engine, "create", &made.id, &made.name, &made.driver, None);
-                return Ok(made.id);
+                return Ok(NetworkMade { id: made.id, warning: String::new() });
             }
             let made = engine.network.create(::network::CreateRequest {
                 name: request.name,
@@ -83,7 +92,7 @@ impl Engine {
                 Error::system(error.to_string()).of_kind(kind).with_source(error)
             })?;
             event::publish(&engine, "create", &made.id, &made.name, &made.driver, None);
-            Ok(made.id)
+            Ok(NetworkMade { warning: made.without_effect(), id: made.id })
         })
         .await
     }

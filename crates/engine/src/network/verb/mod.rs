@@ -8,7 +8,7 @@ mod inspect;
 mod prune;
 mod remove;
 
-pub use create::{NetworkRequest, SubnetRequest};
+pub use create::{NetworkMade, NetworkRequest, SubnetRequest};
 
 pub(crate) use connect::Joining;
 pub(crate) use disconnect::{live as leave_live, not_connected};
