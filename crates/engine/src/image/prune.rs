@@ -35,7 +35,7 @@ pub enum ImagePrune {
 }
 
 impl Engine {
-    /// Removes images without a name, or with the filter `dangling=false` all that no container uses, if they pass the
+    /// Removes what interrupted pulls have left, and images without a name, or with the filter `dangling=false` all that no container uses, if they pass the
     /// other filters (`label label! until`); or tells what would be removed.
     ///
     /// # Errors
@@ -63,10 +63,16 @@ impl Engine {
                     && !is_used(&image.id)
             };
             let chosen: Vec<_> = engine.0.store.images().into_iter().filter(wanted).collect();
-            if removes {
-                return Ok(engine.remove_images(&accounts, &chosen));
+            let mut pruned = match removes {
+                true => engine.remove_images(&accounts, &chosen),
+                false => foretell(&accounts, &chosen, &is_used),
+            };
+            // What interrupted pulls have left bears no label, and its age is the store's business.
+            if ["label", "label!", "until"].iter().all(|name| !filters.contains(name)) {
+                let store = &engine.0.store;
+                pruned.bytes += if removes { store.drop_leftovers() } else { store.leftovers() }?.bytes;
             }
-            Ok(foretell(&accounts, &chosen, &is_used))
+            Ok(pruned)
         })
         .await?;
         if removes {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use oci::Digest;
@@ -13,12 +13,13 @@ use crate::error::Context;
 use crate::layer::blobs;
 use crate::layout::{self, DIR_MODE, Layout};
 use crate::state::State;
+use crate::store::Inner;
 use crate::{Result, Store};
 
 /// Nobody goes on with a pull after so long: its tag will have moved.
 const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// What [`Store::drop_leftovers`] has removed.
+/// What interrupted pulls have left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Leftovers {
     /// Blobs and layers.
@@ -56,14 +57,6 @@ fn is_old(path: &Path) -> bool {
 
 /// Reads what is left.
 pub(crate) fn read(layout: &Layout, trash: &Trash, boot: &str, state: &mut State) -> Result<()> {
-    let ingests = layout.ingests();
-    for entry in fs::read_dir(&ingests).at("read", &ingests)? {
-        let path = entry.at("read", &ingests)?.path();
-        let is_ours = path.file_name().and_then(|name| name.to_str()).is_some_and(is_digest);
-        if !is_ours || is_old(&path) {
-            trash.discard(&path)?;
-        }
-    }
     let dir = layout.pulled().join(boot);
     for entry in fs::read_dir(&dir).at("read", &dir)? {
         let path = entry.at("read", &dir)?.path();
@@ -78,11 +71,15 @@ pub(crate) fn read(layout: &Layout, trash: &Trash, boot: &str, state: &mut State
             }
         }
     }
+    let ingests = layout.ingests();
+    for entry in fs::read_dir(&ingests).at("read", &ingests)? {
+        let entry = entry.at("read", &ingests)?;
+        let blob = entry.file_name().to_str().and_then(|hex| Digest::from_sha256_hex(hex).ok());
+        if blob.is_none_or(|blob| state.has_blob(&blob)) || is_old(&entry.path()) {
+            trash.discard(&entry.path())?;
+        }
+    }
     Ok(())
-}
-
-fn is_digest(name: &str) -> bool {
-    Digest::from_sha256_hex(name).is_ok()
 }
 
 fn read_layer(layout: &Layout, boot: &str, path: &Path) -> Result<(Digest, PulledEntry)> {
@@ -95,37 +92,54 @@ fn read_layer(layout: &Layout, boot: &str, path: &Path) -> Result<(Digest, Pulle
 }
 
 impl Store {
+    /// What interrupted pulls have left, and no pull goes on with right now.
+    ///
+    /// # Errors
+    /// A directory can't be read.
+    pub fn leftovers(&self) -> Result<Leftovers> {
+        let inner = self.inner();
+        measure(&unused(inner, &inner.lock())?.1)
+    }
+
     /// Removes what interrupted pulls have left, and no pull goes on with right now.
     ///
     /// # Errors
     /// A file can't be removed.
     pub fn drop_leftovers(&self) -> Result<Leftovers> {
         let inner = self.inner();
-        let mut dropped = Leftovers::default();
-        let mut discard = |path: &Path| -> Result<()> {
-            let bytes = sys::usage::of(path).at("measure", path)?;
-            if inner.trash.discard(path)? {
-                dropped.count += 1;
-                dropped.bytes += bytes;
-            }
-            Ok(())
-        };
         // Who begins with a blob has claimed it under the lock.
         let mut state = inner.lock();
-        let unused = state.pulled.iter().filter(|(_, entry)| entry.leases == 0);
-        let unused: Vec<Digest> = unused.map(|(diff_id, _)| diff_id.clone()).collect();
-        for diff_id in unused {
-            state.pulled.remove(&diff_id);
-            discard(&inner.layout.pulled_layer(&inner.boot, &diff_id))?;
-        }
-        let ingests = inner.layout.ingests();
-        for entry in fs::read_dir(&ingests).at("read", &ingests)? {
-            let entry = entry.at("read", &ingests)?;
-            let blob = entry.file_name().to_str().map(Digest::from_sha256_hex);
-            if !matches!(blob, Some(Ok(blob)) if inner.in_flight.contains(&blob)) {
-                discard(&entry.path())?;
-            }
+        let (layers, paths) = unused(inner, &state)?;
+        let dropped = measure(&paths)?;
+        layers.iter().for_each(|diff_id| drop(state.pulled.remove(diff_id)));
+        for path in &paths {
+            inner.trash.discard(path)?;
         }
         Ok(dropped)
     }
+}
+
+/// Layers that wait for an image and no pull counts on; their paths, and those of blobs that nobody fetches.
+fn unused(inner: &Inner, state: &State) -> Result<(Vec<Digest>, Vec<PathBuf>)> {
+    let unused = state.pulled.iter().filter(|(_, entry)| entry.leases == 0);
+    let layers: Vec<Digest> = unused.map(|(diff_id, _)| diff_id.clone()).collect();
+    let place = |diff_id: &Digest| inner.layout.pulled_layer(&inner.boot, diff_id);
+    let mut paths: Vec<PathBuf> = layers.iter().map(place).collect();
+    let ingests = inner.layout.ingests();
+    for entry in fs::read_dir(&ingests).at("read", &ingests)? {
+        let entry = entry.at("read", &ingests)?;
+        let blob = entry.file_name().to_str().map(Digest::from_sha256_hex);
+        if !matches!(blob, Some(Ok(blob)) if inner.in_flight.contains(&blob)) {
+            paths.push(entry.path());
+        }
+    }
+    Ok((layers, paths))
+}
+
+fn measure(paths: &[PathBuf]) -> Result<Leftovers> {
+    let mut sum = Leftovers { count: paths.len(), bytes: 0 };
+    for path in paths {
+        sum.bytes += sys::usage::of(path).at("measure", path)?;
+    }
+    Ok(sum)
 }

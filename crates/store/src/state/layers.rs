@@ -67,6 +67,14 @@ impl State {
     }
 }
 
+impl State {
+    /// Is this blob unpacked, in its place or waiting for its image?
+    pub(crate) fn has_blob(&self, blob: &Digest) -> bool {
+        let is = |known: &LayerBlob| known.digest == *blob;
+        self.layer_of_blob(blob).is_some() || self.pulled.values().any(|entry| entry.blobs.iter().any(is))
+    }
+}
+
 /// Keeps layers from being removed while an operation counts on them.
 #[derive(Debug)]
 pub(crate) struct Lease {

@@ -327,7 +327,9 @@ fn leftovers_go_with_a_prune_and_with_age() {
     assert_eq!(store.drop_leftovers().unwrap().count, 0);
     drop(ingest);
     drop(pull);
+    let foretold = store.leftovers().unwrap();
     let dropped = store.drop_leftovers().unwrap();
+    assert_eq!(dropped, foretold);
     assert_eq!(dropped.count, 2);
     assert!(dropped.bytes > 500_000);
     let left = |path: &Path| list(&path.join("ingest")).len() + list(&boot(path)).len();
@@ -346,6 +348,46 @@ fn leftovers_go_with_a_prune_and_with_age() {
     assert_eq!(left(&path), 2);
     drop(Store::open(&path, DriverChoice::Auto).unwrap());
     assert_eq!(left(&path), 0);
+}
+
+#[test]
+fn a_blob_of_a_layer_that_is_here_is_not_kept() {
+    let (dir, store) = store();
+    let path = dir.path().join("store");
+    let remote = Remote::gzip(&[&layer_of(b"in place"), &layer_of(b"waiting")]);
+    Remote::gzip(&[&layer_of(b"in place")]).pull(&store, "x").unwrap();
+    let pull = store.pull(remote.request("y")).unwrap();
+    remote.fetch(&pull, 1).unwrap();
+    drop((pull, store));
+    // as if killed before they were removed, and one that is nobody's
+    for name in remote.blobs.iter().map(|blob| Digest::sha256(blob).hex().to_owned()).chain(["x".into()]) {
+        std::fs::write(path.join("ingest").join(name), "left").unwrap();
+    }
+    let unknown = Digest::sha256(b"unknown");
+    std::fs::write(path.join("ingest").join(unknown.hex()), "left").unwrap();
+    let _store = Store::open(&path, DriverChoice::Auto).unwrap();
+    assert_eq!(list(&path.join("ingest")), [unknown.hex()]);
+}
+
+#[test]
+fn a_layer_that_swells_beyond_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut limits = crate::limits::Limits::default();
+    limits.tar.bytes = 1 << 20;
+    let path = dir.path().join("store");
+    let store = Store::open_with(&path, DriverChoice::Auto, limits).unwrap();
+    for compress in [gzip, zstd] {
+        let tar = layer_of(&vec![0; 64 << 20]);
+        let remote = Remote::new(&[&tar], vec![(media_type::OCI_LAYER, compress(&tar))]);
+        let error = remote.pull(&store, "x").unwrap_err().to_string();
+        assert!(error.contains("exceeds the limit of 1048576"), "{error}");
+    }
+    // and one that says so
+    let tar = layer_of(&noise(2 << 20));
+    let remote = Remote::new(&[&tar], vec![(media_type::OCI_LAYER, tar.clone())]);
+    assert!(matches!(store.pull(remote.request("x")), Err(Error::Limit { .. })));
+    store.wait_for_trash();
+    assert!(list(&path.join("tmp")).is_empty() && list(&path.join("ingest")).is_empty());
 }
 
 #[test]
