@@ -1,3 +1,4 @@
+mod crowd;
 mod killed;
 
 use std::path::Path;
