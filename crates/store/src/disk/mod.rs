@@ -3,7 +3,7 @@
 mod dirs;
 mod durable;
 
-pub(crate) use dirs::{TmpDir, Trash};
+pub(crate) use dirs::{TmpDir, Trash, random_name};
 pub(crate) use durable::{
     Umask, encode, read_json, sync_dir, sync_file_system, write_durable, write_over, write_plain,
 };

@@ -24,7 +24,7 @@ use crate::disk::TmpDir;
 use crate::error::Context;
 use crate::in_flight::Listeners;
 use crate::layer::LayerBlob;
-use crate::load::{Fresh, chunks, unpack_reader};
+use crate::load::{Fresh, few_chunks, unpack_reader};
 use crate::pull::{Claimed, keep_pulled};
 use crate::store::Inner;
 use crate::{Error, ErrorKind, Result};
@@ -247,7 +247,7 @@ impl Drop for Ingest {
 fn unpack(inner: &Inner, from: &Arriving) -> Result<Fresh> {
     let dir = TmpDir::new(&inner.layout)?;
     let mut source = Source::new(from);
-    let (writer, reader) = chunks();
+    let (writer, reader) = few_chunks();
     let unpacked = std::thread::scope(|scope| {
         let (limits, umask) = (inner.limits, inner.umask);
         let unpacker = Builder::new()

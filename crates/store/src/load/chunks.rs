@@ -31,7 +31,16 @@ pub(crate) struct ChunkReader {
 
 /// A new pair.
 pub(crate) fn chunks() -> (ChunkWriter, ChunkReader) {
-    let (sender, receiver) = sync_channel(DEPTH);
+    chunks_of(DEPTH)
+}
+
+/// A pair of which there are many at once: less may pile up (2 MiB).
+pub(crate) fn few_chunks() -> (ChunkWriter, ChunkReader) {
+    chunks_of(DEPTH / 4)
+}
+
+fn chunks_of(depth: usize) -> (ChunkWriter, ChunkReader) {
+    let (sender, receiver) = sync_channel(depth);
     let (give_back, used) = channel();
     let reader = ChunkReader { receiver, used: give_back, chunk: Vec::new(), filled: 0, at: 0, ended: false };
     (ChunkWriter { sender, used }, reader)

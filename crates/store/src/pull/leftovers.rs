@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use oci::Digest;
 
 use super::{PulledEntry, PulledRecord};
-use crate::disk::{Trash, read_json};
+use crate::disk::{Trash, random_name, read_json};
 use crate::error::Context;
 use crate::layer::blobs;
 use crate::layout::{self, DIR_MODE, Layout};
@@ -30,8 +30,14 @@ pub struct Leftovers {
 
 /// Names this run of the machine. What was not synchronised before the machine stopped can't be trusted after.
 fn boot() -> Result<String> {
-    let path = Path::new("/proc/sys/kernel/random/boot_id");
-    Ok(fs::read_to_string(path).at("read", path)?.trim().to_owned())
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    match id.trim() {
+        id if !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
+            Ok(id.to_owned())
+        }
+        // It doesn't say: then nothing is gone on with.
+        _ => random_name(),
+    }
 }
 
 /// Makes the directory for layers of this run of the machine, and removes those of others.
