@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use oci::Digest;
 
 use super::{Remote, layer_of, noise};
-use crate::testing::{docker_archive, list};
+use crate::testing::{Tmpfs, docker_archive, list};
 use crate::{DriverChoice, RemoveOptions, Store};
 
 /// Where the child finds its store, and where it begins; not set in a normal run.
@@ -89,6 +89,8 @@ fn spawn(path: &Path, first: u32) -> Child {
 fn killed_at_any_moment_of_pull_load_push_and_remove() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
+    // In memory, the processes come further before they are killed, and nobody waits for a disk.
+    let _memory = Tmpfs::new(dir.path(), "size=256m");
     let remotes = remotes();
     let mut random = 1_u64;
     let mut interrupted = 0;
