@@ -110,6 +110,7 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::ImageList => image::list(asked).await,
         Action::ImageInspect => image::inspect(asked).await,
         Action::ImageHistory => image::history(asked).await,
+        Action::ImageVerify => image::verify(asked).await,
         Action::ImageTag => image::tag(asked).await,
         Action::ImageDelete => image::remove(asked).await,
         Action::ImageCreate => image_archive::create(asked, body).await,

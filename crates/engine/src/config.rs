@@ -58,6 +58,8 @@ pub struct Config {
     pub no_new_privileges: bool,
     /// A seccomp profile file, `unconfined`, or empty for the built-in one.
     pub seccomp_profile: String,
+    /// The signature policy; `None` = `/etc/berth/policy.json`, if it is there.
+    pub signature_policy: Option<PathBuf>,
     /// The engine's own labels (`info`).
     pub labels: Vec<String>,
     /// Seconds that shutdown waits for containers (only without live-restore; kept for `info`).
@@ -228,6 +230,7 @@ impl Config {
             cluster: ClusterConfig::default(),
             no_new_privileges: false,
             seccomp_profile: String::new(),
+            signature_policy: None,
             labels: Vec::new(),
             shutdown_timeout: 15,
             cdi_directories: crate::container::cdi::DIRECTORIES.map(PathBuf::from).to_vec(),

@@ -12,6 +12,7 @@
 //! <data>/volumes/<name>/_data            a volume's files
 //! <data>/volumes/<name>/volume.json      its record
 //! <data>/volumes/.new-*, .gone-*          half-made and half-removed ones
+//! <data>/signatures/<hex>.json           what lay beside an image where it was pulled from
 //! <data>/store, <data>/network, <data>/cluster  of those crates
 //! <exec>/shim/<id>/                      a shim's socket
 //! <exec>/shm/<id>/                       /dev/shm that may be shared
@@ -106,6 +107,14 @@ impl Layout {
         self.volume(name).join(VOLUME_DATA)
     }
 
+    pub(crate) fn all_signatures(&self) -> PathBuf {
+        self.data.join("signatures")
+    }
+
+    pub(crate) fn signatures(&self, image: &oci::Digest) -> PathBuf {
+        self.all_signatures().join(format!("{}.json", image.hex()))
+    }
+
     pub(crate) fn store(&self) -> PathBuf {
         self.data.join("store")
     }
@@ -139,12 +148,13 @@ impl Layout {
     }
 
     /// Directories that exist as long as the engine runs, all 0700.
-    pub(crate) fn roots(&self) -> [PathBuf; 7] {
+    pub(crate) fn roots(&self) -> [PathBuf; 8] {
         [
             self.data.clone(),
             self.exec.clone(),
             self.containers(),
             self.volumes(),
+            self.all_signatures(),
             self.shims(),
             self.shms(),
             self.runtimes(),

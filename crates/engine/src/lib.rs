@@ -9,6 +9,7 @@ pub mod image;
 pub mod network;
 pub mod shim;
 pub mod system;
+pub mod trust;
 pub mod volume;
 
 mod engine;

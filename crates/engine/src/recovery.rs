@@ -319,6 +319,7 @@ fn sweep(engine: &Inner, unreadable: &[String]) {
         Err(error) => tracing::warn!(%error, "orphans of the store stay"),
     }
     crate::volume::sweep(&engine.layout);
+    crate::trust::sweep(engine);
     let mut live: HashSet<String> = containers
         .iter()
         .filter(|entry| entry.snapshot().state.running().is_some())

@@ -3,6 +3,7 @@
 
 mod inspect;
 mod summary;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use crate::wire::{is_default, null_if_empty};
 
 pub use inspect::{DriverData, InspectResponse, Metadata, RootFs, RootFsStorage, Snapshot, Storage};
 pub use summary::{ImageData, ImageSize, ManifestSize, ManifestSummary, Summary};
+pub use verify::{VerifiedName, VerifiedSignature, VerifyResponse};
 
 wire! {
     /// A line of `GET /images/{name}/history`.

@@ -163,6 +163,9 @@ fn engine(given: &Given) -> Result<engine::Config> {
     config.cluster.check()?;
     config.no_new_privileges = given.flag("no-new-privileges").unwrap_or(false);
     config.seccomp_profile = text("seccomp-profile");
+    if given.text("signature-policy").is_some_and(|path| !path.is_empty()) {
+        config.signature_policy = Some(absolute(given, "signature-policy", "")?);
+    }
     let cdi = given.list("cdi-spec-dirs");
     if !cdi.is_empty() {
         config.cdi_directories = cdi.into_iter().map(PathBuf::from).collect();

@@ -90,6 +90,7 @@ options! {
     "default-ulimit" => "default-ulimits" Structure Works "NAME=SOFT[:HARD]";
     "no-new-privileges" => "no-new-privileges" Flag Works "Containers gain no privileges by exec";
     "seccomp-profile" => "seccomp-profile" Text Works "Seccomp profile file, or unconfined";
+    "signature-policy" => "signature-policy" Text Works "File that says which images must be signed by whom";
     "selinux-enabled" => "selinux-enabled" Flag Later "Label containers for SELinux";
     "userns-remap" => "userns-remap" Text Later "User whose subordinate ids containers run with";
     "oom-score-adjust" => "oom-score-adjust" Int Later "The daemon's own oom_score_adj";

@@ -4,6 +4,7 @@ use api::Version;
 use api::image as wire;
 use api::progress::{self, Message};
 use engine::image::{HistoryEntry, Image, Progress, Removed};
+use engine::trust::{ImageVerdict, NameVerdict, Signature};
 use jiff::Timestamp;
 
 use super::{config, count, legacy, size, time};
@@ -92,6 +93,36 @@ fn layer_progress(step: Progress) -> Message {
     let detail =
         progress::Progress { current: size(current), total: size(total), ..progress::Progress::default() };
     Message { id, status, progress_detail: Some(detail), ..Message::default() }
+}
+
+/// The answer to `image verify`.
+pub(crate) fn image_verdict(verdict: ImageVerdict) -> wire::VerifyResponse {
+    wire::VerifyResponse {
+        id: verdict.id,
+        policy: verdict.policy.unwrap_or_default(),
+        accepted: verdict.accepted,
+        names: verdict.names.into_iter().map(verified_name).collect(),
+    }
+}
+
+fn verified_name(verdict: NameVerdict) -> wire::VerifiedName {
+    wire::VerifiedName {
+        name: verdict.name,
+        accepted: verdict.refusal.is_none(),
+        scope: verdict.scope,
+        required: verdict.required,
+        refusal: verdict.refusal.unwrap_or_default(),
+        signatures: verdict.signatures.into_iter().map(verified_signature).collect(),
+    }
+}
+
+fn verified_signature(signature: Signature) -> wire::VerifiedSignature {
+    wire::VerifiedSignature {
+        signer: signature.by,
+        digest: signature.digest,
+        signed_name: signature.name.unwrap_or_default(),
+        signed_at: signature.time.map(|at| time::rfc3339(Some(at))).unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]

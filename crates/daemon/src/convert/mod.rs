@@ -26,7 +26,7 @@ pub(crate) use create::{console_size, create, update};
 pub(crate) use event::{event, reloaded};
 pub(crate) use files::{change, path_stat};
 pub(crate) use image::{history, import_progress, load_progress, removed};
-pub(crate) use image::{image_inspect, image_summary};
+pub(crate) use image::{image_inspect, image_summary, image_verdict};
 pub(crate) use inspect::{inspect, waited};
 pub(crate) use legacy::understood;
 pub(crate) use network::{

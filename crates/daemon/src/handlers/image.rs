@@ -52,6 +52,12 @@ pub(crate) async fn history(asked: Asked) -> Result<Response> {
     Ok(response::ok(&list))
 }
 
+/// `GET /images/{name}/verify`, which is not Docker's: what the signature policy says of an image.
+pub(crate) async fn verify(asked: Asked) -> Result<Response> {
+    let verdict = asked.engine().image_verify(&asked.param).await?;
+    Ok(response::ok(&convert::image_verdict(verdict)))
+}
+
 /// `POST /images/{name}/tag`
 pub(crate) async fn tag(asked: Asked) -> Result<Response> {
     let query = &asked.query;

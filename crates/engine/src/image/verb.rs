@@ -126,8 +126,13 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Tells of a removal of an image that had these labels, or of its names.
+    /// Tells of a removal of an image that had these labels, or of its names, and forgets its signatures.
     pub(super) fn tell_removed(&self, id: &str, removed: &[Removed], labels: &BTreeMap<String, String>) {
+        let gone = removed.iter().filter_map(|one| match one {
+            Removed::Deleted(gone) => Some(gone.as_str()),
+            Removed::Untagged(_) => None,
+        });
+        crate::trust::forget(&self.0, gone);
         for one in removed {
             match one {
                 Removed::Untagged(_) => self.image_event_with("untag", id, id, labels.clone()),

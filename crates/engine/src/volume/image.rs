@@ -29,6 +29,11 @@ fn images(container: &Container) -> impl Iterator<Item = &MountPoint> {
     container.mounts.iter().filter(|mount| mount.kind == MountKind::Image)
 }
 
+/// The images that a container shows, by what they were called, and their ids.
+pub(crate) fn images_of(container: &Container) -> impl Iterator<Item = (&str, &str)> {
+    images(container).map(|mount| (mount.name.as_str(), mount.image_id.as_str()))
+}
+
 /// Makes the snapshots of a new container's views. Blocks.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ pub(crate) use bind::{Binds, Handed, binds};
 pub(crate) use claims::{Claim, Volumes, claim};
 pub(crate) use copy::prepare;
 pub(crate) use event::{mounted, unmounted};
-pub(crate) use image::is_image_of;
+pub(crate) use image::{images_of, is_image_of};
 pub(crate) use plan::{more, plan};
 pub(crate) use shared::{Shared, shared};
 pub(crate) use store::{leave, size, sweep};

@@ -34,5 +34,6 @@ mod systemd;
 mod table;
 mod terminal;
 mod tools;
+mod trust;
 mod user_networks;
 mod volumes;

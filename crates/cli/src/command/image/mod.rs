@@ -14,6 +14,7 @@ pub(crate) mod rm;
 pub(crate) mod save;
 pub(crate) mod search;
 pub(crate) mod tag;
+pub(crate) mod verify;
 
 use super::Group;
 
@@ -35,6 +36,7 @@ pub(crate) static GROUP: Group = Group {
         &rm::COMMAND,
         &save::COMMAND,
         &tag::COMMAND,
+        &verify::COMMAND,
     ],
 };
 

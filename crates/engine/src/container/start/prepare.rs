@@ -33,13 +33,14 @@ pub(crate) struct Prepared {
 /// Mounts the root and asks it. Blocks.
 ///
 /// # Errors
-/// The mount fails; the user is unknown; a device or bind source is missing.
+/// The signature policy refuses the image; the mount fails; the user is unknown; a device or bind source is missing.
 pub(crate) fn prepare(
     engine: &Inner,
     container: &Container,
     view: Option<Arc<View>>,
     shared: Shared,
 ) -> Result<Prepared> {
+    engine.judge_container(container)?;
     let (config, resources) = (&container.config, &container.host.resources);
     let mount = match view {
         Some(view) => view.root_to_run()?,

@@ -185,6 +185,7 @@ fn settle(
         id,
         name,
     };
+    engine.judge_container(&container)?;
     verify(engine, &container)?;
     Ok((container, warnings))
 }
