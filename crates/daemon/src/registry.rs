@@ -14,9 +14,10 @@ pub const PROGRAM: &str = server::PROGRAM;
 /// # Errors
 /// The configuration is wrong, or the registry can't start.
 pub fn run(words: impl Iterator<Item = std::ffi::OsString>) -> Result<()> {
-    let config = server::config::Config::read(&server::options(words)?)?;
+    let path = server::options(words)?;
+    let config = server::config::Config::read(&path)?;
     let _logging = Logging::start(level(config.log.level), false);
-    Ok(server::run(config)?)
+    Ok(server::run(path, config)?)
 }
 
 fn level(level: Level) -> LevelFilter {

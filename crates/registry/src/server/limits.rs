@@ -37,3 +37,6 @@ pub(crate) const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Bytes of a request that are read at once, and the most that its head may have.
 pub(crate) const BUFFER: usize = 256 << 10;
+
+/// How long a client may take for a TLS handshake.
+pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);

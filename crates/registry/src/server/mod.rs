@@ -11,6 +11,7 @@ pub mod events;
 mod handlers;
 mod http;
 mod limits;
+mod live;
 pub mod name;
 mod program;
 mod random;
@@ -18,12 +19,13 @@ mod repository;
 pub mod storage;
 mod sweep;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use activity::Activity;
-use auth::Auth;
+use auth::AuthError;
 use config::Config;
 use events::Events;
+use live::Live;
 use repository::uploads::Sessions;
 use storage::Storage;
 
@@ -40,7 +42,7 @@ pub struct Registry {
     pub activity: Activity,
     /// What happens.
     pub events: Events,
-    pub(crate) auth: Auth,
+    live: RwLock<Arc<Live>>,
     pub(crate) uploads: Sessions,
 }
 
@@ -49,15 +51,30 @@ impl Registry {
     ///
     /// # Errors
     /// When files that the configuration names can't be used.
-    pub fn new(config: Config, storage: Arc<dyn Storage>) -> Result<Self, auth::AuthError> {
-        let auth = Auth::new(&config)?;
+    pub fn new(config: Config, storage: Arc<dyn Storage>) -> Result<Self, AuthError> {
+        let live = RwLock::new(Live::read(&config)?);
         Ok(Self {
             config,
             storage,
             activity: Activity::default(),
             events: Events::default(),
-            auth,
+            live,
             uploads: Sessions::default(),
         })
+    }
+
+    /// Reads anew who may what, and certificates. With an error everything stays as it was.
+    ///
+    /// # Errors
+    /// When files that the configuration names can't be used.
+    pub fn reload(&self, config: &Config) -> Result<(), AuthError> {
+        let live = Live::read(config)?;
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+        Ok(())
+    }
+
+    /// As it was read last.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

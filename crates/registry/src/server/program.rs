@@ -1,10 +1,10 @@
 //! The program `berth-registry`: reads the configuration, serves, and ends with SIGTERM or SIGINT.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config::{Config, ConfigError};
 use super::http::listen::Server;
@@ -58,17 +58,19 @@ pub fn options(words: impl IntoIterator<Item = OsString>) -> Result<PathBuf, Pro
 ///
 /// # Errors
 /// [`ProgramError`], before it serves.
-pub fn run(config: Config) -> Result<(), ProgramError> {
+pub fn run(path: PathBuf, config: Config) -> Result<(), ProgramError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(&path, config))
 }
 
-async fn serve(config: Config) -> Result<(), ProgramError> {
+async fn serve(path: &Path, config: Config) -> Result<(), ProgramError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let storage = Files::open(&config.storage.path)?;
     let address = config.http.listen;
     let registry = Arc::new(Registry::new(config, Arc::new(storage))?);
     let listen = |source| ProgramError::Listen { address, source };
+    let reloader =
+        tokio::spawn(reload(signal(SignalKind::hangup())?, path.to_owned(), Arc::clone(&registry)));
     let sweeper = tokio::spawn(sweep::forever(Arc::clone(&registry)));
     let server = Server::bind(registry).await.map_err(listen)?;
     tracing::info!("the registry listens at {}", server.address().map_err(listen)?);
@@ -81,5 +83,20 @@ async fn serve(config: Config) -> Result<(), ProgramError> {
         })
         .await;
     sweeper.abort();
+    reloader.abort();
     Ok(())
+}
+
+/// Reads anew what can be read anew, at each SIGHUP.
+async fn reload(mut hangups: Signal, path: PathBuf, registry: Arc<Registry>) {
+    while hangups.recv().await.is_some() {
+        let outcome =
+            Config::read(&path).map_err(ProgramError::from).and_then(|config| Ok(registry.reload(&config)?));
+        match outcome {
+            Ok(()) => tracing::info!(
+                "users, rights, keys and certificates were read anew; the rest needs a restart"
+            ),
+            Err(error) => tracing::error!("everything stays as it was: {error}"),
+        }
+    }
 }

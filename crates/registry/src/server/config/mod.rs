@@ -1,5 +1,6 @@
 //! The configuration: one TOML file. What it does not know is an error, so that nothing is believed to be set that is not.
 
+mod auth;
 mod values;
 
 use std::fs;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use auth::{Auth, Htpasswd, Issue, Right, Rights, Tls, Token};
 pub use values::{Bytes, Seconds};
 
 /// Why there is no configuration.
@@ -63,6 +65,12 @@ pub struct Config {
     /// Which manifests are taken.
     #[serde(default)]
     pub manifests: Manifests,
+    /// Who is let in.
+    #[serde(default)]
+    pub auth: Auth,
+    /// What they may.
+    #[serde(default)]
+    pub rights: Vec<Rights>,
     /// The log.
     #[serde(default)]
     pub log: Log,
@@ -85,6 +93,8 @@ pub struct Storage {
 pub struct Http {
     /// Address and port.
     pub listen: SocketAddr,
+    /// Only over TLS.
+    pub tls: Option<Tls>,
     /// Connections at once; more wait.
     #[serde(default = "connections")]
     pub max_connections: usize,
@@ -198,6 +208,10 @@ impl Config {
             .map_err(|source| ConfigError::Toml { path: path.into(), source: Box::new(source) })?;
         let base = path.parent().unwrap_or(Path::new("/"));
         config.storage.path = base.join(&config.storage.path);
+        config.auth.anchor(base);
+        if let Some(tls) = &mut config.http.tls {
+            tls.anchor(base);
+        }
         config.check().map_err(|reason| ConfigError::Value { path: path.into(), reason })?;
         Ok(config)
     }
@@ -212,7 +226,7 @@ impl Config {
                 oci::manifest::MAX_DOCUMENT
             ));
         }
-        Ok(())
+        self.auth.check(&self.rights)
     }
 }
 
@@ -251,6 +265,10 @@ mod tests {
             ("idle_timeout = 'soon'", "soon"),
             ("[manifests]\nmax_size = '1'", "max_size"),
             ("[log]\nlevel = 'loud'", "loud"),
+            ("[[rights]]\nusers = ['*']\nrepositories = ['**']\nactions = ['pull']", "nobody is asked"),
+            ("[auth.token]\nservice = 's'\nissuer = 'i'", "auth.token.realm"),
+            ("[auth.token]\nservice = 's'\nissuer = 'i'\nrealm = 'x'", "whose tokens"),
+            ("[auth.htpaswd]\npath = 'x'", "htpaswd"),
         ] {
             let error = parse(&format!("{LEAST}{text}\n")).unwrap_err();
             assert!(error.contains(word), "{error}");

@@ -4,7 +4,6 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use super::page;
-use crate::server::auth::Action;
 use crate::server::error::Result;
 use crate::server::http::answer::{self, Answer};
 use crate::server::http::call::Call;
@@ -24,7 +23,7 @@ pub(crate) async fn list(call: &Call) -> Result<Answer> {
         let is_last = entries.len() < limits::PAGE;
         after = entries.last().map(|entry| entry.name.clone());
         for name in entries.iter().filter_map(|entry| name_of(&entry.name)) {
-            let may = call.caller.may(&name, Action::Pull);
+            let may = call.caller.sees(&name);
             if may && !storage.list(&Prefix::manifests(&name), None, 1).await?.is_empty() {
                 names.push(name);
             }

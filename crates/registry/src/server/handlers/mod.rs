@@ -6,11 +6,13 @@ mod manifests;
 mod page;
 mod referrers;
 mod tags;
+mod token;
 mod uploads;
 
 use hyper::header;
 use hyper::{Method, StatusCode};
 
+use super::auth::{Action, Need};
 use super::error::{Code, Error, Result};
 use super::events::{self, Event, Target};
 use super::http::answer::{self, Answer};
@@ -25,6 +27,7 @@ pub(crate) async fn handle(call: Call, route: Route) -> Result<Answer> {
         (Method::GET | Method::HEAD, Route::Base) => {
             Ok(answer::status(StatusCode::OK).json(&serde_json::json!({})))
         }
+        (Method::GET | Method::POST, Route::Token) => token::issue(call).await,
         (Method::GET, Route::Catalog) => catalog::list(&call).await,
         (Method::GET, Route::Tags(name)) => tags::list(&call, &name).await,
         (Method::GET | Method::HEAD, Route::Manifest(name, reference)) => {
@@ -44,6 +47,25 @@ pub(crate) async fn handle(call: Call, route: Route) -> Result<Answer> {
         (Method::GET, Route::Referrers(name, digest)) => referrers::list(&call, &name, &digest).await,
         (_, route) => Err(unsupported(&route)),
     }
+}
+
+/// What a request needs: known before anything is looked up.
+pub(crate) fn need<'a>(method: &Method, route: &'a Route) -> Option<Need<'a>> {
+    const PULL: &[Action] = &[Action::Pull];
+    const PUSH: &[Action] = &[Action::Push];
+    const DELETE: &[Action] = &[Action::Delete];
+    Some(match route {
+        Route::Token => return None,
+        Route::Base => Need::Base,
+        Route::Catalog => Need::Catalog,
+        Route::Uploads(name) | Route::Upload(name, _) => Need::Repository(name, PUSH),
+        Route::Tags(name) | Route::Referrers(name, _) => Need::Repository(name, PULL),
+        Route::Manifest(name, _) | Route::Blob(name, _) => match *method {
+            Method::GET | Method::HEAD => Need::Repository(name, PULL),
+            Method::DELETE => Need::Repository(name, DELETE),
+            _ => Need::Repository(name, PUSH),
+        },
+    })
 }
 
 fn unsupported(route: &Route) -> Error {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -95,8 +96,22 @@ async fn connection(
     registry: Arc<Registry>,
     stream: TcpStream,
     peer: SocketAddr,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
+    match registry.live().tls.clone() {
+        None => speak(registry, stream, peer, stopping).await,
+        Some(acceptor) => match timeout(limits::HANDSHAKE_TIME, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => speak(registry, stream, peer, stopping).await,
+            Ok(Err(error)) => tracing::debug!("no TLS with {peer}: {error}"),
+            Err(_elapsed) => tracing::debug!("no TLS with {peer}: it took too long"),
+        },
+    }
+}
+
+async fn speak<T>(registry: Arc<Registry>, stream: T, peer: SocketAddr, mut stopping: watch::Receiver<bool>)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     let service = service_fn(|request| {
         let registry = Arc::clone(&registry);
         async move { Ok::<_, std::convert::Infallible>(serve::answer(registry, request, Some(peer)).await) }

@@ -12,6 +12,7 @@ use super::answer::{self, API_VERSION, Answer};
 use super::call::Call;
 use super::route::Route;
 use crate::server::Registry;
+use crate::server::auth::{self, Caller, Need};
 use crate::server::error::{Code, Error, Result};
 use crate::server::handlers;
 
@@ -53,7 +54,27 @@ async fn handle(
     request: Request<Incoming>,
     peer: Option<SocketAddr>,
 ) -> Result<Answer> {
-    let caller = registry.auth.caller(request.headers()).await?;
-    let route = Route::parse(request.uri().path())?;
+    let route = Route::parse(request.uri().path());
+    let live = registry.live();
+    let caller = match route.as_ref().map(|route| handlers::need(request.method(), route)) {
+        Ok(Some(need)) => {
+            let origin = auth::origin(request.headers(), live.tls.is_some());
+            let caller = live.auth.caller(request.headers()).await.map_err(|error| match error.code {
+                Code::Unauthorized => live.auth.challenge(error, need, &origin, Some("invalid_token")),
+                _ => error,
+            })?;
+            live.auth.allow(&caller, need, &origin)?;
+            caller
+        }
+        Ok(None) => Caller::nobody(),
+        // who is not let in does not learn either what is well-formed
+        Err(_) => {
+            let caller = live.auth.caller(request.headers()).await?;
+            let origin = auth::origin(request.headers(), live.tls.is_some());
+            live.auth.allow(&caller, Need::Base, &origin)?;
+            caller
+        }
+    };
+    let route = route?;
     handlers::handle(Call::new(registry, request, caller, peer), route).await
 }

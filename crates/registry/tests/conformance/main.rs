@@ -1,0 +1,15 @@
+//! The requirements of the OCI distribution specification 1.1, each in a test that is named after its section, over real
+//! HTTP; and what a registry must withstand.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod content_discovery;
+mod content_management;
+mod error_codes;
+mod pulling;
+mod pushing_blobs;
+mod pushing_manifests;
+mod rights;
+mod storms;
+mod support;
+mod tls;
