@@ -86,6 +86,65 @@ impl Platform {
             }
     }
 
+    /// How well an image for `offered` serves where `self` is wanted: 0 is best, `None` is not at all. The order is
+    /// containerd's: the same processor, its lower variants, and then what it runs as well (386 on amd64, arm on arm64).
+    pub fn rank(&self, offered: &Self) -> Option<usize> {
+        let offered = offered.normalized();
+        self.normalized().served_by().iter().position(|served| {
+            (&served.0, &served.1, &served.2)
+                == (&offered.os, &offered.architecture, &offered.variant.clone().unwrap_or_default())
+        })
+    }
+
+    /// Other tools' names, and variants that are the same as none, in their one form.
+    #[must_use]
+    pub fn normalized(&self) -> Self {
+        let lower = |text: &str| text.to_ascii_lowercase();
+        let (os, architecture) = (lower(&self.os), lower(&self.architecture));
+        let variant = self.variant.as_deref().map(lower).unwrap_or_default();
+        let number = variant.trim_start_matches('v');
+        let variant = match (architecture.as_str(), number) {
+            ("armhf", _) | ("arm", "") => "v7".to_owned(),
+            ("armel", _) => "v6".to_owned(),
+            ("arm64" | "aarch64", "8" | "8.0") | ("amd64" | "x86_64" | "x86-64", "1") => String::new(),
+            ("arm" | "arm64" | "aarch64" | "amd64" | "x86_64" | "x86-64", number) if !number.is_empty() => {
+                format!("v{number}")
+            }
+            _ => variant,
+        };
+        let os = if os == "macos" { "darwin".to_owned() } else { os };
+        let variant = Some(variant).filter(|variant| !variant.is_empty());
+        Self { os, architecture: alias(architecture), variant, ..self.clone() }
+    }
+
+    /// System, processor and variant of what this platform runs, best first.
+    fn served_by(&self) -> Vec<(String, String, String)> {
+        let variant = self.variant.clone().unwrap_or_default();
+        let number: u8 = variant.trim_start_matches('v').parse().unwrap_or(0);
+        let entry = |architecture: &str, variant: String| (self.os.clone(), architecture.to_owned(), variant);
+        let mut served = vec![entry(&self.architecture, variant)];
+        let arm = |from: u8| (5..=from).rev().map(|number| entry("arm", format!("v{number}")));
+        match self.architecture.as_str() {
+            "amd64" => {
+                served.extend((2..number).rev().map(|number| entry("amd64", format!("v{number}"))));
+                if number > 1 {
+                    served.push(entry("amd64", String::new()));
+                }
+                served.push(entry("386", String::new()));
+            }
+            "arm64" => {
+                served.extend((9..number).rev().map(|number| entry("arm64", format!("v{number}"))));
+                if number > 8 {
+                    served.push(entry("arm64", String::new()));
+                }
+                served.extend(arm(8));
+            }
+            "arm" if number > 5 => served.extend(arm(number - 1)),
+            _ => {}
+        }
+        served
+    }
+
     fn default_variant(&self) -> Option<&str> {
         match (self.architecture.as_str(), self.variant.as_deref()) {
             ("arm64", None | Some("8")) => Some("v8"),
@@ -134,6 +193,29 @@ mod tests {
         for bad in ["", "linux/", "linux//v8", "a/b/c/d", "nonsense"] {
             assert!(Platform::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_best_of_an_index() {
+        let parse = |text: &str| Platform::parse(text).unwrap();
+        let best = |wanted: &str, offered: &[&str]| {
+            let ranked = offered.iter().filter_map(|o| Some((parse(wanted).rank(&parse(o))?, *o)));
+            ranked.min().map(|(_, offered)| offered.to_owned())
+        };
+        let all =
+            ["linux/arm/v6", "linux/arm/v7", "linux/386", "linux/arm64/v8", "linux/amd64", "windows/amd64"];
+        assert_eq!(best("linux/amd64", &all).unwrap(), "linux/amd64");
+        assert_eq!(best("linux/amd64/v3", &all).unwrap(), "linux/amd64");
+        assert_eq!(best("linux/amd64", &["linux/386", "linux/arm64"]).unwrap(), "linux/386");
+        assert_eq!(best("linux/amd64", &["linux/amd64/v2"]), None);
+        assert_eq!(best("linux/amd64/v3", &["linux/amd64/v2", "linux/amd64"]).unwrap(), "linux/amd64/v2");
+        assert_eq!(best("linux/arm64", &all).unwrap(), "linux/arm64/v8");
+        assert_eq!(best("linux/arm64", &all[..2]).unwrap(), "linux/arm/v7");
+        assert_eq!(best("linux/arm/v6", &all).unwrap(), "linux/arm/v6");
+        assert_eq!(best("linux/arm", &["linux/arm/v5", "linux/arm/v8"]).unwrap(), "linux/arm/v5");
+        assert_eq!(best("linux/s390x", &all), None);
+        assert_eq!(best("linux/amd64", &["unknown/unknown"]), None);
+        assert_eq!(parse("linux/arm64").rank(&parse("linux/aarch64")), Some(0));
     }
 
     #[test]
