@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::convert;
 use crate::error::{ApiError, Result};
 use crate::handlers::{
-    absent, checkpoint, container, events, exec, files, image, image_archive, logs, network, prune, stats,
+    checkpoint, container, events, exec, files, image, image_archive, logs, network, prune, registry, stats,
     streams, system, volume,
 };
 use crate::request::{Asked, RequestBody};
@@ -136,7 +136,6 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::SystemInfo => system::info(asked).await,
         Action::SystemDataUsage => system::disk_usage(asked).await,
         Action::SystemEvents => events::events(asked).await,
-        Action::SystemAuth => system::auth(asked, body).await,
-        other => Err(absent::answer(other)),
+        other => registry::answer(other, asked, body).await,
     }
 }

@@ -129,6 +129,9 @@ fn reload(source: &Source, started_with: &Given, app: &App, logging: &Logging) {
                 tracing::warn!("{key} has changed: it takes effect at the daemon's next start");
             }
             logging.set_level(settings.level);
+            if let Err(error) = app.engine.reload_registries(settings.engine.registries) {
+                tracing::error!("registries not reloaded: {error}");
+            }
             let labels = settings.engine.labels;
             app.engine.reloaded(convert::reloaded(app.engine.config(), &labels, settings.engine.debug));
             app.reload(labels, settings.engine.debug);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::container::{LogConfig, Ulimit};
+use crate::registry::RegistryConfig;
 
 /// Settings of one engine; the rim reads them from flags and `daemon.json`.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub struct Config {
     pub network_options: BTreeMap<String, BTreeMap<String, String>>,
     /// The store of networks that several hosts share.
     pub cluster: ClusterConfig,
+    /// How registries are reached.
+    pub registries: RegistryConfig,
     /// `no-new-privileges` for every container.
     pub no_new_privileges: bool,
     /// A seccomp profile file, `unconfined`, or empty for the built-in one.
@@ -228,6 +231,7 @@ impl Config {
             bridge: BridgeConfig::default(),
             network_options: BTreeMap::new(),
             cluster: ClusterConfig::default(),
+            registries: RegistryConfig::default(),
             no_new_privileges: false,
             seccomp_profile: String::new(),
             signature_policy: None,

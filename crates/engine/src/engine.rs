@@ -34,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) network: ::network::Network,
     /// `None` where networks are this machine's own.
     pub(crate) cluster: Option<crate::network::cluster::Part>,
+    /// How registries are asked.
+    pub(crate) registries: crate::registry::Registries,
     pub(crate) resolvers: Resolvers,
     pub(crate) events: Bus,
     pub(crate) containers: Registry,
@@ -115,6 +117,7 @@ impl Inner {
             store,
             network,
             cluster,
+            registries: crate::registry::Registries::open(config.registries.clone())?,
             resolvers: Resolvers::default(),
             events: Bus::default(),
             containers: Registry::default(),

@@ -7,6 +7,7 @@ pub mod events;
 pub mod filters;
 pub mod image;
 pub mod network;
+pub mod registry;
 pub mod shim;
 pub mod system;
 pub mod trust;

@@ -4,6 +4,7 @@ mod file;
 mod flags;
 mod given;
 mod parse;
+mod registries;
 mod settings;
 mod table;
 

@@ -61,7 +61,7 @@ fn network_options(option: &Opt, words: &[String]) -> Result<Json> {
     Ok(json!(drivers))
 }
 
-fn typed<T: Default + for<'de> Deserialize<'de>>(given: &Given, key: &str) -> Result<T> {
+pub(super) fn typed<T: Default + for<'de> Deserialize<'de>>(given: &Given, key: &str) -> Result<T> {
     match given.get(key) {
         Some(Value::Structure(json)) => {
             serde_json::from_value(json.clone()).with_context(|| format!("invalid value of {key:?}"))

@@ -30,7 +30,17 @@ pub(crate) struct Settings {
 }
 
 /// What a reload changes; everything else needs a restart.
-const RELOADABLE: [&str; 3] = ["debug", "labels", "log-level"];
+const RELOADABLE: [&str; 9] = [
+    "allow-nondistributable-artifacts",
+    "debug",
+    "insecure-registries",
+    "labels",
+    "log-level",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "max-download-attempts",
+    "registry-mirrors",
+];
 
 impl Settings {
     /// The values as they were given; see [`Settings::fixed`].
@@ -171,6 +181,7 @@ fn engine(given: &Given) -> Result<engine::Config> {
         config.cdi_directories = cdi.into_iter().map(PathBuf::from).collect();
     }
     config.labels = labels(given)?;
+    config.registries = super::registries::parse(given)?;
     config.shutdown_timeout = given.int("shutdown-timeout").unwrap_or(config.shutdown_timeout);
     config.experimental = given.flag("experimental").unwrap_or(false);
     config.debug = level(given)? >= LevelFilter::DEBUG;

@@ -131,15 +131,15 @@ options! {
     "cluster-advertise" => "cluster-advertise" Text Works "Where other hosts reach this one, IP:PORT or INTERFACE:PORT";
     "cluster-store-opt" => "cluster-store-opts" Map Works "Option of the store, NAME=VALUE";
 
-    "registry-mirror" => "registry-mirrors" List Later "Mirror of Docker Hub";
-    "insecure-registry" => "insecure-registries" List Later "Registry that needs no TLS";
-    "max-concurrent-downloads" => "max-concurrent-downloads" Int Later "Layers pulled at once";
-    "max-concurrent-uploads" => "max-concurrent-uploads" Int Later "Layers pushed at once";
-    "max-download-attempts" => "max-download-attempts" Int Later "Tries for each layer";
-    "allow-nondistributable-artifacts" => "allow-nondistributable-artifacts" List Later "Registries that foreign layers are pushed to";
-    "http-proxy" => "http-proxy" Text Later "Proxy for registries";
-    "https-proxy" => "https-proxy" Text Later "Proxy for registries";
-    "no-proxy" => "no-proxy" Text Later "Hosts that need no proxy";
+    "registry-mirror" => "registry-mirrors" List Works "Mirror of Docker Hub";
+    "insecure-registry" => "insecure-registries" List Works "Registry that needs no TLS";
+    "max-concurrent-downloads" => "max-concurrent-downloads" Int Works "Layers pulled at once";
+    "max-concurrent-uploads" => "max-concurrent-uploads" Int Works "Layers pushed at once";
+    "max-download-attempts" => "max-download-attempts" Int Works "Tries for each layer";
+    "allow-nondistributable-artifacts" => "allow-nondistributable-artifacts" List Works "Registries that foreign layers are pushed to";
+    "http-proxy" => "http-proxy" Text Works "Proxy for registries";
+    "https-proxy" => "https-proxy" Text Works "Proxy for registries";
+    "no-proxy" => "no-proxy" Text Works "Hosts that need no proxy";
     "experimental" => "experimental" Flag Works "Tell clients that experimental features may be used";
 
     "authorization-plugin" => "authorization-plugins" List Later "Plugin that judges requests";
@@ -149,7 +149,7 @@ options! {
     "swarm-default-advertise-addr" => "swarm-default-advertise-addr" Text Later "Address of a swarm node";
     "" => "builder" Structure Later "Settings of the builder";
     "" => "features" Structure Later "Switches of single features";
-    "" => "proxies" Structure Later "Proxies for registries";
+    "" => "proxies" Structure Works "Proxies for registries, by flag";
     "cdi-spec-dir" => "cdi-spec-dirs" List Works "Directory of CDI specifications";
 }
 

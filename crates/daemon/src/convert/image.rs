@@ -2,7 +2,7 @@
 
 use api::Version;
 use api::image as wire;
-use api::progress::{self, Message};
+use api::progress::{Message, Progress as Progressed};
 use engine::image::{HistoryEntry, Image, Progress, Removed};
 use engine::trust::{ImageVerdict, NameVerdict, Signature};
 use jiff::Timestamp;
@@ -76,23 +76,29 @@ pub(crate) fn removed(removed: Removed) -> wire::DeleteItem {
 pub(crate) fn load_progress(step: Progress) -> Message {
     match step {
         Progress::Message(text) => Message::stream(text + "\n"),
-        layer @ Progress::Layer { .. } => layer_progress(layer),
+        other => progress(other),
     }
 }
 
-/// A step of an import: the last sentence is the image's id.
-pub(crate) fn import_progress(step: Progress) -> Message {
+/// A step of an import, a pull or a push. The last sentence of an import is the image's id.
+pub(crate) fn progress(step: Progress) -> Message {
     match step {
         Progress::Message(text) => Message::status(text),
-        layer @ Progress::Layer { .. } => layer_progress(layer),
+        Progress::Step { id, status } => Message { id, status, ..Message::default() },
+        Progress::Layer { id, status, current, total } => {
+            let (current, total) = (size(current), size(total));
+            let detail = Progressed { current, total, ..Progressed::default() };
+            Message { id, status, progress_detail: Some(detail), ..Message::default() }
+        }
+        Progress::Pushed { tag, digest, size: bytes } => {
+            let result = wire::PushResult { tag, digest, size: size(bytes) };
+            Message {
+                progress_detail: Some(Progressed::default()),
+                aux: serde_json::to_value(result).ok(),
+                ..Message::default()
+            }
+        }
     }
-}
-
-fn layer_progress(step: Progress) -> Message {
-    let Progress::Layer { id, status, current, total } = step else { return Message::default() };
-    let detail =
-        progress::Progress { current: size(current), total: size(total), ..progress::Progress::default() };
-    Message { id, status, progress_detail: Some(detail), ..Message::default() }
 }
 
 /// The answer to `image verify`.

@@ -268,12 +268,13 @@ pub(super) fn info(answer: &mut Info, version: Version) {
     }
     if before(version, 49) {
         answer.firewall_backend = None;
-        let registries = &mut answer.registry_config;
-        registries.allow_nondistributable_artifacts_cidrs = Some(Vec::new());
-        registries.allow_nondistributable_artifacts_hostnames = Some(Vec::new());
         for commit in [&mut answer.containerd_commit, &mut answer.runc_commit, &mut answer.init_commit] {
             commit.expected = Some(commit.id.clone());
         }
+    } else {
+        let registries = &mut answer.registry_config;
+        registries.allow_nondistributable_artifacts_cidrs = None;
+        registries.allow_nondistributable_artifacts_hostnames = None;
     }
 }
 

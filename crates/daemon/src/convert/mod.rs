@@ -12,6 +12,7 @@ mod inspect;
 mod legacy;
 mod mount;
 mod network;
+mod registry;
 mod resources;
 mod stats;
 mod status;
@@ -25,13 +26,14 @@ pub(crate) use config::from_wire as config;
 pub(crate) use create::{console_size, create, update};
 pub(crate) use event::{event, reloaded};
 pub(crate) use files::{change, path_stat};
-pub(crate) use image::{history, import_progress, load_progress, removed};
+pub(crate) use image::{history, load_progress, progress, removed};
 pub(crate) use image::{image_inspect, image_summary, image_verdict};
 pub(crate) use inspect::{inspect, waited};
 pub(crate) use legacy::understood;
 pub(crate) use network::{
     check_network_filters, endpoint_from_wire, network, network_passes, network_request,
 };
+pub(crate) use registry::{credentials, distribution, found};
 pub(crate) use stats::stats;
 pub(crate) use summary::summary;
 pub(crate) use system::{info, version};

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use api::system as wire;
 use api::{Version, version as versions};
+use engine::registry::RegistryConfig;
 use engine::system::Info;
 use jiff::Timestamp;
 
-use super::{count, legacy, size};
+use super::{count, legacy, registry, size};
 
 /// Answer of `GET /version`.
 pub(crate) fn version(version: engine::system::Version, experimental: bool) -> wire::VersionResponse {
@@ -87,7 +88,6 @@ pub(crate) fn info(info: Info, version: Version) -> wire::Info {
         os_type: "linux".to_owned(),
         architecture: info.machine,
         index_server_address: "https://index.docker.io/v1/".to_owned(),
-        registry_config: registries(),
         n_cpu: count(info.cpus),
         mem_total: size(info.memory),
         docker_root_dir: info.data_root,
@@ -110,26 +110,22 @@ pub(crate) fn info(info: Info, version: Version) -> wire::Info {
             .firewall
             .then(|| wire::FirewallInfo { driver: "nftables".to_owned(), ..wire::FirewallInfo::default() }),
         warnings: info.warnings,
-        ..shared(info.cluster)
+        ..outside(info.cluster, info.registries)
     };
     legacy::info(&mut answer, version);
     answer
 }
 
-/// What is told of the store that networks are shared in.
-fn shared(cluster: Option<(String, String)>) -> wire::Info {
+/// What is told of the store that networks are shared in, and of registries.
+fn outside(cluster: Option<(String, String)>, registries: RegistryConfig) -> wire::Info {
     let (cluster_store, cluster_advertise) = cluster.unwrap_or_default();
-    wire::Info { cluster_store, cluster_advertise, ..wire::Info::default() }
-}
-
-/// The one registry that every daemon knows; loopback ones may be spoken to in the clear.
-fn registries() -> wire::RegistryConfig {
-    let hub =
-        wire::IndexInfo { name: "docker.io".to_owned(), mirrors: Vec::new(), secure: true, official: true };
-    wire::RegistryConfig {
-        insecure_registry_cidrs: vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()],
-        index_configs: BTreeMap::from([("docker.io".to_owned(), hub)]),
-        mirrors: Vec::new(),
-        ..wire::RegistryConfig::default()
+    wire::Info {
+        cluster_store,
+        cluster_advertise,
+        registry_config: registry::registries(&registries),
+        http_proxy: registries.http_proxy,
+        https_proxy: registries.https_proxy,
+        no_proxy: registries.no_proxy,
+        ..wire::Info::default()
     }
 }

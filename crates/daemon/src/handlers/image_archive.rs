@@ -4,7 +4,6 @@ use api::progress::Message;
 use engine::Stream;
 use engine::image::{ImportOptions, Progress};
 use futures_util::{StreamExt as _, stream};
-use hyper::StatusCode;
 use tokio_util::io::ReaderStream;
 
 use super::image::{of_platform, platform};
@@ -34,7 +33,7 @@ pub(crate) async fn load(asked: Asked, body: RequestBody) -> Result<Response> {
 pub(crate) async fn create(asked: Asked, body: RequestBody) -> Result<Response> {
     let query = &asked.query;
     if let Some(image) = query.text("fromImage") {
-        return Err(no_pull(image, query.get("tag").unwrap_or_default()));
+        return super::registry::pull(&asked, image).await;
     }
     match query.get("fromSrc").unwrap_or_default() {
         "-" => {}
@@ -54,23 +53,7 @@ pub(crate) async fn create(asked: Asked, body: RequestBody) -> Result<Response> 
         platform: query.get("platform").unwrap_or_default().to_owned(),
     };
     let progress = asked.engine().image_import(body.reader(), options).await?;
-    messages(progress, convert::import_progress).await
-}
-
-/// Docker's status for a registry that can't be reached, and the way out.
-fn no_pull(image: &str, tag: &str) -> ApiError {
-    let separator = match tag {
-        "" => "",
-        digest if digest.contains(':') => "@",
-        _ => ":",
-    };
-    ApiError::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        format!(
-            "cannot pull {image}{separator}{tag}: pulling from a registry is not supported by this version of \
-             Berth; load the image from an archive (docker load)"
-        ),
-    )
+    messages(progress, convert::progress).await
 }
 
 /// `GET /images/{name}/get` and `GET /images/get`
@@ -93,7 +76,10 @@ pub(crate) async fn save(asked: Asked) -> Result<Response> {
 }
 
 /// A failure before the first message has a status; a later one is the last message.
-async fn messages(mut progress: Stream<Progress>, convert: fn(Progress) -> Message) -> Result<Response> {
+pub(crate) async fn messages(
+    mut progress: Stream<Progress>,
+    convert: fn(Progress) -> Message,
+) -> Result<Response> {
     let first = progress.next().await.transpose()?;
     let rest = progress.map(move |step| match step {
         Ok(step) => convert(step),

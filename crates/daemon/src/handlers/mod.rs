@@ -11,6 +11,7 @@ pub(crate) mod image_archive;
 pub(crate) mod logs;
 pub(crate) mod network;
 pub(crate) mod prune;
+pub(crate) mod registry;
 pub(crate) mod stats;
 pub(crate) mod streams;
 pub(crate) mod system;

@@ -1,12 +1,11 @@
 //! The daemon itself.
 
-use api::auth::AuthConfig;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue, PRAGMA};
 
 use crate::convert;
-use crate::error::{ApiError, Result};
-use crate::request::{Asked, RequestBody};
+use crate::error::Result;
+use crate::request::Asked;
 use crate::response::{self, Response};
 
 /// `GET` and `HEAD /_ping`: hyper leaves the body of a HEAD out.
@@ -42,13 +41,4 @@ pub(crate) async fn disk_usage(asked: Asked) -> Result<Response> {
     let usage = asked.engine().disk_usage().await?;
     let data_root = asked.engine().config().data_root.display().to_string();
     Ok(response::ok(&convert::disk_usage(&usage, data_root, wanted, asked.version)))
-}
-
-/// `POST /auth`: registries come with pulling.
-pub(crate) async fn auth(asked: Asked, body: RequestBody) -> Result<Response> {
-    let auth: AuthConfig = asked.json(&body.collect().await?, false)?;
-    let registry = if auth.serveraddress.is_empty() { "docker.io" } else { &auth.serveraddress };
-    Err(ApiError::not_implemented(format!(
-        "cannot log in to {registry}: speaking to registries is not supported by this version of Berth"
-    )))
 }

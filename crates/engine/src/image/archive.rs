@@ -22,7 +22,7 @@ const PIPE: usize = 1 << 20;
 
 type News = mpsc::Sender<Result<Progress>>;
 
-fn stream(receiver: mpsc::Receiver<Result<Progress>>) -> Stream<Progress> {
+pub(super) fn stream(receiver: mpsc::Receiver<Result<Progress>>) -> Stream<Progress> {
     futures_util::stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|news| (news, receiver))
     })

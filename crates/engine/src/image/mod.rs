@@ -3,13 +3,21 @@
 mod archive;
 pub(crate) mod change;
 mod convert;
+mod distribution;
 mod model;
 mod prune;
+mod pull;
+mod push;
+mod search;
 mod verb;
 
 pub(crate) use convert::{named, parse_id};
+pub use distribution::Distribution;
 pub use model::*;
 pub use prune::{ImagePrune, PrunedImages};
+pub use pull::PullOptions;
+pub use push::PushOptions;
+pub use search::{SearchHit, SearchOptions};
 
 /// Go's name of the host's architecture, as images and Docker's answers use it.
 #[must_use]

@@ -87,7 +87,7 @@ pub enum Removed {
     Deleted(String),
 }
 
-/// A step of load, import or pull.
+/// A step of load, import, pull or push.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
     /// A plain sentence (`Loaded image: alpine:3.20`), without the line's end.
@@ -102,6 +102,22 @@ pub enum Progress {
         current: u64,
         /// Bytes in all; 0 = unknown.
         total: u64,
+    },
+    /// Something with a name is done (`latest: Pulling from library/alpine`).
+    Step {
+        /// Tag or reference.
+        id: String,
+        /// What is done.
+        status: String,
+    },
+    /// What a push came to, for programs.
+    Pushed {
+        /// Tag.
+        tag: String,
+        /// Digest of the manifest.
+        digest: String,
+        /// Bytes of the manifest.
+        size: u64,
     },
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::{CgroupDriver, Runtime};
 use crate::container::Container;
 use crate::image::Image;
+use crate::registry::RegistryConfig;
 use crate::volume::Volume;
 
 /// What the engine is and where it runs.
@@ -108,6 +109,8 @@ pub struct Info {
     pub runtimes: BTreeMap<String, Runtime>,
     /// Default runtime.
     pub default_runtime: String,
+    /// How registries are reached, with the proxies that are in effect.
+    pub registries: RegistryConfig,
     /// `name=seccomp,profile=builtin`, `name=cgroupns`, …
     pub security_options: Vec<String>,
     /// The init's program.

@@ -98,6 +98,7 @@ impl Engine {
             labels: engine.config.labels.clone(),
             runtimes: self.runtimes(),
             default_runtime: engine.config.default_runtime.clone(),
+            registries: engine.registries.effective(),
             security_options: security_options(host.cgroup_v2),
             init_binary: "docker-init".to_owned(),
             warnings: self.warnings(),

@@ -22,6 +22,7 @@ mod overlay;
 mod packets;
 mod peers;
 mod prune;
+mod pull;
 mod registry;
 mod relay;
 mod sdk;
