@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 
 use super::Inner;
 use super::auth::{Claim, Scopes};
-use super::config::Credentials;
+use super::config::{Credentials, Retry};
 use super::endpoint::Endpoint;
 use super::error::{Error, Refusal, Result, clean, remote_errors};
 use super::limits::{MAX_ERROR_BODY, MAX_REDIRECTS, MAX_RETRY_AFTER};
@@ -83,9 +83,15 @@ impl Call {
 }
 
 impl Peer {
+    /// How often it is asked: after a mirror comes somebody else.
+    pub(crate) fn retry(&self) -> Retry {
+        let retry = self.inner.config.retry;
+        if self.endpoint.mirror { Retry { attempts: retry.attempts.min(2), ..retry } } else { retry }
+    }
+
     /// Makes the request until its answer is one of `expected`, or an error that does not pass.
     pub(crate) async fn call(&self, call: &Call, expected: &[u16]) -> Result<Response> {
-        let mut attempts = Attempts::new(self.inner.config.retry);
+        let mut attempts = Attempts::new(self.retry());
         loop {
             match self.once(call, expected).await {
                 Ok(answer) => return Ok(answer),
@@ -97,7 +103,7 @@ impl Peer {
     /// Makes the request and reads its whole answer, of at most `limit` bytes, until that succeeds or an error does
     /// not pass. `what` names the answer.
     pub(crate) async fn fetch(&self, call: &Call, limit: u64, what: &str) -> Result<Answer> {
-        let mut attempts = Attempts::new(self.inner.config.retry);
+        let mut attempts = Attempts::new(self.retry());
         loop {
             let fetched = async {
                 let mut answer = self.once(call, &[200]).await?;

@@ -60,7 +60,11 @@ impl Registry {
             Some(capability) => endpoint.capabilities.has(capability),
             None => !endpoint.mirror,
         };
-        let mut rest = all.into_iter().filter(fits).map(Arc::new);
+        let all: Vec<Endpoint> = all.into_iter().filter(fits).collect();
+        // when nothing but what is down would be left, that is asked all the same
+        let up = |endpoint: &Endpoint| self.inner.planner.is_up(endpoint);
+        let any = all.iter().any(up);
+        let mut rest = all.into_iter().filter(|endpoint| !any || up(endpoint)).map(Arc::new);
         let first = rest.next().ok_or_else(|| {
             Error::config(&self.domain, "the configured hosts of this registry allow no such request")
         })?;
@@ -122,6 +126,9 @@ impl Tries {
         }
         let Some(next) = self.rest.next() else { return Some(Err(error)) };
         if mirror {
+            if !spoke {
+                self.registry.inner.planner.unreachable(&self.peer.endpoint);
+            }
             tracing::warn!(mirror = %self.peer.endpoint.origin(), registry = self.registry.domain, %error,
                 "a mirror does not help, the next is asked");
         }

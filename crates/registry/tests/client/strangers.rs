@@ -283,6 +283,24 @@ async fn mirrors_get_no_password_and_their_failures_do_not_count() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_mirror_that_is_down_is_left_alone_for_a_while() -> Result<()> {
+    let registry = Place::new(|_, stream| answer(stream, 200, &[], b"{\"tags\":[\"a\"]}"))?;
+    let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = socket.local_addr()?;
+    drop(socket);
+    let text = format!("server = \"http://{}\"\n[host.\"http://{address}\"]\n", registry.address());
+    let root = hosts("reg.example", &text)?;
+    let repository = repository(config(Some(root.path())), "reg.example", user())?;
+    assert_eq!(soon(repository.tags()).await??, ["a"]);
+    // were it asked, it would answer by now
+    let socket = std::net::TcpListener::bind(address)?;
+    assert_eq!(soon(repository.tags()).await??, ["a"]);
+    socket.set_nonblocking(true)?;
+    assert!(socket.accept().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_file_says_whom_to_trust_and_tls_does_not_lead_into_the_clear() -> Result<()> {
     let authority = Authority::new()?;
     let pair = authority.issue("server", "IP:127.0.0.1", 2)?;

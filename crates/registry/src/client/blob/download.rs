@@ -93,7 +93,7 @@ impl Job {
         loop {
             let Some(piece) = self.state().queue.pop_front() else { return Ok(()) };
             let mut wanted = VecDeque::from([piece]);
-            let mut attempts = Attempts::new(self.peer.inner.config.retry);
+            let mut attempts = Attempts::new(self.peer.retry());
             while !wanted.is_empty() {
                 let before = total(&wanted);
                 let Err(error) = self.fetch(&mut wanted, &mut open).await else { continue };

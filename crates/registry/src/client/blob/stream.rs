@@ -64,7 +64,7 @@ impl Repository {
             failed_at: 0,
             hasher: Hasher::new(digest.algorithm()),
             held: None,
-            attempts: Attempts::new(peer.inner.config.retry),
+            attempts: Attempts::new(peer.retry()),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use hyper::header::HeaderMap;
 
@@ -16,6 +17,8 @@ use crate::client::url::{Origin, Scheme, Url, parse_authority};
 
 /// Where Docker Hub's API is.
 const HUB: &str = "registry-1.docker.io";
+/// How long a mirror that could not be reached is left alone.
+const DOWN: Duration = Duration::from_secs(30);
 /// Where Docker Hub's search is.
 const HUB_INDEX: &str = "index.docker.io";
 /// TLS settings that are remembered.
@@ -30,6 +33,8 @@ pub(crate) struct Planner {
     insecure: InsecureRegistries,
     certs_d: Vec<PathBuf>,
     spoken: Mutex<HashMap<String, Scheme>>,
+    /// Mirrors that could not be reached, and when.
+    down: Mutex<HashMap<Origin, Instant>>,
     tls: Mutex<HashMap<TlsKey, Arc<Tls>>>,
 }
 
@@ -38,7 +43,14 @@ type TlsKey = (TlsFiles, Vec<(u64, u64, i64, i64)>);
 
 impl Planner {
     pub(crate) fn new(mirrors: Vec<Mirror>, insecure: InsecureRegistries, certs_d: Vec<PathBuf>) -> Self {
-        Self { mirrors, insecure, certs_d, spoken: Mutex::default(), tls: Mutex::default() }
+        Self {
+            mirrors,
+            insecure,
+            certs_d,
+            spoken: Mutex::default(),
+            down: Mutex::default(),
+            tls: Mutex::default(),
+        }
     }
 
     /// Whom to ask for `domain` (`docker.io`, `localhost:5000`), in order; files are read anew.
@@ -153,6 +165,19 @@ impl Planner {
         if endpoint.insecure && !endpoint.mirror {
             self.lock_spoken().insert(domain.into(), endpoint.origin().scheme);
         }
+    }
+
+    /// A mirror cannot be reached: for a while, nobody waits for it.
+    pub(crate) fn unreachable(&self, mirror: &Endpoint) {
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        down.retain(|_, since| since.elapsed() < DOWN);
+        down.insert(mirror.origin().clone(), Instant::now());
+    }
+
+    /// Is it worth asking?
+    pub(crate) fn is_up(&self, endpoint: &Endpoint) -> bool {
+        let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        !endpoint.mirror || down.get(endpoint.origin()).is_none_or(|since| since.elapsed() >= DOWN)
     }
 
     fn spoken(&self, domain: &str) -> Option<Scheme> {

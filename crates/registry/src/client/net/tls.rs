@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::client::error::{Cause, Error, Result};
@@ -106,19 +108,81 @@ impl Tls {
             }
         }
         let others = Arc::new(trust(builder()?, &roots).with_no_client_auth());
-        let own = match files.clients.first() {
-            None => Arc::clone(&others),
-            Some(client) => {
-                let what = client.certificate.display();
-                let chain = certificates(&client.certificate)?;
-                let own = trust(builder()?, &roots)
-                    .with_client_auth_cert(chain, key(&client.key)?)
-                    .map_err(|error| Error::config(what, error))?;
-                Arc::new(own)
-            }
+        let own = if files.clients.is_empty() {
+            Arc::clone(&others)
+        } else {
+            let clients = Identities::read(&files.clients, &provider)?;
+            Arc::new(trust(builder()?, &roots).with_client_cert_resolver(Arc::new(clients)))
         };
         Ok(Self { own, others })
     }
+}
+
+/// Who we may be; the server says which authorities it knows.
+#[derive(Debug)]
+struct Identities(Vec<Arc<CertifiedKey>>);
+
+impl Identities {
+    fn read(clients: &[ClientCertificate], provider: &CryptoProvider) -> Result<Self> {
+        let read = |client: &ClientCertificate| {
+            let chain = certificates(&client.certificate)?;
+            CertifiedKey::from_der(chain, key(&client.key)?, provider)
+                .map(Arc::new)
+                .map_err(|error| Error::config(client.certificate.display(), error))
+        };
+        clients.iter().map(read).collect::<Result<_>>().map(Self)
+    }
+}
+
+impl ResolvesClientCert for Identities {
+    /// The first that one of the server's authorities has issued, else the first that can be used at all.
+    fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let usable = || self.0.iter().filter(|one| one.key.choose_scheme(schemes).is_some());
+        let issued = |one: &&Arc<CertifiedKey>| {
+            one.cert.iter().filter_map(|one| issuer(one)).any(|issuer| authorities.contains(&issuer))
+        };
+        usable().find(issued).or_else(|| usable().next()).cloned()
+    }
+
+    fn has_certs(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
+/// The name of who has issued a certificate, in DER (RFC 5280, section 4.1).
+fn issuer(certificate: &[u8]) -> Option<&[u8]> {
+    const SEQUENCE: u8 = 0x30;
+    const VERSION: u8 = 0xa0;
+    let (tag, certificate, _) = element(certificate)?;
+    let (inner, mut fields, _) = element(certificate)?;
+    if (tag, inner) != (SEQUENCE, SEQUENCE) {
+        return None;
+    }
+    if fields.first() == Some(&VERSION) {
+        fields = element(fields)?.2;
+    }
+    // serial number, signature algorithm
+    for _ in 0..2 {
+        fields = element(fields)?.2;
+    }
+    let rest = element(fields)?.2;
+    fields.get(..fields.len() - rest.len())
+}
+
+/// Tag and content of the first element, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            (digits.iter().fold(0, |number, digit| number << 8 | usize::from(*digit)), rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -188,5 +252,25 @@ pub(super) fn cause(error: &std::io::Error) -> Cause {
         }
         Some(other) => Cause::Tls(other.to_string()),
         None => Cause::Tls(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_issuer_of_a_certificate() {
+        let name = [0x30, 0x02, 0x31, 0x00];
+        let mut fields = vec![0xa0, 0x03, 0x02, 0x01, 0x02, 0x02, 0x01, 0x07, 0x30, 0x00];
+        fields.extend_from_slice(&name);
+        fields.extend_from_slice(&[0x30, 0x00]);
+        let mut certificate = vec![0x30, 0x81, fields.len() as u8 + 2, 0x30, fields.len() as u8];
+        certificate.extend_from_slice(&fields);
+        assert_eq!(issuer(&certificate), Some(name.as_slice()));
+        for cut in 0..certificate.len() {
+            assert_eq!(issuer(&certificate[..cut]), None, "{cut}");
+        }
+        assert_eq!(issuer(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
     }
 }
