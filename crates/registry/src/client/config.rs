@@ -59,7 +59,7 @@ pub struct Time {
     pub connect: Duration,
     /// For the TLS handshake, or a proxy's consent.
     pub handshake: Duration,
-    /// From the end of a request to the head of its answer.
+    /// From the end of a request to the head of its answer; ten times as long for what is written.
     pub head: Duration,
     /// Transfers must move at least [`Time::stall_bytes`] in each such span in which we wait for the other side.
     pub stall: Duration,

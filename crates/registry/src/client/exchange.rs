@@ -89,13 +89,25 @@ impl Peer {
         if self.endpoint.mirror { Retry { attempts: retry.attempts.min(2), ..retry } } else { retry }
     }
 
+    /// Waits for the next attempt, where there is to be one: who cannot be reached, and is not the only one who may be
+    /// asked, is not waited for.
+    ///
+    /// # Errors
+    /// `error`, when it is the last word of this endpoint.
+    pub(crate) async fn again(&self, attempts: &mut Attempts, error: Error) -> Result<()> {
+        if (self.endpoint.mirror || self.endpoint.probing) && error.is_unreachable() {
+            return Err(error);
+        }
+        attempts.again(error).await
+    }
+
     /// Makes the request until its answer is one of `expected`, or an error that does not pass.
     pub(crate) async fn call(&self, call: &Call, expected: &[u16]) -> Result<Response> {
         let mut attempts = Attempts::new(self.retry());
         loop {
             match self.once(call, expected).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => attempts.again(error).await?,
+                Err(error) => self.again(&mut attempts, error).await?,
             }
         }
     }
@@ -112,7 +124,7 @@ impl Peer {
             };
             match fetched.await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => attempts.again(error).await?,
+                Err(error) => self.again(&mut attempts, error).await?,
             }
         }
     }

@@ -301,6 +301,32 @@ async fn a_mirror_that_is_down_is_left_alone_for_a_while() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_server_in_clear_that_waits_for_the_end_of_a_line_is_found_out_once() -> Result<()> {
+    let ended = Arc::new(Ended::default());
+    let serving = Arc::clone(&ended);
+    let listener = Listener::start(None, ended, move |mut stream| {
+        use std::io::{Read as _, Write as _};
+        let mut first = [0; 1];
+        let _ = stream.read_exact(&mut first);
+        if first == *b"G" {
+            let body = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"tags\":[]}\n";
+            let _ = stream.write_all(body.as_bytes());
+        } else {
+            serving.wait(crate::PATIENCE);
+        }
+    })?;
+    let mut config = config(None);
+    config.time.handshake = std::time::Duration::from_millis(300);
+    let repository = repository(config, &listener.address().to_string(), Credentials::Anonymous)?;
+    let begin = std::time::Instant::now();
+    for _ in 0..3 {
+        assert!(soon(repository.tags()).await??.is_empty());
+    }
+    assert!(begin.elapsed() < std::time::Duration::from_millis(900), "{:?}", begin.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_file_says_whom_to_trust_and_tls_does_not_lead_into_the_clear() -> Result<()> {
     let authority = Authority::new()?;
     let pair = authority.issue("server", "IP:127.0.0.1", 2)?;

@@ -103,7 +103,7 @@ impl Job {
                 if before.saturating_sub(total(&wanted)) >= PROGRESS {
                     attempts.progress();
                 }
-                attempts.again(error).await?;
+                self.peer.again(&mut attempts, error).await?;
             }
         }
     }

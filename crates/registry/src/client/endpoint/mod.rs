@@ -79,6 +79,8 @@ pub(crate) struct Endpoint {
     pub(crate) namespace: Option<String>,
     /// Certificates are not checked; plain HTTP is acceptable.
     pub(crate) insecure: bool,
+    /// Whether it speaks TLS is not known yet; if not, the same place is asked in clear.
+    pub(crate) probing: bool,
     /// How long it may take to answer a connection, when that is said for it alone.
     pub(crate) dial: Option<Duration>,
 }

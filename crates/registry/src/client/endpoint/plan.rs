@@ -96,11 +96,12 @@ impl Planner {
             own: true,
             namespace: None,
             insecure,
+            probing: false,
             dial: said.dial,
         };
         Ok(match (insecure, self.spoken(domain)) {
             (false, _) | (true, Some(Scheme::Https)) => vec![endpoint(origin)],
-            (true, None) => vec![endpoint(origin), endpoint(in_clear)],
+            (true, None) => vec![Endpoint { probing: true, ..endpoint(origin) }, endpoint(in_clear)],
             (true, Some(Scheme::Http)) => vec![endpoint(in_clear), endpoint(origin)],
         })
     }
@@ -124,6 +125,7 @@ impl Planner {
                 own: named || !mirror,
                 namespace: (!named).then(|| domain.to_owned()),
                 insecure: host.tls.skip_verify,
+                probing: false,
                 dial: host.dial,
                 base,
             }
@@ -146,6 +148,7 @@ impl Planner {
             own: false,
             namespace: None,
             insecure,
+            probing: false,
             dial: None,
         })
     }

@@ -23,6 +23,9 @@ use crate::client::error::{Cause, Error, NetworkError, Result};
 use crate::client::limits::{MAX_HEADERS, READ_BUFFER};
 use crate::client::url::{Scheme, Url};
 
+/// How many times as long as what is read may take what is written.
+const WRITING: u32 = 10;
+
 /// What is asked.
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -170,8 +173,10 @@ impl Transport {
     ) -> Result<hyper::Response<Incoming>, (Error, Option<Payload>)> {
         let answer = connection.try_send_request(http);
         let answer = match &meter {
-            None => tokio::time::timeout(self.time.head, answer).await.map_err(|_elapsed| Cause::HeadTimeout),
-            Some(meter) => self.watch(answer, meter).await,
+            None => tokio::time::timeout(self.head_time(place), answer)
+                .await
+                .map_err(|_elapsed| Cause::HeadTimeout),
+            Some(meter) => self.watch(answer, meter, self.head_time(place)).await,
         };
         let failed = || meter.as_ref().and_then(|meter| meter.failure()).map(Error::Source);
         match answer {
@@ -185,14 +190,22 @@ impl Transport {
         }
     }
 
+    /// How long the head of an answer may take: a registry that takes a large blob over may hash and move it first.
+    fn head_time(&self, place: &Place) -> Duration {
+        match place.method {
+            Method::GET | Method::HEAD => self.time.head,
+            _ => self.time.head * WRITING,
+        }
+    }
+
     /// Waits for an answer as long as the body goes out.
-    async fn watch<F: Future>(&self, answer: F, meter: &Meter) -> Result<F::Output, Cause> {
+    async fn watch<F: Future>(&self, answer: F, meter: &Meter, head: Duration) -> Result<F::Output, Cause> {
         let mut answer = std::pin::pin!(answer);
         let mut before = 0;
         let mut idle = Duration::ZERO;
         loop {
             let done = meter.done.load(Ordering::Relaxed);
-            let span = if done { self.time.head } else { self.time.stall };
+            let span = if done { head } else { self.time.stall };
             if let Ok(answer) = tokio::time::timeout(span, &mut answer).await {
                 return Ok(answer);
             }
