@@ -11,6 +11,7 @@
 //! ├── layers/<key>/              key = diffID, or chainID when the layer depends on what lies below
 //! │   ├── layer.json             digest, sizes
 //! │   ├── blobs.json             its compressed forms: digests, sizes, where they were seen (replaced as a whole)
+//! │   ├── compressed/<hex>       the blob as it came, if such are kept
 //! │   ├── diff/                  the unpacked diff, in overlayfs's form
 //! │   ├── shadow/<n>             contents of entry n that a later entry of the same tar replaced
 //! │   └── tar.zst                what gives back the exact tar: headers, order, padding
@@ -40,6 +41,7 @@ pub(crate) const DIR_MODE: u32 = 0o700;
 pub(crate) mod layer {
     pub(crate) const RECORD: &str = "layer.json";
     pub(crate) const BLOBS: &str = "blobs.json";
+    pub(crate) const COMPRESSED: &str = "compressed";
     pub(crate) const UNPACKED: &str = "unpacked.json";
     pub(crate) const DIFF: &str = "diff";
     pub(crate) const SHADOW: &str = "shadow";

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::FlockOperation;
@@ -35,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) in_flight: InFlight,
     /// Held while a pull becomes an image.
     pub(crate) pulls: Mutex<()>,
+    /// Blobs that are pulled stay beside what they unpack to.
+    pub(crate) keep_compressed: AtomicBool,
     /// Names this run of the machine.
     pub(crate) boot: String,
     pub(crate) measured: Measured,
@@ -81,12 +84,20 @@ impl Store {
             trash,
             in_flight: InFlight::default(),
             pulls: Mutex::new(()),
+            keep_compressed: AtomicBool::new(false),
             boot,
             measured: Measured::default(),
             state: Mutex::new(state),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether blobs that are pulled from now on stay beside what they unpack to, so that a push needs no compression
+    /// and keeps their digests though no registry has them any more. Layers that are here already are not fetched for
+    /// it.
+    pub fn keep_compressed(&self, keep: bool) {
+        self.inner.keep_compressed.store(keep, Ordering::Relaxed);
     }
 
     /// The driver that new root file systems get.

@@ -17,7 +17,7 @@ use std::io::Read;
 use crate::image::{Loaded, Progress};
 use crate::{Result, Store};
 
-pub(crate) use chunks::{ChunkOutput, ChunkWriter, chunks, few_chunks};
+pub(crate) use chunks::{ChunkOutput, ChunkWriter, chunks, few_chunks, fill};
 pub(crate) use commit::{Kept, NewImage, commit_images};
 pub(crate) use job::{Fresh, unpack_here, unpack_reader, unpack_stream};
 pub(crate) use publish::Publisher;

@@ -8,18 +8,22 @@ mod commit;
 mod leftovers;
 mod request;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oci::{Descriptor, Digest, Image};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{encode, write_plain};
+use crate::error::Context;
 use crate::in_flight::Listeners;
 use crate::ingest::Ingest;
 use crate::layer::{LayerBlob, Unpacked, blobs};
-use crate::layout;
+use crate::layout::{self, DIR_MODE};
 use crate::load::Fresh;
 use crate::state::Lease;
 use crate::store::Inner;
@@ -218,6 +222,12 @@ pub(crate) fn keep_pulled(claimed: &Claimed, fresh: Fresh, blob: LayerBlob) -> R
             blobs::add(&mut entry.blobs, &blob);
         }
         return Ok(());
+    }
+    if inner.keep_compressed.load(Ordering::Relaxed) {
+        let kept = dir.join(layout::layer::COMPRESSED);
+        DirBuilder::new().mode(DIR_MODE).create(&kept).at("make", &kept)?;
+        let to = kept.join(blob.digest.hex());
+        std::fs::rename(inner.layout.ingest(&blob.digest), &to).at("rename to", &to)?;
     }
     fresh.dir.publish(&to)?;
     let entry = PulledEntry { unpacked: record.unpacked, blobs: vec![blob], leases: 0 };

@@ -5,6 +5,7 @@
 //! the same bytes.
 
 mod deflate;
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -19,12 +20,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::image::KeptManifest;
 use crate::layer::LayerBlob;
-use crate::load::{Kept, NewImage, Publisher, commit_images};
+use crate::load::{Kept as KeptImage, NewImage, Publisher, commit_images};
 use crate::pull::RawDocument;
 use crate::state::Lease;
 use crate::store::Inner;
 use crate::{Error, Result, Store};
 use deflate::Step;
+use kept::Kept;
 
 /// An image to be pushed. Its layers stay as long as this lives.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct PushLayer {
     pub tar_size: u64,
     /// Blobs that are known to be this layer, and the repositories that had them; newest first.
     pub blobs: Vec<LayerBlob>,
+    /// The one of them whose bytes are kept here: [`PushPlan::compress`] gives them.
+    pub kept: Option<Digest>,
 }
 
 impl Store {
@@ -67,10 +71,14 @@ impl Store {
             let layer = state.layers.get(key)?;
             let mut blobs = layer.blobs.clone();
             blobs.reverse();
+            let kept =
+                Kept::find(&inner.layout.layer(key), &blobs).map(|kept| kept.map(|kept| kept.blob.digest));
             let record = &layer.record;
-            Some(PushLayer { diff_id: record.diff_id.clone(), tar_size: record.tar_size, blobs })
+            let (diff_id, tar_size) = (record.diff_id.clone(), record.tar_size);
+            Some(kept.map(|kept| PushLayer { diff_id, tar_size, blobs, kept }))
         };
-        let layers: Option<Vec<PushLayer>> = keys.iter().map(layer).collect();
+        let layers: Option<Result<Vec<PushLayer>>> = keys.iter().map(layer).collect();
+        let layers = layers.transpose()?;
         let layers = layers.filter(|layers| layers.len() == image.diff_ids().len());
         let layers = layers.ok_or_else(|| Error::Damaged(format!("layers of {id} are missing")))?;
         keys.iter().for_each(|key| lease.take(&mut state, key));
@@ -85,7 +93,7 @@ impl PushPlan {
         &self.image
     }
 
-    /// A layer as a blob, gzip: the same bytes each time.
+    /// A layer as a blob: the one that is kept, else gzip, the same bytes each time.
     ///
     /// # Errors
     /// A thread can't be started.
@@ -98,11 +106,16 @@ impl PushPlan {
         let (Some(layer), Some(key)) = (self.layers.get(position), self.keys.get(position)) else {
             return Err(Error::Damaged(format!("the image has no layer {position}")));
         };
-        let steps = deflate::start(self.inner.layout.layer(key), threads)?;
+        let dir = self.inner.layout.layer(key);
+        let from = match Kept::find(&dir, &layer.blobs)? {
+            Some(kept) => From::Kept(kept),
+            None => From::Deflate(deflate::start(dir, threads)?),
+        };
         Ok(Compressing {
             inner: self.inner.clone(),
             diff_id: layer.diff_id.clone(),
-            steps,
+            tar_size: layer.tar_size,
+            from,
             out: Output::default(),
             state: State::Start,
             chunk: Vec::new(),
@@ -175,7 +188,7 @@ impl PushPlan {
             image: self.image.clone(),
             names: vec![name.clone().with_digest(top.clone())],
             keys: self.keys.clone(),
-            kept: Some(Kept { manifest, documents, blobs }),
+            kept: Some(KeptImage { manifest, documents, blobs }),
         };
         commit_images(&mut Publisher::new(&self.inner), &[image], &|_| ())?;
         Ok(top)
@@ -225,12 +238,19 @@ fn compression(media_type: &str) -> Kind {
 pub struct Compressing {
     inner: Arc<Inner>,
     diff_id: Digest,
-    steps: Receiver<Step>,
+    tar_size: u64,
+    from: From,
     out: Output,
     state: State,
     /// For [`Read`]: what was not read yet.
     chunk: Vec<u8>,
     at: usize,
+}
+
+/// Where the bytes come from.
+enum From {
+    Deflate(Receiver<Step>),
+    Kept(Kept),
 }
 
 /// What has come out.
@@ -249,28 +269,50 @@ enum State {
     Ended,
 }
 
+fn gone() -> Error {
+    Error::Damaged("a thread of the store failed".into())
+}
+
 impl Compressing {
     /// The next bytes of the blob; none after the last. Blocks.
     ///
     /// # Errors
     /// [`Error::Damaged`] when the layer is not what it was: the blob must not be used.
     pub fn next_chunk(&mut self) -> Result<Option<Vec<u8>>> {
-        let chunk = match self.state {
-            State::Start => {
+        let chunk = match (&self.state, &mut self.from) {
+            (State::Ended, _) => return Ok(None),
+            (_, From::Kept(kept)) => kept.next()?,
+            (State::Start, From::Deflate(_)) => {
                 self.state = State::Blocks;
                 deflate::HEADER.to_vec()
             }
-            State::Blocks => self.block()?,
-            State::Ended => return Ok(None),
+            (State::Blocks, From::Deflate(steps)) => {
+                let step = steps.recv().map_err(|_gone| gone())?;
+                self.block(step)?
+            }
         };
+        if chunk.is_empty() {
+            return self.kept_end().map(|()| None);
+        }
         self.out.sum.update(&chunk);
         self.out.bytes += chunk.len() as u64;
         Ok(Some(chunk))
     }
 
-    fn block(&mut self) -> Result<Vec<u8>> {
-        let gone = || Error::Damaged("a thread of the store failed".into());
-        match self.steps.recv().map_err(|_gone| gone())? {
+    /// A kept blob has ended: is it still what it was?
+    fn kept_end(&mut self) -> Result<()> {
+        let From::Kept(kept) = &self.from else { return Ok(()) };
+        let actual = Digest::from_sha256(self.out.sum.clone().finalize().into());
+        if actual != kept.blob.digest {
+            let what = format!("kept blob {} is not what it was: its digest is {actual}", kept.blob.digest);
+            return Err(Error::Damaged(what));
+        }
+        self.state = State::Ended;
+        Ok(())
+    }
+
+    fn block(&mut self, step: Step) -> Result<Vec<u8>> {
+        match step {
             Step::Block(result) => {
                 let failed = |error| Error::io("deflate", error);
                 let packed = result.recv().map_err(|_gone| gone())?.map_err(failed)?;
@@ -290,9 +332,15 @@ impl Compressing {
         }
     }
 
-    /// Bytes of the tar that are in what has come out.
+    /// Bytes of the tar that are in what has come out; of a kept blob, in proportion.
     pub fn tar_bytes(&self) -> u64 {
-        self.out.tar_bytes
+        match &self.from {
+            From::Deflate(_) => self.out.tar_bytes,
+            From::Kept(kept) => {
+                let part = u128::from(self.tar_size) * u128::from(self.out.bytes);
+                u64::try_from(part / u128::from(kept.blob.size.max(1))).unwrap_or(self.tar_size)
+            }
+        }
     }
 
     /// Everything has come out: what it was. Known from now on, for good, so that it need not be made again where it
@@ -303,6 +351,9 @@ impl Compressing {
     pub fn finish(self) -> Result<LayerBlob> {
         if self.state != State::Ended {
             return Err(Error::Damaged(format!("layer {} was not compressed to its end", self.diff_id)));
+        }
+        if let From::Kept(kept) = self.from {
+            return Ok(kept.blob);
         }
         let blob = LayerBlob {
             digest: Digest::from_sha256(self.out.sum.finalize().into()),

@@ -4,7 +4,8 @@ use std::process::{Command, Stdio};
 use oci::{Digest, Reference, media_type};
 
 use super::{PushPlan, Pushed};
-use crate::testing::{Tar, docker_archive, gzip, layer, store};
+use crate::pull::tests::Remote;
+use crate::testing::{Tar, docker_archive, gzip, layer, list, store};
 use crate::{DriverChoice, Error, LayerBlob, Store};
 
 fn compressed(plan: &PushPlan, position: usize, threads: usize) -> (Vec<u8>, LayerBlob) {
@@ -153,4 +154,38 @@ fn who_stops_reading_stops_the_threads() {
     compressing.next_chunk().unwrap();
     compressing.next_chunk().unwrap();
     assert!(compressing.finish().is_err());
+}
+
+#[test]
+fn a_kept_blob_goes_out_as_it_came() {
+    let (dir, store) = store();
+    let path = dir.path().join("store");
+    let tars = [big(), layer(&[("a", "1")])];
+    let remote = Remote::new(
+        &[&tars[0], &tars[1]],
+        vec![
+            (media_type::OCI_LAYER_ZSTD, crate::testing::zstd(&tars[0])),
+            (media_type::OCI_LAYER_GZIP, gzip(&tars[1])),
+        ],
+    );
+    store.keep_compressed(true);
+    let id = remote.pull(&store, "x:1").unwrap();
+    assert!(list(&path.join("ingest")).is_empty());
+    drop(store);
+    let store = Store::open(&path, DriverChoice::Auto).unwrap();
+    let accounts = store.accounts().unwrap();
+    store.wait_for_trash();
+    assert_eq!(accounts.images_total() + accounts.rest(), sys::usage::of(&path).unwrap());
+    let plan = store.push_plan(&id).unwrap();
+    for (position, blob) in remote.blobs.iter().enumerate() {
+        assert_eq!(plan.layers[position].kept, Some(Digest::sha256(blob)));
+        let (bytes, sent) = compressed(&plan, position, 2);
+        assert!(bytes == *blob && sent.digest == Digest::sha256(blob));
+    }
+    let key = Digest::sha256(&tars[1]).hex().to_owned();
+    let blob = Digest::sha256(&remote.blobs[1]).hex().to_owned();
+    std::fs::write(path.join("layers").join(key).join("compressed").join(blob), "else").unwrap();
+    let mut compressing = plan.compress(1).unwrap();
+    compressing.next_chunk().unwrap();
+    assert!(matches!(compressing.next_chunk(), Err(Error::Damaged(_))));
 }

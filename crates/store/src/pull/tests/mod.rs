@@ -13,14 +13,14 @@ use crate::{
 };
 
 /// An image as a registry has it.
-struct Remote {
-    config: Vec<u8>,
-    manifest: Vec<u8>,
-    blobs: Vec<Vec<u8>>,
+pub(crate) struct Remote {
+    pub(crate) config: Vec<u8>,
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) blobs: Vec<Vec<u8>>,
 }
 
 impl Remote {
-    fn new(tars: &[&[u8]], blobs: Vec<(&str, Vec<u8>)>) -> Self {
+    pub(crate) fn new(tars: &[&[u8]], blobs: Vec<(&str, Vec<u8>)>) -> Self {
         let config = config(tars);
         let descriptor =
             |kind: &str, bytes: &[u8]| Descriptor::new(kind, Digest::sha256(bytes), bytes.len() as u64);
@@ -33,11 +33,11 @@ impl Remote {
         Self { config, manifest: manifest.to_string().into_bytes(), blobs }
     }
 
-    fn gzip(tars: &[&[u8]]) -> Self {
+    pub(crate) fn gzip(tars: &[&[u8]]) -> Self {
         Self::new(tars, tars.iter().map(|tar| (media_type::OCI_LAYER_GZIP, gzip(tar))).collect())
     }
 
-    fn request(&self, name: &str) -> PullRequest {
+    pub(crate) fn request(&self, name: &str) -> PullRequest {
         PullRequest {
             name: Reference::parse(name).unwrap(),
             config: self.config.clone(),
@@ -51,7 +51,7 @@ impl Remote {
     }
 
     /// Fetches everything that isn't there, and commits.
-    fn pull(&self, store: &Store, name: &str) -> crate::Result<Digest> {
+    pub(crate) fn pull(&self, store: &Store, name: &str) -> crate::Result<Digest> {
         let pull = store.pull(self.request(name))?;
         for position in 0..self.blobs.len() {
             self.fetch(&pull, position)?;
@@ -60,7 +60,7 @@ impl Remote {
     }
 
     /// Bytes that had to be fetched.
-    fn fetch(&self, pull: &Pull, position: usize) -> crate::Result<u64> {
+    pub(crate) fn fetch(&self, pull: &Pull, position: usize) -> crate::Result<u64> {
         let mut fetched = 0;
         let mut ingest = match pull.claim(position, quiet())? {
             Claim::Ours(ingest) => ingest,
