@@ -43,6 +43,8 @@ pub struct Config {
     pub default_shm_size: i64,
     /// `overlay2`, `vfs`; empty = the best that works.
     pub storage_driver: String,
+    /// Layers that are pulled stay compressed, too, for a push that needs no compression and keeps their digests.
+    pub keep_compressed_layers: bool,
     /// Storage options, `name=value`.
     pub storage_opts: Vec<String>,
     /// Name servers, options and search domains of containers that name none.
@@ -225,6 +227,7 @@ impl Config {
             default_ipc_mode: String::new(),
             default_shm_size: 0,
             storage_driver: String::new(),
+            keep_compressed_layers: false,
             storage_opts: Vec::new(),
             dns: DnsDefaults::default(),
             init: false,

@@ -103,6 +103,7 @@ impl Inner {
         check_defaults(&config, &seccomp)?;
         let store = store::Store::open(&layout.store(), driver)
             .map_err(|error| Error::because("open the image store", error))?;
+        store.keep_compressed(config.keep_compressed_layers);
         let network = ::network::Network::open(crate::network::open_config(&config, layout.network())?)
             .map_err(|error| Error::because("open the network", error))?;
         let id = engine_id(&layout)?;

@@ -160,6 +160,7 @@ fn engine(given: &Given) -> Result<engine::Config> {
         text => parse::bytes(text).with_context(|| format!("invalid default-shm-size {text:?}"))?,
     };
     config.storage_driver = text("storage-driver");
+    config.keep_compressed_layers = given.flag("keep-compressed-layers").unwrap_or(false);
     config.dns.servers = given.list("dns");
     config.dns.options = given.list("dns-opts");
     config.dns.search = given.list("dns-search");

@@ -98,6 +98,7 @@ options! {
     "cpu-rt-runtime" => "cpu-rt-runtime" Int Later "CPU real-time runtime of the parent cgroup";
 
     "storage-driver"/'s' => "storage-driver" Text Works "overlay2 or vfs";
+    "keep-compressed-layers" => "keep-compressed-layers" Flag Works "Keep what is pulled compressed, too";
     "storage-opt" => "storage-opts" List Later "Storage option, NAME=VALUE";
     "log-driver" => "log-driver" Text Works "Log driver of containers that name none";
     "log-opt" => "log-opts" Map Works "Its options, NAME=VALUE";
