@@ -10,7 +10,9 @@ use registry::server::config::Config;
 use registry::server::storage::Files;
 use registry::server::{Registry, Server};
 
-use crate::support::{MANIFEST, Reply, ask, bytes, connect, descriptor, registry, request, sha256};
+use crate::support::{
+    MANIFEST, Reply, ask, bytes, connect, descriptor, registry, registry_with, request, sha256,
+};
 
 #[test]
 fn several_clients_push_the_same_blob_at_once() {
@@ -74,6 +76,19 @@ fn requests_that_run_are_answered_though_the_registry_ends() {
     stream.read_to_end(&mut text).unwrap();
     Reply::read(&text).is(201);
     ender.join().unwrap();
+}
+
+#[test]
+fn who_takes_no_byte_of_an_answer_loses_their_place() {
+    let running = registry_with("max_connections = 1\nidle_timeout = '1s'\n", |_| {});
+    // more than the sockets hold
+    let digest = running.blob("a", &bytes(4, 30_000_000));
+    let mut stream = connect(running.address);
+    stream.write_all(&request("GET", &format!("/v2/a/blobs/{digest}"), &[], b"")).unwrap();
+    let mut first = [0; 1];
+    stream.read_exact(&mut first).unwrap();
+    running.get("/v2/").is(200);
+    drop(stream);
 }
 
 /// Where the registry of a process of its own has its storage.

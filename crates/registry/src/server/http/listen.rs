@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::patient::Patient;
 use super::serve;
 use crate::server::{Registry, limits};
 
@@ -112,6 +113,7 @@ async fn speak<T>(registry: Arc<Registry>, stream: T, peer: SocketAddr, mut stop
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
+    let patience = registry.config.http.idle_timeout.0;
     let service = service_fn(|request| {
         let registry = Arc::clone(&registry);
         async move { Ok::<_, std::convert::Infallible>(serve::answer(registry, request, Some(peer)).await) }
@@ -122,7 +124,7 @@ where
         .max_buf_size(limits::BUFFER)
         // as those write them who have only ever seen Go's
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, patience)), service);
     tokio::pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
