@@ -142,7 +142,9 @@ impl Send {
         candidates: &[LayerBlob],
         session: &mut Option<Session>,
     ) -> Result<Option<LayerBlob>> {
-        if self.ours || self.wanted.is_none() {
+        let kept = self.layer().kept.as_ref();
+        let is_here = kept.is_some() && kept == self.wanted.as_ref().map(|wanted| &wanted.digest);
+        if self.ours || is_here || self.wanted.is_none() {
             return Ok(None);
         }
         for blob in candidates {
