@@ -18,6 +18,9 @@ pub struct Etcd {
     netns: Option<Namespace>,
     /// It speaks TLS alone, and wants clients' certificates.
     tls: bool,
+    /// Its name, and where each member of its cluster listens for the others.
+    name: String,
+    cluster: String,
     child: Option<Child>,
 }
 
@@ -32,6 +35,44 @@ impl Etcd {
         Self::launch(IpAddr::V4(Ipv4Addr::LOCALHOST), None, true)
     }
 
+    /// Starts three that are one store, on the machine's loopback interface.
+    pub fn trio() -> Result<[Self; 3]> {
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let ports = [free(here)?, free(here)?, free(here)?];
+        let peer = |at: usize| format!("m{at}=http://{here}:{}", ports[at].1);
+        let cluster = [peer(0), peer(1), peer(2)].join(",");
+        let member = |at: usize| -> Result<Self> {
+            let root = tempfile::Builder::new().prefix("berth-etcd-").tempdir()?;
+            let ((client, peer), name) = (ports[at], format!("m{at}"));
+            Ok(Self {
+                root,
+                client,
+                peer,
+                netns: None,
+                tls: false,
+                name,
+                cluster: cluster.clone(),
+                child: None,
+            })
+        };
+        let mut members = [member(0)?, member(1)?, member(2)?];
+        members.iter_mut().try_for_each(Self::begin)?;
+        members.iter().try_for_each(Self::wait)?;
+        Ok(members)
+    }
+
+    /// The store of these members, as `--cluster-store` takes it.
+    pub fn url_of(members: &[Self]) -> String {
+        let addresses: Vec<_> = members.iter().map(|member| member.client.to_string()).collect();
+        format!("etcd://{}", addresses.join(","))
+    }
+
+    /// Whether the others of its cluster follow it.
+    pub fn leads(&self) -> Result<bool> {
+        let status = self.ask("maintenance/status", &json!({}))?;
+        Ok(status["leader"] == status["header"]["member_id"])
+    }
+
     /// A file that it was given: `ca.pem`, `cert.pem` (a client's and its own), `key.pem`.
     pub fn certificate(&self, name: &str) -> String {
         self.root.path().join(name).display().to_string()
@@ -43,20 +84,16 @@ impl Etcd {
     }
 
     fn launch(ip: IpAddr, netns: Option<Namespace>, tls: bool) -> Result<Self> {
-        let free = || {
-            // two at once, so that they differ
-            let (one, two) = (TcpListener::bind((ip, 0))?, TcpListener::bind((ip, 0))?);
-            Ok((one.local_addr()?, two.local_addr()?.port()))
-        };
         let (client, peer) = match &netns {
-            Some(netns) => netns.within(free)?,
-            None => free()?,
+            Some(netns) => netns.within(|| free(ip))?,
+            None => free(ip)?,
         };
         let root = tempfile::Builder::new().prefix("berth-etcd-").tempdir()?;
         if tls {
             make_certificates(root.path())?;
         }
-        let mut etcd = Self { root, client, peer, netns, tls, child: None };
+        let (name, cluster) = ("default".to_owned(), format!("default=http://{ip}:{peer}"));
+        let mut etcd = Self { root, client, peer, netns, tls, name, cluster, child: None };
         etcd.resume()?;
         Ok(etcd)
     }
@@ -68,6 +105,11 @@ impl Etcd {
 
     /// Starts it again, where it was.
     pub fn resume(&mut self) -> Result<()> {
+        self.begin()?;
+        self.wait()
+    }
+
+    fn begin(&mut self) -> Result<()> {
         ensure!(self.child.is_none(), "etcd runs");
         let scheme = if self.tls { "https" } else { "http" };
         let (client, peer) =
@@ -79,7 +121,7 @@ impl Etcd {
             .arg(self.root.path().join("data"))
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
-            .args(["--initial-cluster", &format!("default={peer}")])
+            .args(["--name", &self.name, "--initial-cluster", &self.cluster])
             // leases of one second need elections that are as short
             .args(["--heartbeat-interval", "20", "--election-timeout", "200"])
             .stdin(Stdio::null())
@@ -101,6 +143,10 @@ impl Etcd {
             Some(netns) => netns.spawn(&mut command)?,
             None => command.spawn().context("cannot run etcd: install Debian's etcd-server")?,
         });
+        Ok(())
+    }
+
+    fn wait(&self) -> Result<()> {
         programs::eventually("etcd answers", || {
             let answers = match self.tls {
                 true => TcpStream::connect(self.client).is_ok(),
@@ -187,6 +233,13 @@ impl Drop for Etcd {
     fn drop(&mut self) {
         let _ = self.kill();
     }
+}
+
+/// An address for clients and a port for other members, at random.
+fn free(ip: IpAddr) -> Result<(SocketAddr, u16)> {
+    // two at once, so that they differ
+    let (one, two) = (TcpListener::bind((ip, 0))?, TcpListener::bind((ip, 0))?);
+    Ok((one.local_addr()?, two.local_addr()?.port()))
 }
 
 /// A root, and a certificate by it for 127.0.0.1 that is good for both ends.

@@ -2,6 +2,7 @@
 
 mod hosts;
 mod load;
+mod members;
 mod networks;
 mod outages;
 mod tls;
@@ -29,11 +30,15 @@ fn id(byte: u8) -> String {
 }
 
 fn options(etcd: &Etcd, dir: &Path, name: &str, ttl: u64) -> Result<Options> {
+    options_of(&etcd.url(), dir, name, ttl)
+}
+
+fn options_of(url: &str, dir: &Path, name: &str, ttl: u64) -> Result<Options> {
     let settings = [("discovery.ttl".to_owned(), ttl.to_string())].into();
     let last = name.bytes().map(u32::from).sum::<u32>() % 250 + 1;
     let address = IpAddr::from([192, 168, 77, u8::try_from(last)?]);
     let host = Host { id: name.to_owned(), name: name.to_owned(), address, port: 2376, wireguard: None };
-    Ok(Options { store: StoreOptions::parse(&etcd.url(), &settings)?, host, record_dir: dir.join(name) })
+    Ok(Options { store: StoreOptions::parse(url, &settings)?, host, record_dir: dir.join(name) })
 }
 
 /// One that takes part at once.
@@ -101,4 +106,19 @@ async fn sees(machine: &Machine, what: &str, mut is: impl FnMut(&View) -> bool) 
 
 fn endpoints(view: &View, network: u8) -> usize {
     view.endpoints(&id(network)).len()
+}
+
+/// Asks until the store is there again.
+async fn retry<T>(ask: impl AsyncFn() -> cluster::Result<T>) -> Result<T> {
+    let asking = async {
+        loop {
+            match ask().await {
+                Err(cluster::Error::Unavailable { .. } | cluster::Error::Expired) => {
+                    tokio::task::yield_now().await
+                }
+                answer => return answer,
+            }
+        }
+    };
+    Ok(tokio::time::timeout(PATIENCE, asking).await??)
 }

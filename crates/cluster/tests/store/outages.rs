@@ -31,19 +31,6 @@ async fn what_was_known_stays_known_and_what_is_new_fails_fast() -> Result<()> {
     Ok(())
 }
 
-/// Asks until the store is there again.
-async fn retry<T>(ask: impl AsyncFn() -> cluster::Result<T>) -> Result<T> {
-    let asking = async {
-        loop {
-            match ask().await {
-                Err(Error::Unavailable { .. } | Error::Expired) => tokio::task::yield_now().await,
-                answer => return answer,
-            }
-        }
-    };
-    Ok(tokio::time::timeout(PATIENCE, asking).await??)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_does_not_answer_is_no_reason_to_hang() -> Result<()> {
     let (etcd, dir) = (Etcd::start()?, tempfile::tempdir()?);
