@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::error::{Error, Result};
-use crate::ipam;
+use crate::ipam::{self, Family};
 
 /// Smallest packet that every IPv6 link carries (RFC 8200).
 pub(crate) const MIN_MTU6: u32 = 1280;
@@ -171,6 +171,8 @@ pub struct BridgeConfig {
     pub fixed_cidr6: Option<Ipv6Net>,
     /// Containers' default IPv6 route, when it is not the bridge (`--default-gateway-v6`).
     pub default_gateway6: Option<Ipv6Addr>,
+    /// What the host has of each subnet: IPv4's, IPv6's.
+    pub presence: [Presence; 2],
     /// MTU of the bridge and of the containers' interfaces (`--mtu`); `None` means 1500.
     pub mtu: Option<u32>,
     /// Whether containers on the bridge may talk to each other (`--icc`).
@@ -179,7 +181,24 @@ pub struct BridgeConfig {
     pub ip_masq: bool,
 }
 
+/// What the host has of a network's subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Presence {
+    /// The address that is the containers' way out.
+    #[default]
+    Gateway,
+    /// No address; the containers' way out is somebody else.
+    Absent,
+    /// No address, and containers have no way out.
+    Isolated,
+}
+
 impl BridgeConfig {
+    /// What the host has of a family's subnet.
+    pub(crate) fn presence(&self, family: Family) -> Presence {
+        self.presence[family.index()]
+    }
+
     /// The bridge's IPv6 address as far as it is asked for: the first of `--fixed-cidr-v6` serves.
     pub(crate) fn address6(&self) -> Option<Ipv6Net> {
         let first = |net: Ipv6Net| match ipam::first(net.trunc().into(), None) {
@@ -240,6 +259,7 @@ impl Default for BridgeConfig {
             bip6: None,
             fixed_cidr6: None,
             default_gateway6: None,
+            presence: [Presence::Gateway; 2],
             mtu: None,
             icc: true,
             ip_masq: true,

@@ -30,7 +30,7 @@ mod route;
 mod sysctl;
 mod wireguard;
 
-pub use config::{AddressPool, BridgeConfig, Config, DnsConfig, PublishMode};
+pub use config::{AddressPool, BridgeConfig, Config, DnsConfig, Presence, PublishMode};
 pub use definition::CreateRequest;
 pub use dns::{Door, ResolverSockets, Verdict, failure};
 pub use driver::endpoint::EndpointOptions;

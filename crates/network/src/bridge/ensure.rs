@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use rustix::io::Errno;
 
 use super::six;
-use crate::config::{BridgeConfig, MIN_MTU6};
+use crate::config::{BridgeConfig, MIN_MTU6, Presence};
 use crate::driver::{Segment, Setting};
 use crate::endpoint::MacAddr;
 use crate::error::{Error, Result};
@@ -42,11 +42,13 @@ pub(crate) fn ensure(socket: &mut Socket, config: &BridgeConfig, setting: &Setti
 
 /// What a bridge has in IPv4.
 fn four(config: &BridgeConfig, address: Ipv4Net) -> Side {
+    let presence = config.presence(Family::V4);
     Side {
         subnet: address.trunc().into(),
         range: config.fixed_cidr.map(IpNet::V4),
-        host: Some(address.addr().into()),
-        gateway: Some(config.default_gateway.unwrap_or(address.addr()).into()),
+        host: (presence == Presence::Gateway).then(|| address.addr().into()),
+        gateway: (presence != Presence::Isolated)
+            .then(|| config.default_gateway.unwrap_or(address.addr()).into()),
     }
 }
 
@@ -201,7 +203,7 @@ fn choose(socket: &mut Socket, config: &BridgeConfig, setting: &Setting<'_>, ind
     Err(Error::NoFreeSubnet { family: Family::V4.to_string() })
 }
 
-/// Gives the bridge its address, having first given it the subnet as a further name: the kernel
+/// Gives the bridge its address, where the host is to have one, having first given it the subnet as a further name: the kernel
 /// lets only one interface bear a name, and forgets it with the interface.
 pub(super) fn claim(socket: &mut Socket, config: &BridgeConfig, index: u32, address: IpNet) -> Result<()> {
     if !config.external {
@@ -225,6 +227,9 @@ pub(super) fn claim(socket: &mut Socket, config: &BridgeConfig, index: u32, addr
                 result?;
             }
         }
+    }
+    if config.presence(Family::of(&address)) != Presence::Gateway {
+        return Ok(());
     }
     let mut batch = Batch::default();
     route::push_address(&mut batch, index, address);

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::driver::Segment;
 use crate::endpoint::MacAddr;
 use crate::error::Result;
+use crate::ipam::Family;
 use crate::netlink::{Batch, Socket};
 use crate::netns::Namespace;
 use crate::route::{self, Veth};
@@ -70,7 +71,11 @@ pub(crate) fn join(
     // linger until the kernel has freed the namespace: nothing must go there any more.
     let mut batch = Batch::default();
     route::push_forwarding(&mut batch, port, wanted.mac);
-    for address in &wanted.addresses {
+    // Where the host speaks no IPv6 it knows nobody.
+    let speaks = |address: &&IpNet| {
+        address.addr().is_ipv4() || bridge.side(Family::V6).is_some_and(|side| side.host.is_some())
+    };
+    for address in wanted.addresses.iter().filter(speaks) {
         route::push_neighbour(&mut batch, bridge.index, address.addr(), wanted.mac);
     }
     // The port forwards as soon as the kernel has taken notice of its carrier, and the bridge likewise.

@@ -4,7 +4,7 @@ use ipnet::{IpNet, Ipv6Net};
 use rustix::io::Errno;
 
 use super::ensure::claim;
-use crate::config::BridgeConfig;
+use crate::config::{BridgeConfig, Presence};
 use crate::driver::Setting;
 use crate::error::{Error, Result};
 use crate::ipam::{self, Family, Side};
@@ -22,7 +22,9 @@ pub(super) fn ensure(
     if !config.ipv6 {
         return Ok(None);
     }
-    if !config.external {
+    // Not even the address that every link has.
+    let isolated = config.presence(Family::V6) == Presence::Isolated;
+    if !config.external && !isolated {
         sysctl::host_ipv6(&config.name)?;
     }
     let present: Vec<_> = route::addresses(socket)?
@@ -49,8 +51,8 @@ pub(super) fn ensure(
     Ok(Some(Side {
         subnet: address.trunc().into(),
         range: config.range6().map(|range| range.trunc().into()),
-        host: Some(address.addr().into()),
-        gateway: Some(config.default_gateway6.unwrap_or(address.addr()).into()),
+        host: (!isolated).then(|| address.addr().into()),
+        gateway: (!isolated).then(|| config.default_gateway6.unwrap_or(address.addr()).into()),
     }))
 }
 

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use crate::config::BridgeConfig;
+use crate::config::{BridgeConfig, Presence};
 use crate::driver::bridge::{self, Options};
 use crate::driver::overlay::{self, Shared};
 use crate::driver::sublink;
 use crate::error::{Error, Result};
-use crate::ipam::{Pool, SubnetRequest};
+use crate::ipam::{self, Family, Pool, SubnetRequest};
 use crate::layout;
 
 /// Version of the format that is written.
@@ -198,10 +198,14 @@ impl Definition {
             icc: options.icc,
             ip_masq: options.masquerade && !self.internal,
             ipv4: false,
+            presence: options.presence(),
             ..BridgeConfig::default()
         };
         for pool in &self.pools {
-            match (pool.subnet, pool.gateway) {
+            // Where nobody has it, the address still names the subnet.
+            let isolated = bridge.presence(Family::of(&pool.subnet)) == Presence::Isolated;
+            let gateway = pool.gateway.or_else(|| isolated.then(|| ipam::first(pool.subnet, None)));
+            match (pool.subnet, gateway) {
                 (IpNet::V4(subnet), Some(IpAddr::V4(gateway))) => {
                     bridge.ipv4 = true;
                     bridge.bip = Ipv4Net::new(gateway, subnet.prefix_len()).ok();

@@ -1,9 +1,9 @@
 //! The options of a bridge network (`com.docker.network.*`).
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use crate::config::PublishMode;
+use crate::config::{Presence, PublishMode};
 use crate::error::{Error, Result};
 use crate::firewall::plan::Gateway;
 
@@ -27,7 +27,7 @@ pub(crate) struct Options {
     /// What leaves the network gets the host's address.
     pub(crate) masquerade: bool,
     /// Host address of published ports that name none.
-    pub(crate) publish_ip: Option<Ipv4Addr>,
+    pub(crate) publish_ip: Option<IpAddr>,
     /// Largest packet.
     pub(crate) mtu: Option<u32>,
     /// How interfaces in containers are called, before their number.
@@ -38,6 +38,31 @@ pub(crate) struct Options {
     pub(crate) gateways: [Gateway; 2],
     /// Interfaces of the host from which published ports are reached by containers' own addresses.
     pub(crate) trusted: Vec<String>,
+    /// The host does not take the IPv4 gateway's address: somebody else has it.
+    pub(crate) inhibit4: bool,
+}
+
+impl Options {
+    /// What the host has of each family's subnet.
+    pub(crate) fn presence(&self) -> [Presence; 2] {
+        let mut presence = self.gateways.map(|gateway| match gateway {
+            Gateway::Isolated => Presence::Isolated,
+            _ => Presence::Gateway,
+        });
+        if self.inhibit4 && presence[0] == Presence::Gateway {
+            presence[0] = Presence::Absent;
+        }
+        presence
+    }
+
+    /// Refuses what means nothing beside the network's other settings.
+    pub(crate) fn check(&self, internal: bool) -> Result<()> {
+        if !internal && self.gateways.contains(&Gateway::Isolated) {
+            let why = "gateway mode 'isolated' can only be used for an internal network";
+            return Err(Error::Invalid(why.to_owned()));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Options {
@@ -52,6 +77,7 @@ impl Default for Options {
             publish_mode: None,
             gateways: [Gateway::Nat; 2],
             trusted: Vec::new(),
+            inhibit4: false,
         }
     }
 }
@@ -74,6 +100,7 @@ pub(crate) fn read(options: &BTreeMap<String, String>) -> Result<Options> {
                     Error::Invalid(format!("failed to parse {key} value: {value} (nil ip)"))
                 })?)
             }
+            "bridge.inhibit_ipv4" => read.inhibit4 = flag(key, value)?,
             "driver.mtu" => read.mtu = mtu(key, value)?,
             "container_iface_prefix" => read.interface = interface_prefix(value)?,
             "bridge.gateway_mode_ipv4" => read.gateways[0] = gateway(key, value)?,
@@ -90,9 +117,7 @@ fn gateway(key: &str, value: &str) -> Result<Gateway> {
         "" | "nat" => Ok(Gateway::Nat),
         "nat-unprotected" => Ok(Gateway::Unprotected),
         "routed" => Ok(Gateway::Routed),
-        "isolated" => {
-            Err(Error::Unsupported(format!("option {key}={value} is not supported yet: use --internal")))
-        }
+        "isolated" => Ok(Gateway::Isolated),
         _ => {
             let shown: String = value.chars().take(64).collect();
             Err(Error::Invalid(format!("unknown gateway mode {shown} ({key})")))
@@ -173,6 +198,13 @@ mod tests {
         assert!(!one("bridge.enable_icc", "false").expect("flag").icc);
         assert_eq!(one("driver.mtu", "1400").expect("mtu").mtu, Some(1400));
         assert_eq!(one("bridge.gateway_mode_ipv6", "routed").expect("mode").gateways[1], Gateway::Routed);
+        let isolated = one("bridge.gateway_mode_ipv4", "isolated").expect("mode");
+        assert_eq!(isolated.presence(), [Presence::Isolated, Presence::Gateway]);
+        assert!(isolated.check(true).is_ok() && isolated.check(false).is_err());
+        let inhibited = one("bridge.inhibit_ipv4", "true").expect("flag");
+        assert_eq!(inhibited.presence(), [Presence::Absent, Presence::Gateway]);
+        let six = one("bridge.host_binding_ipv4", "::1").expect("address").publish_ip;
+        assert_eq!(six, Some(std::net::Ipv6Addr::LOCALHOST.into()));
         assert_eq!(one("bridge.trusted_host_interfaces", "a:b").expect("two").trusted, ["a", "b"]);
         assert_eq!(one("driver.mtu", "0").expect("default").mtu, None);
         assert_eq!(one("bridge.name", "br0").expect("name").name.as_deref(), Some("br0"));
@@ -188,7 +220,7 @@ mod tests {
             ("bridge.name", "a/b"),
             ("bridge.name", "sixteen-letters-"),
             ("bridge.name", "a b"),
-            ("bridge.gateway_mode_ipv4", "isolated"),
+            ("bridge.inhibit_ipv4", "yes"),
             ("bridge.gateway_mode_ipv6", "nats"),
             ("bridge.trusted_host_interfaces", "eth0:a/b"),
             ("container_iface_prefix", "e/h"),

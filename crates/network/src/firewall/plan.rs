@@ -53,6 +53,8 @@ pub(crate) enum Gateway {
     Unprotected,
     /// By their own addresses: the ports that are published, and ICMP.
     Routed,
+    /// Not at all: not even the host has an address there.
+    Isolated,
 }
 
 /// A chain of rules at a place in the kernel's packet path.
@@ -235,7 +237,7 @@ fn direct(subnet: &Subnet) -> Vec<Vec<Match>> {
     let family = Family::of(&subnet.net);
     let there = || Match::Destination(subnet.net);
     match subnet.gateway {
-        Gateway::Nat => Vec::new(),
+        Gateway::Nat | Gateway::Isolated => Vec::new(),
         Gateway::Unprotected => vec![vec![there()]],
         Gateway::Routed => vec![
             vec![there(), Match::Icmp(family)],

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::Network;
 use super::state::{Net, State};
-use crate::config::MIN_MTU6;
+use crate::config::{MIN_MTU6, Presence};
 use crate::definition::{CreateRequest, Definition};
 use crate::driver;
 use crate::error::{Error, Result};
@@ -44,6 +44,7 @@ impl Network {
             Some(_) => driver::bridge::Options::default(),
             None => driver::bridge::read(&request.options)?,
         };
+        options.check(request.internal)?;
         let families = families(&request, options.mtu)?;
         let wanted = ipam::read(&request.subnets, &families)?;
         let mut state = self.state();
@@ -59,6 +60,7 @@ impl Network {
         // A way out has an address where there is a router to have it.
         let routed =
             !lan.as_ref().is_some_and(|lan| lan.parent.is_none() || lan.routed() || request.internal);
+        let routed = options.presence().map(|presence| routed && presence != Presence::Isolated);
         self.settle_default(&mut state)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let created_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
@@ -167,7 +169,7 @@ impl Network {
         &self,
         state: &mut State,
         wanted: &[Wanted],
-        routed: bool,
+        routed: [bool; 2],
         define: impl Fn(Vec<Pool>) -> Definition,
     ) -> Result<()> {
         let used = self.in_use(state)?;
@@ -178,7 +180,8 @@ impl Network {
             let mut pools = Vec::with_capacity(wanted.len());
             for (one, free) in &mut sources {
                 let none = || Error::NoFreeSubnet { family: one.family.to_string() };
-                pools.push(one.on(one.subnet.or_else(|| free.next()).ok_or_else(none)?, routed));
+                let subnet = one.subnet.or_else(|| free.next()).ok_or_else(none)?;
+                pools.push(one.on(subnet, routed[one.family.index()]));
             }
             match self.bring_up(state, define(pools)) {
                 // The subnet is another daemon's.

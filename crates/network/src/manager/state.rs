@@ -274,7 +274,7 @@ impl Net {
         Self {
             name: network.name.clone(),
             internal: network.internal || driver.closed(),
-            publish_ip: options.publish_ip.map_or(config.publish_ip, IpAddr::V4),
+            publish_ip: options.publish_ip.unwrap_or(config.publish_ip),
             publish_mode: mode(config, options.publish_mode),
             interface: network.interface(),
             gateways: options.gateways,

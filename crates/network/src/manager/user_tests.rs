@@ -384,6 +384,58 @@ fn the_default_route_follows_the_highest_priority() {
 }
 
 #[test]
+fn a_host_that_has_no_address_on_a_network_reaches_nobody_there() {
+    on_host(|lab: &Lab| {
+        let network = lab.network();
+        let with = |name: &str, internal: bool, options: &[(&str, &str)]| {
+            let option = |(key, value): &(&str, &str)| {
+                (format!("com.docker.network.bridge.{key}"), (*value).to_owned())
+            };
+            let options = options.iter().map(option).collect();
+            network.create(CreateRequest { options, internal, enable_ipv6: true, ..named(name) })
+        };
+        let isolated = [("gateway_mode_ipv4", "isolated"), ("gateway_mode_ipv6", "isolated")];
+        let refused = with("open", false, &isolated).expect_err("not internal").to_string();
+        assert_eq!(refused, "gateway mode 'isolated' can only be used for an internal network");
+        let made = [
+            with("inner", true, &[]).expect("made"),
+            with("isolated", true, &isolated).expect("made"),
+            with("inhibited", false, &[("inhibit_ipv4", "true")]).expect("made"),
+        ];
+        // What the host reaches, by IPv4 and by IPv6; and the neighbour on the same network, likewise.
+        let seen = made.each_ref().map(|net| {
+            let ((a, ea), (b, eb)) = (
+                attach(&network, &[on(&net.id, 'a', &["a"])]),
+                attach(&network, &[on(&net.id, 'b', &["b"])]),
+            );
+            let six = eb[0].ip6.expect("an IPv6 address");
+            let service = serve(&b, 80);
+            let host = (call_here(eb[0].v4(), 80).is_some(), call_here(six, 80).is_some());
+            let neighbour = (call(&a, eb[0].v4(), 80).is_some(), call(&a, six, 80).is_some());
+            let seen = (host, neighbour, ea[0].gateway.is_some(), ea[0].gateway6.is_some());
+            drop(service);
+            network.detach(&id('a')).expect("detached");
+            network.detach(&id('b')).expect("detached");
+            seen
+        });
+        assert_eq!(seen[0], ((true, true), (true, true), true, true), "internal");
+        assert_eq!(seen[1], ((false, false), (true, true), false, false), "isolated");
+        assert_eq!(seen[2], ((false, true), (true, true), true, true), "inhibited");
+        let gateways = |at: usize| made[at].pools.iter().filter(|pool| pool.gateway.is_some()).count();
+        assert_eq!([gateways(0), gateways(1), gateways(2)], [2, 0, 2]);
+        // Another daemon finds it so.
+        drop(network);
+        let network = lab.network();
+        let (b, eb) = attach(&network, &[on(&made[1].id, 'b', &["b"])]);
+        let service = serve(&b, 80);
+        assert_eq!(call_here(eb[0].v4(), 80), None);
+        drop(service);
+        network.detach(&id('b')).expect("detached");
+        network.teardown().expect("teardown");
+    });
+}
+
+#[test]
 fn a_gateway_mode_decides_how_containers_are_reached_from_outside() {
     on_host(|lab: &Lab| {
         let network = lab.network();
