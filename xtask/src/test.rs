@@ -21,8 +21,12 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
     run::run(&mut tests)
 }
 
-/// Runs the restart storm in its full size, or in the one given.
+/// Runs the restart storm in its full size, or in the one given; `images` is the one of pulls and removals.
 pub(crate) fn storm(size: &[String]) -> Result<()> {
+    if let Some(("images", kills)) = size.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        let kills = kills.first().map_or("200", String::as_str);
+        return at_full_size("registry::killed::", "BERTH_IMAGE_STORM", kills);
+    }
     at_full_size("storm::", "BERTH_STORM", size.first().map_or("50,120", String::as_str))
 }
 

@@ -69,10 +69,17 @@ impl Berth {
     /// A daemon that lives in a network namespace, with more options, and no image: its bridges, rules and
     /// switches are not the machine's.
     pub fn inside(netns: &Namespace, options: &[&str]) -> Result<Self> {
+        Self::inside_with(netns, &[], options)
+    }
+
+    /// The same with variables in the daemon's environment.
+    pub fn inside_with(netns: &Namespace, variables: &[(&str, &str)], options: &[&str]) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("berth-e2e-").tempdir()?;
         let data = root.path().join("data");
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let (environment, netns) = (Vec::new(), Some(netns.clone()));
+        let environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let netns = Some(netns.clone());
         let mut berth = Self { root, data, options, environment, netns, daemon: None };
         berth.spawn()?;
         Ok(berth)

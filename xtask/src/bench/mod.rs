@@ -13,6 +13,7 @@ use e2e::{Berth, programs};
 use crate::{host, run};
 
 mod files;
+mod images;
 mod logs;
 mod many;
 mod measure;
@@ -37,6 +38,9 @@ pub(crate) fn main(only: &[String]) -> Result<()> {
     host::install(host::BUILD)?;
     host::install(host::DEMO)?;
     host::install(host::PEERS)?;
+    if wanted(only, "images") {
+        images::prepare(only.iter().any(|word| word == images::SMALL))?;
+    }
     run::step("cargo build --release");
     run::run(&mut run::cargo(["build", "--release", "--workspace", "--bins"]))?;
     let script = "ip link set lo up; umount /sys/fs/cgroup/unified 2>/dev/null; exec \"$0\" bench \"$@\"";
@@ -50,9 +54,14 @@ pub(crate) fn main(only: &[String]) -> Result<()> {
     )
 }
 
+/// Whether a row was asked for: all are when none is named.
+fn wanted(only: &[String], name: &str) -> bool {
+    let mut named = only.iter().filter(|word| *word != images::SMALL).peekable();
+    named.peek().is_none() || named.any(|word| name.contains(word.as_str()))
+}
+
 fn inside(only: &[String]) -> Result<()> {
     programs::take_from(run::programs("release")?);
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word.as_str()));
     run::step("engines: berthd and Debian's dockerd, each in a root of its own");
     let archive = tempfile::NamedTempFile::new()?;
     Image::busybox()?.save(archive.path(), IMAGE)?;
@@ -64,7 +73,7 @@ fn inside(only: &[String]) -> Result<()> {
 
     let mut done: Vec<Row> = Vec::new();
     for (name, measure) in rows::ALL {
-        if wanted(name) {
+        if wanted(only, name) {
             run::say(&format!("… {name}\n"));
             done.extend(measure(&berth, &docker).with_context(|| format!("row {name:?}"))?);
         }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use e2e::{Berth, programs};
 
 use super::measure::{RUNS, Row, in_turn, processes, pss, time};
-use super::{IMAGE, files, logs, many, net, oci};
+use super::{IMAGE, files, images, logs, many, net, oci};
 use e2e::peers::Docker;
 
 type Measure = fn(&Berth, &Docker) -> Result<Vec<Row>>;
@@ -36,6 +36,7 @@ pub(super) const ALL: &[(&str, Measure)] = &[
     ("many listed", many::listed),
     ("oci", oci::rows),
     ("cp", files::rows),
+    ("images", images::rows),
     ("sizes", sizes),
 ];
 

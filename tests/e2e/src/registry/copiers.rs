@@ -12,6 +12,7 @@ use crate::programs::{self, Ran};
 pub struct Copier {
     root: tempfile::TempDir,
     program: &'static str,
+    driver: &'static str,
 }
 
 impl Copier {
@@ -30,6 +31,12 @@ impl Copier {
         Self::new("/usr/bin/buildah")
     }
 
+    /// The same with another storage driver than `vfs`, which works anywhere and copies everything.
+    pub fn on(mut self, driver: &'static str) -> Self {
+        self.driver = driver;
+        self
+    }
+
     fn new(program: &'static str) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("berth-copier-").tempdir()?;
         let policy = "{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}";
@@ -40,12 +47,17 @@ impl Copier {
         let conf = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
                     [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
         std::fs::write(root.path().join("containers.conf"), conf)?;
-        Ok(Self { root, program })
+        Ok(Self { root, program, driver: "vfs" })
     }
 
     /// Its folder.
     pub fn root(&self) -> &Path {
         self.root.path()
+    }
+
+    /// Its program.
+    pub fn program(&self) -> &'static str {
+        self.program
     }
 
     /// A command of it.
@@ -62,7 +74,7 @@ impl Copier {
             command.arg("--policy").arg(root.join("policy.json"));
         } else {
             command.arg("--root").arg(root.join("data")).arg("--runroot").arg(root.join("run"));
-            command.args(["--storage-driver", "vfs"]);
+            command.args(["--storage-driver", self.driver]);
         }
         if self.program.ends_with("podman") {
             command.arg("--tmpdir").arg(root.join("tmp"));
@@ -108,7 +120,7 @@ impl Copier {
 
 impl Drop for Copier {
     fn drop(&mut self) {
-        // vfs leaves no mounts but its own home, which it binds to itself.
+        // The storage drivers leave their own home bound to itself.
         for mount in crate::leaks::mounts(self.root.path()).unwrap_or_default().iter().rev() {
             let place = PathBuf::from(mount.split(' ').nth(4).unwrap_or_default());
             let _ = rustix::mount::unmount(&place, rustix::mount::UnmountFlags::DETACH);

@@ -216,6 +216,8 @@ impl State {
         while let Some(mut request) = read_head(&mut stream)? {
             let fault = self.choose(&request);
             if let Some(Fault::Deaf(bytes)) = fault {
+                let length = request.header("content-length").and_then(|text| text.parse().ok());
+                let bytes = length.map_or(bytes, |length: u64| length.min(bytes));
                 io::copy(&mut (&mut stream).take(bytes), &mut io::sink())?;
                 return Ok(());
             }

@@ -3,6 +3,7 @@
 //! misbehaves on purpose, and the programs that copy images.
 
 pub mod copiers;
+pub mod engines;
 pub mod faulty;
 pub mod listener;
 pub mod picture;
@@ -12,6 +13,7 @@ pub mod server;
 pub mod tls;
 pub mod token;
 
+pub use engines::Engine;
 pub use faulty::{Fault, Faulty};
 pub use picture::{Packing, Picture, Style};
 pub use probe::Probe;

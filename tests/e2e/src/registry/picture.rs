@@ -106,12 +106,27 @@ impl Picture {
 
     /// An image for another architecture.
     pub fn made_for(image: &Image, architecture: &str, style: Style, packings: &[Packing]) -> Result<Self> {
+        let packed = image.tars().iter().zip(packings.iter().cycle());
+        let packed = packed.map(|(tar, packing)| Ok((pack(tar, *packing)?, *packing)));
+        Self::assembled(image, architecture, style, packed.collect::<Result<_>>()?)
+    }
+
+    /// An image for this machine whose layers were packed by gzip already.
+    pub fn packed(image: &Image, style: Style, layers: Vec<Vec<u8>>) -> Result<Self> {
+        let layers = layers.into_iter().map(|bytes| (bytes, Packing::Gzip)).collect();
+        Self::assembled(image, ARCHITECTURE, style, layers)
+    }
+
+    fn assembled(
+        image: &Image,
+        architecture: &str,
+        style: Style,
+        packed: Vec<(Vec<u8>, Packing)>,
+    ) -> Result<Self> {
         let mut picture = Self::default();
         let config = picture.blob(image.configuration(architecture)?, style.config());
-        let mut layers = Vec::new();
-        for (tar, packing) in image.tars().iter().zip(packings.iter().cycle()) {
-            layers.push(picture.blob(pack(tar, *packing)?, style.layer(*packing)));
-        }
+        let layers: Vec<Value> =
+            packed.into_iter().map(|(bytes, packing)| picture.blob(bytes, style.layer(packing))).collect();
         picture.manifest(
             style.manifest(),
             &json!({"schemaVersion": 2, "mediaType": style.manifest(), "config": config, "layers": layers}),

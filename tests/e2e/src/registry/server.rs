@@ -114,6 +114,11 @@ impl Registry {
         self.kind
     }
 
+    /// How it was to be.
+    pub fn wants(&self) -> &Wants {
+        &self.wants
+    }
+
     /// The server that its tokens come from.
     pub fn tokens(&self) -> Option<&TokenServer> {
         self.tokens.as_ref()
@@ -197,7 +202,8 @@ impl Registry {
     fn listens(&mut self) -> Result<String> {
         programs::eventually("the registry listens", || {
             let log = self.log();
-            let told = log.split("listening on ").nth(1).map(|rest| {
+            let told = ["listening on ", "listens at "].iter().find_map(|words| log.split(words).nth(1));
+            let told = told.map(|rest| {
                 rest.chars().take_while(|c| c.is_ascii_hexdigit() || ".:[]".contains(*c)).collect::<String>()
             });
             let ended = self.child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
@@ -260,7 +266,28 @@ impl Registry {
     }
 
     fn toml(&self) -> String {
-        String::new()
+        let (storage, address) = (self.storage(), &self.site.address);
+        let mut text =
+            format!("[storage]\npath = \"{}\"\n[http]\nlisten = \"{address}\"\n", storage.display());
+        if let Some((authority, pair)) = &self.authority {
+            let (cert, key) = (pair.cert.display(), pair.key.display());
+            text += &format!("[http.tls]\ncertificate = \"{cert}\"\nkey = \"{key}\"\n");
+            if self.wants.clients {
+                text += &format!("client_ca = \"{}\"\n", authority.certificate().display());
+            }
+        }
+        match (&self.wants.access, &self.tokens) {
+            (Access::Password, _) => text += &format!("[auth.htpasswd]\npath = \"{}\"\n", self.htpasswd()),
+            (Access::Token, Some(tokens)) => {
+                text += &format!(
+                    "[auth.token]\nrealm = \"{}\"\nservice = \"{SERVICE}\"\nissuer = \"{ISSUER}\"\nkeys = [\"{}\"]\n",
+                    tokens.realm(),
+                    tokens.certificate().display()
+                );
+            }
+            _ => {}
+        }
+        text + &self.wants.more
     }
 
     fn htpasswd(&self) -> String {

@@ -6,6 +6,7 @@ mod checkpoints;
 mod clients;
 mod cluster;
 mod devices;
+mod dice;
 mod escapes;
 mod events;
 mod explore;

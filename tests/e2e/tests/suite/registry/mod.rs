@@ -1,3 +1,8 @@
 //! Registries: pull and push between engines, and what goes wrong on the way.
 
+mod faults;
 mod fixtures;
+mod killed;
+mod matrix;
+mod resume;
+mod shared;
