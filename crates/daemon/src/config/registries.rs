@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use engine::registry::RegistryConfig;
 use serde::Deserialize;
 
@@ -53,7 +53,7 @@ fn count(given: &Given, key: &str, default: usize) -> Result<usize> {
         None => Ok(default),
         Some(number) => {
             let what = key.replace('-', " ").replacen("max", "invalid max", 1);
-            usize::try_from(number).with_context(|| format!("{what}: {number}"))
+            usize::try_from(number).map_err(|_negative| anyhow!("{what}: {number}"))
         }
     }
 }

@@ -76,12 +76,35 @@ fn what_is_not_there_yet_is_refused_unless_it_asks_for_nothing() {
         refused(&["--userns-remap=x"], ""),
         "--userns-remap is not supported yet by this version of Berth"
     );
+    assert!(refused(&[], r#"{"containerd": "x"}"#).contains("\"containerd\" is not supported yet"));
+    assert!(settings(&["--selinux-enabled=false"], r#"{"metrics-addr": "", "experimental": false}"#).is_ok());
+}
+
+#[test]
+fn registries() {
+    let file = r#"{"registry-mirrors": ["https://m.example"], "max-concurrent-downloads": 7,
+        "insecure-registries": ["r.example:5000", "10.0.0.0/8"], "allow-nondistributable-artifacts": ["r.example"],
+        "proxies": {"http-proxy": "http://p:1", "https-proxy": "http://p:2", "no-proxy": "x"}}"#;
+    let registries = settings(&["--max-concurrent-uploads=2", "--max-download-attempts", "1"], file)
+        .unwrap()
+        .engine
+        .registries;
+    assert_eq!(registries.mirrors, ["https://m.example"]);
+    assert_eq!(registries.insecure, ["r.example:5000", "10.0.0.0/8"]);
+    assert_eq!((registries.max_downloads, registries.max_uploads, registries.max_attempts), (7, 2, 1));
+    assert_eq!((registries.http_proxy.as_str(), registries.no_proxy.as_str()), ("http://p:1", "x"));
+    let defaults = settings(&[], "").unwrap().engine.registries;
+    assert_eq!((defaults.max_downloads, defaults.max_uploads, defaults.max_attempts), (3, 5, 5));
+    assert_eq!(refused(&["--max-concurrent-downloads=-1"], ""), "invalid max concurrent downloads: -1");
+    assert_eq!(refused(&["--max-download-attempts=0"], ""), "invalid max download attempts: 0");
+    assert!(refused(&["--registry-mirror", "ftp://m"], "").contains("ftp://m"));
+    assert!(refused(&["--insecure-registry", "a b"], "").contains("a b"));
+    assert!(refused(&["--http-proxy", "x://y"], "").contains("proxy"));
     assert!(
-        refused(&[], r#"{"registry-mirrors": ["x"]}"#).contains("\"registry-mirrors\" is not supported yet")
+        refused(&["--http-proxy", "http://a"], r#"{"proxies": {"http-proxy": "http://b"}}"#)
+            .contains("given twice")
     );
-    assert!(
-        settings(&["--selinux-enabled=false"], r#"{"registry-mirrors": [], "experimental": false}"#).is_ok()
-    );
+    assert!(refused(&[], r#"{"proxies": {"ftp-proxy": "x"}}"#).contains("ftp-proxy"));
 }
 
 #[test]

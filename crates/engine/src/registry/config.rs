@@ -103,7 +103,7 @@ impl RegistryConfig {
 
     fn proxies(&self) -> Result<Proxies> {
         Proxies::from_values(|name| self.proxy_value(name))
-            .map_err(|error| Error::bad_parameter(error.to_string()))
+            .map_err(|error| Error::bad_parameter(format!("invalid proxy: {error}")))
     }
 
     /// With the proxies that are in effect, and without their passwords.

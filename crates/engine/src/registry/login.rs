@@ -17,7 +17,27 @@ impl Engine {
         let domain = domain(server)?;
         let current = self.0.registries.current();
         let login = current.client.registry(&domain, credentials).login().await;
-        login.map(|login| login.identity_token).map_err(|error| failed(error, Doing::Asking))
+        login.map(|login| login.identity_token).map_err(refused)
+    }
+}
+
+/// In Docker's words, when it is the registry that says no and not its token server.
+fn refused(error: registry::client::Error) -> Error {
+    let attempt = match &error {
+        registry::client::Error::Refused(refusal) => {
+            let status = match refusal.status {
+                401 => "401 Unauthorized".to_owned(),
+                403 => "403 Forbidden".to_owned(),
+                other => other.to_string(),
+            };
+            Some(format!("login attempt to {} failed with status: {status}", refusal.url))
+        }
+        _ => None,
+    };
+    let error = failed(error, Doing::Asking);
+    match attempt {
+        Some(sentence) => Error::system(sentence).of_kind(error.kind()).with_source(error),
+        None => error,
     }
 }
 

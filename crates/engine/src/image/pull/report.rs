@@ -80,16 +80,17 @@ impl Meter {
         count: impl Fn(&C) -> Count,
         work: impl Future<Output = T>,
     ) -> T {
-        let tell = async |(current, total): Count| {
+        let tell = |(current, total): Count| {
             if current > 0 {
                 let (id, status) = (self.id.clone(), status.to_owned());
-                self.news.tell(Progress::Layer { id, status, current, total }).await;
+                // A client that lags behind gets fewer numbers: it must not hold up others who wait for the layer.
+                let _ = self.news.0.try_send(Ok(Progress::Layer { id, status, current, total }));
             }
         };
         let telling = async {
             while counts.changed().await.is_ok() {
                 let now = count(&counts.borrow_and_update());
-                tell(now).await;
+                tell(now);
                 tokio::time::sleep(PACE).await;
             }
             std::future::pending::<T>().await
@@ -100,7 +101,7 @@ impl Meter {
         };
         if counts.has_changed().unwrap_or(false) {
             let last = count(&counts.borrow_and_update());
-            tell(last).await;
+            tell(last);
         }
         done
     }
