@@ -8,6 +8,7 @@ pub mod auth;
 pub mod config;
 pub mod error;
 pub mod events;
+pub mod gc;
 mod handlers;
 mod http;
 mod limits;
@@ -20,6 +21,7 @@ pub mod storage;
 mod sweep;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use activity::Activity;
 use auth::AuthError;
@@ -27,7 +29,7 @@ use config::Config;
 use events::Events;
 use live::Live;
 use repository::uploads::Sessions;
-use storage::Storage;
+use storage::{Meta, Storage};
 
 pub use http::listen::Server;
 pub use program::{PROGRAM, ProgramError, options, run};
@@ -44,6 +46,8 @@ pub struct Registry {
     pub events: Events,
     live: RwLock<Arc<Live>>,
     pub(crate) uploads: Sessions,
+    /// One collector at a time.
+    collecting: tokio::sync::Mutex<()>,
 }
 
 impl Registry {
@@ -60,6 +64,7 @@ impl Registry {
             events: Events::default(),
             live,
             uploads: Sessions::default(),
+            collecting: tokio::sync::Mutex::default(),
         })
     }
 
@@ -71,6 +76,12 @@ impl Registry {
         let live = Live::read(config)?;
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
         Ok(())
+    }
+
+    /// No instance collects an object of this age soon: a push may rely on it without touching it.
+    pub(crate) fn is_young(&self, meta: &Meta) -> bool {
+        // a time in the future is a clock that differs: young enough
+        SystemTime::now().duration_since(meta.modified).map_or(true, |age| age < self.config.gc.grace.0 / 2)
     }
 
     /// As it was read last.

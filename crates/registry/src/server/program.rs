@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::config::{Config, ConfigError};
 use super::http::listen::Server;
 use super::storage::{Files, StorageError};
-use super::{Registry, auth, sweep};
+use super::{Registry, auth, gc, sweep};
 
 /// What the program is called as.
 pub const PROGRAM: &str = "berth-registry";
@@ -71,6 +71,8 @@ async fn serve(path: &Path, config: Config) -> Result<(), ProgramError> {
     let listen = |source| ProgramError::Listen { address, source };
     let reloader =
         tokio::spawn(reload(signal(SignalKind::hangup())?, path.to_owned(), Arc::clone(&registry)));
+    let asked = signal(SignalKind::user_defined1())?;
+    let collector = tokio::spawn(gc::forever(Arc::clone(&registry), asked));
     let sweeper = tokio::spawn(sweep::forever(Arc::clone(&registry)));
     let server = Server::bind(registry).await.map_err(listen)?;
     tracing::info!("the registry listens at {}", server.address().map_err(listen)?);
@@ -83,6 +85,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), ProgramError> {
         })
         .await;
     sweeper.abort();
+    collector.abort();
     reloader.abort();
     Ok(())
 }

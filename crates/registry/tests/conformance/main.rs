@@ -6,6 +6,7 @@
 mod content_discovery;
 mod content_management;
 mod error_codes;
+mod garbage;
 mod pulling;
 mod pushing_blobs;
 mod pushing_manifests;

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file. What it does not know is an error, so that nothing is believed to be set that is not.
 
 mod auth;
+mod gc;
 mod values;
 
 use std::fs;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use auth::{Auth, Htpasswd, Issue, Right, Rights, Tls, Token};
+pub use gc::Gc;
 pub use values::{Bytes, Seconds};
 
 /// Why there is no configuration.
@@ -65,6 +67,9 @@ pub struct Config {
     /// Which manifests are taken.
     #[serde(default)]
     pub manifests: Manifests,
+    /// When garbage is collected.
+    #[serde(default)]
+    pub gc: Gc,
     /// Who is let in.
     #[serde(default)]
     pub auth: Auth,
@@ -268,6 +273,8 @@ mod tests {
             ("[[rights]]\nusers = ['*']\nrepositories = ['**']\nactions = ['pull']", "nobody is asked"),
             ("[auth.token]\nservice = 's'\nissuer = 'i'", "auth.token.realm"),
             ("[auth.token]\nservice = 's'\nissuer = 'i'\nrealm = 'x'", "whose tokens"),
+            ("[gc]\ngrace = '0s'", "0s"),
+            ("[gc]\nintervall = '1h'", "intervall"),
             ("[auth.htpaswd]\npath = 'x'", "htpaswd"),
         ] {
             let error = parse(&format!("{LEAST}{text}\n")).unwrap_err();

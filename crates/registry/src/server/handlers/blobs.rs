@@ -29,7 +29,6 @@ pub(crate) async fn get(call: &Call, name: &Name, digest: &Digest) -> Result<Ans
     };
     if call.method == Method::HEAD {
         let meta = repository.blob(digest).await?.ok_or_else(|| unknown(digest))?;
-        call.registry.activity.told(digest);
         let builder = builder(StatusCode::OK)
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .header(header::ACCEPT_RANGES, "bytes");

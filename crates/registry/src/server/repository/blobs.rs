@@ -10,10 +10,28 @@ use crate::server::storage::{Key, Meta, Object};
 impl Repository<'_> {
     /// The repository has it: what is known of it. Whether another one does can't be told from the answer.
     pub(crate) async fn blob(&self, digest: &Digest) -> Result<Option<Meta>> {
-        if self.storage().stat(&Key::link(self.name, digest)).await?.is_none() {
+        // first: what is found from here on is not collected any more
+        self.registry.activity.told(digest);
+        if !self.renew(&Key::link(self.name, digest)).await? {
             return Ok(None);
         }
         Ok(self.storage().stat(&Key::blob(digest)).await?)
+    }
+
+    /// There is such an object, and from now on it is young enough to be relied on by a push: also other instances, which
+    /// share the storage and don't know what is in use here, don't collect it for half of the grace period.
+    async fn renew(&self, key: &Key) -> Result<bool> {
+        let Some(meta) = self.storage().stat(key).await? else { return Ok(false) };
+        if self.registry.is_young(&meta) {
+            return Ok(true);
+        }
+        Ok(self.storage().touch(key).await?)
+    }
+
+    /// Gives what a manifest refers to a grace period from now on: who has just pulled the manifest pulls the rest.
+    pub(crate) async fn spare(&self, digest: &Digest) -> Result<()> {
+        self.storage().touch(&Key::link(self.name, digest)).await?;
+        Ok(())
     }
 
     /// Opens it to be read.
@@ -29,7 +47,7 @@ impl Repository<'_> {
     /// The repository has it from now on.
     pub(crate) async fn link_blob(&self, digest: &Digest) -> Result<()> {
         let link = Key::link(self.name, digest);
-        if self.storage().stat(&link).await?.is_none() {
+        if !self.renew(&link).await? {
             self.storage().put(&link, Bytes::new()).await?;
         }
         Ok(())
@@ -40,11 +58,12 @@ impl Repository<'_> {
     /// # Errors
     /// `BLOB_UNKNOWN`
     pub(crate) async fn delete_blob(&self, digest: &Digest) -> Result<()> {
-        if self.storage().delete(&Key::link(self.name, digest)).await? {
-            Ok(())
-        } else {
-            Err(unknown(digest))
+        let link = Key::link(self.name, digest);
+        if self.storage().stat(&link).await?.is_some() {
+            // before: a push that has found the link a moment ago may rely on the bytes for the grace period
+            self.storage().touch(&Key::blob(digest)).await?;
         }
+        if self.storage().delete(&link).await? { Ok(()) } else { Err(unknown(digest)) }
     }
 }
 

@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::Repository;
 use super::document::{Descriptor, Document, invalid};
+use super::references::references;
 use crate::server::error::{Code, Error, Result};
 use crate::server::name::Tag;
-use crate::server::storage::Key;
+use crate::server::storage::{Key, Meta};
 
 /// Blobs that are looked for at once.
 const AT_ONCE: usize = 16;
@@ -58,7 +59,8 @@ impl Repository<'_> {
         self.check_references(document).await?;
         let (size, blob) = (bytes.len() as u64, Key::blob(digest));
         let _hold = self.registry.activity.hold(digest);
-        if self.storage().stat(&blob).await?.is_none_or(|meta| meta.size != size) {
+        let is_there = |meta: Meta| meta.size == size && self.registry.is_young(&meta);
+        if !self.storage().stat(&blob).await?.is_some_and(is_there) {
             self.storage().put(&blob, bytes).await?;
         }
         let record = ManifestRecord {
@@ -83,6 +85,7 @@ impl Repository<'_> {
     /// `MANIFEST_UNKNOWN`
     pub(crate) async fn delete_manifest(&self, digest: &Digest) -> Result<Vec<Tag>> {
         let record = self.manifest(digest).await?.ok_or_else(|| unknown(digest.as_str()))?;
+        self.spare_references(digest).await?;
         let tags = self.tags_of(digest).await?;
         for tag in &tags {
             self.storage().delete(&Key::tag(self.name, tag)).await?;
@@ -92,6 +95,15 @@ impl Repository<'_> {
         }
         self.storage().delete(&Key::manifest(self.name, digest)).await?;
         Ok(tags)
+    }
+
+    /// What only this manifest refers to is collected a grace period from now at the earliest.
+    async fn spare_references(&self, digest: &Digest) -> Result<()> {
+        self.storage().touch(&Key::blob(digest)).await?;
+        let bytes = self.storage().get(&Key::blob(digest), oci::manifest::MAX_DOCUMENT).await?;
+        let found = bytes.and_then(|bytes| references(&bytes)).unwrap_or_default();
+        let sparing: Vec<_> = found.iter().map(|one| self.spare(one)).collect();
+        stream::iter(sparing).buffer_unordered(AT_ONCE).try_collect().await
     }
 
     /// The tags that point to a manifest.

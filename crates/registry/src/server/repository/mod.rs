@@ -4,6 +4,7 @@ pub(crate) mod blobs;
 pub(crate) mod document;
 pub(crate) mod manifests;
 pub(crate) mod receive;
+pub(crate) mod references;
 pub(crate) mod referrers;
 pub(crate) mod tags;
 pub(crate) mod uploads;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::Repository;
 use crate::server::error::{Code, Error, Result};
 use crate::server::limits;
-use crate::server::storage::{Chunks, Key, StorageError, UploadId};
+use crate::server::storage::{Chunks, Key, Meta, StorageError, UploadId};
 
 /// A hash in the making.
 #[derive(Clone, Debug)]
@@ -168,8 +168,9 @@ impl Repository<'_> {
         }
         let _hold = self.registry.activity.hold(digest);
         let blob = Key::blob(digest);
-        // a blob of another length is a damaged one, and mended by this
-        if self.storage().stat(&blob).await?.is_some_and(|meta| meta.size == upload.size) {
+        // a blob of another length is a damaged one, and mended by this; an old one may be about to be collected
+        let is_there = |meta: Meta| meta.size == upload.size && self.registry.is_young(&meta);
+        if self.storage().stat(&blob).await?.is_some_and(is_there) {
             self.storage().upload_abort(&upload.key).await?;
         } else {
             self.storage().upload_finish(&upload.key, &blob).await?;

@@ -1,5 +1,7 @@
 //! What every driver must do. A driver's test makes an empty storage and calls [`run`].
 
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future};
 
@@ -8,6 +10,7 @@ use super::{Entry, Key, Prefix, Storage, StorageError};
 /// All of it.
 pub(crate) async fn run(storage: &dyn Storage) {
     objects(storage).await;
+    ages(storage).await;
     ranges(storage).await;
     listings(storage).await;
     uploads(storage).await;
@@ -60,6 +63,24 @@ async fn objects(storage: &dyn Storage) {
     assert!(!storage.delete(&key("objects/a/b")).await.unwrap());
     assert_eq!(get(storage, "objects/a/b").await, None);
     assert!(storage.delete(&key("objects/empty")).await.unwrap());
+}
+
+async fn ages(storage: &dyn Storage) {
+    let (at, hour) = (key("ages/one"), Duration::from_secs(60 * 60));
+    let (past, future) = (SystemTime::now() - hour, SystemTime::now() + hour);
+    assert!(!storage.touch(&at).await.unwrap());
+    assert!(!storage.delete_aged(&at, future).await.unwrap());
+    put(storage, "ages/one", "text").await;
+    let before = storage.stat(&at).await.unwrap().unwrap();
+    assert!(storage.touch(&at).await.unwrap());
+    let after = storage.stat(&at).await.unwrap().unwrap();
+    assert!(after.modified >= before.modified && after.size == before.size);
+    assert_eq!(get(storage, "ages/one").await.as_deref(), Some("text"));
+    assert!(!storage.delete_aged(&at, past).await.unwrap());
+    assert_eq!(get(storage, "ages/one").await.as_deref(), Some("text"));
+    assert!(storage.delete_aged(&at, future).await.unwrap());
+    assert_eq!(get(storage, "ages/one").await, None);
+    assert!(!storage.touch(&at).await.unwrap());
 }
 
 async fn ranges(storage: &dyn Storage) {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! format                                             which layout this is
+//! lock                                               taken by what puts and what collects, where a storage is a directory
 //! blobs/ALGORITHM/HE/HEX                             bytes of a blob or a manifest, once for all repositories
 //! repositories/NAME/blobs/ALGORITHM-HEX              empty: this repository has the blob
 //! repositories/NAME/manifests/ALGORITHM-HEX          record of a manifest: media type, size, subject
@@ -118,6 +119,16 @@ impl Prefix {
     /// What refers to a manifest.
     pub(crate) fn referrers(name: &Name, subject: &Digest) -> Self {
         Self(format!("repositories/{}/referrers/{}", component(name), flat(subject)))
+    }
+
+    /// The directories of blobs of one algorithm.
+    pub(crate) fn shards(algorithm: Algorithm) -> Self {
+        Self(format!("blobs/{}", algorithm.as_str()))
+    }
+
+    /// One of them, as [`Prefix::shards`] lists it.
+    pub(crate) fn shard(algorithm: Algorithm, name: &str) -> Self {
+        Self(format!("blobs/{}/{name}", algorithm.as_str()))
     }
 
     /// The repositories that have uploads.

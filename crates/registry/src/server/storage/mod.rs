@@ -123,6 +123,13 @@ pub trait Storage: Send + Sync + 'static {
     /// Removes an object; whether there was one.
     async fn delete(&self, key: &Key) -> Result<bool>;
 
+    /// Makes an object as young as if it were put now; whether there is one.
+    async fn touch(&self, key: &Key) -> Result<bool>;
+
+    /// Removes an object that was put or touched before `cutoff`; whether it did. A driver that can sees to it that no
+    /// object goes which is put or touched at the same time.
+    async fn delete_aged(&self, key: &Key, cutoff: SystemTime) -> Result<bool>;
+
     /// At most `limit` names directly below `prefix`, in the order of their bytes, beginning after `after`.
     async fn list(&self, prefix: &Prefix, after: Option<&str>, limit: usize) -> Result<Vec<Entry>>;
 

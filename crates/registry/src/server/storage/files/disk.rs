@@ -14,6 +14,9 @@ use crate::server::random;
 /// Where files are while they are written.
 const TEMPORARY: &str = "tmp";
 
+/// The file whose lock is shared by what puts and touches, and had alone by what removes by age.
+const LOCK: &str = "lock";
+
 /// How old a temporary file is that nobody writes any more.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -43,7 +46,8 @@ impl Disk {
         let look = || -> io::Result<bool> {
             for entry in fs::read_dir(&self.root)? {
                 let name = entry?.file_name();
-                if name != OsStr::new("lost+found") && name != OsStr::new(TEMPORARY) {
+                let ours = name == OsStr::new(TEMPORARY) || name == OsStr::new(LOCK);
+                if !ours && name != OsStr::new("lost+found") {
                     return Ok(false);
                 }
             }
@@ -96,11 +100,56 @@ impl Disk {
     pub(super) fn promote(&self, from: &str, to: &str) -> io::Result<bool> {
         let (source, target) = (self.path(from), self.path(to));
         let Some(file) = super::present(File::open(&source))? else { return Ok(false) };
-        file.sync_data()?;
+        // it is as old as what it becomes, not as its last byte
+        file.set_modified(SystemTime::now())?;
+        file.sync_all()?;
         drop(file);
         self.rename(&source, &target)?;
         self.prune(&source);
         Ok(true)
+    }
+
+    /// Makes a file as young as one that is put now, durably; whether there was one.
+    pub(super) fn touch(&self, key: &str) -> io::Result<bool> {
+        let path = self.path(key);
+        let _shared = self.share()?;
+        let options = OpenOptions::new().read(true).custom_flags(super::no_follow()).open(path);
+        let Some(file) = super::present(options)? else { return Ok(false) };
+        file.set_modified(SystemTime::now())?;
+        file.sync_all()?;
+        Ok(true)
+    }
+
+    /// Removes a file that is older than `cutoff`, while nobody puts or touches any; whether it did.
+    pub(super) fn remove_aged(&self, key: &str, cutoff: SystemTime) -> io::Result<bool> {
+        let path = self.path(key);
+        let alone = self.lock_file()?;
+        alone.lock()?;
+        let Some(found) = super::present(fs::symlink_metadata(&path))? else { return Ok(false) };
+        if !found.is_file() || found.modified()? >= cutoff {
+            return Ok(false);
+        }
+        let is_gone = super::present(fs::remove_file(&path))?.is_some();
+        drop(alone);
+        self.removed(&path)?;
+        Ok(is_gone)
+    }
+
+    /// Until this is dropped, nothing is removed by age.
+    fn share(&self) -> io::Result<File> {
+        let file = self.lock_file()?;
+        file.lock_shared()?;
+        Ok(file)
+    }
+
+    fn lock_file(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o640)
+            .custom_flags(super::no_follow())
+            .open(self.root.join(LOCK))
     }
 
     /// Removes a file, and the directories that are empty then; whether there was one.
@@ -109,12 +158,17 @@ impl Disk {
         if super::present(fs::remove_file(&path))?.is_none() {
             return Ok(false);
         }
+        self.removed(&path)?;
+        Ok(true)
+    }
+
+    fn removed(&self, path: &Path) -> io::Result<()> {
         if let Some(parent) = path.parent() {
             // whoever was told that it is gone finds it gone after a power loss, too
             super::present(sync(parent))?;
         }
-        self.prune(&path);
-        Ok(true)
+        self.prune(path);
+        Ok(())
     }
 
     fn temporary(&self) -> io::Result<(PathBuf, File)> {
@@ -126,7 +180,7 @@ impl Disk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.within_parents(to, || match fs::rename(from, to) {
+        self.within_parents(to, || match self.share().and_then(|_shared| fs::rename(from, to)) {
             // of both ends only the target's directory is anybody's to take away
             Err(error) if error.kind() == ErrorKind::NotFound && !from.exists() => {
                 Err(io::Error::other("the file was taken away while it was put into place"))

@@ -12,6 +12,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -125,6 +126,16 @@ impl Storage for Files {
     async fn delete(&self, key: &Key) -> Result<bool> {
         let path = key.to_string();
         self.work("delete", key.as_str(), move |disk| disk.remove(&path)).await
+    }
+
+    async fn touch(&self, key: &Key) -> Result<bool> {
+        let path = key.to_string();
+        self.work("touch", key.as_str(), move |disk| disk.touch(&path)).await
+    }
+
+    async fn delete_aged(&self, key: &Key, cutoff: SystemTime) -> Result<bool> {
+        let path = key.to_string();
+        self.work("delete", key.as_str(), move |disk| disk.remove_aged(&path, cutoff)).await
     }
 
     async fn list(&self, prefix: &Prefix, after: Option<&str>, limit: usize) -> Result<Vec<Entry>> {
