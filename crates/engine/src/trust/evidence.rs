@@ -13,7 +13,7 @@ use crate::layout::Layout;
 
 /// Format of the file. A reader refuses a newer one.
 const VERSION: u32 = 1;
-/// Repositories that one image is remembered from.
+/// Repositories that one image is remembered from; the one that was pulled from longest ago is forgotten.
 const REPOSITORIES: usize = 16;
 /// Longest file, bytes: base64 makes manifests longer by a third.
 const MOST_BYTES: usize = REPOSITORIES * (::trust::limits::EVIDENCE + (24 << 20));
@@ -45,6 +45,31 @@ pub(super) fn read(layout: &Layout, image: &Digest) -> Result<Vec<Evidence>> {
     }
     let read = |pull: &RawValue| Evidence::from_json(pull.get().as_bytes());
     file.pulls.iter().map(|pull| read(pull).map_err(|error| Error::because(what(), error))).collect()
+}
+
+/// Keeps what a pull has found beside an image, before the image is here: whoever sees the image sees this.
+///
+/// # Errors
+/// The disk is full or fails.
+pub(super) fn keep(engine: &Inner, image: &Digest, found: Evidence) -> Result<()> {
+    // what can't be read is replaced: the next pull from elsewhere finds the rest again
+    let before = read(&engine.layout, image).unwrap_or_default();
+    let name = found.image.reference.name();
+    let others = before.into_iter().filter(|one| one.image.reference.name() != name);
+    let mut pulls = Vec::new();
+    for pull in std::iter::once(found).chain(others).take(REPOSITORIES) {
+        let text = pull.to_json().map_err(|error| Error::because("encode signatures", error))?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let raw = RawValue::from_string(text).map_err(|error| Error::because("encode signatures", error))?;
+        pulls.push(raw);
+    }
+    let bytes = serde_json::to_vec(&File { version: VERSION, pulls })
+        .map_err(|error| Error::because("encode signatures", error))?;
+    let path = engine.layout.signatures(image);
+    let failed = |error| Error::because(format!("write {}", path.display()), error);
+    let directory = sys::file::open_directory(engine.layout.all_signatures()).map_err(failed)?;
+    let name = path.file_name().unwrap_or_default();
+    sys::file::write_durable(directory, name, &bytes, 0o600).map_err(failed)
 }
 
 /// Forgets what was found beside images that have gone; what fails is swept at the next start.

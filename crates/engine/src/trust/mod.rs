@@ -4,6 +4,7 @@
 //! policy needs no reload, and no verdict is kept that somebody could write over.
 
 mod evidence;
+mod gather;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::engine::Inner;
 use crate::error::{Error, Result};
 
 pub(crate) use evidence::{forget, sweep};
+pub(crate) use gather::admit;
 pub use verify::{ImageVerdict, NameVerdict, Signature};
 
 /// Where the policy is when nobody says.

@@ -145,6 +145,9 @@ impl Puller {
         };
         self.news.step(id, format!("Pulling from {}", reference.path())).await;
         let Found { request, top, config } = found;
+        let leading =
+            request.indexes.iter().chain([&request.manifest]).map(|document| document.bytes.clone());
+        crate::trust::admit(&engine, &repository, reference, leading.collect(), &config).await?;
         let old = known(&engine, reference);
         if !(old.as_ref() == Some(&config) && is_complete(&engine, &config, reference, &top)) {
             let store = engine.store.clone();

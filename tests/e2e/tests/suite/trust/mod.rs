@@ -1,5 +1,6 @@
 //! The signature policy: which images may be pulled and run.
 
+mod pull;
 mod run;
 
 use std::path::Path;
