@@ -13,8 +13,6 @@ use serde_json::{Value, json};
 
 use super::{Policy, accept, daemon, refused, reject};
 
-/// Whose registries are tried.
-const KINDS: [Kind; 1] = [Kind::Debian];
 const REPOSITORY: &str = "team/app";
 const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -124,7 +122,7 @@ fn sign_by_bundle(probe: &Probe, key: &Key, subject: &Value, predicate: &str, ki
 
 #[test]
 fn only_what_the_right_key_has_signed_comes_in_and_runs() -> Result<()> {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let mut registry = Registry::start(kind)?;
         let (probe, name) = (registry.probe_of(REPOSITORY)?, registry.site().name(REPOSITORY));
         let (mut berth, policy) = daemon()?;
@@ -177,7 +175,7 @@ fn only_what_the_right_key_has_signed_comes_in_and_runs() -> Result<()> {
 
 #[test]
 fn a_bundle_that_refers_to_the_image_is_a_signature_and_provenance_is_none() -> Result<()> {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let mut registry = Registry::start(kind)?;
         let (probe, name) = (registry.probe_of(REPOSITORY)?, registry.site().name(REPOSITORY));
         let (berth, policy) = daemon()?;
