@@ -40,7 +40,7 @@ mod exchange;
 pub mod limits;
 mod link;
 mod manifest;
-mod net;
+pub(crate) mod net;
 mod referrers;
 mod repository;
 mod retry;

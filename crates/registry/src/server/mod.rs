@@ -13,12 +13,15 @@ mod handlers;
 mod http;
 mod limits;
 mod live;
+mod metrics;
 pub mod name;
 mod program;
 mod random;
 mod repository;
+pub mod retention;
 pub mod storage;
 mod sweep;
+mod webhooks;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -32,7 +35,9 @@ use repository::uploads::Sessions;
 use storage::{Meta, Storage};
 
 pub use http::listen::Server;
+pub use metrics::serve as serve_metrics;
 pub use program::{PROGRAM, ProgramError, options, run};
+pub use webhooks::forever as tell_webhooks;
 
 /// What all requests share.
 pub struct Registry {
@@ -45,6 +50,7 @@ pub struct Registry {
     /// What happens.
     pub events: Events,
     live: RwLock<Arc<Live>>,
+    pub(crate) metrics: metrics::Metrics,
     pub(crate) uploads: Sessions,
     /// One collector at a time.
     collecting: tokio::sync::Mutex<()>,
@@ -62,6 +68,7 @@ impl Registry {
             storage,
             activity: Activity::default(),
             events: Events::default(),
+            metrics: metrics::Metrics::default(),
             live,
             uploads: Sessions::default(),
             collecting: tokio::sync::Mutex::default(),

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::config::{Config, ConfigError};
 use super::http::listen::Server;
 use super::storage::{Files, StorageError};
-use super::{Registry, auth, gc, sweep};
+use super::{Registry, auth, gc, metrics, sweep, webhooks};
 
 /// What the program is called as.
 pub const PROGRAM: &str = "berth-registry";
@@ -29,6 +29,9 @@ pub enum ProgramError {
     /// The files that say who may do what are no good.
     #[error(transparent)]
     Auth(#[from] auth::AuthError),
+    /// A webhook can't be spoken to.
+    #[error("[[webhooks]]: {0}")]
+    Webhook(#[from] webhooks::WebhookError),
     /// It can't listen.
     #[error("cannot listen at {address}: {source}")]
     Listen {
@@ -73,6 +76,18 @@ async fn serve(path: &Path, config: Config) -> Result<(), ProgramError> {
         tokio::spawn(reload(signal(SignalKind::hangup())?, path.to_owned(), Arc::clone(&registry)));
     let asked = signal(SignalKind::user_defined1())?;
     let collector = tokio::spawn(gc::forever(Arc::clone(&registry), asked));
+    let mut beside = Vec::new();
+    for webhook in registry.config.webhooks.clone() {
+        beside.push(tokio::spawn(webhooks::forever(Arc::clone(&registry), webhook)?));
+    }
+    if let Some(config) = &registry.config.metrics {
+        let address = config.listen;
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .map_err(|source| ProgramError::Listen { address, source })?;
+        tracing::info!("numbers are told at http://{}/metrics", listener.local_addr()?);
+        beside.push(tokio::spawn(metrics::serve(Arc::clone(&registry), listener)));
+    }
     let sweeper = tokio::spawn(sweep::forever(Arc::clone(&registry)));
     let server = Server::bind(registry).await.map_err(listen)?;
     tracing::info!("the registry listens at {}", server.address().map_err(listen)?);
@@ -86,6 +101,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), ProgramError> {
         .await;
     sweeper.abort();
     collector.abort();
+    beside.iter().for_each(tokio::task::JoinHandle::abort);
     reloader.abort();
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Patterns of repositories' names: `*` for a part of a component, `**` for anything, `?` for one character.
 
 /// Whether the pattern fits the whole name. Takes time in proportion to the product of their lengths at most.
-pub(super) fn fits(pattern: &str, name: &str) -> bool {
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     let name = name.as_bytes();
     // reached[i]: the pattern so far fits the first i bytes
     let mut reached = vec![false; name.len() + 1];

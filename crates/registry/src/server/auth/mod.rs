@@ -4,7 +4,7 @@
 //! from what the token says. A caller is known before anything is looked up, so that what is not theirs looks the same
 //! whether it is there or not.
 
-mod glob;
+pub(crate) mod glob;
 mod htpasswd;
 mod rights;
 mod token;

@@ -2,7 +2,9 @@
 
 mod auth;
 mod gc;
+mod retention;
 mod values;
+mod watching;
 
 use std::fs;
 use std::io;
@@ -13,7 +15,9 @@ use serde::Deserialize;
 
 pub use auth::{Auth, Htpasswd, Issue, Right, Rights, Tls, Token};
 pub use gc::Gc;
+pub use retention::Retention;
 pub use values::{Bytes, Seconds};
+pub use watching::{Happening, Metrics, Webhook};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +74,14 @@ pub struct Config {
     /// When garbage is collected.
     #[serde(default)]
     pub gc: Gc,
+    /// Which tags and manifests are kept.
+    #[serde(default)]
+    pub retention: Vec<Retention>,
+    /// Where numbers are told.
+    pub metrics: Option<Metrics>,
+    /// Who is told what happens.
+    #[serde(default)]
+    pub webhooks: Vec<Webhook>,
     /// Who is let in.
     #[serde(default)]
     pub auth: Auth,
@@ -214,6 +226,7 @@ impl Config {
         let base = path.parent().unwrap_or(Path::new("/"));
         config.storage.path = base.join(&config.storage.path);
         config.auth.anchor(base);
+        config.webhooks.iter_mut().for_each(|webhook| webhook.anchor(base));
         if let Some(tls) = &mut config.http.tls {
             tls.anchor(base);
         }
@@ -231,6 +244,11 @@ impl Config {
                 oci::manifest::MAX_DOCUMENT
             ));
         }
+        if !self.retention.is_empty() && !self.storage.delete {
+            return Err("[[retention]] deletes, and storage.delete is false".into());
+        }
+        self.retention.iter().try_for_each(Retention::check)?;
+        self.webhooks.iter().try_for_each(Webhook::check)?;
         self.auth.check(&self.rights)
     }
 }
@@ -274,6 +292,10 @@ mod tests {
             ("[auth.token]\nservice = 's'\nissuer = 'i'", "auth.token.realm"),
             ("[auth.token]\nservice = 's'\nissuer = 'i'\nrealm = 'x'", "whose tokens"),
             ("[gc]\ngrace = '0s'", "0s"),
+            ("[[retention]]\nrepositories = []", "repositories"),
+            ("[[retention]]\nrepositories = ['**']\nkeep_lats = 1", "keep_lats"),
+            ("[[webhooks]]\nurl = 'ftp://x/'", "ftp"),
+            ("[[webhooks]]\nurl = 'http://x/'\nattempts = 0", "attempts"),
             ("[gc]\nintervall = '1h'", "intervall"),
             ("[auth.htpaswd]\npath = 'x'", "htpaswd"),
         ] {

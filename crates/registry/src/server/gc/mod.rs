@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::Signal;
 use tokio::time::sleep;
 
-use super::Registry;
 use super::storage::Result;
+use super::{Registry, retention};
 use pass::Pass;
 
 /// What a pass did.
@@ -56,10 +56,11 @@ pub async fn collect(registry: &Registry) -> Result<Report> {
     let mut pass = Pass::new(registry);
     pass.repositories().await?;
     pass.blobs().await?;
+    registry.metrics.collected(&pass.report);
     Ok(pass.report)
 }
 
-/// Collects at the start, after each interval, and whenever the signal comes, until it is dropped.
+/// Applies the rules of retention and collects, at the start, after each interval, and whenever the signal comes, until it is dropped.
 pub(super) async fn forever(registry: Arc<Registry>, mut asked: Signal) {
     let config = &registry.config.gc;
     let mut wait = Duration::ZERO;
@@ -69,12 +70,18 @@ pub(super) async fn forever(registry: Arc<Registry>, mut asked: Signal) {
             () = wanted => {}
             Some(()) = asked.recv() => {}
         }
+        if let Err(error) = retention::apply(&registry).await {
+            tracing::error!("cannot apply the rules of retention: {error}");
+        }
         let since = Instant::now();
         match collect(&registry).await {
             Ok(report) => {
                 tracing::info!("garbage was collected in {}ms: {report}", since.elapsed().as_millis());
             }
-            Err(error) => tracing::error!("cannot collect garbage: {error}"),
+            Err(error) => {
+                registry.metrics.collection_failed();
+                tracing::error!("cannot collect garbage: {error}");
+            }
         }
         wait = config.interval.0;
     }

@@ -59,17 +59,20 @@ pub(crate) async fn get(call: &Call, name: &Name, digest: &Digest) -> Result<Ans
     }
     tell(call, Action::Pull, name, Target::Blob { digest: digest.clone(), size: Some(size) });
     let hold = call.registry.activity.hold(digest);
-    Ok(builder.stream(held(object.read(range), hold)))
+    let registry = std::sync::Arc::clone(&call.registry);
+    Ok(builder.stream(held(object.read(range), hold, registry)))
 }
 
 /// The chunks, with the blob held until the last.
 fn held(
     chunks: crate::server::storage::Chunks,
     hold: crate::server::activity::Hold,
+    registry: std::sync::Arc<crate::server::Registry>,
 ) -> crate::server::storage::Chunks {
     use futures_util::StreamExt as _;
     Box::pin(chunks.map(move |chunk| {
         let _held = &hold;
+        registry.metrics.sent(chunk.as_ref().map_or(0, |bytes| bytes.len() as u64));
         chunk
     }))
 }

@@ -136,7 +136,10 @@ async fn take(call: &mut Call, name: &Name, upload: &mut Upload) -> Result<()> {
         limit: call.registry.config.uploads.max_size.map(|size| size.0),
         patience: http.idle_timeout.0,
     };
-    receive(&*call.registry.storage, upload, &mut call.body, &terms).await
+    let before = upload.size;
+    let outcome = receive(&*call.registry.storage, upload, &mut call.body, &terms).await;
+    call.registry.metrics.received(upload.size.saturating_sub(before));
+    outcome
 }
 
 /// Takes what is left, and makes the upload a blob. One that is not gone on with (`alone`) is gone if that fails.

@@ -87,6 +87,23 @@ impl Route {
     }
 }
 
+impl Route {
+    /// What kind of path it is, for statistics: one of few words.
+    pub(crate) fn kind(path: &str) -> &'static str {
+        match Self::parse(path) {
+            Ok(Self::Base) => "base",
+            Ok(Self::Catalog) => "catalog",
+            Ok(Self::Token) => "token",
+            Ok(Self::Tags(_)) => "tags",
+            Ok(Self::Manifest(..)) => "manifest",
+            Ok(Self::Blob(..)) => "blob",
+            Ok(Self::Uploads(_) | Self::Upload(..)) => "upload",
+            Ok(Self::Referrers(..)) => "referrers",
+            Err(_) => "other",
+        }
+    }
+}
+
 impl Reference {
     fn parse(text: &str) -> Result<Self> {
         if text.contains(':') {

@@ -23,11 +23,13 @@ pub(crate) async fn answer(
     peer: Option<SocketAddr>,
 ) -> Answer {
     let since = Instant::now();
+    let metered = Arc::clone(&registry);
     let line = registry.config.log.requests.then(|| {
         let agent =
             request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("-");
         (request.method().clone(), request.uri().clone(), agent.to_owned())
     });
+    let kind = (request.method().clone(), request.uri().path().to_owned());
     let outcome = if matches!(*request.method(), Method::GET | Method::HEAD) {
         handle(registry, request, peer).await
     } else {
@@ -38,6 +40,7 @@ pub(crate) async fn answer(
         })
     };
     let mut answer = outcome.unwrap_or_else(|error| answer::error(&error));
+    metered.metrics.answered(&kind.0, Route::kind(&kind.1), answer.status(), since.elapsed());
     let headers = answer.headers_mut();
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -20,7 +20,7 @@ impl Repository<'_> {
 
     /// There is such an object, and from now on it is young enough to be relied on by a push: also other instances, which
     /// share the storage and don't know what is in use here, don't collect it for half of the grace period.
-    async fn renew(&self, key: &Key) -> Result<bool> {
+    pub(crate) async fn renew(&self, key: &Key) -> Result<bool> {
         let Some(meta) = self.storage().stat(key).await? else { return Ok(false) };
         if self.registry.is_young(&meta) {
             return Ok(true);

@@ -107,7 +107,7 @@ impl Repository<'_> {
     }
 
     /// The tags that point to a manifest.
-    async fn tags_of(&self, digest: &Digest) -> Result<Vec<Tag>> {
+    pub(crate) async fn tags_of(&self, digest: &Digest) -> Result<Vec<Tag>> {
         let mut found = Vec::new();
         let mut after: Option<String> = None;
         loop {
@@ -148,6 +148,8 @@ impl Repository<'_> {
     }
 
     async fn check_manifest(&self, child: &Descriptor) -> Result<Option<Digest>> {
+        // young from now on: the rules of retention leave it alone until the index is there
+        self.renew(&Key::manifest(self.name, &child.digest)).await?;
         let found = self.manifest(&child.digest).await?;
         judge(child, found.map(|record| record.size))
     }

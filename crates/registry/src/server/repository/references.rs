@@ -17,11 +17,34 @@ struct Fields {
     subject: Option<Pointer>,
 }
 
-/// Blobs, manifests and subject. None: it can't be read.
-pub(crate) fn references(bytes: &[u8]) -> Option<Vec<Digest>> {
+/// What a manifest refers to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct References {
+    /// Config and layers.
+    pub(crate) blobs: Vec<Digest>,
+    /// Manifests of an index.
+    pub(crate) manifests: Vec<Digest>,
+    /// What it is about.
+    pub(crate) subject: Option<Digest>,
+}
+
+/// By kind. None: it can't be read.
+pub(crate) fn read(bytes: &[u8]) -> Option<References> {
     let fields: Fields = serde_json::from_slice(bytes).ok()?;
-    let lists = [fields.layers, fields.manifests].into_iter().flatten().flatten();
-    Some([fields.config, fields.subject].into_iter().flatten().chain(lists).map(|one| one.digest).collect())
+    let digests = |list: Option<Vec<Pointer>>| list.into_iter().flatten().map(|one| one.digest);
+    Some(References {
+        blobs: fields.config.into_iter().map(|one| one.digest).chain(digests(fields.layers)).collect(),
+        manifests: digests(fields.manifests).collect(),
+        subject: fields.subject.map(|one| one.digest),
+    })
+}
+
+/// All of it. None: it can't be read.
+pub(crate) fn references(bytes: &[u8]) -> Option<Vec<Digest>> {
+    let mut found = read(bytes)?;
+    found.blobs.append(&mut found.manifests);
+    found.blobs.extend(found.subject);
+    Some(found.blobs)
 }
 
 #[cfg(test)]
@@ -39,11 +62,7 @@ mod tests {
             one("c"),
             one("d")
         );
-        let mut found = references(text.as_bytes()).unwrap();
-        found.sort_by_key(ToString::to_string);
-        let mut expected = ["a", "b", "c", "d"].map(digest).to_vec();
-        expected.sort_by_key(ToString::to_string);
-        assert_eq!(found, expected);
+        assert_eq!(references(text.as_bytes()).unwrap(), ["a", "b", "c", "d"].map(digest));
         let text = format!(r#"{{"manifests":[{}],"layers":null}}"#, one("e"));
         assert_eq!(references(text.as_bytes()).unwrap(), [digest("e")]);
         assert!(references(b"{\"config\":{\"digest\":\"sha256:x\"}}").is_none());
