@@ -151,6 +151,12 @@ impl Error {
         self
     }
 
+    /// Without its headers.
+    pub(crate) fn bare(mut self) -> Self {
+        self.extra.headers.clear();
+        self
+    }
+
     /// The body of the answer.
     #[must_use]
     pub fn body(&self) -> Value {

@@ -16,6 +16,7 @@ mod live;
 mod metrics;
 pub mod name;
 mod program;
+mod quota;
 mod random;
 mod repository;
 pub mod retention;
@@ -52,6 +53,7 @@ pub struct Registry {
     live: RwLock<Arc<Live>>,
     pub(crate) metrics: metrics::Metrics,
     pub(crate) uploads: Sessions,
+    pub(crate) quotas: quota::Quotas,
     /// One collector at a time.
     collecting: tokio::sync::Mutex<()>,
 }
@@ -71,6 +73,7 @@ impl Registry {
             metrics: metrics::Metrics::default(),
             live,
             uploads: Sessions::default(),
+            quotas: quota::Quotas::default(),
             collecting: tokio::sync::Mutex::default(),
         })
     }

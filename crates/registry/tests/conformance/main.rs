@@ -7,6 +7,7 @@ mod content_discovery;
 mod content_management;
 mod error_codes;
 mod garbage;
+mod page;
 mod pulling;
 mod pushing_blobs;
 mod pushing_manifests;

@@ -277,7 +277,8 @@ impl Auth {
         }
     }
 
-    fn prompt(&self, error: Error) -> Error {
+    /// With the word that a password is wanted.
+    pub(crate) fn prompt(&self, error: Error) -> Error {
         if error.code != Code::Unauthorized {
             return error;
         }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod gc;
+mod quota;
 mod retention;
 mod values;
 mod watching;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 pub use auth::{Auth, Htpasswd, Issue, Right, Rights, Tls, Token};
 pub use gc::Gc;
+pub use quota::Quota;
 pub use retention::Retention;
 pub use values::{Bytes, Seconds};
 pub use watching::{Happening, Metrics, Webhook};
@@ -77,6 +79,9 @@ pub struct Config {
     /// Which tags and manifests are kept.
     #[serde(default)]
     pub retention: Vec<Retention>,
+    /// How much there may be.
+    #[serde(default)]
+    pub quotas: Vec<Quota>,
     /// Where numbers are told.
     pub metrics: Option<Metrics>,
     /// Who is told what happens.
@@ -112,6 +117,9 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Only over TLS.
     pub tls: Option<Tls>,
+    /// A page for people at `/ui/`.
+    #[serde(default)]
+    pub page: bool,
     /// Connections at once; more wait.
     #[serde(default = "connections")]
     pub max_connections: usize,
@@ -238,6 +246,9 @@ impl Config {
         if self.http.max_connections == 0 {
             return Err("http.max_connections must be at least 1".into());
         }
+        if self.http.page && self.auth.token.is_some() && self.auth.htpasswd.is_none() {
+            return Err("http.page without auth.htpasswd: a browser can't get tokens".into());
+        }
         if self.manifests.max_size.0 < 1024 || self.manifests.max_size.0 > oci::manifest::MAX_DOCUMENT {
             return Err(format!(
                 "manifests.max_size must be between 1024 and {} bytes",
@@ -248,6 +259,7 @@ impl Config {
             return Err("[[retention]] deletes, and storage.delete is false".into());
         }
         self.retention.iter().try_for_each(Retention::check)?;
+        self.quotas.iter().try_for_each(Quota::check)?;
         self.webhooks.iter().try_for_each(Webhook::check)?;
         self.auth.check(&self.rights)
     }
@@ -296,6 +308,8 @@ mod tests {
             ("[[retention]]\nrepositories = ['**']\nkeep_lats = 1", "keep_lats"),
             ("[[webhooks]]\nurl = 'ftp://x/'", "ftp"),
             ("[[webhooks]]\nurl = 'http://x/'\nattempts = 0", "attempts"),
+            ("[[quotas]]\nrepositories = ['**']", "bytes"),
+            ("[[quotas]]\nrepositories = []\nbytes = 1", "repositories"),
             ("[gc]\nintervall = '1h'", "intervall"),
             ("[auth.htpaswd]\npath = 'x'", "htpaswd"),
         ] {

@@ -15,26 +15,7 @@ use crate::server::storage::{Prefix, component, name_of};
 pub(crate) async fn list(call: &Call) -> Result<Answer> {
     let limit = page::count(call, true)?.unwrap_or(limits::DEFAULT_PAGE);
     let last = call.query("last").and_then(|last| last.parse::<Name>().ok());
-    let mut after = last.as_ref().map(component);
-    let mut names: Vec<Name> = Vec::new();
-    let storage = &call.registry.storage;
-    'pages: while names.len() <= limit {
-        let entries = storage.list(&Prefix::repositories(), after.as_deref(), limits::PAGE).await?;
-        let is_last = entries.len() < limits::PAGE;
-        after = entries.last().map(|entry| entry.name.clone());
-        for name in entries.iter().filter_map(|entry| name_of(&entry.name)) {
-            let may = call.caller.sees(&name);
-            if may && !storage.list(&Prefix::manifests(&name), None, 1).await?.is_empty() {
-                names.push(name);
-            }
-            if names.len() > limit {
-                break 'pages;
-            }
-        }
-        if is_last {
-            break;
-        }
-    }
+    let mut names = names(call, last.as_ref(), limit + 1).await?;
     let mut builder = answer::status(StatusCode::OK);
     if names.len() > limit {
         names.truncate(limit);
@@ -45,4 +26,28 @@ pub(crate) async fn list(call: &Call) -> Result<Answer> {
     }
     let names: Vec<&str> = names.iter().map(Name::as_str).collect();
     Ok(builder.json(&json!({ "repositories": names })))
+}
+
+/// At most `limit` repositories after `last` that the caller may pull from and that have manifests.
+pub(super) async fn names(call: &Call, last: Option<&Name>, limit: usize) -> Result<Vec<Name>> {
+    let mut after = last.map(component);
+    let mut names: Vec<Name> = Vec::new();
+    let storage = &call.registry.storage;
+    loop {
+        let entries = storage.list(&Prefix::repositories(), after.as_deref(), limits::PAGE).await?;
+        let is_last = entries.len() < limits::PAGE;
+        after = entries.last().map(|entry| entry.name.clone());
+        for name in entries.iter().filter_map(|entry| name_of(&entry.name)) {
+            if names.len() >= limit {
+                return Ok(names);
+            }
+            let may = call.caller.sees(&name);
+            if may && !storage.list(&Prefix::manifests(&name), None, 1).await?.is_empty() {
+                names.push(name);
+            }
+        }
+        if is_last {
+            return Ok(names);
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod page;
 mod referrers;
 mod tags;
 mod token;
+mod ui;
 mod uploads;
 
 use hyper::header;
@@ -28,6 +29,7 @@ pub(crate) async fn handle(call: Call, route: Route) -> Result<Answer> {
             Ok(answer::status(StatusCode::OK).json(&serde_json::json!({})))
         }
         (Method::GET | Method::POST, Route::Token) => token::issue(call).await,
+        (Method::GET | Method::HEAD, Route::Page(name)) => ui::page(&call, name.as_ref()).await,
         (Method::GET, Route::Catalog) => catalog::list(&call).await,
         (Method::GET, Route::Tags(name)) => tags::list(&call, &name).await,
         (Method::GET | Method::HEAD, Route::Manifest(name, reference)) => {
@@ -57,9 +59,11 @@ pub(crate) fn need<'a>(method: &Method, route: &'a Route) -> Option<Need<'a>> {
     Some(match route {
         Route::Token => return None,
         Route::Base => Need::Base,
-        Route::Catalog => Need::Catalog,
+        Route::Catalog | Route::Page(None) => Need::Catalog,
         Route::Uploads(name) | Route::Upload(name, _) => Need::Repository(name, PUSH),
-        Route::Tags(name) | Route::Referrers(name, _) => Need::Repository(name, PULL),
+        Route::Tags(name) | Route::Referrers(name, _) | Route::Page(Some(name)) => {
+            Need::Repository(name, PULL)
+        }
         Route::Manifest(name, _) | Route::Blob(name, _) => match *method {
             Method::GET | Method::HEAD => Need::Repository(name, PULL),
             Method::DELETE => Need::Repository(name, DELETE),
@@ -70,7 +74,7 @@ pub(crate) fn need<'a>(method: &Method, route: &'a Route) -> Option<Need<'a>> {
 
 fn unsupported(route: &Route) -> Error {
     let allow = match route {
-        Route::Base => "GET, HEAD",
+        Route::Base | Route::Page(_) => "GET, HEAD",
         Route::Catalog | Route::Tags(_) | Route::Referrers(..) => "GET",
         Route::Token => "GET, POST",
         Route::Manifest(..) => "GET, HEAD, PUT, DELETE",

@@ -16,6 +16,8 @@ pub(crate) enum Route {
     Catalog,
     /// `/token`, where this registry issues tokens itself.
     Token,
+    /// `/ui/`, and `/ui/NAME`: for people.
+    Page(Option<Name>),
     /// `/v2/NAME/tags/list`
     Tags(Name),
     /// `/v2/NAME/manifests/REFERENCE`
@@ -53,7 +55,11 @@ impl Route {
             "/v2" | "/v2/" => return Ok(Self::Base),
             "/v2/_catalog" => return Ok(Self::Catalog),
             "/token" => return Ok(Self::Token),
+            "/ui" | "/ui/" => return Ok(Self::Page(None)),
             _ => {}
+        }
+        if let Some(name) = path.strip_prefix("/ui/") {
+            return Ok(Self::Page(Some(name.parse()?)));
         }
         let rest = path.strip_prefix("/v2/").ok_or_else(nothing)?;
         let (front, last) = rest.rsplit_once('/').ok_or_else(nothing)?;
@@ -94,6 +100,7 @@ impl Route {
             Ok(Self::Base) => "base",
             Ok(Self::Catalog) => "catalog",
             Ok(Self::Token) => "token",
+            Ok(Self::Page(_)) => "page",
             Ok(Self::Tags(_)) => "tags",
             Ok(Self::Manifest(..)) => "manifest",
             Ok(Self::Blob(..)) => "blob",
@@ -143,6 +150,8 @@ mod tests {
         for (path, route) in [
             ("/v2/".to_owned(), Route::Base),
             ("/v2/_catalog".into(), Route::Catalog),
+            ("/ui/".into(), Route::Page(None)),
+            ("/ui/a/b".into(), Route::Page(Some(name("a/b")))),
             ("/v2/a/b/tags/list".into(), Route::Tags(name("a/b"))),
             (format!("/v2/a/blobs/sha256:{HEX}"), Route::Blob(name("a"), blob.clone())),
             (format!("/v2/a/blobs/sha256%3A{HEX}"), Route::Blob(name("a"), blob.clone())),

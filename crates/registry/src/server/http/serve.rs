@@ -60,6 +60,13 @@ async fn handle(
     let route = Route::parse(request.uri().path());
     let live = registry.live();
     let caller = match route.as_ref().map(|route| handlers::need(request.method(), route)) {
+        Ok(Some(need)) if matches!(route, Ok(Route::Page(_))) => {
+            // a browser knows passwords, and no tokens
+            let caller =
+                live.auth.caller(request.headers()).await.map_err(|error| live.auth.prompt(error))?;
+            live.auth.allow(&caller, need, "").map_err(|error| live.auth.prompt(error.bare()))?;
+            caller
+        }
         Ok(Some(need)) => {
             let origin = auth::origin(request.headers(), live.tls.is_some());
             let caller = live.auth.caller(request.headers()).await.map_err(|error| match error.code {

@@ -58,6 +58,7 @@ impl Repository<'_> {
         let _pushing = self.registry.activity.pushing().await;
         self.check_references(document).await?;
         let (size, blob) = (bytes.len() as u64, Key::blob(digest));
+        let _counted = self.registry.quotas.allow(self.registry, self.name, digest, size, document).await?;
         let _hold = self.registry.activity.hold(digest);
         let is_there = |meta: Meta| meta.size == size && self.registry.is_young(&meta);
         if !self.storage().stat(&blob).await?.is_some_and(is_there) {
