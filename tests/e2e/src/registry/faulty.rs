@@ -216,8 +216,12 @@ impl State {
         while let Some(mut request) = read_head(&mut stream)? {
             let fault = self.choose(&request);
             if let Some(Fault::Deaf(bytes)) = fault {
+                // without a length and without chunks there is no body to wait for
                 let length = request.header("content-length").and_then(|text| text.parse().ok());
-                let bytes = length.map_or(bytes, |length: u64| length.min(bytes));
+                let bytes = match request.header("transfer-encoding") {
+                    Some(_) => bytes,
+                    None => bytes.min(length.unwrap_or(0)),
+                };
                 io::copy(&mut (&mut stream).take(bytes), &mut io::sink())?;
                 return Ok(());
             }

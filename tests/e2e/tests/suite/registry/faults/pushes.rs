@@ -45,6 +45,12 @@ fn uploads_that_break() -> Result<()> {
     pushed(&berth, "the connection is closed in the middle", None, |faulty| {
         faulty.rule(Some("PATCH"), "/blobs/uploads/", 0, 1, Fault::Deaf(100_000));
     })?;
+    pushed(&berth, "the connection is closed at the end", None, |faulty| {
+        faulty.rule(Some("PUT"), "/blobs/uploads/", 0, 1, Fault::Deaf(100_000));
+    })?;
+    pushed(&berth, "429 in the middle", None, |faulty| {
+        faulty.rule(Some("PATCH"), "/blobs/uploads/", 0, 1, Fault::Busy(1));
+    })?;
     pushed(&berth, "503 for the manifest", None, |faulty| {
         faulty.rule(Some("PUT"), "/manifests/", 0, 1, Fault::error(503, "UNAVAILABLE", "again"));
     })?;
