@@ -11,6 +11,7 @@ mod error;
 mod handlers;
 mod listen;
 mod logging;
+mod manifests;
 mod pidfile;
 pub mod registry;
 mod request;

@@ -14,6 +14,10 @@ pub const PROGRAM: &str = server::PROGRAM;
 /// # Errors
 /// The configuration is wrong, or the registry can't start.
 pub fn run(words: impl Iterator<Item = std::ffi::OsString>) -> Result<()> {
+    let mut words = words.peekable();
+    if words.peek().is_some_and(|word| word == crate::manifests::VERB) {
+        return crate::manifests::run();
+    }
     let path = server::options(words)?;
     let config = server::config::Config::read(&path)?;
     let _logging = Logging::start(level(config.log.level), false);

@@ -6,6 +6,7 @@ pub(crate) mod completion;
 pub(crate) mod container;
 pub(crate) mod help;
 pub(crate) mod image;
+pub(crate) mod manifest;
 pub(crate) mod network;
 pub(crate) mod object;
 pub(crate) mod pruning;

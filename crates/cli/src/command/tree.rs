@@ -1,6 +1,6 @@
 //! What may follow the program's name, in the order of the help.
 
-use super::{Entry, checkpoint, container, image, network, object, registry, system, volume};
+use super::{Entry, checkpoint, container, image, manifest, network, object, registry, system, volume};
 use Entry::{Command, Group, OutOfScope};
 
 /// Every word, section by section.
@@ -31,7 +31,7 @@ pub(crate) static SECTIONS: &[(&str, &[Entry])] = &[
             Group(&container::GROUP),
             Group(&system::planned::CONTEXT),
             Group(&image::GROUP),
-            Group(&system::planned::MANIFEST),
+            Group(&manifest::GROUP),
             Group(&network::GROUP),
             Group(&system::planned::PLUGIN),
             Group(&registry::GROUP),

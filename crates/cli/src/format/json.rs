@@ -53,8 +53,13 @@ impl Json {
 
     /// On many lines, each level indented by four spaces, as `inspect` prints.
     pub(crate) fn pretty(&self) -> String {
+        self.indented("    ")
+    }
+
+    /// On many lines, each level indented by `indent`.
+    pub(crate) fn indented(&self, indent: &str) -> String {
         let mut out = String::new();
-        self.write(&mut out, Some("    "), 0);
+        self.write(&mut out, Some(indent), 0);
         out
     }
 

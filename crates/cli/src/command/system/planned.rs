@@ -18,30 +18,6 @@ pub(crate) static CONTEXT: Group = Group {
     ],
 };
 
-pub(crate) static MANIFEST: Group = Group {
-    name: "manifest",
-    about: "Manage manifests and lists of them",
-    commands: &[
-        &Command::planned(
-            "annotate",
-            "[OPTIONS] MANIFEST_LIST MANIFEST",
-            "Add platform data to a local manifest",
-        ),
-        &Command::planned(
-            "create",
-            "MANIFEST_LIST MANIFEST [MANIFEST...]",
-            "Create a local list of manifests",
-        ),
-        &Command::planned(
-            "inspect",
-            "[OPTIONS] [MANIFEST_LIST] MANIFEST",
-            "Show a manifest or a list of them",
-        ),
-        &Command::planned("push", "[OPTIONS] MANIFEST_LIST", "Push a list of manifests"),
-        &Command::planned("rm", "MANIFEST_LIST [MANIFEST_LIST...]", "Remove local lists of manifests"),
-    ],
-};
-
 pub(crate) static PLUGIN: Group = Group {
     name: "plugin",
     about: "Manage plugins",

@@ -3,6 +3,7 @@
 mod faults;
 mod fixtures;
 mod killed;
+mod manifests;
 mod matrix;
 mod resume;
 mod shared;
