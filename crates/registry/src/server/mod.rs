@@ -22,6 +22,7 @@ mod repository;
 pub mod retention;
 pub mod storage;
 mod sweep;
+mod upstream;
 mod webhooks;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -54,6 +55,7 @@ pub struct Registry {
     pub(crate) metrics: metrics::Metrics,
     pub(crate) uploads: Sessions,
     pub(crate) quotas: quota::Quotas,
+    pub(crate) upstream: Option<upstream::Upstream>,
     /// One collector at a time.
     collecting: tokio::sync::Mutex<()>,
 }
@@ -65,6 +67,7 @@ impl Registry {
     /// When files that the configuration names can't be used.
     pub fn new(config: Config, storage: Arc<dyn Storage>) -> Result<Self, AuthError> {
         let live = RwLock::new(Live::read(&config)?);
+        let upstream = config.upstream.as_ref().map(upstream::Upstream::new).transpose()?;
         Ok(Self {
             config,
             storage,
@@ -72,6 +75,7 @@ impl Registry {
             events: Events::default(),
             metrics: metrics::Metrics::default(),
             live,
+            upstream,
             uploads: Sessions::default(),
             quotas: quota::Quotas::default(),
             collecting: tokio::sync::Mutex::default(),

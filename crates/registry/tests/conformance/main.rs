@@ -16,4 +16,5 @@ mod rights;
 mod storms;
 mod support;
 mod tls;
+mod upstream;
 mod watching;

@@ -4,6 +4,7 @@ mod auth;
 mod gc;
 mod quota;
 mod retention;
+mod upstream;
 mod values;
 mod watching;
 
@@ -18,6 +19,7 @@ pub use auth::{Auth, Htpasswd, Issue, Right, Rights, Tls, Token};
 pub use gc::Gc;
 pub use quota::Quota;
 pub use retention::Retention;
+pub use upstream::Upstream;
 pub use values::{Bytes, Seconds};
 pub use watching::{Happening, Metrics, Webhook};
 
@@ -79,6 +81,8 @@ pub struct Config {
     /// Which tags and manifests are kept.
     #[serde(default)]
     pub retention: Vec<Retention>,
+    /// The registry that this one is a cache of.
+    pub upstream: Option<Upstream>,
     /// How much there may be.
     #[serde(default)]
     pub quotas: Vec<Quota>,
@@ -234,6 +238,10 @@ impl Config {
         let base = path.parent().unwrap_or(Path::new("/"));
         config.storage.path = base.join(&config.storage.path);
         config.auth.anchor(base);
+        if let Some(upstream) = &mut config.upstream {
+            upstream.anchor(base);
+            config.retention.extend(upstream.expiry());
+        }
         config.webhooks.iter_mut().for_each(|webhook| webhook.anchor(base));
         if let Some(tls) = &mut config.http.tls {
             tls.anchor(base);
@@ -259,6 +267,7 @@ impl Config {
             return Err("[[retention]] deletes, and storage.delete is false".into());
         }
         self.retention.iter().try_for_each(Retention::check)?;
+        self.upstream.iter().try_for_each(Upstream::check)?;
         self.quotas.iter().try_for_each(Quota::check)?;
         self.webhooks.iter().try_for_each(Webhook::check)?;
         self.auth.check(&self.rights)
@@ -310,6 +319,8 @@ mod tests {
             ("[[webhooks]]\nurl = 'http://x/'\nattempts = 0", "attempts"),
             ("[[quotas]]\nrepositories = ['**']", "bytes"),
             ("[[quotas]]\nrepositories = []\nbytes = 1", "repositories"),
+            ("[upstream]\nregistry = 'https://x/'", "upstream.registry"),
+            ("[upstream]\nregistry = 'x.test'\nusername = 'u'", "upstream.password"),
             ("[gc]\nintervall = '1h'", "intervall"),
             ("[auth.htpaswd]\npath = 'x'", "htpaswd"),
         ] {

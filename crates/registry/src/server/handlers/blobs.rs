@@ -27,6 +27,28 @@ pub(crate) async fn get(call: &Call, name: &Name, digest: &Digest) -> Result<Ans
             .header(header::ETAG, &tag)
             .header(header::CACHE_CONTROL, FOREVER)
     };
+    if let Some(upstream) = &call.registry.upstream
+        && repository.blob(digest).await?.is_none()
+    {
+        let fetch = upstream.fetch(&call.registry, name, digest).await?;
+        let whole = call.headers.get(header::RANGE).is_none();
+        match fetch.size().filter(|_| whole) {
+            Some(size) => {
+                let builder = builder(StatusCode::OK)
+                    .header(header::CONTENT_TYPE, "application/octet-stream")
+                    .header(header::ACCEPT_RANGES, "bytes")
+                    .length(size);
+                if call.method == Method::HEAD {
+                    return Ok(builder.empty());
+                }
+                tell(call, Action::Pull, name, Target::Blob { digest: digest.clone(), size: Some(size) });
+                let hold = call.registry.activity.hold(digest);
+                let registry = std::sync::Arc::clone(&call.registry);
+                return Ok(builder.stream(held(fetch.chunks(&registry), hold, registry)));
+            }
+            None => fetch.done().await?,
+        }
+    }
     if call.method == Method::HEAD {
         let meta = repository.blob(digest).await?.ok_or_else(|| unknown(digest))?;
         let builder = builder(StatusCode::OK)

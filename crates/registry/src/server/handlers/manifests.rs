@@ -23,6 +23,9 @@ const TAGS: usize = 10;
 /// The manifest, or that there is one.
 pub(crate) async fn get(call: &Call, name: &Name, reference: &Reference) -> Result<Answer> {
     let repository = Repository::new(&call.registry, name);
+    if let Some(upstream) = &call.registry.upstream {
+        upstream.refresh(&repository, reference).await?;
+    }
     let (mut digest, tag) = resolve(&repository, reference).await?;
     let shown = tag.as_ref().map_or(digest.as_str(), Tag::as_str).to_owned();
     let mut record = repository.manifest(&digest).await?.ok_or_else(|| unknown(&shown))?;

@@ -24,6 +24,9 @@ use super::name::Name;
 /// Answers a request.
 pub(crate) async fn handle(call: Call, route: Route) -> Result<Answer> {
     let method = call.method.clone();
+    if let Some(upstream) = &call.registry.upstream {
+        upstream.refuse_pushes(&method, &route)?;
+    }
     match (method, route) {
         (Method::GET | Method::HEAD, Route::Base) => {
             Ok(answer::status(StatusCode::OK).json(&serde_json::json!({})))

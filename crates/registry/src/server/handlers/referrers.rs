@@ -18,6 +18,9 @@ pub(crate) async fn list(call: &Call, name: &Name, digest: &Digest) -> Result<An
     let wanted = call.query("artifactType").filter(|text| !text.is_empty());
     let after = call.query("last");
     let repository = Repository::new(&call.registry, name);
+    if let Some(upstream) = &call.registry.upstream {
+        upstream.refresh_referrers(&repository, digest).await?;
+    }
     let page = repository.referrers(digest, after.as_deref(), wanted.as_deref()).await?;
     let mut builder = answer::status(StatusCode::OK).header(header::CONTENT_TYPE, media_type::OCI_INDEX);
     if wanted.is_some() {

@@ -16,11 +16,30 @@ pub(crate) async fn list(call: &Call, name: &Name) -> Result<Answer> {
     let repository = Repository::new(&call.registry, name);
     let asked = page::count(call, false)?;
     let limit = asked.unwrap_or(limits::PAGE);
-    let mut tags = repository.tags(call.query("last").as_deref(), limit + 1).await?;
+    if let Some(upstream) = &call.registry.upstream
+        && let Some(tags) = upstream.tags(name).await?
+    {
+        return Ok(whole(call, name, tags, limit));
+    }
+    let tags = repository.tags(call.query("last").as_deref(), limit + 1).await?;
     if tags.is_empty() && !repository.is_known().await? {
         let error = Error::new(Code::NameUnknown, "repository name not known to registry");
         return Err(error.detail(json!({ "name": name.as_str() })));
     }
+    Ok(answer(name, tags, limit))
+}
+
+/// A page of all tags.
+fn whole(call: &Call, name: &Name, mut tags: Vec<Tag>, limit: usize) -> Answer {
+    tags.sort();
+    if let Some(last) = call.query("last") {
+        tags.retain(|tag| tag.as_str() > last.as_str());
+    }
+    answer(name, tags, limit)
+}
+
+/// At most `limit` tags, and a link to the next page when there are more.
+fn answer(name: &Name, mut tags: Vec<Tag>, limit: usize) -> Answer {
     let mut builder = answer::status(StatusCode::OK);
     if tags.len() > limit {
         tags.truncate(limit);
@@ -30,5 +49,5 @@ pub(crate) async fn list(call: &Call, name: &Name) -> Result<Answer> {
         }
     }
     let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
-    Ok(builder.json(&json!({ "name": name.as_str(), "tags": tags })))
+    builder.json(&json!({ "name": name.as_str(), "tags": tags }))
 }

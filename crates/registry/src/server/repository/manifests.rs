@@ -57,8 +57,20 @@ impl Repository<'_> {
     ) -> Result<()> {
         let _pushing = self.registry.activity.pushing().await;
         self.check_references(document).await?;
-        let (size, blob) = (bytes.len() as u64, Key::blob(digest));
+        let size = bytes.len() as u64;
         let _counted = self.registry.quotas.allow(self.registry, self.name, digest, size, document).await?;
+        self.store_manifest(digest, bytes, document, tags).await
+    }
+
+    /// Keeps a manifest, whether or not what it refers to is here.
+    pub(crate) async fn store_manifest(
+        &self,
+        digest: &Digest,
+        bytes: Bytes,
+        document: &Document,
+        tags: &[Tag],
+    ) -> Result<()> {
+        let (size, blob) = (bytes.len() as u64, Key::blob(digest));
         let _hold = self.registry.activity.hold(digest);
         let is_there = |meta: Meta| meta.size == size && self.registry.is_young(&meta);
         if !self.storage().stat(&blob).await?.is_some_and(is_there) {

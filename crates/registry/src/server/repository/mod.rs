@@ -43,7 +43,7 @@ impl<'a> Repository<'a> {
     }
 
     /// Writes a record.
-    async fn put_record(&self, key: &Key, record: &impl Serialize) -> Result<()> {
+    pub(crate) async fn put_record(&self, key: &Key, record: &impl Serialize) -> Result<()> {
         let bytes = serde_json::to_vec(record)
             .map_err(|error| StorageError::Format(format!("{key} can't be written: {error}")))?;
         Ok(self.storage().put(key, bytes.into()).await?)
