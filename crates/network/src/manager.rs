@@ -14,6 +14,7 @@ mod republish;
 mod settings;
 mod sockets;
 mod state;
+mod unplug;
 
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -29,6 +30,7 @@ use crate::netlink::{Protocol, Socket};
 use crate::netns::Pool;
 use crate::wireguard::{self, Keys};
 use state::{State, Up};
+use unplug::Unplugger;
 
 pub use recover::SweepReport;
 pub use sockets::PortSocket;
@@ -51,6 +53,7 @@ pub struct Network {
     firewall: Mutex<Firewall>,
     names: RwLock<Directory>,
     pool: Pool,
+    unplugger: Unplugger,
 }
 
 impl Network {
@@ -70,6 +73,7 @@ impl Network {
             firewall: Mutex::new(Firewall::new(owner.clone())),
             names: RwLock::default(),
             pool: Pool::default(),
+            unplugger: Unplugger::default(),
             wireguard: wireguard::name(config_tag.as_deref()),
             keys: OnceLock::new(),
             owner,

@@ -4,14 +4,12 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Network;
-use super::live::unplug;
 use super::state::State;
 use crate::dns::{self, Directory, Verdict};
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::lan;
-use crate::netlink::{Protocol, Socket};
-use crate::netns::{Namespace, STACK_LEN};
+use crate::netns::Namespace;
 
 impl Network {
     /// Takes back the container's addresses and published ports. Nobody waits for the end of its pairs, which the
@@ -33,7 +31,8 @@ impl Network {
         let held = state.held.remove(container_id);
         drop(state);
         let Some(netns) = held else {
-            unplug_later(&endpoints);
+            let pairs = endpoints.iter().map(|endpoint| endpoint.host_interface.clone());
+            self.unplugger.later(pairs.filter(|name| !name.is_empty()));
             return unpublished;
         };
         // What a death of the namespace would take with it, had we not kept it until now.
@@ -103,28 +102,6 @@ impl Network {
 
     fn names(&self) -> RwLockReadGuard<'_, Directory> {
         self.names.read().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Removes the pairs of a container that has ended, on a thread that nobody waits for. Mostly they die with its
-/// namespace; but a connection whose other end is silent keeps that for minutes, long after the last process.
-fn unplug_later(endpoints: &[Endpoint]) {
-    let names: Vec<_> = endpoints.iter().map(|endpoint| endpoint.host_interface.clone()).collect();
-    let names: Vec<_> = names.into_iter().filter(|name| !name.is_empty()).collect();
-    if names.is_empty() {
-        return;
-    }
-    let work = move || {
-        let removed = Socket::open(Protocol::Route)
-            .and_then(|mut host| names.iter().try_for_each(|name| unplug(&mut host, name)));
-        if let Err(error) = removed {
-            tracing::warn!("a container's interface stays until its namespace goes: {error}");
-        }
-    };
-    let started =
-        std::thread::Builder::new().name("berth-unplug".to_owned()).stack_size(STACK_LEN).spawn(work);
-    if let Err(error) = started {
-        tracing::warn!("a container's interface stays until its namespace goes: {error}");
     }
 }
 
