@@ -34,7 +34,7 @@ fn they_outlive_the_daemon_and_end_with_the_container() {
     let address = door.local_addr().unwrap();
     let key = PortKey { transport: Transport::Tcp, address };
     let aim = Aim::To(server.local_addr().unwrap());
-    let hold = HoldPort { key, aim: aim.clone(), fd: true };
+    let hold = HoldPort { key, aim, fd: true };
     // before there is a container
     shim.control.call(Request::HoldPorts { ports: vec![hold.clone()] }, &[door.as_fd()]).unwrap();
     drop(door);
