@@ -67,7 +67,7 @@ impl Asked {
             };
         }
         self.expect_json()?;
-        serde_json::from_slice(bytes).map_err(|error| ApiError::bad_request(format!("invalid JSON: {error}")))
+        serde_json::from_slice(bytes).map_err(|error| ApiError::bad_request(refusal(&error.to_string())))
     }
 
     fn expect_json(&self) -> Result<()> {
@@ -81,6 +81,16 @@ impl Asked {
             "unsupported Content-Type header ({content_type}): must be 'application/json'"
         )))
     }
+}
+
+/// Why a body is refused. Ports are checked while they are read, and Docker checks them later: their sentence stands
+/// alone, without the place in the JSON.
+fn refusal(error: &str) -> String {
+    let sentence = error.rsplit_once(" at line ").map_or(error, |(sentence, _place)| sentence);
+    if sentence.starts_with(oci::ports::INVALID) {
+        return sentence.to_owned();
+    }
+    format!("invalid JSON: {error}")
 }
 
 /// A request's body, which says when it was read to its end.

@@ -110,11 +110,15 @@ impl FromStr for Digest {
             _ if is_algorithm_name(name) => return Err(DigestError::Algorithm),
             _ => return Err(DigestError::Format),
         };
-        if !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        // In this order, as Docker's library checks: what can't be any digest's, the length, the digits.
+        if !hex.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'=' | b'_' | b'-')) {
             return Err(DigestError::Format);
         }
         if hex.len() != algorithm.hex_len() {
             return Err(DigestError::Length);
+        }
+        if !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(DigestError::Format);
         }
         Ok(Self { algorithm, text: text.into() })
     }

@@ -13,11 +13,14 @@ pub use each::{Each, apart, each, each_of_set};
 pub use fold::{Folder, fold};
 pub use value::{Binding, Value, first_of_many, many};
 
+/// What [`PortError::Invalid`] begins with.
+pub const INVALID: &str = "invalid port specification: ";
+
 /// Why a text names no port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
     /// No number from 1 to 65535, nor a range of them.
-    #[error("invalid port specification: \"{0}\"")]
+    #[error("{INVALID}\"{0}\"")]
     Invalid(String),
     /// No protocol that has ports.
     #[error("invalid proto: {0}")]
