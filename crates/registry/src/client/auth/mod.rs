@@ -37,6 +37,17 @@ struct TokenKey {
     scopes: Scopes,
 }
 
+impl TokenKey {
+    fn new(endpoint: &Endpoint, issuer: Issuer, claim: &Claim<'_>) -> Self {
+        Self {
+            endpoint: endpoint.origin().clone(),
+            issuer,
+            credentials: claim.credentials.clone(),
+            scopes: claim.scopes.clone(),
+        }
+    }
+}
+
 /// Filled by the first who needs it; the others wait.
 type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
 
@@ -89,12 +100,7 @@ impl Authenticator {
         issuer: Issuer,
         claim: &Claim<'_>,
     ) -> Result<Token> {
-        let key = TokenKey {
-            endpoint: endpoint.origin().clone(),
-            issuer,
-            credentials: claim.credentials.clone(),
-            scopes: claim.scopes.clone(),
-        };
+        let key = TokenKey::new(endpoint, issuer, claim);
         let slot = self.slot(&key);
         let mut slot = slot.lock().await;
         if let Some(token) = slot.as_ref().filter(|token| token.until > Instant::now()) {
@@ -165,12 +171,7 @@ impl Authenticator {
         claim: &Claim<'_>,
         sent: Option<&HeaderValue>,
     ) {
-        let key = TokenKey {
-            endpoint: endpoint.origin().clone(),
-            issuer,
-            credentials: claim.credentials.clone(),
-            scopes: claim.scopes.clone(),
-        };
+        let key = TokenKey::new(endpoint, issuer, claim);
         let slot = self.slot(&key);
         let mut slot = slot.lock().await;
         if slot.as_ref().map(|token| &token.value) == sent {
