@@ -1,7 +1,7 @@
 //! Running programs and talking to the person: the two things every command does.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -47,6 +47,25 @@ pub(crate) fn cargo<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Comm
 /// Runs `command` with our terminal; an exit other than 0 is an error that shows the command.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+/// Like [`run`], and lets `hear` read every line of standard output that passes.
+pub(crate) fn run_reading(command: &mut Command, mut hear: impl FnMut(&str)) -> Result<()> {
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {command:?}"))?;
+    let mut out = BufReader::new(child.stdout.take().context("no standard output")?);
+    let mut line = Vec::new();
+    while out.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        say(&text);
+        hear(text.trim_end_matches('\n'));
+        line.clear();
+    }
+    let status = child.wait()?;
     if !status.success() {
         bail!("{command:?} ended with {status}");
     }

@@ -18,7 +18,39 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
     run::step("test");
     let mut tests = run::cargo(["test", "--workspace", "--no-fail-fast", "--"]);
     tests.args(filter).env("BERTH_TEST_PYTHON", python).env("BERTH_TEST_PROGRAMS", run::programs("debug")?);
-    run::run(&mut tests)
+    let mut failures = Failures::default();
+    let result = run::run_reading(&mut tests, |line| failures.hear(line));
+    failures.say();
+    result
+}
+
+/// What the failed tests printed, to be said once more at the end: there it is found, and there it is what a log
+/// that is cut off keeps.
+#[derive(Default)]
+struct Failures {
+    within: bool,
+    text: String,
+}
+
+impl Failures {
+    /// Bytes kept at most.
+    const MOST: usize = 64 * 1024;
+
+    fn hear(&mut self, line: &str) {
+        // A test program lists its failures after this line, and ends with its result.
+        self.within = (self.within || line == "failures:") && !line.starts_with("test result:");
+        if self.within && line != "failures:" && self.text.len() + line.len() < Self::MOST {
+            self.text.push_str(line);
+            self.text.push('\n');
+        }
+    }
+
+    fn say(&self) {
+        if !self.text.is_empty() {
+            run::step("failures");
+            run::say(&self.text);
+        }
+    }
 }
 
 /// Runs the restart storm in its full size, or in the one given; `images` is the one of pulls and removals.
@@ -43,4 +75,20 @@ fn at_full_size(tests: &str, variable: &str, size: &str) -> Result<()> {
     let mut test = run::cargo(["test", "-p", "e2e", "--test", "suite", "--", "--nocapture", tests]);
     test.env("BERTH_TEST_PROGRAMS", run::programs("debug")?).env(variable, size);
     run::run(&mut test)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failures;
+
+    #[test]
+    fn what_failed_is_said_once_more() {
+        let mut failures = Failures::default();
+        for line in "test a ... ok\n\nfailures:\n\n---- b stdout ----\nit broke\n\nfailures:\n    b\n\ntest result: FAILED. 1\ntest c ... ok"
+            .lines()
+        {
+            failures.hear(line);
+        }
+        assert_eq!(failures.text, "\n---- b stdout ----\nit broke\n\n    b\n\n");
+    }
 }

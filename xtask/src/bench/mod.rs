@@ -25,6 +25,7 @@ mod rows;
 
 use e2e::peers::Docker;
 use measure::Row;
+use rows::Section;
 
 /// Set in the environment of the copy of this program that runs in the private namespaces.
 const INSIDE: &str = "BERTH_BENCH_INSIDE";
@@ -39,7 +40,7 @@ pub(crate) fn main(only: &[String]) -> Result<()> {
     host::install(host::DEMO)?;
     host::install(host::PEERS)?;
     if wanted(only, "images") {
-        images::prepare(only.iter().any(|word| word == images::SMALL))?;
+        images::prepare(small(only))?;
     }
     run::step("cargo build --release");
     run::run(&mut run::cargo(["build", "--release", "--workspace", "--bins"]))?;
@@ -52,6 +53,11 @@ pub(crate) fn main(only: &[String]) -> Result<()> {
             .args(only)
             .env(INSIDE, "1"),
     )
+}
+
+/// Whether less material than in the report is asked for.
+fn small(only: &[String]) -> bool {
+    only.iter().any(|word| word == images::SMALL)
 }
 
 /// Whether a row was asked for: all are when none is named.
@@ -71,19 +77,20 @@ fn inside(only: &[String]) -> Result<()> {
     let docker = Docker::start(&[])?;
     docker.run(&["load", "-i", archive])?.ok()?;
 
-    let mut done: Vec<Row> = Vec::new();
-    for (name, measure) in rows::ALL {
-        if wanted(only, name) {
+    let mut done: Vec<(&str, Vec<Row>)> = Vec::new();
+    for Section { title, rows } in rows::ALL {
+        let chosen: Vec<_> = rows.iter().filter(|(name, _)| wanted(only, name)).collect();
+        let mut measured: Vec<Row> = Vec::new();
+        for (name, measure) in &chosen {
             run::say(&format!("… {name}\n"));
-            done.extend(measure(&berth, &docker).with_context(|| format!("row {name:?}"))?);
+            measured.extend(measure(&berth, &docker).with_context(|| format!("row {name:?}"))?);
+        }
+        run::say(&format!("\n{}", report::table(&measured)));
+        if chosen.len() == rows.len() && !small(only) {
+            done.push((title, measured));
         }
     }
     docker.stop()?;
     berth.finish()?;
-    let text = report::table(&done);
-    run::say(&format!("\n{text}"));
-    if only.is_empty() {
-        report::write(&text)?;
-    }
-    Ok(())
+    report::write(&done)
 }

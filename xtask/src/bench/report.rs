@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::measure::{RUNS, Row};
+use super::rows::{self, Section};
 use crate::run;
 
 pub(super) fn table(rows: &[Row]) -> String {
@@ -23,21 +24,54 @@ pub(super) fn table(rows: &[Row]) -> String {
     text
 }
 
-pub(super) fn write(table: &str) -> Result<()> {
+/// Replaces the sections that were measured as a whole; the others keep the figures of their own day.
+pub(super) fn write(measured: &[(&str, Vec<Row>)]) -> Result<()> {
+    let path = run::root().join("docs/performance.md");
+    std::fs::create_dir_all(run::root().join("docs"))?;
+    let before = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let taken = circumstances()?;
+    let mut text = introduction();
+    for Section { title, .. } in rows::ALL {
+        match measured.iter().find(|(name, _)| name == title) {
+            Some((_, rows)) => {
+                let _ = write!(text, "\n{}{taken}\n\n{}", heading(title), table(rows));
+            }
+            None => text.extend(section(&before, title).map(|old| format!("\n{}\n", old.trim_end()))),
+        }
+    }
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn introduction() -> String {
+    format!(
+        "# Performance\n\nWritten by `cargo xtask bench`. Medians of {RUNS} runs of each side where nothing else is said, taken in turn in\n\
+         one run; absolute times on a shared machine are noise, the ratio counts. `docker` is Debian's docker.io with its\n\
+         own client; the other peers are Debian's, too. Times are of the whole command. The last column is peer / berth\n\
+         for times and memory, and berth / peer for rates.\n"
+    )
+}
+
+fn heading(title: &str) -> String {
+    format!("## {title}\n\n")
+}
+
+/// A section of the file as it was, from its heading on.
+fn section<'a>(text: &'a str, title: &str) -> Option<&'a str> {
+    let start = text.find(&heading(title))?;
+    let rest = text.get(start..)?;
+    let end = rest.match_indices("\n## ").next().map_or(rest.len(), |(at, _)| at);
+    rest.get(..end)
+}
+
+/// When, and on what.
+fn circumstances() -> Result<String> {
     let date = run::output(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
     let kernel = run::output(Command::new("uname").arg("-r"))?;
     let docker = run::output(Command::new("/usr/bin/docker").arg("--version"))?;
     let cores = std::thread::available_parallelism()?;
-    let text = format!(
-        "# Performance\n\nWritten by `cargo xtask bench` on {}: {cores} cores, Linux {}, {}. Medians of {RUNS} runs of each side,\n\
-         taken in turn in one run; absolute times on a shared machine are noise, the ratio counts. `docker` is Debian's\n\
-         docker.io with its own client, `crun` and `runc` are Debian's. Times are of the whole command. The last column\n\
-         is peer / berth for times and memory, and berth / peer for rates.\n\n{table}",
-        date.trim(),
-        kernel.trim(),
-        docker.trim(),
-    );
-    let path = run::root().join("docs/performance.md");
-    std::fs::create_dir_all(run::root().join("docs"))?;
-    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    Ok(format!("{}: {cores} cores, Linux {}, {}.", date.trim(), kernel.trim(), docker.trim()))
 }

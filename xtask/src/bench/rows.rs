@@ -10,34 +10,52 @@ use super::measure::{RUNS, Row, in_turn, processes, pss, time};
 use super::{IMAGE, files, images, logs, many, net, oci};
 use e2e::peers::Docker;
 
-type Measure = fn(&Berth, &Docker) -> Result<Vec<Row>>;
+pub(super) type Measure = fn(&Berth, &Docker) -> Result<Vec<Row>>;
 
-/// Name and measurement.
-pub(super) const ALL: &[(&str, Measure)] = &[
-    // first: what a daemon takes that has not done anything yet
-    ("memory", memory),
-    ("run none", run_none),
-    ("run bridge", run_bridge),
-    ("exec", exec),
-    ("rm", rm),
-    ("version", version),
-    ("serial", serial),
-    ("ps", ps),
-    ("net start", net::start),
-    ("net many", net::many),
-    ("net create", net::create),
-    ("net tcp", net::between),
-    ("net published", net::published),
-    ("net udp", net::round_trips),
-    ("net names", net::lookups),
-    ("net range", net::range),
-    ("log", logs::rows),
-    ("many running", many::stats),
-    ("many listed", many::listed),
-    ("oci", oci::rows),
-    ("cp", files::rows),
-    ("images", images::rows),
-    ("sizes", sizes),
+/// What belongs together in the report: measured and written as a whole.
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    /// Name and measurement.
+    pub(super) rows: &'static [(&'static str, Measure)],
+}
+
+pub(super) const ALL: &[Section] = &[
+    Section {
+        title: "Containers",
+        rows: &[
+            // first: what a daemon takes that has not done anything yet
+            ("memory", memory),
+            ("run none", run_none),
+            ("run bridge", run_bridge),
+            ("exec", exec),
+            ("rm", rm),
+            ("version", version),
+            ("serial", serial),
+            ("ps", ps),
+        ],
+    },
+    Section {
+        title: "Networks",
+        rows: &[
+            ("net start", net::start),
+            ("net many", net::many),
+            ("net create", net::create),
+            ("net tcp", net::between),
+            ("net published", net::published),
+            ("net udp", net::round_trips),
+            ("net names", net::lookups),
+            ("net range", net::range),
+        ],
+    },
+    Section { title: "Logs", rows: &[("log", logs::rows)] },
+    Section {
+        title: "Many containers",
+        rows: &[("many running", many::stats), ("many listed", many::listed)],
+    },
+    Section { title: "OCI runtime", rows: &[("oci", oci::rows)] },
+    Section { title: "Files", rows: &[("cp", files::rows)] },
+    Section { title: "Images", rows: &[("images", images::rows)] },
+    Section { title: "Programs", rows: &[("sizes", sizes)] },
 ];
 
 /// The same command line on both engines, in turn.
