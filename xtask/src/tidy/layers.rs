@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("runtime", &["oci", "sys"]),
     ("shim", &["sys", "runtime"]),
     ("logdriver", &["sys", "shim"]),
-    ("build", &["oci", "sys", "tarball", "store"]),
+    ("build", &["oci", "sys", "tarball"]),
     (
         "engine",
         &[
