@@ -2,6 +2,7 @@
 //! counts and misbehaves.
 
 mod login;
+mod options;
 mod platforms;
 mod push;
 mod sharing;
