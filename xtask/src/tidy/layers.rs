@@ -41,8 +41,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("api", &["oci"]),
-    ("daemon", &["api", "engine", "logdriver", "oci", "registry", "sys"]),
-    ("cli", &["api", "explore", "oci", "sys", "tarball"]),
+    ("buildkit", &["sys"]),
+    ("daemon", &["api", "build", "buildkit", "dockerfile", "engine", "logdriver", "oci", "registry", "sys"]),
+    ("cli", &["api", "buildkit", "dockerfile", "explore", "oci", "sys", "tarball"]),
 ];
 
 /// Outside crates that only some of ours may use, and why.
@@ -50,10 +51,10 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("libc", &["sys"], "raw system calls live in sys"),
     (
         "tokio",
-        &["engine", "daemon", "cli", "registry", "cluster"],
+        &["engine", "daemon", "cli", "registry", "cluster", "buildkit"],
         "mechanisms block; runtime and shim have no async",
     ),
-    ("hyper", &["daemon", "cli", "registry"], "HTTP stays in the rim"),
+    ("hyper", &["daemon", "cli", "registry", "buildkit"], "HTTP stays in the rim"),
     ("clap", &["runtime", "daemon", "cli"], "only programs read command lines"),
     ("anyhow", &["runtime", "daemon", "cli"], "libraries have typed errors"),
 ];
