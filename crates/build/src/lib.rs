@@ -4,8 +4,16 @@
 //!   definition that a client sends) end there.
 //! - [`progress`] is what is told of the work: values that map one to one on BuildKit's `StatusResponse` and on the JSON
 //!   lines of the classic builder.
+//! - [`solve`] runs a graph: only what is needed, side by side, with a content-addressed [`cache`].
 //!
 //! Nothing here knows a store, a registry or a runtime: whoever has them implements the traits.
 
+pub mod cache;
+mod cancel;
+mod error;
 pub mod graph;
 pub mod progress;
+pub mod solve;
+
+pub use cancel::{Cancel, OnCancel};
+pub use error::{Error, Result};

@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// The changes on their way from the container's directory to a layer's.
-    fn layer(&self, snapshot: &Snapshot, changes: &[Change]) -> Result<Fresh> {
+    pub(crate) fn layer(&self, snapshot: &Snapshot, changes: &[Change]) -> Result<Fresh> {
         let inner = self.inner();
         let (writer, reader) = chunks();
         std::thread::scope(|scope| {

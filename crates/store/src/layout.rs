@@ -12,6 +12,7 @@
 //! │   ├── layer.json             digest, sizes
 //! │   ├── blobs.json             its compressed forms: digests, sizes, where they were seen (replaced as a whole)
 //! │   ├── compressed/<hex>       the blob as it came, if such are kept
+//! │   ├── unsynced               text = the run of the machine: a build's layer that counts only until it stops
 //! │   ├── diff/                  the unpacked diff, in overlayfs's form
 //! │   ├── shadow/<n>             contents of entry n that a later entry of the same tar replaced
 //! │   └── tar.zst                what gives back the exact tar: headers, order, padding
@@ -43,6 +44,7 @@ pub(crate) mod layer {
     pub(crate) const BLOBS: &str = "blobs.json";
     pub(crate) const COMPRESSED: &str = "compressed";
     pub(crate) const UNPACKED: &str = "unpacked.json";
+    pub(crate) const UNSYNCED: &str = "unsynced";
     pub(crate) const DIFF: &str = "diff";
     pub(crate) const SHADOW: &str = "shadow";
     pub(crate) const RECIPE: &str = "tar.zst";

@@ -3,6 +3,7 @@
 //! Everything blocks; an async caller uses a blocking thread. What lies where is drawn in `layout.rs`.
 
 mod accounts;
+mod build;
 mod codec;
 mod commit;
 mod disk;
@@ -25,6 +26,7 @@ mod store;
 mod testing;
 
 pub use accounts::Accounts;
+pub use build::Hold;
 pub use codec::decompressed;
 pub use commit::CommitOptions;
 pub use error::{Error, ErrorKind, Result};

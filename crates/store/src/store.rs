@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use oci::Digest;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
@@ -65,16 +66,30 @@ impl Store {
     /// # Errors
     /// [`Error::Locked`], [`Error::Version`], [`Error::Driver`] when `driver` doesn't work here.
     pub fn open(dir: &Path, driver: DriverChoice) -> Result<Self> {
-        Self::open_with(dir, driver, Limits::default())
+        Self::open_with(dir, driver, Limits::default(), &[])
     }
 
-    pub(crate) fn open_with(dir: &Path, driver: DriverChoice, limits: Limits) -> Result<Self> {
+    /// As [`Self::open`]; stacks of layers that a build cache counts on stay, if they are there, until
+    /// [`Self::let_go_of_kept`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_keeping(dir: &Path, driver: DriverChoice, kept: &[Vec<Digest>]) -> Result<Self> {
+        Self::open_with(dir, driver, Limits::default(), kept)
+    }
+
+    pub(crate) fn open_with(
+        dir: &Path,
+        driver: DriverChoice,
+        limits: Limits,
+        kept: &[Vec<Digest>],
+    ) -> Result<Self> {
         let layout = Layout::new(dir);
         state::make_directories(&layout)?;
         let lock = lock(&layout)?;
         let trash = Trash::new(layout.clone());
         let boot = pull::make_directory(&layout, &trash)?;
-        let state = state::open(&layout, &trash, &boot)?;
+        let state = state::open(&layout, &trash, &boot, kept)?;
         let driver = choose_driver(driver, &layout)?;
         let inner = Inner {
             layout,

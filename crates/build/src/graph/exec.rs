@@ -1,12 +1,16 @@
 //! A process that is run, and what is mounted for it.
 
+use serde::Serialize;
+
 /// A process. Its root is the mount whose target is `/`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Serialize, Default, PartialEq)]
 pub struct Exec {
     /// Program and arguments.
     pub args: Vec<String>,
     /// `NAME=value`, the last of a name counts.
     pub env: Vec<String>,
+    /// More of it that says how the world is reached (`HTTP_PROXY=…`): no part of what the result depends on.
+    pub proxy_env: Vec<String>,
     /// Working directory; made if it is missing.
     pub cwd: String,
     /// `user[:group]`, names or numbers, as an image's `User`; empty for root.
@@ -34,7 +38,7 @@ pub struct Exec {
 }
 
 /// Where a process's packets go (`NetMode`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Serialize, Default, PartialEq, Eq, Hash)]
 pub enum NetworkMode {
     /// The engine's default network, with an address of its own.
     #[default]
@@ -46,7 +50,7 @@ pub enum NetworkMode {
 }
 
 /// What a process is let do (`SecurityMode`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Serialize, Default, PartialEq, Eq, Hash)]
 pub enum SecurityMode {
     /// As a container that is given nothing special.
     #[default]
@@ -56,7 +60,7 @@ pub enum SecurityMode {
 }
 
 /// A line of `/etc/hosts`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct ExtraHost {
     /// Name.
     pub host: String,
@@ -65,7 +69,7 @@ pub struct ExtraHost {
 }
 
 /// A limit as setrlimit(2) has it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct Ulimit {
     /// Name without `RLIMIT_`, small letters: `nofile`.
     pub name: String,
@@ -76,7 +80,7 @@ pub struct Ulimit {
 }
 
 /// Something mounted for a process.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Serialize, PartialEq)]
 pub struct Mount {
     /// Where; absolute, or relative to the working directory.
     pub target: String,
@@ -93,7 +97,7 @@ pub struct Mount {
 }
 
 /// What a mount is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Serialize, PartialEq)]
 pub enum MountKind {
     /// The input's files. Changes that are no output are thrown away.
     Bind,
@@ -111,7 +115,7 @@ pub enum MountKind {
 }
 
 /// A directory that stays for later builds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct CacheMount {
     /// Tells caches apart.
     pub id: String,
@@ -126,7 +130,7 @@ pub struct CacheMount {
 }
 
 /// What happens when two processes want one cache at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Serialize, Default, PartialEq, Eq, Hash)]
 pub enum Sharing {
     /// Both have it.
     #[default]
@@ -138,7 +142,7 @@ pub enum Sharing {
 }
 
 /// A file that the client gives and that no layer and no cache ever holds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct SecretMount {
     /// What the client knows it by.
     pub id: String,
@@ -153,7 +157,7 @@ pub struct SecretMount {
 }
 
 /// A secret in an environment variable.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct SecretEnv {
     /// What the client knows it by.
     pub id: String,
@@ -164,7 +168,7 @@ pub struct SecretEnv {
 }
 
 /// A socket that leads to the client's ssh agent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct SshMount {
     /// What the client knows it by, `default` mostly.
     pub id: String,

@@ -1,16 +1,17 @@
 //! Changes of files that need no process.
 
 use oci::Digest;
+use serde::Serialize;
 
 /// Actions in their order.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Serialize, Default, PartialEq)]
 pub struct FileOp {
     /// Each may use the results of those before it.
     pub actions: Vec<FileAction>,
 }
 
 /// What an action works on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq, Hash)]
 pub enum FileInput {
     /// An input of the vertex, by its place.
     Input(usize),
@@ -19,7 +20,7 @@ pub enum FileInput {
 }
 
 /// One change.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Serialize, PartialEq)]
 pub struct FileAction {
     /// The tree that is changed, `None` for an empty one.
     pub input: Option<FileInput>,
@@ -32,7 +33,7 @@ pub struct FileAction {
 }
 
 /// What is done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Serialize, PartialEq)]
 pub enum Action {
     /// Copies files.
     Copy(Box<Copy>),
@@ -47,7 +48,7 @@ pub enum Action {
 }
 
 /// A copy (`FileActionCopy`).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Serialize, Default, PartialEq)]
 pub struct Copy {
     /// Path in the secondary input; a pattern if `wildcard`.
     pub source: String,
@@ -85,7 +86,7 @@ pub struct Copy {
 }
 
 /// A file (`FileActionMkFile`).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Serialize, Default, PartialEq)]
 pub struct MakeFile {
     /// Where.
     pub path: String,
@@ -100,7 +101,7 @@ pub struct MakeFile {
 }
 
 /// A directory (`FileActionMkDir`).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Serialize, Default, PartialEq)]
 pub struct MakeDir {
     /// Where.
     pub path: String,
@@ -115,7 +116,7 @@ pub struct MakeDir {
 }
 
 /// A removal (`FileActionRm`).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Serialize, Default, PartialEq)]
 pub struct Remove {
     /// What; a pattern if `wildcard`.
     pub path: String,
@@ -126,7 +127,7 @@ pub struct Remove {
 }
 
 /// A symbolic link (`FileActionSymlink`).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Serialize, Default, PartialEq)]
 pub struct Symlink {
     /// Where it leads.
     pub target: String,
@@ -139,7 +140,7 @@ pub struct Symlink {
 }
 
 /// Whose something becomes (`ChownOpt`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Serialize, Default, PartialEq, Eq, Hash)]
 pub struct Chown {
     /// Owner, `None` for root.
     pub user: Option<Owner>,
@@ -148,7 +149,7 @@ pub struct Chown {
 }
 
 /// A user or a group.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Serialize, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// By number.
     Id(u32),

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use oci::{Digest, Image, Reference};
 
 use super::publish::Publisher;
-use crate::Result;
 use crate::disk::{TmpDir, encode, sync_dir, sync_file_system, write_over, write_plain};
 use crate::error::Context;
 use crate::image::{KeptManifest, Progress, manifests};
 use crate::layer::LayerBlob;
-use crate::layout::Layout;
+use crate::layout::{Layout, layer as names};
 use crate::state::{ImageEntry, ImageRecord, State, chain_name};
 use crate::store::{Inner, now};
+use crate::{Error, Result};
 
 /// An image whose layers are in place.
 #[derive(Debug)]
@@ -109,8 +109,10 @@ pub(crate) fn commit_images(
     }
     let planned = records(&inner.lock(), images);
     let record_files = batch.records(layout, images, &planned)?;
+    let unsynced = unsynced(&inner.lock(), images);
     // The long wait, while everybody else goes on.
     sync_file_system(layout.dir())?;
+    settle_unsynced(inner, &unsynced)?;
     let mut state = inner.lock();
     let records = records(&state, images);
     if !same_manifests(&records, &planned) {
@@ -134,6 +136,32 @@ pub(crate) fn commit_images(
     }
     drop(state);
     moved.into_iter().for_each(|(name, old)| progress(Progress::Renamed { name, old }));
+    Ok(())
+}
+
+/// Layers of the images that builds have made and nobody has synchronised.
+fn unsynced(state: &State, images: &[NewImage]) -> Vec<String> {
+    let loose = |key: &&String| state.layers.get(*key).is_some_and(|layer| layer.unsynced);
+    images.iter().flat_map(|new| &new.keys).filter(loose).cloned().collect()
+}
+
+/// They are synchronised now: from here on they outlive the machine's stop.
+fn settle_unsynced(inner: &Inner, keys: &[String]) -> Result<()> {
+    for key in keys {
+        let dir = inner.layout.layer(key);
+        match fs::remove_file(dir.join(names::UNSYNCED)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(format!("settle layer {key}"), error));
+            }
+            _ => sync_dir(&dir)?,
+        }
+    }
+    let mut state = inner.lock();
+    for key in keys {
+        if let Some(layer) = state.layers.get_mut(key) {
+            layer.unsynced = false;
+        }
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::{Result, Store};
 pub(crate) use chunks::{ChunkOutput, ChunkWriter, chunks, few_chunks, fill};
 pub(crate) use commit::{Kept, NewImage, commit_images};
 pub(crate) use job::{Fresh, unpack_here, unpack_reader, unpack_stream};
-pub(crate) use publish::Publisher;
+pub(crate) use publish::{FreshLayers, Publisher};
 
 impl Store {
     /// Reads an archive of images: `docker save`'s old and new layout or an OCI layout, compressed or not.

@@ -1,6 +1,7 @@
 //! From `tmp/` to their place: layers that an image wants.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::disk::{TmpDir, encode, sync_dir, sync_file_system, write_over};
 use crate::error::Context;
 use crate::layer::{self, LayerBlob, LayerRecord};
 use crate::layout::layer as names;
-use crate::state::{LayerEntry, Lease, State};
+use crate::state::{LayerEntry, Lease, State, chain_name};
 use crate::store::Inner;
 use crate::{Error, Result};
 
@@ -32,7 +33,7 @@ pub(super) enum Claim {
 }
 
 /// Unpacked layers by diffID, and the digests of the blobs they came from.
-type FreshLayers = HashMap<Digest, (Box<Fresh>, Vec<Digest>)>;
+pub(crate) type FreshLayers = HashMap<Digest, (Box<Fresh>, Vec<Digest>)>;
 
 /// Brings layers into the store for one operation, and keeps them there until it ends.
 #[derive(Debug)]
@@ -118,6 +119,52 @@ impl<'a> Publisher<'a> {
         self.publish_plain(&mut fresh)?;
         let key = self.place(&diff_id, chain, diff_ids.len(), below, &mut fresh)?;
         Ok((diff_id, key))
+    }
+
+    /// The same without a wait for the disk: the layer and the stack it makes count only until the machine stops, or
+    /// an image has them.
+    pub(crate) fn above_unsynced(
+        &mut self,
+        below: &[String],
+        diff_ids: &[Digest],
+        layer: Fresh,
+    ) -> Result<Digest> {
+        let diff_id = layer.diff_id.clone().ok_or_else(|| Error::Archive("layer without a digest".into()))?;
+        let mut fresh = FreshLayers::from([(diff_id.clone(), (Box::new(layer), Vec::new()))]);
+        let mut all = diff_ids.to_vec();
+        all.push(diff_id.clone());
+        self.stack_unsynced(&all, below, &mut fresh)?;
+        Ok(diff_id)
+    }
+
+    /// Makes the stack of these layers, of which the lowest `below` are known by their keys.
+    pub(crate) fn stack_unsynced(
+        &mut self,
+        diff_ids: &[Digest],
+        below: &[String],
+        fresh: &mut FreshLayers,
+    ) -> Result<()> {
+        let chain = oci::chain::ids(diff_ids);
+        let mut keys = below.to_vec();
+        for (position, (diff_id, chain)) in diff_ids.iter().zip(&chain).enumerate().skip(below.len()) {
+            let key = self.place(diff_id, chain, position, &keys, fresh)?;
+            keys.push(key);
+        }
+        for staged in &self.staged {
+            write_over(&staged.dir.path().join(names::UNSYNCED), self.inner.boot.as_bytes())?;
+        }
+        let name = chain_name(diff_ids);
+        let dir = TmpDir::new(&self.inner.layout)?;
+        let file = dir.path().join("chain");
+        write_over(&file, &encode(&keys)?)?;
+        let mut state = self.inner.lock();
+        self.move_staged(&mut state)?;
+        let to = self.inner.layout.chain(&name);
+        if let Entry::Vacant(place) = state.chains.entry(name) {
+            std::fs::rename(&file, &to).at("rename to", &to)?;
+            place.insert(Arc::new(keys));
+        }
+        Ok(())
     }
 
     /// Keeps layers that are in place until this operation ends.
@@ -220,7 +267,8 @@ impl<'a> Publisher<'a> {
             if !state.layers.contains_key(&key) {
                 dir.publish(&to)?;
                 let record = Arc::new(record.clone());
-                let entry = LayerEntry { record, blobs, leases: 0, inherited: 0 };
+                let unsynced = to.join(names::UNSYNCED).exists();
+                let entry = LayerEntry { record, blobs, leases: 0, inherited: 0, unsynced };
                 state.layers.insert(key.clone(), entry);
             }
             if from_pull {

@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use oci::Digest;
 
@@ -169,10 +169,28 @@ impl Store {
     /// [`Error::NoSuchImage`]; [`Error::SnapshotExists`]; the driver's refusal.
     pub fn create_snapshot(&self, container: &str, image: &Digest) -> Result<Snapshot> {
         check_name(container)?;
-        let inner = self.inner();
-        let mut state = inner.lock();
+        let state = self.inner().lock();
         let entry = state.images.get(image).ok_or_else(|| Error::NoSuchImage(image.to_string()))?;
         let chain = chain_name(entry.image.diff_ids());
+        self.new_snapshot(container, chain, state)
+    }
+
+    /// Makes a root file system of these layers, lowest first, and an empty writable one.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the layers are not here in this order; otherwise as [`Self::create_snapshot`].
+    pub fn create_snapshot_on(&self, container: &str, layers: &[Digest]) -> Result<Snapshot> {
+        check_name(container)?;
+        self.new_snapshot(container, chain_name(layers), self.inner().lock())
+    }
+
+    fn new_snapshot(
+        &self,
+        container: &str,
+        chain: String,
+        mut state: MutexGuard<'_, State>,
+    ) -> Result<Snapshot> {
+        let inner = self.inner();
         if state.snapshots.contains_key(container) {
             return Err(Error::SnapshotExists(container.into()));
         }
@@ -282,6 +300,18 @@ impl Snapshot {
 fn set_root(path: &PathBuf, root: Meta) -> Result<()> {
     let dir = fs::File::open(path).at("open", path)?;
     root.apply(&dir, &[], b"/")
+}
+
+impl Store {
+    /// A detached mount of these layers, lowest first, that nothing can be written to.
+    ///
+    /// # Errors
+    /// The layers are not here in this order; the driver's refusal.
+    pub fn mount_layers(&self, layers: &[Digest]) -> Result<OwnedFd> {
+        let inner = self.inner();
+        let (lowers, _) = stack(inner, &inner.lock(), &chain_name(layers))?;
+        overlay::view(&lowers, inner.layout.empty())
+    }
 }
 
 /// The `diff` directories of a stack, topmost first, as far down as anything shows through; and what its root

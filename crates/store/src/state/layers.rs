@@ -133,8 +133,14 @@ impl Drop for Lease {
 /// Removes stacks and layers that no image, no snapshot and no operation needs. Returns the layers' keys.
 pub(crate) fn prune(state: &mut State, layout: &Layout, trash: &Trash) -> Result<Vec<String>> {
     let mut needed: HashSet<String> = state.snapshots.values().cloned().collect();
+    needed.extend(state.held.keys().cloned());
     needed.extend(state.images.values().map(|entry| super::chain_name(entry.image.diff_ids())));
-    let gone: Vec<String> = state.chains.keys().filter(|name| !needed.contains(*name)).cloned().collect();
+    let gone: Vec<String> = state
+        .chains
+        .keys()
+        .filter(|name| *name != super::EMPTY_CHAIN && !needed.contains(*name))
+        .cloned()
+        .collect();
     for name in gone {
         trash.discard(&layout.chain(&name))?;
         state.chains.remove(&name);

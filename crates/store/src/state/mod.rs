@@ -51,6 +51,8 @@ pub(crate) struct LayerEntry {
     pub(crate) leases: usize,
     /// Leases that were taken while it waited for its image.
     pub(crate) inherited: usize,
+    /// Of a build, and not synchronised: it counts only until the machine stops.
+    pub(crate) unsynced: bool,
 }
 
 /// Everything, behind one lock.
@@ -64,6 +66,8 @@ pub(crate) struct State {
     pub(crate) chains: HashMap<String, Arc<Vec<String>>>,
     /// Layers that pulls have unpacked and no image has yet, by diffID.
     pub(crate) pulled: HashMap<Digest, PulledEntry>,
+    /// Stacks that are kept without an image, by name, and by how many.
+    pub(crate) held: HashMap<String, usize>,
     /// The name of the stack that a container's root file system stands on.
     pub(crate) snapshots: HashMap<String, String>,
 }

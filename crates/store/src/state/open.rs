@@ -18,16 +18,19 @@ use crate::layout::{DIR_MODE, Layout, VERSION, layer, snapshot};
 use crate::{Error, Result};
 
 /// Prepares the directory and reads all records. The caller holds the lock file.
-pub(crate) fn open(layout: &Layout, trash: &Trash, boot: &str) -> Result<State> {
+pub(crate) fn open(layout: &Layout, trash: &Trash, boot: &str, kept: &[Vec<Digest>]) -> Result<State> {
     check_version(layout)?;
     trash.collect_leftovers()?;
     let mut state = State::default();
-    read_layers(layout, trash, &mut state)?;
+    read_layers(layout, trash, boot, &mut state)?;
     read_chains(layout, trash, &mut state)?;
     read_images(layout, trash, &mut state)?;
     read_refs(layout, &mut state)?;
     read_snapshots(layout, &mut state)?;
     crate::pull::read(layout, trash, boot, &mut state)?;
+    for stack in kept {
+        *state.held.entry(super::chain_name(stack)).or_default() += 1;
+    }
     prune(&mut state, layout, trash)?;
     Ok(state)
 }
@@ -68,9 +71,21 @@ fn names(dir: &Path, suffix: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn read_layers(layout: &Layout, trash: &Trash, state: &mut State) -> Result<()> {
+fn read_layers(layout: &Layout, trash: &Trash, boot: &str, state: &mut State) -> Result<()> {
     for key in names(&layout.layers(), "")? {
         let dir = layout.layer(&key);
+        let unsynced = match fs::read_to_string(dir.join(layer::UNSYNCED)) {
+            Ok(run) if run == boot => true,
+            Ok(_) => {
+                discard(
+                    trash,
+                    &dir,
+                    &Error::Damaged("the machine stopped before it was synchronised".into()),
+                )?;
+                continue;
+            }
+            Err(_) => false,
+        };
         match read_json(&dir.join(layer::RECORD)) {
             Ok(record) => {
                 let blobs = blobs::read(&dir).unwrap_or_else(|error| {
@@ -78,9 +93,8 @@ fn read_layers(layout: &Layout, trash: &Trash, state: &mut State) -> Result<()> 
                     tracing::warn!(%error, "the compressed forms of a layer are forgotten");
                     Vec::new()
                 });
-                state
-                    .layers
-                    .insert(key, LayerEntry { record: Arc::new(record), blobs, leases: 0, inherited: 0 });
+                let record = Arc::new(record);
+                state.layers.insert(key, LayerEntry { record, blobs, leases: 0, inherited: 0, unsynced });
             }
             Err(error) => discard(trash, &dir, &error)?,
         }

@@ -376,7 +376,7 @@ fn a_layer_that_swells_beyond_the_limit() {
     let mut limits = crate::limits::Limits::default();
     limits.tar.bytes = 1 << 20;
     let path = dir.path().join("store");
-    let store = Store::open_with(&path, DriverChoice::Auto, limits).unwrap();
+    let store = Store::open_with(&path, DriverChoice::Auto, limits, &[]).unwrap();
     for compress in [gzip, zstd] {
         let tar = layer_of(&vec![0; 64 << 20]);
         let remote = Remote::new(&[&tar], vec![(media_type::OCI_LAYER, compress(&tar))]);

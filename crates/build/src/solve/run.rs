@@ -1,0 +1,218 @@
+//! The threads of one build: each takes a vertex whose inputs are done, until none is left.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use oci::Digest;
+
+use super::worker::{Job, Tree, Worker};
+use super::{Failure, Made, Options, Solved, Solver, key};
+use crate::cache::{Kind, Record};
+use crate::graph::{Graph, Op, Output, Vertex, VertexId};
+use crate::progress::{Event, Listener};
+use crate::{Error, Result};
+
+/// A build at work.
+pub(super) struct Run<'a> {
+    solver: &'a Solver,
+    graph: &'a Graph,
+    worker: &'a dyn Worker,
+    listener: &'a dyn Listener,
+    options: &'a Options,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Inputs that are not done, of each vertex that is needed and not begun.
+    waiting: HashMap<usize, usize>,
+    ready: VecDeque<VertexId>,
+    /// How many are not done.
+    left: usize,
+    solved: Solved,
+    keys: HashMap<VertexId, Digest>,
+    failure: Option<Failure>,
+}
+
+/// What has come of a vertex.
+struct Done {
+    outputs: Vec<(u32, Tree)>,
+    made: Made,
+    key: Option<Digest>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        solver: &'a Solver,
+        graph: &'a Graph,
+        needed: &[bool],
+        worker: &'a dyn Worker,
+        listener: &'a dyn Listener,
+        options: &'a Options,
+    ) -> Self {
+        let mut state = State::default();
+        for (id, vertex) in graph.vertices().filter(|(id, _)| needed[id.index()]) {
+            state.left += 1;
+            if vertex.inputs.is_empty() {
+                state.ready.push_back(id);
+            } else {
+                state.waiting.insert(id.index(), vertex.inputs.len());
+            }
+        }
+        let (state, changed) = (Mutex::new(state), Condvar::new());
+        Self { solver, graph, worker, listener, options, state, changed }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works until everything is done, or something went wrong.
+    pub(super) fn work(&self) {
+        while let Some((id, inputs)) = self.next() {
+            let Some(vertex) = self.graph.get(id) else { continue };
+            self.listener.event(Event::Started { vertex: id, at: Timestamp::now() });
+            let done = self.vertex(id, vertex, &inputs);
+            let at = Timestamp::now();
+            match done {
+                Ok(done) => {
+                    let cached = done.made.cached;
+                    self.listener.event(Event::Completed { vertex: id, at, cached });
+                    self.done(id, done);
+                }
+                Err(Error::Cancelled) => {
+                    self.listener.event(Event::Cancelled { vertex: id, at });
+                    self.failed(None, Error::Cancelled);
+                }
+                Err(error) => {
+                    self.listener.event(Event::Failed { vertex: id, at, error: error.to_string() });
+                    self.failed(Some(id), error);
+                }
+            }
+        }
+    }
+
+    /// The next vertex and its inputs; waits for one.
+    fn next(&self) -> Option<(VertexId, Vec<Tree>)> {
+        let mut state = self.lock();
+        loop {
+            if state.left == 0 || state.failure.is_some() {
+                return None;
+            }
+            if let Some(id) = state.ready.pop_front() {
+                let inputs = self.graph.get(id).map(|vertex| vertex.inputs.as_slice()).unwrap_or_default();
+                let trees = inputs.iter().filter_map(|input| state.solved.outputs.get(input).cloned());
+                return Some((id, trees.collect()));
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn done(&self, id: VertexId, done: Done) {
+        let mut state = self.lock();
+        for (index, tree) in done.outputs {
+            state.solved.outputs.insert(Output { vertex: id, index }, tree);
+        }
+        state.solved.made.insert(id, done.made);
+        if let Some(key) = done.key {
+            state.solved.keys.push(key.clone());
+            state.keys.insert(id, key);
+        }
+        state.left -= 1;
+        for (user, vertex) in self.graph.vertices().skip(id.index() + 1) {
+            let uses = vertex.inputs.iter().filter(|input| input.vertex == id).count();
+            let Some(left) = state.waiting.get_mut(&user.index()).filter(|_| uses > 0) else { continue };
+            *left -= uses;
+            if *left == 0 {
+                state.waiting.remove(&user.index());
+                state.ready.push_back(user);
+            }
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The first failure is the build's; the others stop.
+    fn failed(&self, vertex: Option<VertexId>, error: Error) {
+        let mut state = self.lock();
+        // what another's failure has cancelled tells nothing
+        if state.failure.is_none() {
+            state.failure = Some(Failure { vertex, error });
+        }
+        drop(state);
+        self.changed.notify_all();
+        self.options.cancel.cancel();
+    }
+
+    fn vertex(&self, id: VertexId, vertex: &Vertex, inputs: &[Tree]) -> Result<Done> {
+        self.options.cancel.check()?;
+        let Some(key) = key::of(vertex, inputs, self.worker)? else {
+            let outputs = self.perform(id, vertex, inputs)?;
+            let made =
+                Made { at: Timestamp::now(), cached: matches!(vertex.op, Op::Merge | Op::Diff { .. }) };
+            return Ok(Done { outputs, made, key: None });
+        };
+        let _turn = self.solver.in_flight.take(&key, &self.options.cancel)?;
+        if !self.options.no_cache
+            && !vertex.no_cache
+            && let Some(record) = self.solver.index.get(&key)
+            && let Some(outputs) = super::outputs(&record, self.worker)
+        {
+            self.solver.index.touch(&key, Timestamp::now());
+            let made = Made { at: record.created, cached: true };
+            return Ok(Done { outputs, made, key: Some(key) });
+        }
+        let outputs = self.perform(id, vertex, inputs)?;
+        let at = Timestamp::now();
+        if let Some(layers) = super::layers(&outputs) {
+            let size = layers.iter().map(|(_, layers)| self.worker.size(layers)).sum();
+            let state = self.lock();
+            let parents = vertex.inputs.iter().filter_map(|input| state.keys.get(&input.vertex));
+            let mut parents: Vec<String> = parents.map(|key| key.hex().to_owned()).collect();
+            drop(state);
+            parents.dedup();
+            let record = Record {
+                description: vertex.name.clone(),
+                kind: Kind::Regular,
+                outputs: layers,
+                created: at,
+                used: None,
+                uses: 0,
+                size,
+                parents,
+                note: None,
+            };
+            self.solver.index.put(&key, record)?;
+        }
+        Ok(Done { outputs, made: Made { at, cached: false }, key: Some(key) })
+    }
+
+    fn perform(&self, id: VertexId, vertex: &Vertex, inputs: &[Tree]) -> Result<Vec<(u32, Tree)>> {
+        let job =
+            Job { vertex: id, name: &vertex.name, cancel: &self.options.cancel, listener: self.listener };
+        let only = |tree: Result<Tree>| tree.map(|tree| vec![(0, tree)]);
+        match &vertex.op {
+            Op::Source(source) => only(self.worker.source(&job, source, vertex.platform.as_ref())),
+            Op::Exec(exec) => self.worker.exec(&job, exec, inputs),
+            Op::File(file) => self.worker.file(&job, file, inputs),
+            Op::Merge => only(self.worker.merge(&job, inputs)),
+            Op::Diff { lower_is_scratch, upper_is_scratch } => {
+                let mut inputs = inputs.iter();
+                let lower = if *lower_is_scratch { None } else { inputs.next() };
+                let upper = if *upper_is_scratch { None } else { inputs.next() };
+                only(self.worker.diff(&job, lower, upper))
+            }
+        }
+    }
+
+    /// What came of it all.
+    pub(super) fn finish(self) -> Result<Solved, Failure> {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match state.failure {
+            Some(failure) => Err(failure),
+            None => Ok(state.solved),
+        }
+    }
+}

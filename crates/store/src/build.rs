@@ -1,0 +1,149 @@
+//! What a builder needs: layers and stacks of them that no image has yet, and images of stacks that are here.
+//!
+//! A step of a build waits for no disk: its layer counts until the machine stops, or until an image with it was
+//! committed, which synchronises everything.
+
+use std::sync::Arc;
+
+use oci::{Digest, Image, Reference};
+
+use crate::image::Progress;
+use crate::load::{FreshLayers, NewImage, Publisher, commit_images};
+use crate::state::{chain_name, prune};
+use crate::store::Inner;
+use crate::{Error, Result, Store};
+
+/// Keeps a stack of layers here, image or not, as long as this value lives.
+#[derive(Debug)]
+pub struct Hold {
+    inner: Arc<Inner>,
+    layers: Vec<Digest>,
+}
+
+impl Hold {
+    /// The layers, lowest first.
+    pub fn layers(&self) -> &[Digest] {
+        &self.layers
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut state = self.inner.lock();
+        let name = chain_name(&self.layers);
+        if let Some(count) = state.held.get_mut(&name) {
+            *count -= 1;
+            if *count > 0 {
+                return;
+            }
+            state.held.remove(&name);
+        }
+        if let Err(error) = prune(&mut state, &self.inner.layout, &self.inner.trash) {
+            tracing::warn!(%error, "unused layers stay until the next sweep");
+        }
+    }
+}
+
+impl Store {
+    /// Keeps a stack of layers, lowest first; `None` when it is not here.
+    pub fn hold(&self, layers: &[Digest]) -> Option<Hold> {
+        let mut state = self.inner().lock();
+        let name = chain_name(layers);
+        if !state.chains.contains_key(&name) {
+            return None;
+        }
+        *state.held.entry(name).or_default() += 1;
+        Some(Hold { inner: Arc::clone(self.inner()), layers: layers.to_vec() })
+    }
+
+    /// What [`Self::open_keeping`] has kept is only kept by whoever [holds](Self::hold) it from now on.
+    ///
+    /// # Errors
+    /// Files can't be removed.
+    pub fn let_go_of_kept(&self, kept: &[Vec<Digest>]) -> Result<()> {
+        let inner = self.inner();
+        let mut state = inner.lock();
+        for stack in kept {
+            let name = chain_name(stack);
+            if let Some(count) = state.held.get_mut(&name) {
+                *count -= 1;
+                if *count == 0 {
+                    state.held.remove(&name);
+                }
+            }
+        }
+        prune(&mut state, &inner.layout, &inner.trash).map(drop)
+    }
+
+    /// Makes a layer of what a snapshot's owner has changed above `below`, and holds the stack with it; of no change
+    /// comes no layer. `scaffold` as in [`crate::Snapshot::changes`].
+    ///
+    /// # Errors
+    /// The snapshot or a layer below is gone; [`Error::NoSpace`]. Nothing stays behind.
+    pub fn commit_layer(&self, snapshot: &str, below: &[Digest], scaffold: &[&str]) -> Result<Hold> {
+        let inner = self.inner();
+        let snapshot = self.snapshot(snapshot)?;
+        let changes = snapshot.changes(scaffold)?;
+        let mut all = below.to_vec();
+        let mut publisher = Publisher::new(inner);
+        if !changes.is_empty() {
+            let keys = self.keys(below)?;
+            publisher.hold(&keys);
+            let layer = self.layer(&snapshot, &changes)?;
+            all.push(publisher.above_unsynced(&keys, below, layer)?);
+        }
+        // before the publisher's lease ends
+        let held = self.hold(&all);
+        held.ok_or_else(|| Error::Damaged(format!("the layers of {} are missing", chain_name(&all))))
+    }
+
+    /// Puts layers that are here on each other in a new order, and holds the stack.
+    ///
+    /// # Errors
+    /// One of them is not here; [`Error::NoSpace`].
+    pub fn restack(&self, layers: &[Digest]) -> Result<Hold> {
+        if let Some(held) = self.hold(layers) {
+            return Ok(held);
+        }
+        let mut publisher = Publisher::new(self.inner());
+        publisher.stack_unsynced(layers, &[], &mut FreshLayers::new())?;
+        let held = self.hold(layers);
+        held.ok_or_else(|| Error::Damaged(format!("the layers of {} are missing", chain_name(layers))))
+    }
+
+    /// Makes an image of layers that are here. On disk for good when it returns, and so are its layers.
+    ///
+    /// # Errors
+    /// A layer is missing; [`Error::NoSpace`]. Nothing stays behind.
+    pub fn create_image(
+        &self,
+        image: Image,
+        names: Vec<Reference>,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Digest> {
+        let mut publisher = Publisher::new(self.inner());
+        let keys = self.keys(image.diff_ids())?;
+        publisher.hold(&keys);
+        let id = image.id().clone();
+        let image = NewImage { image: Arc::new(image), names, keys, kept: None };
+        commit_images(&mut publisher, &[image], progress)?;
+        Ok(id)
+    }
+
+    /// Bytes of the files of a layer.
+    pub fn layer_size(&self, layer: &Digest) -> u64 {
+        let state = self.inner().lock();
+        let key = state.any_layer(layer);
+        key.and_then(|key| state.layers.get(&key)).map_or(0, |layer| layer.record.size)
+    }
+
+    fn keys(&self, layers: &[Digest]) -> Result<Vec<String>> {
+        let name = chain_name(layers);
+        let missing = || Error::Damaged(format!("the layers of {name} are missing"));
+        let state = self.inner().lock();
+        state.chains.get(&name).map(|keys| keys.to_vec()).ok_or_else(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests;
