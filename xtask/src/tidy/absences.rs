@@ -22,6 +22,7 @@ const ABSENCES: &[Absence] = &[
     Absence {
         words: &["std::fs", "std::net", "std::process", "std::thread", "rustix::"],
         within: &[
+            "crates/dockerfile/",
             "crates/oci/",
             "crates/trust/",
             "crates/network/src/firewall/plan",

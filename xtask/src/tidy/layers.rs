@@ -11,6 +11,7 @@ use crate::run;
 /// A crate of the workspace and those it may use directly, lowest floor first.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("oci", &[]),
+    ("dockerfile", &[]),
     ("sys", &[]),
     ("tarball", &["sys"]),
     ("explore", &["oci", "tarball"]),
