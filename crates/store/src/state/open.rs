@@ -42,7 +42,23 @@ pub(crate) fn make_directories(layout: &Layout) -> Result<()> {
         // Also takes away a set-group-id bit that it may have inherited: it would spread into the layers.
         fs::set_permissions(&dir, fs::Permissions::from_mode(DIR_MODE)).at("set mode of", &dir)?;
     }
-    Ok(())
+    spread(&layout.tmp())
+}
+
+/// Asks the file system to put each directory made in `dir`, and all that will lie in it, into a part of the disk
+/// that is little used (ext4's attribute `T`, chattr(1)). Layers have nothing to do with each other. Beside the
+/// usual reason there is one of removed ones: ext4 without a journal doesn't use an inode again for a minute, and
+/// whoever makes a file where thousands were removed walks past all of them each time (27,000 files: 7 s instead
+/// of 0.6 s of system time).
+fn spread(dir: &Path) -> Result<()> {
+    let handle = fs::File::open(dir).at("open", dir)?;
+    let spread = rustix::fs::ioctl_getflags(&handle)
+        .and_then(|flags| rustix::fs::ioctl_setflags(&handle, flags | rustix::fs::IFlags::TOPDIR));
+    // A hint that few file systems know.
+    spread.or_else(|error| {
+        tracing::debug!(path = %dir.display(), %error, "layers are not spread over the disk");
+        Ok(())
+    })
 }
 
 fn check_version(layout: &Layout) -> Result<()> {

@@ -37,6 +37,22 @@ fn one_process_at_a_time() {
     assert!(list(&path).contains(&"layers".to_owned()));
 }
 
+#[test]
+fn layers_are_spread_over_the_disk() {
+    let (dir, _store) = store();
+    let flags = |path: &Path| rustix::fs::ioctl_getflags(fs::File::open(path).unwrap());
+    let other = dir.path().join("other");
+    fs::create_dir(&other).unwrap();
+    let can = flags(&other).and_then(|flags| {
+        rustix::fs::ioctl_setflags(fs::File::open(&other).unwrap(), flags | rustix::fs::IFlags::TOPDIR)
+    });
+    if let Err(error) = can {
+        eprintln!("NOT RUN: this file system has no attribute T: {error}");
+        return;
+    }
+    assert!(flags(&dir.path().join("store/tmp")).unwrap().contains(rustix::fs::IFlags::TOPDIR));
+}
+
 /// A store as it was before pulls were known.
 #[test]
 fn a_store_of_the_first_version() {
