@@ -357,7 +357,7 @@ impl Root {
             Err(Errno::NOENT) => return Ok(()),
             other => other?,
         };
-        remove::remove_all(parent.as_fd(), name)
+        remove::remove_all(parent.as_fd(), name, &mut || ())
     }
 }
 
@@ -368,7 +368,16 @@ impl Root {
 /// What `unlinkat(2)` says.
 pub fn remove_all_at(parent: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
     use std::os::unix::ffi::OsStrExt;
-    remove::remove_all(parent, OsStr::from_bytes(name))
+    remove::remove_all(parent, OsStr::from_bytes(name), &mut || ())
+}
+
+/// The same for who is in no hurry: `between` is called before each entry of a directory goes, and may wait.
+///
+/// # Errors
+/// What `unlinkat(2)` says.
+pub fn remove_all_slowly(parent: BorrowedFd<'_>, name: &[u8], between: &mut dyn FnMut()) -> Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    remove::remove_all(parent, OsStr::from_bytes(name), between)
 }
 
 /// The names of a path, last one first; `..` stays, `.` and `/` go.

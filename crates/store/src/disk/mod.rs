@@ -2,8 +2,10 @@
 
 mod dirs;
 mod durable;
+mod trash;
 
-pub(crate) use dirs::{TmpDir, Trash, random_name};
+pub(crate) use dirs::{TmpDir, random_name};
 pub(crate) use durable::{
     Umask, encode, read_json, sync_dir, sync_file_system, write_durable, write_over, write_plain,
 };
+pub(crate) use trash::{GiveWay, Trash};

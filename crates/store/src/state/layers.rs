@@ -7,7 +7,7 @@ use oci::Digest;
 
 use super::State;
 use crate::Result;
-use crate::disk::{Trash, encode, write_durable};
+use crate::disk::{GiveWay, Trash, encode, write_durable};
 use crate::layer::{LayerBlob, blobs};
 use crate::layout::{Layout, layer as names};
 use crate::store::Inner;
@@ -75,17 +75,18 @@ impl State {
     }
 }
 
-/// Keeps layers from being removed while an operation counts on them.
+/// Keeps layers from being removed while an operation counts on them. Removing others gives way to it.
 #[derive(Debug)]
 pub(crate) struct Lease {
     inner: Arc<Inner>,
+    _first: GiveWay,
     keys: Vec<String>,
     pulled: Vec<Digest>,
 }
 
 impl Lease {
     pub(crate) fn new(inner: &Arc<Inner>) -> Self {
-        Self { inner: inner.clone(), keys: Vec::new(), pulled: Vec::new() }
+        Self { inner: inner.clone(), _first: inner.trash.give_way(), keys: Vec::new(), pulled: Vec::new() }
     }
 
     /// The same for a layer that waits for its image. Says whether it is there.

@@ -13,8 +13,8 @@ struct Level {
     name: CString,
 }
 
-/// Removes `name` in `parent` and everything beneath.
-pub(super) fn remove_all(parent: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
+/// Removes `name` in `parent` and everything beneath; calls `between` before each entry of a directory.
+pub(super) fn remove_all(parent: BorrowedFd<'_>, name: &OsStr, between: &mut dyn FnMut()) -> Result<()> {
     use std::os::unix::ffi::OsStrExt;
     let name = CString::new(name.as_bytes()).or(Err(Errno::INVAL))?;
     let mut levels: Vec<Level> = Vec::new();
@@ -23,7 +23,7 @@ pub(super) fn remove_all(parent: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
         Some(fd) => levels.push(Level { fd, name }),
     }
     while let Some(level) = levels.last() {
-        if let Some((fd, name)) = empty_until_directory(level.fd.as_fd())? {
+        if let Some((fd, name)) = empty_until_directory(level.fd.as_fd(), between)? {
             levels.push(Level { fd, name });
             continue;
         }
@@ -53,13 +53,17 @@ fn remove_or_enter(parent: BorrowedFd<'_>, name: &CString) -> Result<Option<Owne
 }
 
 /// Removes the entries of a directory up to the first one that is itself a directory with entries.
-fn empty_until_directory(directory: BorrowedFd<'_>) -> Result<Option<(OwnedFd, CString)>> {
+fn empty_until_directory(
+    directory: BorrowedFd<'_>,
+    between: &mut dyn FnMut(),
+) -> Result<Option<(OwnedFd, CString)>> {
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
         if name == c"." || name == c".." {
             continue;
         }
+        between();
         if entry.file_type().is_dir() {
             match rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => continue,
