@@ -14,7 +14,7 @@ use e2e::peers::Docker;
 use e2e::registry::copiers::Copier;
 use e2e::registry::{Kind, Registry};
 
-use super::measure::{Row, together};
+use super::measure::{Row, median, together};
 use make::{LOADED, Material};
 use sides::{Side, Sides, used};
 
@@ -48,6 +48,7 @@ pub(super) fn rows(berth: &Berth, docker: &Docker) -> Result<Vec<Row>> {
     };
     let mut rows = Vec::new();
     rows.extend(pulls(&sides, &material)?);
+    rows.extend(removals(&sides)?);
     rows.extend(archives(&sides, &material)?);
     rows.extend(pushes(&sides, &material)?);
     rows.extend(costs(&sides)?);
@@ -95,6 +96,27 @@ fn pulls(sides: &Sides, material: &Material) -> Result<Vec<Row>> {
         sides.pull(side, "bench/large:latest")
     })?;
     rows.extend(beside("pull of a single layer of 1 GB", "ms", &large));
+    Ok(rows)
+}
+
+/// What a machine does that throws an image away for the next one. Docker's and Podman's commands remove before they
+/// end, ours after: so there is one row of the commands together, and one of the space.
+fn removals(sides: &Sides) -> Result<Vec<Row>> {
+    let mut until_gone = Side::ENGINES.map(|side| (side, Vec::new()));
+    let again = in_turn(&Side::ENGINES, |side| {
+        sides.remove(side)?;
+        sides.pull(side, "bench/whole:latest")?;
+        sides.settle()?;
+        let again = sides.delete(side)? + sides.pull(side, "bench/whole:latest")?;
+        sides.emptied(side)?;
+        sides.settle()?;
+        let gone = sides.delete(side)? + sides.emptied(side)?;
+        until_gone.iter_mut().filter(|(other, _)| *other == side).for_each(|(_, all)| all.push(gone));
+        Ok(again)
+    })?;
+    let mut rows = beside("remove it and pull it again, together", "ms", &again);
+    let until_gone = until_gone.map(|(side, all)| (side, median(all)));
+    rows.extend(beside("remove it, until its space is back", "ms", &until_gone));
     Ok(rows)
 }
 

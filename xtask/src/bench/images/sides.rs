@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use e2e::peers::Docker;
@@ -104,22 +105,34 @@ impl Sides<'_> {
             let _ = std::fs::remove_dir_all(self.skopeo.root().join("copy"));
             return self.settle();
         }
+        self.delete(side)?;
+        self.emptied(side)?;
+        self.settle()
+    }
+
+    /// Removes all images of an engine, as far as its command waits for it; in milliseconds.
+    pub(super) fn delete(&self, side: Side) -> Result<f64> {
         let ids = programs::run(&mut self.command(side, &["images", "-q", "--no-trunc"])?)?.ok()?;
         let mut ids: Vec<&str> = ids.lines().collect();
         ids.sort_unstable();
         ids.dedup();
-        if !ids.is_empty() {
-            let remove: Vec<&str> = ["rmi", "-f"].into_iter().chain(ids).collect();
-            programs::run(&mut self.command(side, &remove)?)?.ok()?;
+        if ids.is_empty() {
+            return Ok(0.0);
         }
+        let remove: Vec<&str> = ["rmi", "-f"].into_iter().chain(ids).collect();
+        self.run(side, &remove)
+    }
+
+    /// Waits until all that an engine has removed is gone: ours removes in the background. In milliseconds.
+    pub(super) fn emptied(&self, side: Side) -> Result<f64> {
+        let start = Instant::now();
         if side == Side::Berth {
-            // ours removes in the background
             let trash = self.berth.data_root().join("store/trash");
             programs::eventually("what was removed is gone", || {
                 Ok(std::fs::read_dir(&trash)?.next().is_none().then_some(()))
             })?;
         }
-        self.settle()
+        Ok(start.elapsed().as_secs_f64() * 1e3)
     }
 
     /// Removes all images of all sides.
