@@ -98,30 +98,45 @@ impl Drop for NoServices {
     }
 }
 
-/// What the tests drive through Python: Docker's SDK, Testcontainers with a client for what it starts, and
-/// Ansible. Pinned, for a test tells about our change and not about theirs.
+/// What the tests drive through Python: Docker's SDK, Testcontainers with a client for what it starts,
+/// Ansible, and moto's server, which is an object store. Pinned, for a test tells about our change and not about theirs.
 const PYTHON: &[&str] = &[
     "docker==7.1.0",
     "testcontainers==4.14.2",
     "redis==7.1.0",
     "ansible-core==2.18.12",
+    "moto==5.2.5",
+    "Flask==3.1.3",
+    "flask-cors==6.0.5",
     // what these ask for
+    "blinker==1.9.0",
+    "boto3==1.44.8",
+    "botocore==1.44.8",
     "certifi==2026.10.19.post1",
     "cffi==2.1.1",
     "charset-normalizer==3.5.3",
+    "click==8.5.1",
     "cryptography==50.0.2",
     "idna==3.20",
+    "itsdangerous==2.2.0",
     "Jinja2==3.1.6",
+    "jmespath==1.1.0",
     "MarkupSafe==3.0.4",
     "packaging==26.4",
     "pycparser==3.12",
+    "python-dateutil==2.9.0.post0",
     "python-dotenv==1.2.4",
     "PyYAML==6.0.4",
     "requests==2.32.5",
     "resolvelib==1.0.1",
+    "responses==0.26.3",
+    "s3transfer==0.19.3",
+    "six==1.17.0",
     "typing_extensions==4.16.0",
     "urllib3==2.8.0",
+    "Werkzeug==3.1.9",
     "wrapt==2.5.2",
+    "xmltodict==1.0.4",
 ];
 
 /// The distribution that carries Ansible's collection `community.docker`, and the parts of it that are

@@ -56,6 +56,7 @@ use hyper::header::HeaderValue;
 pub use blob::{BlobSink, BlobStream};
 pub use config::{Config, Credentials, Retry, Time};
 pub use endpoint::{InsecureRegistries, Mirror};
+pub(crate) use error::clean;
 pub use error::{Cause, Error, NetworkError, Refusal, RemoteError, Result};
 pub use manifest::{FetchedManifest, Target};
 pub use net::{Chunks, Proxies, Proxy};

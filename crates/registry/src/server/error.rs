@@ -185,6 +185,11 @@ impl From<StorageError> for Error {
         match error {
             StorageError::NoUpload => Self::new(Code::BlobUploadUnknown, "there is no such upload"),
             StorageError::Offset { .. } => Self::new(Code::BlobUploadInvalid, error.to_string()),
+            cause @ StorageError::Unavailable { .. } => {
+                let mut error = Self::new(Code::Unavailable, "the registry's storage does not answer now");
+                error.extra.cause = Some(cause);
+                error
+            }
             cause => {
                 let full = matches!(&cause, StorageError::Io { source, .. }
                     if matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded));

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config::{Config, ConfigError};
 use super::http::listen::Server;
-use super::storage::{Files, StorageError};
+use super::storage::{self, StorageError};
 use super::{Registry, auth, gc, metrics, sweep, webhooks};
 
 /// What the program is called as.
@@ -68,9 +68,9 @@ pub fn run(path: PathBuf, config: Config) -> Result<(), ProgramError> {
 
 async fn serve(path: &Path, config: Config) -> Result<(), ProgramError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let storage = Files::open(&config.storage.path)?;
+    let storage = storage::open(&config.storage).await?;
     let address = config.http.listen;
-    let registry = Arc::new(Registry::new(config, Arc::new(storage))?);
+    let registry = Arc::new(Registry::new(config, storage)?);
     let listen = |source| ProgramError::Listen { address, source };
     let reloader =
         tokio::spawn(reload(signal(SignalKind::hangup())?, path.to_owned(), Arc::clone(&registry)));

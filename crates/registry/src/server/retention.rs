@@ -6,13 +6,14 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use oci::Digest;
 
 use super::Registry;
 use super::auth::glob;
 use super::config::Retention;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::events::{Action, Event, Target};
 use super::name::{Name, Tag};
 use super::repository::Repository;
@@ -22,6 +23,9 @@ use super::storage::{Key, Prefix, digest_of, name_of};
 
 /// Names that are looked at at once.
 const PAGE: usize = 1000;
+
+/// Objects that are asked for at once.
+const AT_ONCE: usize = 16;
 
 /// Applies all rules to all repositories.
 ///
@@ -91,11 +95,12 @@ impl Keeper<'_> {
         let (mut found, mut after) = (Vec::new(), None::<String>);
         loop {
             let page = self.repository.tags(after.as_deref(), PAGE).await?;
-            for tag in &page {
-                if let Some(record) = self.repository.tag(tag).await? {
-                    found.push((tag.clone(), record));
-                }
-            }
+            let reading: Vec<_> = page
+                .iter()
+                .map(|tag| async move { Ok::<_, Error>((tag.clone(), self.repository.tag(tag).await?)) })
+                .collect();
+            let read: Vec<_> = stream::iter(reading).buffered(AT_ONCE).try_collect().await?;
+            found.extend(read.into_iter().filter_map(|(tag, record)| Some((tag, record?))));
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.to_string()),
                 _ => return Ok(found),
@@ -147,11 +152,18 @@ impl Keeper<'_> {
         loop {
             let prefix = Prefix::manifests(self.name);
             let page = self.registry.storage.list(&prefix, after.as_deref(), PAGE).await?;
-            for digest in page.iter().filter_map(|entry| digest_of(&entry.name)) {
-                let bytes =
-                    self.registry.storage.get(&Key::blob(&digest), oci::manifest::MAX_DOCUMENT).await?;
-                found.insert(digest, bytes.and_then(|bytes| read(&bytes)).unwrap_or_default());
-            }
+            let reading: Vec<_> = page
+                .iter()
+                .filter_map(|entry| digest_of(&entry.name))
+                .map(|digest| async move {
+                    let blob = Key::blob(&digest);
+                    let bytes = self.registry.storage.get(&blob, oci::manifest::MAX_DOCUMENT).await?;
+                    let references = bytes.and_then(|bytes| read(&bytes)).unwrap_or_default();
+                    Ok::<_, Error>((digest, references))
+                })
+                .collect();
+            let all: Vec<_> = stream::iter(reading).buffer_unordered(AT_ONCE).try_collect().await?;
+            found.extend(all);
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
                 _ => return Ok(found),

@@ -20,10 +20,16 @@ pub(super) async fn forever(registry: Arc<Registry>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match uploads(&registry, registry.config.uploads.expire.0).await {
+        let expire = registry.config.uploads.expire.0;
+        match uploads(&registry, expire).await {
             Ok(0) => {}
             Ok(count) => tracing::info!("{count} uploads were given up: nobody went on with them"),
             Err(error) => tracing::error!("cannot sweep uploads: {error}"),
+        }
+        match registry.storage.sweep(expire).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!("{count} remains of instances that were killed are gone"),
+            Err(error) => tracing::error!("cannot sweep the storage: {error}"),
         }
     }
 }
@@ -57,7 +63,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::config::Config;
-    use super::super::storage::Files;
+    use super::super::storage;
     use super::*;
 
     #[tokio::test]
@@ -65,8 +71,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text = "[storage]\npath = 'data'\n[http]\nlisten = '127.0.0.1:0'\n";
         let config = Config::parse(text, &Path::new(dir.path()).join("x.toml")).unwrap();
-        let files = Files::open(&config.storage.path).unwrap();
-        let registry = Registry::new(config, Arc::new(files)).unwrap();
+        let storage = storage::open(&config.storage).await.unwrap();
+        let registry = Registry::new(config, storage).unwrap();
         let key = Key::upload(&"a/b".parse().unwrap(), &UploadId::random().unwrap());
         registry.storage.upload_begin(&key).await.unwrap();
         assert_eq!(uploads(&registry, Duration::from_secs(3600)).await.unwrap(), 0);

@@ -19,11 +19,12 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// One more instance on the same storage, which has served nobody.
 fn stranger(running: &Running) -> Registry {
-    let files = Files::open(&running.registry.config.storage.path).unwrap();
+    let path = running.registry.config.storage.path.as_ref().unwrap();
+    let files = Files::open(path).unwrap();
     Registry::new(running.registry.config.clone(), Arc::new(files)).unwrap()
 }
 
-fn run(registry: &Registry) -> Report {
+pub(crate) fn run(registry: &Registry) -> Report {
     tokio::runtime::Runtime::new().unwrap().block_on(collect(registry)).unwrap()
 }
 
@@ -54,7 +55,7 @@ fn kept(running: &Running) -> BTreeSet<String> {
     running.files("blobs").iter().map(|path| format!("sha256:{}", name(path))).collect()
 }
 
-fn digests(manifest: &[u8]) -> Vec<String> {
+pub(crate) fn digests(manifest: &[u8]) -> Vec<String> {
     let manifest: Value = serde_json::from_slice(manifest).unwrap();
     let layers = manifest["layers"].as_array().unwrap().iter();
     layers.chain([&manifest["config"]]).map(|one| one["digest"].as_str().unwrap().to_owned()).collect()
@@ -162,19 +163,27 @@ fn storm() -> Duration {
 }
 
 /// Pushes, pulls and deletes, and knows what must be there.
-struct Client {
+pub(crate) struct Client {
     lane: u64,
     address: SocketAddr,
     name: &'static str,
     other: &'static str,
-    live: BTreeMap<String, Vec<u8>>,
-    pulls: u64,
-    pushes: u64,
-    late: u64,
+    grace: Duration,
+    pub(crate) live: BTreeMap<String, Vec<u8>>,
+    pub(crate) pulls: u64,
+    pub(crate) pushes: u64,
+    pub(crate) late: u64,
 }
 
 impl Client {
-    fn ask(&self, method: &str, path: &str, body: &[u8]) -> crate::support::Reply {
+    /// The client of a lane, at one of two instances.
+    pub(crate) fn new(lane: u64, instances: [SocketAddr; 2], grace: Duration) -> Self {
+        let address = instances[usize::from(lane % 2 == 1)];
+        let (name, other) = if lane < 2 { ("a", "b/c") } else { ("b/c", "a") };
+        Self { lane, address, name, other, grace, live: BTreeMap::new(), pulls: 0, pushes: 0, late: 0 }
+    }
+
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &[u8]) -> crate::support::Reply {
         let headers: &[_] = if method == "PUT" { &[("Content-Type", MANIFEST)] } else { &[] };
         ask(self.address, method, &format!("/v2/{}/{path}", self.name), headers, body)
     }
@@ -202,7 +211,7 @@ impl Client {
         let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers}).to_string();
         let tag = format!("manifests/c{}-{}", self.lane, round % 5);
         let reply = self.ask("PUT", &tag, manifest.as_bytes());
-        if reply.status != 201 && began.elapsed() > GRACE / 2 {
+        if reply.status != 201 && began.elapsed() > self.grace / 2 {
             self.late += 1;
             return;
         }
@@ -217,7 +226,7 @@ impl Client {
     fn pull(&mut self, manifest: &[u8], since: Option<Instant>) {
         for digest in digests(manifest) {
             let reply = self.ask("GET", &format!("blobs/{digest}"), b"");
-            if reply.status != 200 && since.is_some_and(|since| since.elapsed() > GRACE) {
+            if reply.status != 200 && since.is_some_and(|since| since.elapsed() > self.grace) {
                 self.late += 1;
                 return;
             }
@@ -226,9 +235,9 @@ impl Client {
         self.pulls += 1;
     }
 
-    fn work(mut self, end: Instant) -> Self {
+    pub(crate) fn work(mut self, is_over: impl Fn() -> bool) -> Self {
         for round in 0.. {
-            if Instant::now() > end {
+            if is_over() {
                 break;
             }
             self.push(round);
@@ -275,11 +284,8 @@ fn clients_push_pull_and_delete_while_two_instances_collect() {
             })
         });
         let clients = [0, 1, 2, 3].map(|lane| {
-            let address = if lane % 2 == 0 { first.address } else { second.address };
-            let (name, other) = if lane < 2 { ("a", "b/c") } else { ("b/c", "a") };
-            let live = BTreeMap::new();
-            let client = Client { lane, address, name, other, live, pulls: 0, pushes: 0, late: 0 };
-            scope.spawn(move || client.work(end))
+            let client = Client::new(lane, [first.address, second.address], GRACE);
+            scope.spawn(move || client.work(|| Instant::now() > end))
         });
         let clients = clients.map(thread::ScopedJoinHandle::join);
         over.store(true, Ordering::Relaxed);

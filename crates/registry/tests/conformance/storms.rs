@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use registry::server::config::Config;
-use registry::server::storage::Files;
-use registry::server::{Registry, Server};
+use registry::server::{Registry, Server, storage};
 
 use crate::support::{
     MANIFEST, Reply, ask, bytes, connect, descriptor, registry, registry_with, request, sha256,
@@ -100,8 +99,8 @@ fn serve(dir: &str) {
         format!("[storage]\npath = '{dir}'\n[log]\nrequests = false\n[http]\nlisten = '127.0.0.1:0'\n");
     let config = Config::parse(&text, "/x.toml".as_ref()).unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let files = Files::open(&config.storage.path).unwrap();
-        let registry = Arc::new(Registry::new(config, Arc::new(files)).unwrap());
+        let storage = storage::open(&config.storage).await.unwrap();
+        let registry = Arc::new(Registry::new(config, storage).unwrap());
         let server = Server::bind(registry).await.unwrap();
         let line = format!("\nserving {}\n", server.address().unwrap());
         std::io::stdout().write_all(line.as_bytes()).unwrap();

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use registry::server::config::Config;
-use registry::server::storage::Files;
-use registry::server::{Registry, Server};
+use registry::server::{Registry, Server, storage};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -44,10 +43,15 @@ pub(crate) fn registry_with(more: &str, prepare: impl FnOnce(&Path)) -> Running 
 
 /// One with more configuration of its storage, too.
 pub(crate) fn registry_of(storage: &str, more: &str, prepare: impl FnOnce(&Path)) -> Running {
+    registry_in(&format!("[storage]\npath = 'data'\n{storage}"), more, prepare)
+}
+
+/// One on any storage.
+pub(crate) fn registry_in(storage: &str, more: &str, prepare: impl FnOnce(&Path)) -> Running {
     let dir = tempfile::tempdir().unwrap();
     prepare(dir.path());
     let http = "[log]\nrequests = false\n[http]\nlisten = '127.0.0.1:0'";
-    let text = format!("[storage]\npath = 'data'\n{storage}{http}\n{more}");
+    let text = format!("{storage}{http}\n{more}");
     let config = Config::parse(&text, &dir.path().join("registry.toml")).unwrap();
     let (told, hear) = std::sync::mpsc::channel();
     let (end, ended) = oneshot::channel();
@@ -55,8 +59,8 @@ pub(crate) fn registry_of(storage: &str, more: &str, prepare: impl FnOnce(&Path)
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let files = Files::open(&config.storage.path).unwrap();
-            let registry = Arc::new(Registry::new(config, Arc::new(files)).unwrap());
+            let storage = storage::open(&config.storage).await.unwrap();
+            let registry = Arc::new(Registry::new(config, storage).unwrap());
             let server = Server::bind(Arc::clone(&registry)).await.unwrap();
             told.send((server.address().unwrap(), registry)).unwrap();
             server.serve(async { drop(ended.await) }).await;

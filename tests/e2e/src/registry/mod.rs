@@ -6,6 +6,7 @@ pub mod copiers;
 pub mod engines;
 pub mod faulty;
 pub mod listener;
+pub mod moto;
 pub mod picture;
 pub mod probe;
 pub mod proxy;
@@ -15,6 +16,7 @@ pub mod token;
 
 pub use engines::Engine;
 pub use faulty::{Fault, Faulty};
+pub use moto::{Moto, Turn, Way};
 pub use picture::{Packing, Picture, Style};
 pub use probe::Probe;
 pub use server::{Access, Kind, Registry, Wants};

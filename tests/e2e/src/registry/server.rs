@@ -49,6 +49,8 @@ pub struct Wants {
     pub clients: bool,
     /// Where it lives, if not at the machine's loopback interface.
     pub place: Option<(Namespace, IpAddr)>,
+    /// The storage of ours, as its configuration has it, if it is not a directory of its own.
+    pub bucket: Option<String>,
     /// Lines to add to the configuration: YAML for Debian's, TOML for ours.
     pub more: String,
 }
@@ -266,9 +268,10 @@ impl Registry {
     }
 
     fn toml(&self) -> String {
-        let (storage, address) = (self.storage(), &self.site.address);
-        let mut text =
-            format!("[storage]\npath = \"{}\"\n[http]\nlisten = \"{address}\"\n", storage.display());
+        let address = &self.site.address;
+        let directory = || format!("[storage]\npath = \"{}\"\n", self.storage().display());
+        let storage = self.wants.bucket.clone().unwrap_or_else(directory);
+        let mut text = format!("{storage}[http]\nlisten = \"{address}\"\n");
         if let Some((authority, pair)) = &self.authority {
             let (cert, key) = (pair.cert.display(), pair.key.display());
             text += &format!("[http.tls]\ncertificate = \"{cert}\"\nkey = \"{key}\"\n");

@@ -4,6 +4,7 @@ mod auth;
 mod gc;
 mod quota;
 mod retention;
+mod s3;
 mod upstream;
 mod values;
 mod watching;
@@ -19,6 +20,7 @@ pub use auth::{Auth, Htpasswd, Issue, Right, Rights, Tls, Token};
 pub use gc::Gc;
 pub use quota::Quota;
 pub use retention::Retention;
+pub use s3::{LEAST_PART, S3, Secret};
 pub use upstream::Upstream;
 pub use values::{Bytes, Seconds};
 pub use watching::{Happening, Metrics, Webhook};
@@ -40,13 +42,16 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// It is no TOML, has an unknown key, or a value of a wrong type.
-    #[error("the configuration {}: {source}", path.display())]
+    /// It is no TOML, has an unknown key, or a value of a wrong type. The line is named and not shown: there may be a
+    /// secret in it.
+    #[error("the configuration {}, line {line}: {reason}", path.display())]
     Toml {
         /// The file.
         path: PathBuf,
-        /// Where, and what.
-        source: Box<toml::de::Error>,
+        /// Where.
+        line: usize,
+        /// What.
+        reason: String,
     },
     /// A value that makes no sense.
     #[error("the configuration {}: {reason}", path.display())]
@@ -107,7 +112,9 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Storage {
     /// The directory; relative to the configuration's.
-    pub path: PathBuf,
+    pub path: Option<PathBuf>,
+    /// Or a bucket.
+    pub s3: Option<S3>,
     /// Whether manifests, tags and blobs may be deleted by clients that have the right to.
     #[serde(default = "yes")]
     pub delete: bool,
@@ -233,10 +240,14 @@ impl Config {
     /// # Errors
     /// As [`Config::read`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text)
-            .map_err(|source| ConfigError::Toml { path: path.into(), source: Box::new(source) })?;
+        let mut config: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            ConfigError::Toml { path: path.into(), line, reason: error.message().into() }
+        })?;
         let base = path.parent().unwrap_or(Path::new("/"));
-        config.storage.path = base.join(&config.storage.path);
+        config.storage.path.iter_mut().for_each(|path| *path = base.join(&path));
+        config.storage.s3.iter_mut().for_each(|s3| s3.anchor(base));
         config.auth.anchor(base);
         if let Some(upstream) = &mut config.upstream {
             upstream.anchor(base);
@@ -251,6 +262,10 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
+        if self.storage.path.is_some() == self.storage.s3.is_some() {
+            return Err("the storage is either storage.path or [storage.s3]".into());
+        }
+        self.storage.s3.iter().try_for_each(S3::check)?;
         if self.http.max_connections == 0 {
             return Err("http.max_connections must be at least 1".into());
         }
@@ -287,7 +302,7 @@ mod tests {
     #[test]
     fn two_values_are_enough() {
         let config = parse(LEAST).unwrap();
-        assert_eq!(config.storage.path, Path::new("/etc/berth/data"));
+        assert_eq!(config.storage.path.as_deref(), Some(Path::new("/etc/berth/data")));
         assert_eq!(config.http.listen.port(), 5000);
         assert!(config.storage.delete);
     }
@@ -300,6 +315,40 @@ mod tests {
         assert!(error.contains("htp"), "{error}");
         let error = parse("[storage]\npath = 'data'\n").unwrap_err();
         assert!(error.contains("http"), "{error}");
+    }
+
+    #[test]
+    fn a_bucket_is_checked_and_its_secrets_are_not_shown() {
+        let with = |more: &str| {
+            parse(&format!("[http]\nlisten = '127.0.0.1:0'\n[storage.s3]\nbucket = 'images'\n{more}\n"))
+        };
+        let config = with("region = 'eu-west-1'\ncredentials = 'keys'").unwrap().storage.s3.unwrap();
+        assert_eq!(config.endpoint(), "https://s3.eu-west-1.amazonaws.com");
+        assert_eq!(config.credentials.as_deref(), Some(Path::new("/etc/berth/keys")));
+        let config = with("access_key_id = 'AKIA'\nsecret_access_key = 'hush'").unwrap();
+        assert!(!format!("{config:?}").contains("hush"));
+        for (text, word) in [
+            ("access_key_id = 'AKIA'", "secret_access_key"),
+            ("access_key_id = 'A'\nsecret_access_key = 'hush'\ncredentials = 'x'", "exclude"),
+            ("session_token = 'hush'", "session_token"),
+            ("prefix = '/x'", "prefix"),
+            ("prefix = 'a/../b'", "prefix"),
+            ("bucket_ = 1", "bucket_"),
+            ("endpoint = 'ftp://x'", "endpoint"),
+            ("endpoint = 'https://x/y'", "endpoint"),
+            ("part_size = '1MiB'", "part_size"),
+            ("buffers = '6MiB'", "buffers"),
+            ("redirect_expire = '8d'", "redirect_expire"),
+            ("secret_acess_key = 'hush'", "line 5: unknown field `secret_acess_key`"),
+            ("[storage]\npath = 'x'", "either"),
+        ] {
+            let error = with(text).unwrap_err();
+            assert!(error.contains(word) && !error.contains("hush"), "{error}");
+        }
+        let error = parse("[http]\nlisten = '127.0.0.1:0'\n[storage]\n").unwrap_err();
+        assert!(error.contains("[storage.s3]"), "{error}");
+        let error = parse(&format!("{LEAST}[storage.s3]\nbucket = 'x'\n")).unwrap_err();
+        assert!(error.contains("either"), "{error}");
     }
 
     #[test]

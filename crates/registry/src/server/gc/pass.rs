@@ -26,6 +26,11 @@ const BATCH: usize = 32;
 /// The first 128 bits of a digest: a set of them has a fifth of the size. Two that are alike only keep more.
 type Print = u128;
 
+/// What was done, or not.
+async fn ready<T>(outcome: Option<T>) -> Result<Option<T>> {
+    Ok(outcome)
+}
+
 fn print(digest: &Digest) -> Print {
     digest.hex().get(..32).and_then(|hex| Print::from_str_radix(hex, 16).ok()).unwrap_or(0)
 }
@@ -141,20 +146,24 @@ impl<'a> Pass<'a> {
         for digest in old.young {
             self.used.insert(print(&digest));
         }
+        let (storage, cutoff) = (self.storage(), self.cutoff);
         for batch in old.old.chunks(BATCH) {
             let _gate = self.registry.activity.collecting().await;
-            for (digest, _) in batch {
-                let is_gone = !self.is_held(digest) && {
+            let unlinking: Vec<_> = batch
+                .iter()
+                .filter(|(digest, _)| !self.is_held(digest))
+                .map(|(digest, _)| async move {
                     // before: a push that has found the link a moment ago may rely on the bytes for the grace period
-                    self.storage().touch(&Key::blob(digest)).await?;
-                    self.storage().delete_aged(&Key::link(name, digest), self.cutoff).await?
-                };
-                if is_gone {
-                    self.report.links += 1;
-                } else {
-                    self.used.insert(print(digest));
-                }
-            }
+                    storage.touch(&Key::blob(digest)).await?;
+                    let is_gone = storage.delete_aged(&Key::link(name, digest), cutoff).await?;
+                    Ok::<_, StorageError>(is_gone.then(|| digest.clone()))
+                })
+                .collect();
+            let gone: HashSet<Digest> =
+                stream::iter(unlinking).buffer_unordered(AT_ONCE).try_filter_map(ready).try_collect().await?;
+            self.report.links += gone.len() as u64;
+            let kept = batch.iter().map(|(digest, _)| digest).filter(|digest| !gone.contains(*digest));
+            self.used.extend(kept.map(print));
         }
         Ok(())
     }
@@ -162,16 +171,21 @@ impl<'a> Pass<'a> {
     /// Removes blobs that are old.
     async fn sweep(&mut self, digests: Vec<Digest>) -> Result<()> {
         let old = self.old(digests, Key::blob).await?.old;
+        let (storage, cutoff) = (self.storage(), self.cutoff);
         for batch in old.chunks(BATCH) {
             let _gate = self.registry.activity.collecting().await;
-            for (digest, meta) in batch {
-                if !self.is_held(digest)
-                    && self.storage().delete_aged(&Key::blob(digest), self.cutoff).await?
-                {
-                    self.report.blobs += 1;
-                    self.report.bytes += meta.size;
-                }
-            }
+            let deleting: Vec<_> = batch
+                .iter()
+                .filter(|(digest, _)| !self.is_held(digest))
+                .map(|(digest, meta)| async move {
+                    let is_gone = storage.delete_aged(&Key::blob(digest), cutoff).await?;
+                    Ok::<_, StorageError>(is_gone.then_some(meta.size))
+                })
+                .collect();
+            let gone: Vec<u64> =
+                stream::iter(deleting).buffer_unordered(AT_ONCE).try_filter_map(ready).try_collect().await?;
+            self.report.blobs += gone.len() as u64;
+            self.report.bytes += gone.iter().sum::<u64>();
         }
         Ok(())
     }

@@ -7,12 +7,13 @@ use oci::Digest;
 use super::{deletable, tell};
 use crate::server::error::{Code, Error, Result};
 use crate::server::events::{Action, Target};
-use crate::server::http::answer::{self, Answer, CONTENT_DIGEST};
+use crate::server::http::answer::{self, Answer, Builder, CONTENT_DIGEST};
 use crate::server::http::call::Call;
 use crate::server::http::range::{Asked, asked};
 use crate::server::name::Name;
 use crate::server::repository::Repository;
 use crate::server::repository::blobs::unknown;
+use crate::server::storage::Key;
 
 /// A blob never changes: whoever has it has it.
 const FOREVER: &str = "max-age=31536000";
@@ -21,33 +22,9 @@ const FOREVER: &str = "max-age=31536000";
 pub(crate) async fn get(call: &Call, name: &Name, digest: &Digest) -> Result<Answer> {
     let repository = Repository::new(&call.registry, name);
     let tag = format!("\"{digest}\"");
-    let builder = |status| {
-        answer::status(status)
-            .header(CONTENT_DIGEST, digest.as_str())
-            .header(header::ETAG, &tag)
-            .header(header::CACHE_CONTROL, FOREVER)
-    };
-    if let Some(upstream) = &call.registry.upstream
-        && repository.blob(digest).await?.is_none()
-    {
-        let fetch = upstream.fetch(&call.registry, name, digest).await?;
-        let whole = call.headers.get(header::RANGE).is_none();
-        match fetch.size().filter(|_| whole) {
-            Some(size) => {
-                let builder = builder(StatusCode::OK)
-                    .header(header::CONTENT_TYPE, "application/octet-stream")
-                    .header(header::ACCEPT_RANGES, "bytes")
-                    .length(size);
-                if call.method == Method::HEAD {
-                    return Ok(builder.empty());
-                }
-                tell(call, Action::Pull, name, Target::Blob { digest: digest.clone(), size: Some(size) });
-                let hold = call.registry.activity.hold(digest);
-                let registry = std::sync::Arc::clone(&call.registry);
-                return Ok(builder.stream(held(fetch.chunks(&registry), hold, registry)));
-            }
-            None => fetch.done().await?,
-        }
+    let builder = |status| headers(status, digest);
+    if let Some(answer) = fetched(call, &repository, digest).await? {
+        return Ok(answer);
     }
     if call.method == Method::HEAD {
         let meta = repository.blob(digest).await?.ok_or_else(|| unknown(digest))?;
@@ -61,6 +38,16 @@ pub(crate) async fn get(call: &Call, name: &Name, digest: &Digest) -> Result<Ans
         return Ok(builder(StatusCode::NOT_MODIFIED).empty());
     }
     let size = object.meta().size;
+    if let Some(url) = call.registry.storage.location(&Key::blob(digest)).await? {
+        tell(call, Action::Pull, name, Target::Blob { digest: digest.clone(), size: Some(size) });
+        // a signature ends, and the next one is another: nobody keeps this answer
+        return Ok(answer::status(StatusCode::TEMPORARY_REDIRECT)
+            .header(CONTENT_DIGEST, digest.as_str())
+            .header(header::CACHE_CONTROL, "no-store")
+            .header(header::LOCATION, url)
+            .length(0)
+            .empty());
+    }
     // a part of something else than what the client has is of no use to it
     let wanted = call.headers.get(header::IF_RANGE).is_none() || matches(call, &header::IF_RANGE, &tag);
     let (status, range) = match asked(call.header(&header::RANGE).filter(|_| wanted), size) {
@@ -83,6 +70,41 @@ pub(crate) async fn get(call: &Call, name: &Name, digest: &Digest) -> Result<Ans
     let hold = call.registry.activity.hold(digest);
     let registry = std::sync::Arc::clone(&call.registry);
     Ok(builder.stream(held(object.read(range), hold, registry)))
+}
+
+/// What all answers about a blob have.
+fn headers(status: StatusCode, digest: &Digest) -> Builder {
+    answer::status(status)
+        .header(CONTENT_DIGEST, digest.as_str())
+        .header(header::ETAG, format!("\"{digest}\""))
+        .header(header::CACHE_CONTROL, FOREVER)
+}
+
+/// Fetches a blob that is not here, if this is a cache, and answers with it as it comes. None: it is here now, or it is
+/// no cache.
+async fn fetched(call: &Call, repository: &Repository<'_>, digest: &Digest) -> Result<Option<Answer>> {
+    let Some(upstream) = &call.registry.upstream else { return Ok(None) };
+    if repository.blob(digest).await?.is_some() {
+        return Ok(None);
+    }
+    let fetch = upstream.fetch(&call.registry, repository.name, digest).await?;
+    let whole = call.headers.get(header::RANGE).is_none();
+    let Some(size) = fetch.size().filter(|_| whole) else {
+        fetch.done().await?;
+        return Ok(None);
+    };
+    let builder = headers(StatusCode::OK, digest)
+        .header(header::CONTENT_TYPE, "application/octet-stream")
+        .header(header::ACCEPT_RANGES, "bytes")
+        .length(size);
+    if call.method == Method::HEAD {
+        return Ok(Some(builder.empty()));
+    }
+    let target = Target::Blob { digest: digest.clone(), size: Some(size) };
+    tell(call, Action::Pull, repository.name, target);
+    let hold = call.registry.activity.hold(digest);
+    let registry = std::sync::Arc::clone(&call.registry);
+    Ok(Some(builder.stream(held(fetch.chunks(&registry), hold, registry))))
 }
 
 /// The chunks, with the blob held until the last.

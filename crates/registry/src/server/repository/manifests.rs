@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Repository;
 use super::document::{Descriptor, Document, invalid};
 use super::references::references;
+use super::tags::TagRecord;
 use crate::server::error::{Code, Error, Result};
 use crate::server::name::Tag;
 use crate::server::storage::{Key, Meta};
@@ -125,11 +126,13 @@ impl Repository<'_> {
         let mut after: Option<String> = None;
         loop {
             let page = self.tags(after.as_deref(), TAGS_PAGE).await?;
-            for tag in &page {
-                if self.tag(tag).await?.is_some_and(|record| record.digest == *digest) {
-                    found.push(tag.clone());
-                }
-            }
+            let reading: Vec<_> =
+                page.iter().map(|tag| async move { Ok::<_, Error>((tag, self.tag(tag).await?)) }).collect();
+            let read: Vec<_> = stream::iter(reading).buffered(AT_ONCE).try_collect().await?;
+            let points = |record: Option<TagRecord>| record.is_some_and(|record| record.digest == *digest);
+            found.extend(
+                read.into_iter().filter(|(_, record)| points(record.clone())).map(|(tag, _)| tag.clone()),
+            );
             match page.last() {
                 Some(last) if page.len() == TAGS_PAGE => after = Some(last.to_string()),
                 _ => return Ok(found),

@@ -147,7 +147,12 @@ async fn uploads(storage: &dyn Storage) {
     let mut end = storage.upload_append(&upload, 11).await.unwrap();
     end.write(&[Bytes::from_static(b"!")]).await.unwrap();
     drop(end);
-    assert_eq!(storage.upload_stat(&upload).await.unwrap().unwrap().size, 12);
+    let late = async {
+        while storage.upload_stat(&upload).await.unwrap().unwrap().size != 12 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), late).await.expect("what was answered for can be found");
     let object = storage.upload_open(&upload).await.unwrap().unwrap();
     let chunks: Vec<_> = object.read(0..12).collect().await;
     let bytes: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.unwrap().to_vec()).collect();

@@ -11,6 +11,14 @@
 //! uploads/NAME/ID                                    an upload, as long as it has come
 //! ```
 //!
+//! In an object store, where nothing grows and nothing is locked, there are instead, and besides:
+//!
+//! ```text
+//! uploads/NAME/ID/begin                              empty: there is such an upload
+//! uploads/NAME/ID/OFFSET                             its bytes from there on (16 hexadecimal digits)
+//! condemned/KEY/RANDOM                               empty: a collector is about to delete KEY
+//! ```
+//!
 //! NAME is one component: the slashes of `a/b` become `+`, and `!` ends it. So names are in the same order in a directory
 //! and in an object store, which compares the slash after a name with what other names go on with; and it is the order
 //! of Docker's catalog, in which a slash comes before everything else.
@@ -82,11 +90,41 @@ impl Key {
         Self(format!("uploads/{}/{id}", component(name)))
     }
 
+    /// That there is such an upload.
+    pub(crate) fn begun(upload: &Self) -> Self {
+        Self(format!("{upload}/begin"))
+    }
+
+    /// The bytes of an upload from an offset on.
+    pub(crate) fn part(upload: &Self, offset: u64) -> Self {
+        Self(format!("{upload}/{offset:016x}"))
+    }
+
+    /// That somebody is about to delete `key`.
+    pub(crate) fn condemned(key: &Self, id: &str) -> Self {
+        Self(format!("condemned/{key}/{id}"))
+    }
+
+    /// Garbage goes by its age: bytes of blobs and manifests, and places of blobs in repositories.
+    pub(crate) fn is_collected(&self) -> bool {
+        let mut parts = self.0.split('/');
+        match parts.next() {
+            Some("blobs") => true,
+            Some("repositories") => parts.nth(1) == Some("blobs"),
+            _ => false,
+        }
+    }
+
     /// Any key, for tests of drivers.
     #[cfg(test)]
     pub(crate) fn raw(text: &str) -> Self {
         Self(text.into())
     }
+}
+
+/// The offset of the part of an upload that has this name. None: it is none.
+pub(crate) fn offset_of(name: &str) -> Option<u64> {
+    (name.len() == 16).then(|| u64::from_str_radix(name, 16).ok()).flatten()
 }
 
 impl Prefix {
@@ -139,6 +177,21 @@ impl Prefix {
     /// The uploads of a repository.
     pub(crate) fn uploads(name: &Name) -> Self {
         Self(format!("uploads/{}", component(name)))
+    }
+
+    /// What an upload consists of, where it is several objects.
+    pub(crate) fn parts(upload: &Key) -> Self {
+        Self(upload.0.clone())
+    }
+
+    /// Who is about to delete a key.
+    pub(crate) fn condemned(key: &Key) -> Self {
+        Self(format!("condemned/{key}"))
+    }
+
+    /// Who is about to delete anything.
+    pub(crate) fn all_condemned() -> Self {
+        Self("condemned".into())
     }
 
     /// Any prefix, for tests of drivers.

@@ -8,11 +8,13 @@
 pub(crate) mod conformance;
 mod files;
 mod layout;
+mod s3;
 
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -20,6 +22,9 @@ use futures_util::Stream;
 pub use files::Files;
 pub(crate) use layout::{ALGORITHMS, FORMAT, MAX_NAME, component, digest_of, name_of};
 pub use layout::{Key, Prefix, UploadId};
+pub use s3::S3;
+
+use super::config;
 
 /// What went wrong in a storage.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +38,16 @@ pub enum StorageError {
         key: String,
         /// The reason.
         source: io::Error,
+    },
+    /// The store has said several times that it can't now, or has not answered. It may be able to later.
+    #[error("cannot {what} {key} in the storage: {reason}")]
+    Unavailable {
+        /// A verb.
+        what: &'static str,
+        /// The key.
+        key: String,
+        /// What came back.
+        reason: String,
     },
     /// An object is longer than whoever reads it into memory allows.
     #[error("{key} in the storage has {size} bytes, more than the {limit} that it may have")]
@@ -84,11 +99,14 @@ pub trait Object: Send {
     fn read(self: Box<Self>, range: Range<u64>) -> Chunks;
 }
 
-/// The end of an upload, open for more. Dropping it keeps what [`Append::write`] has answered for.
+/// The end of an upload, open for more. Dropping it keeps what [`Append::write`] has answered for, though others may find
+/// it only a moment later, and not at all when this process is killed before [`Append::close`].
 #[async_trait::async_trait]
 pub trait Append: Send {
     /// Adds bytes.
     async fn write(&mut self, pieces: &[Bytes]) -> Result<()>;
+    /// How many bytes of the upload can be found by others now.
+    fn settled(&self) -> u64;
     /// What was written can be found by others; the size of the whole upload now.
     async fn close(self: Box<Self>) -> Result<u64>;
 }
@@ -156,4 +174,26 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Gives an upload up; whether there was one.
     async fn upload_abort(&self, upload: &Key) -> Result<bool>;
+
+    /// Removes what killed instances have left that is older than `age` and that no listing shows; how much there was.
+    async fn sweep(&self, _age: Duration) -> Result<usize> {
+        Ok(0)
+    }
+
+    /// Where else an object can be read, for a while, by whoever knows this URL.
+    async fn location(&self, _key: &Key) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+/// Opens the storage that is configured.
+///
+/// # Errors
+/// When it can't be reached, or holds something else.
+pub async fn open(config: &config::Storage) -> Result<Arc<dyn Storage>> {
+    Ok(match (&config.path, &config.s3) {
+        (Some(path), _) => Arc::new(Files::open(path)?),
+        (None, Some(s3)) => Arc::new(S3::open(s3).await?),
+        (None, None) => return Err(StorageError::Format("no storage is configured".into())),
+    })
 }

@@ -133,9 +133,11 @@ async fn run(
             return Err(Error::new(Code::Denied, format!("the blob has more than {limit} bytes")));
         }
         end.write(&[piece]).await?;
-        tell.send_modify(|state| state.at = at);
+        let settled = end.settled();
+        tell.send_modify(|state| state.at = settled);
     }
     end.close().await?;
+    tell.send_modify(|state| state.at = at);
     // its last piece came only because the whole has the digest
     storage.upload_finish(upload, &Key::blob(digest)).await?;
     repository.link_blob(digest).await
@@ -162,7 +164,8 @@ impl Fetch {
 
     /// Its bytes from the beginning, as they come.
     pub(crate) fn chunks(self, registry: &Arc<Registry>) -> Chunks {
-        let reader = Reader { registry: Arc::clone(registry), fetch: self, at: 0, current: None };
+        let reader =
+            Reader { registry: Arc::clone(registry), fetch: self, at: 0, broke_at: None, current: None };
         Box::pin(stream::unfold(Some(reader), |reader| async move {
             let mut reader = reader?;
             match reader.next().await {
@@ -179,6 +182,8 @@ struct Reader {
     registry: Arc<Registry>,
     fetch: Fetch,
     at: u64,
+    /// Where reading failed last.
+    broke_at: Option<u64>,
     current: Option<Chunks>,
 }
 
@@ -186,10 +191,16 @@ impl Reader {
     async fn next(&mut self) -> Result<Option<bytes::Bytes>, StorageError> {
         loop {
             if let Some(chunks) = &mut self.current {
-                if let Some(chunk) = chunks.next().await {
-                    let chunk = chunk?;
-                    self.at += chunk.len() as u64;
-                    return Ok(Some(chunk));
+                match chunks.next().await {
+                    Some(Ok(chunk)) => {
+                        self.at += chunk.len() as u64;
+                        self.broke_at = None;
+                        return Ok(Some(chunk));
+                    }
+                    // an upload that becomes the blob may be gone under its reader: once more, from the blob
+                    Some(Err(error)) if self.broke_at == Some(self.at) => return Err(error),
+                    Some(Err(_)) => self.broke_at = Some(self.at),
+                    None => {}
                 }
                 self.current = None;
             }

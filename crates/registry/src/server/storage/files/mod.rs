@@ -227,6 +227,10 @@ impl Append for Tail {
         Ok(())
     }
 
+    fn settled(&self) -> u64 {
+        self.size
+    }
+
     async fn close(self: Box<Self>) -> Result<u64> {
         Ok(self.size)
     }
