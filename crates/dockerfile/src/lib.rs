@@ -15,6 +15,7 @@ pub mod expose;
 pub mod glob;
 pub mod ignore;
 pub mod limits;
+pub mod lint;
 pub mod predefined;
 
 mod directive;

@@ -40,7 +40,7 @@ impl Line {
 
     /// All of it.
     pub(crate) fn whole(&self) -> Span {
-        Span { start: self.place(0), end: self.end }
+        Span { start: self.pieces.first().map_or(0, |(_, place)| *place), end: self.end }
     }
 }
 

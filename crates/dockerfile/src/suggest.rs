@@ -2,6 +2,11 @@
 
 /// `did you mean NAME?` for the one of `known` that is near enough to `written`, whatever the case of letters.
 pub(crate) fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(written, known).map(|name| format!("did you mean {name}?"))
+}
+
+/// The one of `known` that is near enough to `written`.
+pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     if written.len() > 64 {
         return None;
     }
@@ -11,7 +16,7 @@ pub(crate) fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'
         .into_iter()
         .map(|name| (distance(&lower, &name.to_lowercase()), name))
         .min_by_key(|(distance, _)| *distance)?;
-    (distance <= allowed).then(|| format!("did you mean {name}?"))
+    (distance <= allowed).then(|| name.to_owned())
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that lead from one word to the other.
