@@ -98,7 +98,11 @@ impl RegistryConfig {
             _ if name == no => &self.no_proxy,
             _ => "",
         };
-        if option.is_empty() { std::env::var(name).ok() } else { Some(option.to_owned()) }
+        match option.is_empty() {
+            // one that is empty says nothing: the other spelling may
+            true => std::env::var(name).ok().filter(|value| !value.is_empty()),
+            false => Some(option.to_owned()),
+        }
     }
 
     fn proxies(&self) -> Result<Proxies> {

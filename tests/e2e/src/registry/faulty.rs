@@ -233,7 +233,7 @@ impl State {
                 seen.push(Seen { request: note, received, sent: 0 });
                 seen.len() - 1
             };
-            if !self.serve(&request, index, fault, stream.get_mut())? {
+            if !self.serve(&request, index, fault, stream.get_mut())? || request.is_last() {
                 break;
             }
             stream.get_mut().flush()?;

@@ -38,6 +38,11 @@ impl Request {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether the connection ends with its answer, as RFC 9112, section 9.6 has it.
+    pub fn is_last(&self) -> bool {
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+
     /// The target without its query.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
@@ -195,7 +200,7 @@ impl Drop for Listener {
 fn converse(stream: impl Stream, handler: &Handler) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream)? {
-        if !handler(&request, stream.get_mut())? {
+        if !handler(&request, stream.get_mut())? || request.is_last() {
             break;
         }
         stream.get_mut().flush()?;
@@ -214,6 +219,7 @@ pub fn read_request(stream: &mut BufReader<impl Stream>) -> io::Result<Option<Re
 pub fn read_head(stream: &mut BufReader<impl Stream>) -> io::Result<Option<Request>> {
     // A client that tries TLS first: the first byte of its greeting is that of a handshake record (RFC 8446, 5.1).
     if stream.fill_buf()?.first() == Some(&0x16) {
+        stream.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")?;
         return Err(io::Error::other("this is no TLS server"));
     }
     let mut first = String::new();

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use super::tls::{Authority, Pair};
+use super::tls::{self, Authority, Pair};
 use super::token::{ISSUER, SERVICE, TokenServer};
 use super::{HTPASSWD, PASSWORD, Probe, Site, USER};
 use crate::lab::Namespace;
@@ -43,7 +43,7 @@ pub enum Access {
 pub struct Wants {
     /// Whom it lets in.
     pub access: Access,
-    /// It speaks TLS, with a certificate of a private authority.
+    /// It and its token server speak TLS, with a certificate of a private authority.
     pub tls: bool,
     /// It wants clients' certificates.
     pub clients: bool,
@@ -76,10 +76,6 @@ impl Registry {
     pub fn with(kind: Kind, wants: Wants) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("berth-registry-").tempdir()?;
         let place = wants.place.as_ref().map(|(netns, ip)| (netns, *ip));
-        let tokens = match wants.access {
-            Access::Token => Some(TokenServer::start(place)?),
-            Access::Open | Access::Password => None,
-        };
         let ip = wants.place.as_ref().map_or("127.0.0.1".to_owned(), |(_, ip)| ip.to_string());
         let authority = match wants.tls {
             true => {
@@ -88,6 +84,11 @@ impl Registry {
                 Some((authority, pair))
             }
             false => None,
+        };
+        let tokens = match (wants.access, &authority) {
+            (Access::Token, Some((_, pair))) => Some(TokenServer::start(place, Some(tls::serving(pair)?))?),
+            (Access::Token, None) => Some(TokenServer::start(place, None)?),
+            (Access::Open | Access::Password, _) => None,
         };
         let login = match wants.access {
             Access::Open => None,

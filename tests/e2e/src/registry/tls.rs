@@ -55,6 +55,20 @@ impl Authority {
         Ok(Pair { cert: place("pem"), key: place("key") })
     }
 
+    /// The same with a certificate that is no longer good.
+    pub fn issue_late(&self, name: &str, alternatives: &str) -> Result<Pair> {
+        let pair = self.issue(name, alternatives, 2)?;
+        let conf = "[ca]\ndefault_ca=late\n[late]\ndatabase=late.index\nrand_serial=yes\nnew_certs_dir=.\n\
+                    default_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n";
+        std::fs::write(self.dir.path().join("late.conf"), conf)?;
+        std::fs::write(self.dir.path().join("late.index"), "")?;
+        self.openssl(&format!(
+            "ca -batch -notext -config late.conf -cert ca.pem -keyfile ca.key -in {name}.csr -out {name}.pem \
+             -startdate 20200101000000Z -enddate 20200201000000Z -extfile {name}.ext"
+        ))?;
+        Ok(pair)
+    }
+
     /// A folder as `certs.d` has them for a host, made in `place`.
     pub fn folder(&self, place: &Path, client: Option<&Pair>) -> Result<PathBuf> {
         std::fs::create_dir_all(place)?;

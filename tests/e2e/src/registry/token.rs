@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
@@ -27,6 +28,7 @@ pub const ISSUER: &str = "test tokens";
 /// The running server.
 pub struct TokenServer {
     listener: Listener,
+    scheme: &'static str,
     inner: Arc<Inner>,
 }
 
@@ -42,8 +44,11 @@ struct Inner {
 }
 
 impl TokenServer {
-    /// Starts one that knows [`USER`], who may do anything.
-    pub fn start(place: Option<(&Namespace, std::net::IpAddr)>) -> Result<Self> {
+    /// Starts one that knows [`USER`], who may do anything; over TLS if there is a configuration of it.
+    pub fn start(
+        place: Option<(&Namespace, std::net::IpAddr)>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("berth-tokens-").tempdir()?;
         openssl(
             dir.path(),
@@ -61,13 +66,14 @@ impl TokenServer {
         });
         let answering = inner.clone();
         let handler = move |request: &Request, stream: &mut dyn Stream| answering.serve(request, stream);
-        let listener = Listener::http(place, None, Arc::new(Ended::default()), Arc::new(handler))?;
-        Ok(Self { listener, inner })
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let listener = Listener::http(place, tls, Arc::new(Ended::default()), Arc::new(handler))?;
+        Ok(Self { listener, scheme, inner })
     }
 
     /// Where tokens are asked for.
     pub fn realm(&self) -> String {
-        format!("http://{}/token", self.listener.address())
+        format!("{}://{}/token", self.scheme, self.listener.address())
     }
 
     /// The certificate that tokens are checked with.

@@ -125,9 +125,13 @@ pub(super) fn broken(error: &hyper::Error) -> String {
     if error.is_incomplete_message() {
         return "unexpected EOF".into();
     }
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
+    let source = error.source();
+    // in TLS 1.3 the other side tells after the handshake what it thinks of our certificate
+    let alert = source.and_then(|source| source.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref());
+    match (alert, source) {
+        (Some(rustls::Error::AlertReceived(alert)), _) => super::tls::told(*alert),
+        (_, Some(source)) => format!("{error}: {source}"),
+        (_, None) => error.to_string(),
     }
 }
 

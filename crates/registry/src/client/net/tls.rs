@@ -10,7 +10,9 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 
 use crate::client::error::{Cause, Error, Result};
 use crate::client::limits::MAX_CONFIG_FILE;
@@ -244,20 +246,74 @@ pub(super) fn cause(error: &std::io::Error) -> Cause {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(rustls::Error::InvalidMessage(_)) => Cause::NotTls,
-        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {
-            Cause::Tls("failed to verify certificate: x509: certificate signed by unknown authority".into())
-        }
         Some(rustls::Error::InvalidCertificate(reason)) => {
-            Cause::Tls(format!("failed to verify certificate: {reason}"))
+            Cause::Tls(format!("failed to verify certificate: {}", untrusted(reason)))
         }
+        Some(rustls::Error::AlertReceived(alert)) => Cause::Tls(told(*alert)),
         Some(other) => Cause::Tls(other.to_string()),
         None => Cause::Tls(error.to_string()),
     }
 }
 
+/// What the other side says is wrong, as Go writes it: `remote error: tls: bad certificate`.
+pub(super) fn told(alert: AlertDescription) -> String {
+    let mut words = String::from("remote error: tls:");
+    for letter in format!("{alert:?}").chars() {
+        if letter.is_ascii_uppercase() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+/// Why a certificate is not trusted, in Go's words where it has some.
+fn untrusted(reason: &CertificateError) -> String {
+    use CertificateError as Reason;
+    match reason {
+        // an authority of that name is known, and it is another one
+        Reason::UnknownIssuer | Reason::BadSignature => {
+            "x509: certificate signed by unknown authority".into()
+        }
+        Reason::Expired
+        | Reason::ExpiredContext { .. }
+        | Reason::NotValidYet
+        | Reason::NotValidYetContext { .. } => {
+            format!("x509: certificate has expired or is not yet valid: {reason}")
+        }
+        Reason::NotValidForNameContext { expected, presented } if !presented.is_empty() => {
+            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+            format!("x509: certificate is valid for {}, not {}", names.join(", "), expected.to_str())
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A certificate's name without its kind: `DnsName("a.example")`, `IpAddress(192.0.2.1)`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn alerts_in_gos_words() {
+        assert_eq!(told(AlertDescription::BadCertificate), "remote error: tls: bad certificate");
+        assert_eq!(told(AlertDescription::CertificateRequired), "remote error: tls: certificate required");
+    }
+
+    #[test]
+    fn why_a_certificate_is_not_trusted() {
+        let presented = ["IpAddress(192.0.2.1)", "DnsName(\"r.example\")"].map(str::to_owned).to_vec();
+        let expected = ServerName::try_from("198.51.100.2").unwrap();
+        let text = untrusted(&CertificateError::NotValidForNameContext { expected, presented });
+        assert_eq!(text, "x509: certificate is valid for 192.0.2.1, r.example, not 198.51.100.2");
+        let text = untrusted(&CertificateError::Expired);
+        assert!(text.starts_with("x509: certificate has expired or is not yet valid"), "{text}");
+    }
 
     #[test]
     fn the_issuer_of_a_certificate() {

@@ -130,40 +130,54 @@ fn client(
 }
 
 /// Asks over UDP, at an even pace, whether answers come or not; gives how many questions were asked, and how many
-/// of them answered rightly.
+/// of them answered rightly. However long it takes: when the ids are used up, it goes on from another socket.
 fn asks(
     web: &Inside,
     stop: &Arc<AtomicBool>,
     count: &Arc<AtomicU64>,
 ) -> Result<JoinHandle<Result<(usize, usize)>>> {
-    let client = dns::Client::new(&web.netns, "127.0.0.11")?;
-    let (asking, ip) = (client.asking()?, web.ip()?.to_string());
+    let (netns, ip) = (web.netns.clone(), web.ip()?.to_string());
     let (stop, count) = (Arc::clone(stop), Arc::clone(count));
     Ok(std::thread::spawn(move || {
-        let all = Arc::new(AtomicU64::new(u64::MAX));
-        let known = Arc::clone(&all);
-        let answered = Arc::new(AtomicU64::new(0));
-        let so_far = Arc::clone(&answered);
-        let listening =
-            std::thread::spawn(move || client.collect(|| known.load(Ordering::Relaxed) as usize, &so_far));
-        let (pace, start) = (Pace::new(), Instant::now());
-        let mut asked: u16 = 0;
-        while !stop.load(Ordering::Relaxed) && asked < u16::MAX {
-            let due = u64::from(asked) * 1_000_000 / RATE;
-            pace.wait(Duration::from_micros(due).saturating_sub(start.elapsed()));
-            if u64::from(asked).saturating_sub(answered.load(Ordering::Relaxed)) >= WAITING {
-                pace.wait(Duration::from_millis(1));
-                continue;
-            }
-            asking.send(&dns::question(asked, name(asked), 1))?;
-            asked += 1;
-            count.fetch_add(1, Ordering::Relaxed);
+        let mut all = (0, 0);
+        while !stop.load(Ordering::Relaxed) {
+            let (asked, right) = asks_once_each(&netns, &ip, &stop, &count)?;
+            all = (all.0 + asked, all.1 + right);
         }
-        all.store(asked.into(), Ordering::Relaxed);
-        let answers = join(listening)??;
-        let right = answers.iter().filter(|(id, told)| right(**id, told, &ip)).count();
-        Ok((usize::from(asked), right))
+        Ok(all)
     }))
+}
+
+/// The same with each id once at most.
+fn asks_once_each(
+    netns: &Namespace,
+    ip: &str,
+    stop: &AtomicBool,
+    count: &AtomicU64,
+) -> Result<(usize, usize)> {
+    let client = dns::Client::new(netns, "127.0.0.11")?;
+    let asking = client.asking()?;
+    let (all, answered) = (Arc::new(AtomicU64::new(u64::MAX)), Arc::new(AtomicU64::new(0)));
+    let (known, so_far) = (Arc::clone(&all), Arc::clone(&answered));
+    let listening =
+        std::thread::spawn(move || client.collect(|| known.load(Ordering::Relaxed) as usize, &so_far));
+    let (pace, start) = (Pace::new(), Instant::now());
+    let mut asked: u16 = 0;
+    while !stop.load(Ordering::Relaxed) && asked < u16::MAX {
+        let due = u64::from(asked) * 1_000_000 / RATE;
+        pace.wait(Duration::from_micros(due).saturating_sub(start.elapsed()));
+        if u64::from(asked).saturating_sub(answered.load(Ordering::Relaxed)) >= WAITING {
+            pace.wait(Duration::from_millis(1));
+            continue;
+        }
+        asking.send(&dns::question(asked, name(asked), 1))?;
+        asked += 1;
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    all.store(asked.into(), Ordering::Relaxed);
+    let answers = join(listening)??;
+    let right = answers.iter().filter(|(id, told)| right(**id, told, ip)).count();
+    Ok((usize::from(asked), right))
 }
 
 fn name(id: u16) -> &'static str {

@@ -5,5 +5,6 @@ mod fixtures;
 mod killed;
 mod manifests;
 mod matrix;
+mod reach;
 mod resume;
 mod shared;

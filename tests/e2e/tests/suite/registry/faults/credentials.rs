@@ -125,7 +125,7 @@ fn challenges_and_tokens_that_are_none() -> Result<()> {
 fn tokens_are_renewed() -> Result<()> {
     let (lab, picture) = (Lab::new()?, picture()?);
     let layer = large(&picture)?;
-    let tokens = TokenServer::start(None)?;
+    let tokens = TokenServer::start(None, None)?;
     tokens.allow("", "some/*", &["pull"]);
     let challenge =
         format!("Bearer realm=\"{}\",service=\"test\",scope=\"repository:some/image:pull\"", tokens.realm());
