@@ -4,13 +4,15 @@ use std::fmt;
 
 use crate::span::Span;
 
-/// Which of Docker's two readers refuses: their sentences differ.
+/// Which of Docker's readers refuses: their sentences differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Lines, directives and the words of an instruction: Docker's sentence says no line.
+    /// Lines, directives and how an instruction is split into words: `failed to parse Dockerfile: …`.
     Syntax,
-    /// One instruction: `dockerfile parse error line 3: …`.
+    /// What an instruction asks for: `dockerfile parse error line 3: …`.
     Instruction,
+    /// Instructions that are in no stage: nothing but the reason.
+    File,
 }
 
 /// Why a Dockerfile is refused.
@@ -32,6 +34,7 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(source: &str, stage: Stage, line: usize, fault: Fault, whole: Span) -> Self {
+        let stage = if fault.syntax { Stage::Syntax } else { stage };
         let span = fault.span.unwrap_or(whole);
         let excerpt = excerpt(source, span, fault.hint.as_deref());
         Self { stage, message: fault.message, line, span, hint: fault.hint, excerpt }
@@ -46,7 +49,8 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.stage {
-            Stage::Syntax => f.write_str(&self.message),
+            Stage::Syntax => write!(f, "failed to parse Dockerfile: {}", self.message),
+            Stage::File => f.write_str(&self.message),
             Stage::Instruction => write!(f, "dockerfile parse error line {}: {}", self.line, self.message),
         }
     }
@@ -60,11 +64,17 @@ pub(crate) struct Fault {
     pub(crate) message: String,
     pub(crate) span: Option<Span>,
     pub(crate) hint: Option<String>,
+    /// It is of the words of an instruction, not of what they ask for.
+    syntax: bool,
 }
 
 impl Fault {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), span: None, hint: None }
+        Self { message: message.into(), span: None, hint: None, syntax: false }
+    }
+
+    pub(crate) fn syntax(message: impl Into<String>) -> Self {
+        Self { syntax: true, ..Self::new(message) }
     }
 
     pub(crate) fn at(self, span: Span) -> Self {

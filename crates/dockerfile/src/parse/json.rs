@@ -22,7 +22,7 @@ pub(super) fn array(rest: Piece<'_>) -> Result<Option<Vec<Word>>, Fault> {
             other => {
                 let message = "when using JSON array syntax, arrays must be comprised of strings only";
                 let hint = Some(format!("{other} is no string"));
-                Err(Fault::new(message).at(rest.span()).hint(hint))
+                Err(Fault::syntax(message).at(rest.span()).hint(hint))
             }
         })
         .collect::<Result<_, _>>()

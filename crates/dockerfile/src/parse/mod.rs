@@ -49,7 +49,7 @@ pub fn trigger(expression: &str) -> Result<Located<Instruction>, Error> {
         return Err(Error::new("", ErrorStage::Syntax, 1, Fault::new(message), Span::default()));
     }
     let mut parser = Parser::new(expression.to_owned());
-    let fault = |source: &str, line, whole, fault| Error::new(source, ErrorStage::Syntax, line, fault, whole);
+    let fault = |source: &str, line, whole, fault| Error::new(source, ErrorStage::File, line, fault, whole);
     let (parsed, at) = match parser.next()? {
         Some(found) => found,
         None => return Err(fault(expression, 1, Span::default(), Fault::new("file with no instructions"))),
@@ -103,9 +103,9 @@ impl Parser {
             return Err(self.error(ErrorStage::Syntax, self.number.max(1), message, Span::default()));
         }
         if self.result.stages.is_empty() {
-            let message =
-                Fault::new("No build stage in current context").hint(Some("FROM is missing".into()));
-            return Err(self.error(ErrorStage::Syntax, 1, message, Span::default()));
+            let hint = Some("FROM is missing".to_owned());
+            let fault = Fault::new("dockerfile contains no stages to build").hint(hint);
+            return Err(self.error(ErrorStage::File, self.number, fault, Span::default()));
         }
         self.result.directives = self.directives.directives;
         self.result.source = self.source;
@@ -178,8 +178,8 @@ impl Parser {
                 (None, Instruction::Arg(node)) => self.result.args.push(Located { node, at }),
                 (None, _) => {
                     let hint = Some("FROM comes first".to_owned());
-                    let fault = Fault::new("No build stage in current context").hint(hint);
-                    return Err((ErrorStage::Syntax, fault.at(at.keyword.span)));
+                    let fault = Fault::new("no build stage in current context").hint(hint);
+                    return Err((ErrorStage::File, fault.at(at.keyword.span)));
                 }
             },
         }

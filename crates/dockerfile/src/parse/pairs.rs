@@ -14,7 +14,7 @@ pub(super) fn pairs(keyword: &str, rest: Piece<'_>, escape: char) -> Result<Vec<
     };
     if !first.text.contains('=') {
         let (name, Some(value)) = rest.split_blank() else {
-            return Err(Fault::new(format!("{keyword} must have two arguments")).at(rest.span()));
+            return Err(Fault::syntax(format!("{keyword} must have two arguments")).at(rest.span()));
         };
         return Ok(vec![Pair { name: name.word(), value: value.word(), legacy: true }]);
     }
@@ -27,7 +27,7 @@ pub(super) fn pairs(keyword: &str, rest: Piece<'_>, escape: char) -> Result<Vec<
                     word.text
                 );
                 let hint = Some("a value with spaces needs quotes".to_owned());
-                return Err(Fault::new(message).at(word.span()).hint(hint));
+                return Err(Fault::syntax(message).at(word.span()).hint(hint));
             };
             if name.text.is_empty() {
                 return Err(Fault::new(format!("{keyword} names can not be blank")).at(word.span()));

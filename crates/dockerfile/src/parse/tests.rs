@@ -18,7 +18,9 @@ fn one(text: &str) -> Instruction {
 }
 
 fn one_error(text: &str) -> String {
-    error(&format!("FROM scratch\n{text}")).replace("dockerfile parse error line 2: ", "2: ")
+    error(&format!("FROM scratch\n{text}"))
+        .replace("dockerfile parse error line 2: ", "2: ")
+        .replace("failed to parse Dockerfile: ", "parse: ")
 }
 
 fn texts(words: &[Word]) -> Vec<&str> {
@@ -63,7 +65,7 @@ fn commands_in_both_forms() {
     assert_eq!(one("CMD []"), Instruction::Cmd(CommandLine::Exec(vec![])));
     assert_eq!(
         one_error("CMD [1]"),
-        "2: when using JSON array syntax, arrays must be comprised of strings only"
+        "parse: when using JSON array syntax, arrays must be comprised of strings only"
     );
     let words = CommandLine::Shell(Word::default()).words(&["sh".into(), "-c".into()]);
     assert_eq!(words, ["sh", "-c"]);
@@ -88,12 +90,12 @@ fn pairs_in_both_forms() {
     );
     assert_eq!(pairs("ENV a  some value = x"), [("a".to_owned(), "some value = x".to_owned(), true)]);
     assert_eq!(pairs("LABEL \"a b\"=c"), [("\"a b\"".to_owned(), "c".to_owned(), false)]);
-    assert_eq!(one_error("ENV a"), "2: ENV must have two arguments");
+    assert_eq!(one_error("ENV a"), "parse: ENV must have two arguments");
     assert_eq!(one_error("ENV"), "2: ENV requires at least one argument");
     assert_eq!(one_error("ENV =x"), "2: ENV names can not be blank");
     assert_eq!(
         one_error("LABEL a=b c"),
-        "2: Syntax error - can't find = in \"c\". Must be of the form: name=value"
+        "parse: Syntax error - can't find = in \"c\". Must be of the form: name=value"
     );
     assert_eq!(one_error("ARG"), "2: ARG requires at least one argument");
     assert_eq!(one_error("ARG =x"), "2: ARG names can not be blank");
@@ -122,7 +124,7 @@ fn copy_and_add() {
     assert_eq!(add.transfer.sources, [Source::Path(Word { text: "a b".into(), span: Span::default() })]);
     assert_eq!(
         one_error("COPY a"),
-        "2: COPY requires at least two arguments, but only one was provided. Destination could not be determined."
+        "2: COPY requires at least two arguments, but only one was provided. Destination could not be determined"
     );
     assert_eq!(one_error("COPY --form=x a b"), "2: Unknown flag: form");
     assert_eq!(one_error("COPY --from a b"), "2: Missing a value on flag: from");
@@ -158,7 +160,7 @@ fn heredocs() {
     assert_eq!(script("RUN echo '<<EOF'"), Script::Shell("echo '<<EOF'".into()));
     assert_eq!(script("RUN cat <<< x"), Script::Shell("cat <<< x".into()));
     assert_eq!(script("RUN [\"<<EOF\"]"), Script::Exec(vec!["<<EOF".into()]));
-    assert_eq!(one_error("RUN <<EOF\nx"), "unterminated heredoc");
+    assert_eq!(one_error("RUN <<EOF\nx"), "parse: unterminated heredoc");
     assert_eq!(one_error("COPY a <<EOF\nEOF"), "2: COPY cannot accept a heredoc as a destination");
     let Instruction::Onbuild(trigger) = one("ONBUILD RUN <<EOF\nx\nEOF") else { panic!() };
     assert_eq!(trigger.expression, "RUN <<EOF\nx\nEOF");
@@ -235,7 +237,7 @@ fn other_instructions() {
         ("ONBUILD maintainer x", "MAINTAINER isn't allowed as an ONBUILD trigger"),
         (
             "ONBUILD COPY a",
-            "COPY requires at least two arguments, but only one was provided. Destination could not be determined.",
+            "COPY requires at least two arguments, but only one was provided. Destination could not be determined",
         ),
         ("HEALTHCHECK", "HEALTHCHECK requires at least one argument"),
         ("HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments"),
@@ -256,11 +258,14 @@ fn other_instructions() {
 
 #[test]
 fn whole_files_that_are_none() {
-    assert_eq!(error(""), "file with no instructions");
-    assert_eq!(error("# only a comment\n\n"), "file with no instructions");
-    assert_eq!(error("RUN x"), "No build stage in current context");
-    assert_eq!(error("ARG x"), "No build stage in current context");
-    assert_eq!(error("# escape=x\nFROM a"), "invalid escape token 'x' does not match ` or \\");
+    assert_eq!(error(""), "failed to parse Dockerfile: file with no instructions");
+    assert_eq!(error("# only a comment\n\n"), "failed to parse Dockerfile: file with no instructions");
+    assert_eq!(error("RUN x"), "no build stage in current context");
+    assert_eq!(error("ARG x"), "dockerfile contains no stages to build");
+    assert_eq!(
+        error("# escape=x\nFROM a"),
+        "failed to parse Dockerfile: invalid escape token 'x' does not match ` or \\"
+    );
     assert!(error(&"FROM a\n".repeat(limits::STAGES + 1)).contains("stages"));
     assert!(
         error(&("FROM a\n".to_owned() + &"CMD a\n".repeat(limits::INSTRUCTIONS))).contains("instructions")

@@ -60,7 +60,7 @@ fn places(keyword: &str, rest: Piece<'_>, heredocs: Vec<Heredoc>) -> Result<(Vec
     if sources.is_empty() {
         let message = format!(
             "{keyword} requires at least two arguments, but only one was provided. Destination could not be \
-             determined."
+             determined"
         );
         return Err(Fault::new(message));
     }

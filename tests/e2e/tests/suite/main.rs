@@ -7,6 +7,7 @@ mod clients;
 mod cluster;
 mod devices;
 mod dice;
+mod dockerfiles;
 mod escapes;
 mod events;
 mod explore;
