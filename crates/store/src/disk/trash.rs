@@ -25,9 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_secs(1);
 /// Below this part of the disk, space comes first.
 const ROOMY: u64 = 8;
-/// Not the lowest priorities: what holds a lock of the file system must come to run.
-const NICE: i32 = 10;
-/// The last level of the best-effort class (ioprio_set(2)).
+/// The last level of the best-effort class (ioprio_set(2)). Not the idle class, for the thread holds locks of the
+/// file system while it waits; and no less of the processor than others, for it needs little, but needs it after
+/// each file.
 const IO_PRIORITY: (u8, u8) = (2, 7);
 
 /// Removes directories without letting anyone wait: they are renamed into `trash/`, and a thread removes them.
@@ -123,7 +123,9 @@ impl Trash {
         let (sender, receiver) = mpsc::channel::<PathBuf>();
         let (trash, traffic) = (self.layout.trash(), self.traffic.clone());
         let work = move || {
-            be_modest();
+            if let Err(error) = sys::sched::set_io_priority(IO_PRIORITY.0, IO_PRIORITY.1) {
+                tracing::debug!(%error, "the trash is emptied with ordinary priority");
+            }
             let mut since = None;
             for path in receiver {
                 remove(&path, &mut || traffic.wait(&trash, &mut since));
@@ -154,14 +156,6 @@ impl Traffic {
 
 fn is_roomy(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail > disk.f_blocks / ROOMY)
-}
-
-/// Lowers the priorities of the calling thread, as far as it may.
-fn be_modest() {
-    let cpu = sys::sched::set_attributes(&sys::sched::Attributes { nice: NICE, ..Default::default() });
-    if let Err(error) = cpu.and_then(|()| sys::sched::set_io_priority(IO_PRIORITY.0, IO_PRIORITY.1)) {
-        tracing::debug!(%error, "the trash is emptied with ordinary priority");
-    }
 }
 
 fn remove(path: &Path, between: &mut dyn FnMut()) {
