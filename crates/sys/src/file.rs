@@ -2,10 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
+
+use crate::{Errno, raw};
 
 /// Replaces `directory/name` by a file with `content` and `mode`, so that after a crash either the old or the new
 /// content is there in full: temporary file, `fsync`, rename, `fsync` of the directory.
@@ -22,6 +25,17 @@ pub fn write_durable(
     replace(directory, name.as_ref(), content, mode, true)?;
     rustix::fs::fsync(directory)?;
     Ok(())
+}
+
+/// Lets the disk begin with what was written in `range` of a file, for whoever will wait for it later. Promises
+/// nothing.
+///
+/// # Errors
+/// What `sync_file_range(2)` says.
+pub fn begin_writeback(file: impl AsFd, range: Range<u64>) -> crate::Result<()> {
+    let number = |n: u64| i64::try_from(n).or(Err(Errno::FBIG));
+    let (offset, length) = (number(range.start)?, number(range.end.saturating_sub(range.start))?);
+    raw::misc::sync_file_range_write(file.as_fd(), offset, length)
 }
 
 /// Like [`write_durable`] without waiting for the disk: other processes never see half a file, a power cut may

@@ -1,6 +1,7 @@
 //! The contents of files: from the tar to the disk.
 
 use std::io::BufRead;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::{Entry, Error, Result, Tap, TarStream, show};
@@ -10,20 +11,33 @@ use crate::{Entry, Error, Result, Tap, TarStream, show};
 /// # Errors
 /// The tar ends in the middle; what `pwrite(2)` says.
 pub fn write<R: BufRead, T: Tap>(stream: &mut TarStream<R, T>, file: impl AsFd, entry: &Entry) -> Result<()> {
-    let file = file.as_fd();
+    write_with(stream, file, entry, |_range| ())
+}
+
+/// The same; `written` hears of each range of the file that was written, in order.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_with<R: BufRead, T: Tap>(
+    stream: &mut TarStream<R, T>,
+    file: impl AsFd,
+    entry: &Entry,
+    mut written: impl FnMut(Range<u64>),
+) -> Result<()> {
+    let (file, name) = (file.as_fd(), &entry.name);
     let Some(pieces) = &entry.sparse else {
-        return copy(stream, file, 0, entry.payload, &entry.name);
+        return copy(stream, file, (0, entry.payload), name, &mut written);
     };
-    rustix::fs::ftruncate(file, entry.size).map_err(|error| Error::at("write", &entry.name, error))?;
-    pieces.iter().try_for_each(|&(offset, length)| copy(stream, file, offset, length, &entry.name))
+    rustix::fs::ftruncate(file, entry.size).map_err(|error| Error::at("write", name, error))?;
+    pieces.iter().try_for_each(|piece| copy(stream, file, *piece, name, &mut written))
 }
 
 fn copy<R: BufRead, T: Tap>(
     stream: &mut TarStream<R, T>,
     file: BorrowedFd<'_>,
-    mut offset: u64,
-    length: u64,
+    (mut offset, length): (u64, u64),
     name: &[u8],
+    report: &mut impl FnMut(Range<u64>),
 ) -> Result<()> {
     let end = offset + length;
     while offset < end {
@@ -35,7 +49,9 @@ fn copy<R: BufRead, T: Tap>(
         let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(file, &bytes[..take], offset))
             .map_err(|error| Error::at("write", name, error))?;
         stream.consume(written);
+        let from = offset;
         offset += written as u64;
+        report(from..offset);
     }
     Ok(())
 }

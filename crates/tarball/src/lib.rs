@@ -15,7 +15,7 @@ mod sparse;
 mod stream;
 mod write;
 
-pub use content::write as write_content;
+pub use content::{write as write_content, write_with as write_content_with};
 pub use entry::{Entry, Kind, Time};
 pub use error::{Error, Result};
 pub use extract::{Extract, Owner, Through, extract, is_reserved};

@@ -1,6 +1,7 @@
 //! Unpacking: entry by entry from the tar into the tree.
 
 use std::io::BufRead;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -46,6 +47,23 @@ struct Unpacker {
     ids: (u32, u32),
     size: u64,
     pending: usize,
+}
+
+/// Bytes of a large file that go to the disk together.
+const EARLY: u64 = 8 << 20;
+
+/// The commit waits for the disk, and so large files begin to go there while they are unpacked. Not small ones: there
+/// are many, and the kernel writes them together faster than one by one.
+struct Early(u64);
+
+impl Early {
+    fn written(&mut self, file: impl AsFd, end: u64) {
+        if end.saturating_sub(self.0) >= EARLY {
+            // Not every file system has it, and the commit waits for all that is left.
+            let _ = sys::file::begin_writeback(file, self.0..end);
+            self.0 = end;
+        }
+    }
 }
 
 type Stream<R> = TarStream<R, RecipeWriter>;
@@ -179,7 +197,8 @@ impl Unpacker {
                 None => stream.tap().content(&path, generation, entry.payload)?,
             }
         }
-        tarball::write_content(stream, &file, entry)?;
+        let mut early = Early(0);
+        tarball::write_content_with(stream, &file, entry, |range| early.written(&file, range.end))?;
         self.size += entry.size;
         let meta = Meta::of(entry);
         if plain {

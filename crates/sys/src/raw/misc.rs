@@ -1,6 +1,7 @@
 //! Small calls without a better room.
 
 use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::check;
 use crate::Result;
@@ -33,4 +34,12 @@ pub(crate) fn keyring_set_permissions(key: i32, mask: u32) -> Result<()> {
 pub(crate) fn personality(persona: u64) -> Result<u64> {
     // SAFETY: no pointers are passed.
     check(unsafe { libc::syscall(libc::SYS_personality, persona) }).map(|n| n as u64)
+}
+
+/// `sync_file_range(SYNC_FILE_RANGE_WRITE)`: starts, doesn't wait.
+pub(crate) fn sync_file_range_write(fd: BorrowedFd<'_>, offset: i64, length: i64) -> Result<()> {
+    const SYNC_FILE_RANGE_WRITE: libc::c_uint = 2;
+    // SAFETY: no pointers are passed, and the descriptor is open.
+    let ret = unsafe { libc::sync_file_range(fd.as_raw_fd(), offset, length, SYNC_FILE_RANGE_WRITE) };
+    check(ret.into()).map(drop)
 }
