@@ -1,5 +1,6 @@
 //! Registries: pull and push between engines, and what goes wrong on the way.
 
+mod buckets;
 mod faults;
 mod fixtures;
 mod killed;
