@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::super::{Result, StorageError};
 use super::below;
+use super::list::Listings;
 use crate::server::random;
 
 /// Where files are while they are written.
@@ -27,6 +28,7 @@ const ATTEMPTS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Disk {
     root: PathBuf,
+    pub(super) listings: Listings,
 }
 
 impl Disk {
@@ -34,7 +36,7 @@ impl Disk {
         let failed = |what| move |source| StorageError::Io { what, key: root.display().to_string(), source };
         let root = std::path::absolute(root).map_err(failed("find"))?;
         directories().create(&root).map_err(failed("make the directory"))?;
-        Ok(Self { root })
+        Ok(Self { root, listings: Listings::default() })
     }
 
     pub(super) fn path(&self, key: &str) -> PathBuf {

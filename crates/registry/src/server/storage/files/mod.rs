@@ -141,8 +141,10 @@ impl Storage for Files {
     async fn list(&self, prefix: &Prefix, after: Option<&str>, limit: usize) -> Result<Vec<Entry>> {
         let path = prefix.as_str().to_owned();
         let after = after.map(str::to_owned);
-        self.work("list", prefix.as_str(), move |disk| list::list(&disk.path(&path), after.as_deref(), limit))
-            .await
+        self.work("list", prefix.as_str(), move |disk| {
+            disk.listings.list(&disk.path(&path), after.as_deref(), limit)
+        })
+        .await
     }
 
     async fn upload_begin(&self, upload: &Key) -> Result<()> {
