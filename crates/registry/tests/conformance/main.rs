@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod broken_upstream;
 mod buckets;
 mod content_discovery;
 mod content_management;

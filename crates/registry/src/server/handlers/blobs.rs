@@ -89,7 +89,8 @@ async fn fetched(call: &Call, repository: &Repository<'_>, digest: &Digest) -> R
     }
     let fetch = upstream.fetch(&call.registry, repository.name, digest).await?;
     let whole = call.headers.get(header::RANGE).is_none();
-    let Some(size) = fetch.size().filter(|_| whole) else {
+    // an answer without bytes can't break off: whether nothing is right is known before it
+    let Some(size) = fetch.size().filter(|size| whole && *size > 0) else {
         fetch.done().await?;
         return Ok(None);
     };

@@ -1,5 +1,6 @@
 //! The catalog: `GET /v2/_catalog`, in pages that a client can't make larger (CVE-2023-2253).
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hyper::StatusCode;
 use serde_json::json;
 
@@ -9,7 +10,10 @@ use crate::server::http::answer::{self, Answer};
 use crate::server::http::call::Call;
 use crate::server::limits;
 use crate::server::name::Name;
-use crate::server::storage::{Prefix, component, name_of};
+use crate::server::storage::{Prefix, StorageError, component, name_of};
+
+/// Repositories that are looked into at once.
+const AT_ONCE: usize = 16;
 
 /// The repositories that the caller may pull from and that have manifests.
 pub(crate) async fn list(call: &Call) -> Result<Answer> {
@@ -37,14 +41,20 @@ pub(super) async fn names(call: &Call, last: Option<&Name>, limit: usize) -> Res
         let entries = storage.list(&Prefix::repositories(), after.as_deref(), limits::PAGE).await?;
         let is_last = entries.len() < limits::PAGE;
         after = entries.last().map(|entry| entry.name.clone());
-        for name in entries.iter().filter_map(|entry| name_of(&entry.name)) {
+        let seen = entries.iter().filter_map(|entry| name_of(&entry.name));
+        let asking: Vec<_> = seen
+            .filter(|name| call.caller.sees(name))
+            .map(|name| async move {
+                let is_empty = storage.list(&Prefix::manifests(&name), None, 1).await?.is_empty();
+                Ok::<_, StorageError>((!is_empty).then_some(name))
+            })
+            .collect();
+        let mut found = stream::iter(asking).buffered(AT_ONCE);
+        while let Some(name) = found.try_next().await? {
             if names.len() >= limit {
                 return Ok(names);
             }
-            let may = call.caller.sees(&name);
-            if may && !storage.list(&Prefix::manifests(&name), None, 1).await?.is_empty() {
-                names.push(name);
-            }
+            names.extend(name);
         }
         if is_last {
             return Ok(names);
