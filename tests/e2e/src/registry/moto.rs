@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use rustls::ServerConfig;
 
 use super::listener::{Ended, Listener, Request, Stream, answer, head};
 use crate::programs;
@@ -142,11 +143,16 @@ pub struct Way {
 impl Way {
     /// A way on which everything passes.
     pub fn to(store: SocketAddr) -> Result<Self> {
+        Self::over(store, None)
+    }
+
+    /// The same, over TLS if there is a configuration of it.
+    pub fn over(store: SocketAddr, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let judge: Arc<Mutex<Judge>> = Arc::new(Mutex::new(Arc::new(|_: &Request| Turn::Pass)));
         let asked = Arc::clone(&judge);
         let listener = Listener::http(
             None,
-            None,
+            tls,
             Arc::new(Ended::default()),
             Arc::new(move |request, stream| {
                 let judge = Arc::clone(&asked.lock().unwrap_or_else(PoisonError::into_inner));

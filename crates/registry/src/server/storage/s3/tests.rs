@@ -300,3 +300,71 @@ async fn what_killed_instances_leave_is_swept() {
     assert_eq!(storage.upload_stat(&upload).await.unwrap().unwrap().size, 100);
     assert_eq!(moto.keys("deep/down/uploads").unwrap().len(), 2);
 }
+
+/// Signs anew what was signed, with AWS's own library for Python.
+const CHECK: &str = r#"
+import json, sys
+from urllib.parse import urlsplit, parse_qs
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+for line in sys.stdin:
+    one = json.loads(line)
+    given = parse_qs(urlsplit(one["url"]).query)
+    url = one["url"][:one["url"].index("&X-Amz-Signature=")]
+    request = AWSRequest(method=one["method"], url=url, headers=one["headers"])
+    request.context["timestamp"] = given["X-Amz-Date"][0]
+    auth = S3SigV4QueryAuth(Credentials("test", "hush"), "s3", "us-east-1", 900)
+    signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    assert [signature] == given["X-Amz-Signature"], (one, signature)
+    print("good")
+"#;
+
+#[test]
+fn signatures_are_those_of_another_implementation() {
+    let address = "127.0.0.1:9000".parse().unwrap();
+    let bucket = Bucket::new(&config(address, "some/where", "")).unwrap();
+    let asks = [
+        Ask::new("read", Method::GET, Key::raw("repositories/a+b-c!/tags/v1.0_x").to_string()),
+        Ask::new("list", Method::GET, None)
+            .query("prefix", "some/where/a+b!/")
+            .query("delimiter", "/")
+            .query("uploads", "")
+            .query("start-after", "x y&z=~"),
+        Ask::new("copy", Method::PUT, "a+b!/c".to_owned())
+            .header("x-amz-metadata-directive", "REPLACE")
+            .header("x-amz-copy-source", bucket.source("a+b!/c"))
+            .header("if-none-match", "*"),
+        Ask::new("delete", Method::DELETE, "x".to_owned()),
+    ];
+    let mut lines = String::new();
+    for ask in &asks {
+        let headers = ask.headers.iter().filter(|(name, _)| name.starts_with("x-amz-"));
+        let mut headers: std::collections::BTreeMap<_, _> =
+            headers.map(|(name, value)| (*name, value.as_str())).collect();
+        headers.insert("host", "127.0.0.1:9000");
+        let url = bucket.sign(ask, Duration::from_secs(900));
+        let line = serde_json::json!({ "method": ask.method.as_str(), "url": url, "headers": headers });
+        lines += &format!("{line}\n");
+    }
+    let mut python = std::process::Command::new(e2e::programs::python().unwrap());
+    let ran = e2e::programs::run_with(python.args(["-c", CHECK]), lines.as_bytes(), e2e::programs::PATIENCE);
+    assert_eq!(ran.unwrap().ok().unwrap().matches("good").count(), asks.len());
+}
+
+#[tokio::test]
+async fn a_store_behind_tls_needs_an_authority_that_is_trusted() {
+    use e2e::registry::tls::{Authority, serving};
+    let moto = Moto::start().unwrap();
+    let authority = Authority::new().unwrap();
+    let pair = authority.issue("store", "IP:127.0.0.1", 2).unwrap();
+    let way = Way::over(moto.address(), Some(serving(&pair).unwrap())).unwrap();
+    let endpoint = Some(format!("https://{}", way.address()));
+    let with = |ca| config::S3 { endpoint: endpoint.clone(), ca, ..config(moto.address(), "", "") };
+    let error = S3::open(&with(None)).await.err().unwrap().to_string();
+    assert!(error.contains("unknown authority"), "{error}");
+    let storage = S3::open(&with(Some(authority.certificate()))).await.unwrap();
+    let key = Key::raw("blobs/sha256/00/one");
+    storage.put(&key, noise(7, 3 << 20)).await.unwrap();
+    assert!(read(&storage, &key, 0..3 << 20).await.unwrap() == noise(7, 3 << 20));
+}
