@@ -20,6 +20,7 @@ pub mod query;
 pub mod routes;
 pub mod stdcopy;
 pub mod system;
+pub mod units;
 pub mod version;
 pub mod volume;
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::wire::{is_default, null_if_empty};
 
 pub use inspect::{DriverData, InspectResponse, Metadata, RootFs, RootFsStorage, Snapshot, Storage};
-pub use summary::{ImageData, ImageSize, ManifestSize, ManifestSummary, Summary};
+pub use summary::{AttestationData, ImageData, ImageSize, ManifestSize, ManifestSummary, Summary};
 pub use verify::{VerifiedName, VerifiedSignature, VerifyResponse};
 
 wire! {
@@ -105,6 +105,14 @@ wire! {
         pub tag: String,
         pub digest: String,
         pub size: i64,
+    }
+
+    /// What a push has done other than asked (`aux`).
+    #[serde(rename_all = "camelCase")]
+    pub struct PushedInstead {
+        pub manifest_pushed_instead_of_index: bool,
+        pub original_index: Descriptor,
+        pub selected_manifest: Descriptor,
     }
 
     /// Answer of `POST /commit`.

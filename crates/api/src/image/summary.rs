@@ -42,6 +42,16 @@ wire! {
         pub size: ManifestSize,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub image_data: Option<ImageData>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub attestation_data: Option<AttestationData>,
+    }
+
+    /// A manifest that says something about another.
+    #[serde(rename_all = "PascalCase")]
+    pub struct AttestationData {
+        /// Digest of that one.
+        #[serde(rename = "For")]
+        pub about: String,
     }
 
     /// Bytes of a manifest's content, and in all.

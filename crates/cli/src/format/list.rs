@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::table::{self, LIST};
-use super::template::{Data, Format};
+use super::template::{self, Data, Format};
 use crate::error::{Error, Result};
 use crate::out::Out;
 
@@ -57,8 +57,11 @@ pub(crate) fn render(format: &str, columns: &Columns, rows: &[Row]) -> Result<St
         Wish::Plain(template) => (false, template),
     };
     let format = Format::parse(&template)
-        .map_err(|error| {
-            Error::said(error.to_string().replace("template parsing error", "failed to parse template"))
+        .map_err(|error| match columns.kind {
+            template::PS => {
+                Error::said(error.to_string().replace("template parsing error", "failed to parse template"))
+            }
+            _ => error,
         })?
         .of_kind(columns.kind);
     let mut text = String::new();

@@ -9,6 +9,10 @@ use super::json::Json;
 use super::list::Row;
 use crate::error::{Error, Result};
 
+/// Docker's name of what `ps` lists: it alone looks at its template before it asks for anything, and has other words
+/// for what is wrong with it.
+pub(crate) const PS: &str = "*formatter.ContainerContext";
+
 /// JSON texts by the address of the template value made from them: the template engine sorts the
 /// members of an object, and `{{json .State}}` must not.
 type Texts = HashMap<usize, String>;
@@ -217,8 +221,10 @@ impl Format {
     }
 
     fn finish(&self, result: std::result::Result<String, TemplateError>) -> Result<String> {
-        let prefix =
-            if self.kind.is_empty() { "template parsing error: " } else { "failed to execute template: " };
+        let prefix = match self.kind {
+            PS => "failed to execute template: ",
+            _ => "template parsing error: ",
+        };
         result.map_err(|error| {
             Error::said(match &error {
                 TemplateError::MissingKey { key } => format!("{prefix}{}", self.missing(key)),

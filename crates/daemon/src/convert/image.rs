@@ -3,13 +3,18 @@
 use api::Version;
 use api::image as wire;
 use api::progress::{Message, Progress as Progressed};
-use engine::image::{HistoryEntry, Image, Progress, Removed};
+use engine::image::{HistoryEntry, Image, ManifestKind, ManifestSummary, Manifests, Progress, Removed};
 use engine::trust::{ImageVerdict, NameVerdict, Signature};
 use jiff::Timestamp;
 
-use super::{config, count, legacy, size, time};
+use super::{config, count, legacy, registry, size, time};
 
-/// A line of the list.
+/// A line of the list, in which containers are not counted.
+pub(crate) fn image_listed(image: &Image, version: Version) -> wire::Summary {
+    wire::Summary { containers: -1, ..image_summary(image, version) }
+}
+
+/// A line of `system df`.
 pub(crate) fn image_summary(image: &Image, version: Version) -> wire::Summary {
     let mut summary = wire::Summary {
         containers: count(image.containers),
@@ -25,6 +30,37 @@ pub(crate) fn image_summary(image: &Image, version: Version) -> wire::Summary {
     };
     legacy::image_summary(&mut summary, version);
     summary
+}
+
+/// The manifests of an image, and the descriptor of what leads to them.
+pub(crate) fn image_manifests(
+    manifests: Manifests,
+) -> (Option<wire::Descriptor>, Vec<wire::ManifestSummary>) {
+    let top = manifests.descriptor.as_ref().map(registry::descriptor);
+    (top, manifests.all.into_iter().map(manifest).collect())
+}
+
+fn manifest(one: ManifestSummary) -> wire::ManifestSummary {
+    let (kind, image_data, attestation_data, unpacked) = match one.kind {
+        ManifestKind::Image { platform, containers, unpacked } => {
+            let platform = registry::platform(&platform);
+            let data =
+                wire::ImageData { platform, containers, size: wire::ImageSize { unpacked: size(unpacked) } };
+            ("image", Some(data), None, unpacked)
+        }
+        ManifestKind::Attestation { about } => {
+            ("attestation", None, Some(wire::AttestationData { about }), 0)
+        }
+    };
+    wire::ManifestSummary {
+        id: one.descriptor.digest.as_str().to_owned(),
+        descriptor: registry::full_descriptor(&one.descriptor),
+        available: one.available,
+        kind: kind.to_owned(),
+        size: wire::ManifestSize { content: size(one.content), total: size(one.content + unpacked) },
+        image_data,
+        attestation_data,
+    }
 }
 
 /// Everything about an image.
@@ -73,15 +109,19 @@ pub(crate) fn removed(removed: Removed) -> wire::DeleteItem {
 }
 
 /// A step of a load: sentences are text for the person who waits.
-pub(crate) fn load_progress(step: Progress) -> Message {
+pub(crate) fn load_progress(step: Progress, version: Version) -> Message {
     match step {
         Progress::Message(text) => Message::stream(text + "\n"),
-        other => progress(other),
+        other => progress(other, version),
     }
 }
 
 /// A step of an import, a pull or a push. The last sentence of an import is the image's id.
-pub(crate) fn progress(step: Progress) -> Message {
+pub(crate) fn progress(step: Progress, version: Version) -> Message {
+    legacy::message(message(step), version)
+}
+
+fn message(step: Progress) -> Message {
     match step {
         Progress::Message(text) => Message::status(text),
         Progress::Step { id, status } => Message { id, status, ..Message::default() },
@@ -90,14 +130,23 @@ pub(crate) fn progress(step: Progress) -> Message {
             let detail = Progressed { current, total, ..Progressed::default() };
             Message { id, status, progress_detail: Some(detail), ..Message::default() }
         }
+        Progress::PushedInstead { index, manifest } => aux(&wire::PushedInstead {
+            manifest_pushed_instead_of_index: true,
+            original_index: registry::descriptor(&index),
+            selected_manifest: registry::descriptor(&manifest),
+        }),
         Progress::Pushed { tag, digest, size: bytes } => {
-            let result = wire::PushResult { tag, digest, size: size(bytes) };
-            Message {
-                progress_detail: Some(Progressed::default()),
-                aux: serde_json::to_value(result).ok(),
-                ..Message::default()
-            }
+            aux(&wire::PushResult { tag, digest, size: size(bytes) })
         }
+    }
+}
+
+/// For programs.
+fn aux(value: &impl serde::Serialize) -> Message {
+    Message {
+        progress_detail: Some(Progressed::default()),
+        aux: serde_json::to_value(value).ok(),
+        ..Message::default()
     }
 }
 

@@ -5,6 +5,7 @@ use api::container::{CreateRequest, InspectResponse, Summary};
 use api::events::EventMessage;
 use api::image;
 use api::network::EndpointSettings;
+use api::progress::Message;
 use api::system::Info;
 use api::{Version, Words};
 use serde_json::Value;
@@ -233,6 +234,11 @@ pub(super) fn image_summary(answer: &mut image::Summary, version: Version) {
     if before(version, 44) {
         answer.virtual_size = Some(answer.size);
     }
+}
+
+/// A line of progress.
+pub(super) fn message(message: Message, version: Version) -> Message {
+    if before(version, 52) { message.drawn() } else { message }
 }
 
 /// `GET /events`

@@ -45,7 +45,7 @@ pub(crate) fn distribution(found: Distribution) -> wire::DistributionInspect {
     }
 }
 
-fn descriptor(descriptor: &oci::Descriptor) -> wire::Descriptor {
+pub(super) fn descriptor(descriptor: &oci::Descriptor) -> wire::Descriptor {
     wire::Descriptor {
         media_type: descriptor.media_type.clone(),
         digest: descriptor.digest.as_str().to_owned(),
@@ -54,7 +54,16 @@ fn descriptor(descriptor: &oci::Descriptor) -> wire::Descriptor {
     }
 }
 
-fn platform(platform: &oci::Platform) -> wire::Platform {
+/// With all that an index says of it.
+pub(super) fn full_descriptor(full: &oci::Descriptor) -> wire::Descriptor {
+    wire::Descriptor {
+        annotations: full.annotations.clone(),
+        platform: full.platform.as_ref().map(platform),
+        ..descriptor(full)
+    }
+}
+
+pub(super) fn platform(platform: &oci::Platform) -> wire::Platform {
     wire::Platform {
         architecture: platform.architecture.clone(),
         os: platform.os.clone(),

@@ -11,7 +11,6 @@ use crate::response::{self, Response};
 
 /// `GET /images/json`
 pub(crate) async fn list(asked: Asked) -> Result<Response> {
-    no_manifests(&asked)?;
     let mut filters = convert::filters(&asked.filters()?);
     // Before 1.41 a name could be given beside the filters.
     if let Some(name) = asked.query.text("filter").filter(|_| !asked.since(41)) {
@@ -23,25 +22,28 @@ pub(crate) async fn list(asked: Asked) -> Result<Response> {
         filters,
     };
     let images = asked.engine().image_list(options).await?;
-    let list: Vec<_> = images.iter().map(|image| convert::image_summary(image, asked.version)).collect();
-    Ok(response::ok(&list))
-}
-
-/// The manifests of an image's platforms, which the store does not keep.
-fn no_manifests(asked: &Asked) -> Result<()> {
-    if asked.query.flag("manifests") {
-        return Err(ApiError::not_implemented(
-            "the manifests of an image (manifests, images --tree) are not supported by this version of Berth",
-        ));
+    let mut list: Vec<_> = images.iter().map(|image| convert::image_listed(image, asked.version)).collect();
+    if asked.query.flag("manifests") && asked.since(47) {
+        let ids = images.iter().map(|image| image.id.clone()).collect();
+        let manifests = asked.engine().image_manifests(ids).await?;
+        for ((one, image), manifests) in list.iter_mut().zip(&images).zip(manifests) {
+            one.containers = convert::count(image.containers);
+            (one.descriptor, one.manifests) = convert::image_manifests(manifests);
+        }
     }
-    Ok(())
+    Ok(response::ok(&list))
 }
 
 /// `GET /images/{name}/json`
 pub(crate) async fn inspect(asked: Asked) -> Result<Response> {
-    no_manifests(&asked)?;
     let image = of_platform(&asked, &asked.param).await?;
-    Ok(response::ok(&convert::image_inspect(&image, asked.version)))
+    let mut answer = convert::image_inspect(&image, asked.version);
+    if asked.query.flag("manifests") && asked.since(48) {
+        for manifests in asked.engine().image_manifests(vec![image.id.clone()]).await? {
+            (answer.descriptor, answer.manifests) = convert::image_manifests(manifests);
+        }
+    }
+    Ok(response::ok(&answer))
 }
 
 /// `GET /images/{name}/history`

@@ -1,8 +1,9 @@
 //! Images as archives: load, import, save. All of it is streamed.
 
+use api::Version;
 use api::progress::Message;
 use engine::Stream;
-use engine::image::{ImportOptions, Progress};
+use engine::image::{ImportOptions, ImportSource, Progress};
 use futures_util::{StreamExt as _, stream};
 use tokio_util::io::ReaderStream;
 
@@ -26,7 +27,9 @@ pub(crate) async fn load(asked: Asked, body: RequestBody) -> Result<Response> {
     }
     let quiet = asked.query.flag_or("quiet", true);
     let progress = asked.engine().image_load(body.reader(), quiet).await?;
-    messages(progress, convert::load_progress).await
+    // As in Docker a load has begun with its first byte: what is wrong with the archive is said in the stream.
+    let version = asked.version;
+    Ok(lines(progress, move |step| convert::load_progress(step, version)))
 }
 
 /// `POST /images/create`: import (`fromSrc`), or pull (`fromImage`).
@@ -35,16 +38,11 @@ pub(crate) async fn create(asked: Asked, body: RequestBody) -> Result<Response> 
     if let Some(image) = query.text("fromImage") {
         return super::registry::pull(&asked, image).await;
     }
-    match query.get("fromSrc").unwrap_or_default() {
-        "-" => {}
+    let source = match query.get("fromSrc").unwrap_or_default() {
+        "-" => ImportSource::Client(body.reader()),
         "" => return Err(ApiError::bad_request("neither fromImage nor fromSrc is given")),
-        url => {
-            return Err(ApiError::not_implemented(format!(
-                "importing from a URL ({url}) is not supported by this version of Berth: fetch the archive, and \
-                 import it from standard input (fromSrc=-)"
-            )));
-        }
-    }
+        url => ImportSource::Url(url.to_owned()),
+    };
     let options = ImportOptions {
         repository: query.get("repo").unwrap_or_default().to_owned(),
         tag: query.get("tag").unwrap_or_default().to_owned(),
@@ -52,8 +50,8 @@ pub(crate) async fn create(asked: Asked, body: RequestBody) -> Result<Response> 
         changes: query.all("changes").map(str::to_owned).collect(),
         platform: query.get("platform").unwrap_or_default().to_owned(),
     };
-    let progress = asked.engine().image_import(body.reader(), options).await?;
-    messages(progress, convert::progress).await
+    let progress = asked.engine().image_import(source, options).await?;
+    messages(progress, asked.version).await
 }
 
 /// `GET /images/{name}/get` and `GET /images/get`
@@ -76,14 +74,16 @@ pub(crate) async fn save(asked: Asked) -> Result<Response> {
 }
 
 /// A failure before the first message has a status; a later one is the last message.
-pub(crate) async fn messages(
-    mut progress: Stream<Progress>,
-    convert: fn(Progress) -> Message,
-) -> Result<Response> {
+pub(crate) async fn messages(mut progress: Stream<Progress>, version: Version) -> Result<Response> {
     let first = progress.next().await.transpose()?;
-    let rest = progress.map(move |step| match step {
+    Ok(lines(stream::iter(first.map(Ok)).chain(progress).boxed(), move |step| {
+        convert::progress(step, version)
+    }))
+}
+
+fn lines(progress: Stream<Progress>, convert: impl Fn(Progress) -> Message + Send + 'static) -> Response {
+    response::lines(progress.map(move |step| match step {
         Ok(step) => convert(step),
         Err(error) => Message::error(error.to_string()),
-    });
-    Ok(response::lines(stream::iter(first.map(convert)).chain(rest)))
+    }))
 }

@@ -46,7 +46,7 @@ pub(crate) async fn pull(asked: &Asked, image: &str) -> Result<Response> {
         platform: query.get("platform").unwrap_or_default().to_owned(),
         credentials: credentials(asked),
     };
-    messages(asked.engine().image_pull(options).await?, convert::progress).await
+    messages(asked.engine().image_pull(options).await?, asked.version).await
 }
 
 /// `POST /images/{name}/push`
@@ -66,7 +66,7 @@ async fn push(asked: Asked, body: RequestBody) -> Result<Response> {
         platform: platform(&asked)?.map(|platform| platform.to_string()).unwrap_or_default(),
         credentials,
     };
-    messages(asked.engine().image_push(options).await?, convert::progress).await
+    messages(asked.engine().image_push(options).await?, asked.version).await
 }
 
 /// `GET /images/search`

@@ -10,7 +10,7 @@ use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio_util::io::SyncIoBridge;
 
-use super::{ImportOptions, Progress};
+use super::Progress;
 use crate::error::{Error, Result};
 use crate::events::EventKind;
 use crate::{Engine, Reader, Stream};
@@ -77,38 +77,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes an image of one layer out of a root file system's tar. The last message is the image's id.
-    ///
-    /// # Errors
-    /// The archive is malformed; a change is not understood; the reference is malformed.
-    pub async fn image_import(&self, archive: Reader, options: ImportOptions) -> Result<Stream<Progress>> {
-        let wanted = import_options(&options)?;
-        let (sender, receiver) = mpsc::channel(BACKLOG);
-        let engine = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let name = wanted.name.as_ref().map(oci::Reference::familiar);
-            let result = engine.0.store.import(&mut SyncIoBridge::new(archive), wanted).map_err(Error::from);
-            let news = result.map(|id| {
-                if let Some(name) = &name {
-                    engine.image_event("tag", id.as_str(), name);
-                }
-                engine.image_event("import", id.as_str(), id.as_str());
-                Progress::Message(id.as_str().to_owned())
-            });
-            // the client may have gone
-            let _ = sender.blocking_send(news);
-        });
-        Ok(stream(receiver))
-    }
-
     /// An archive of these images (`docker save`).
     ///
     /// # Errors
     /// No such image.
     pub async fn image_save(&self, names: Vec<String>) -> Result<Reader> {
-        let found: std::result::Result<BTreeSet<_>, _> =
-            names.iter().map(|name| self.0.store.resolve(name).map_err(|e| super::named(name, e))).collect();
-        let found = found?;
+        let mut found = BTreeSet::new();
+        for name in &names {
+            found.extend(self.0.store.selected(name).map_err(|error| super::named(name, error))?);
+        }
         let (near, far) = tokio::io::duplex(PIPE);
         let engine = self.clone();
         let failure = Arc::new(std::sync::Mutex::new(None));
@@ -186,28 +163,4 @@ impl AsyncRead for Saved {
         }
         result
     }
-}
-
-fn import_options(options: &ImportOptions) -> Result<store::ImportOptions> {
-    let reference = |error: oci::ReferenceError| Error::bad_parameter(error.to_string());
-    let name = if options.repository.is_empty() {
-        None
-    } else {
-        let name = oci::Reference::parse(&options.repository).map_err(reference)?;
-        Some(if options.tag.is_empty() {
-            name.with_default_tag()
-        } else {
-            name.with_tag(&options.tag).map_err(reference)?
-        })
-    };
-    let platform = if options.platform.is_empty() {
-        None
-    } else {
-        Some(oci::Platform::parse(&options.platform).map_err(Error::bad_parameter)?)
-    };
-    let mut config = oci::image::RunConfig::default();
-    for change in &options.changes {
-        super::change::apply(&mut config, change)?;
-    }
-    Ok(store::ImportOptions { name, config, message: options.message.clone(), platform })
 }

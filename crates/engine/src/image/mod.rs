@@ -4,6 +4,8 @@ mod archive;
 pub(crate) mod change;
 mod convert;
 mod distribution;
+mod import;
+mod manifests;
 mod model;
 mod prune;
 mod pull;
@@ -13,6 +15,7 @@ mod verb;
 
 pub(crate) use convert::{named, parse_id};
 pub use distribution::Distribution;
+pub use manifests::{ManifestKind, ManifestSummary, Manifests};
 pub use model::*;
 pub use prune::{ImagePrune, PrunedImages};
 pub use pull::PullOptions;

@@ -110,6 +110,13 @@ pub enum Progress {
         /// What is done.
         status: String,
     },
+    /// Of an index, not all is here and in the registry: the manifest of this image alone was pushed.
+    PushedInstead {
+        /// The index that the image came with.
+        index: Box<oci::Descriptor>,
+        /// What was pushed.
+        manifest: Box<oci::Descriptor>,
+    },
     /// What a push came to, for programs.
     Pushed {
         /// Tag.
@@ -121,6 +128,14 @@ pub enum Progress {
     },
 }
 
+/// Where `import` has its archive from.
+pub enum ImportSource {
+    /// The client sends it.
+    Client(crate::Reader),
+    /// An `http` or `https` URL; one without a scheme is `http`, as in Docker.
+    Url(String),
+}
+
 /// What `import` makes of a root file system.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
@@ -128,7 +143,7 @@ pub struct ImportOptions {
     pub repository: String,
     /// Tag; empty = `latest`.
     pub tag: String,
-    /// Comment.
+    /// Comment; empty = `Imported from -` (or the URL).
     pub message: String,
     /// Dockerfile instructions on its configuration.
     pub changes: Vec<String>,

@@ -93,7 +93,7 @@ fn limit(asked: Option<i64>) -> Result<usize> {
         None | Some(0) => Ok(default),
         Some(limit) => {
             usize::try_from(limit).ok().filter(|limit| (1..=most).contains(limit)).ok_or_else(|| {
-                Error::bad_parameter(format!("invalid limit {limit}: must be in the range of [1, {most}]"))
+                Error::bad_parameter(format!("limit {limit} is outside the range of [1, {most}]"))
             })
         }
     }

@@ -1,6 +1,6 @@
 //! What registries refuse, in Docker's words.
 
-use oci::Reference;
+use oci::{Digest, Reference};
 use registry::client::Error as Remote;
 
 use crate::error::{Error, Kind};
@@ -12,11 +12,16 @@ pub(crate) enum Doing<'a> {
     Opening,
     /// Reading a repository or an image of it.
     Pulling(&'a Reference),
+    /// Reading a blob of an image.
+    Fetching(&'a Reference, &'a Digest),
     /// Writing to a repository.
     Pushing,
     /// Anything else.
     Asking,
 }
+
+/// What Docker says when somebody is known and not allowed; many programs look for it.
+const DENIED: &str = "denied: requested access to the resource is denied";
 
 /// The engine's error for a registry's.
 pub(crate) fn failed(error: Remote, doing: Doing<'_>) -> Error {
@@ -24,7 +29,10 @@ pub(crate) fn failed(error: Remote, doing: Doing<'_>) -> Error {
     let denied = error.is_denied() || error.has_code("DENIED") || error.has_code("UNAUTHORIZED");
     let (kind, sentence) = match doing {
         Doing::Opening => (Kind::BadParameter, text),
-        Doing::Pulling(reference) if denied => (
+        Doing::Fetching(reference, digest) if error.is_not_found() => {
+            (Kind::NotFound, format!("blob {digest} of {} not found: {text}", reference.familiar()))
+        }
+        Doing::Pulling(reference) | Doing::Fetching(reference, _) if denied => (
             Kind::NotFound,
             format!(
                 "pull access denied for {}, repository does not exist or may require 'docker login': {text}",
@@ -36,6 +44,9 @@ pub(crate) fn failed(error: Remote, doing: Doing<'_>) -> Error {
         }
         Doing::Pulling(reference) if error.is_not_found() => {
             (Kind::NotFound, format!("manifest for {} not found: {text}", reference.familiar()))
+        }
+        Doing::Pushing if error.status() == Some(403) && !text.contains(DENIED) => {
+            (Kind::Unauthorized, format!("{DENIED}: {text}"))
         }
         Doing::Pushing | Doing::Asking if denied => (Kind::Unauthorized, text),
         Doing::Asking if error.is_not_found() => (Kind::NotFound, text),

@@ -8,15 +8,18 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER
 use hyper::{Method, StatusCode};
 
 use super::Inner;
-use super::auth::{Claim, Scopes};
+use super::auth::{Claim, Scopes, insufficient};
 use super::config::{Credentials, Retry};
 use super::endpoint::Endpoint;
-use super::error::{Error, Refusal, Result, clean, remote_errors};
+use super::error::{Error, Refusal, RemoteError, Result, clean, remote_errors};
 use super::limits::{MAX_ERROR_BODY, MAX_REDIRECTS, MAX_RETRY_AFTER};
 use super::net::{Payload, Request, Response};
 use super::retry::Attempts;
 use super::upload::Source;
 use super::url::{Scheme, Url};
+
+/// What a token means that does not suffice (RFC 6750 section 3.1, `insufficient_scope`): code and text as Docker has them.
+const DENIED: (&str, &str) = ("DENIED", "requested access to the resource is denied");
 
 /// How often a request is authenticated anew: once for a token that has ended, once for more rights.
 const MAX_CHALLENGED: usize = 2;
@@ -244,11 +247,16 @@ pub(crate) async fn finish(mut answer: Response) {
 pub(crate) async fn refusal(mut answer: Response) -> Error {
     let retry_after = answer.headers.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
     let body = answer.body.beginning(MAX_ERROR_BODY).await;
+    let mut errors = remote_errors(&body);
+    if answer.status.is_client_error() && insufficient(&answer.headers) {
+        errors.retain(|error| error.code != DENIED.0);
+        errors.insert(0, RemoteError { code: DENIED.0.into(), message: DENIED.1.into() });
+    }
     Error::Refused(Box::new(Refusal {
         method: answer.place.verb(),
         url: clean(&answer.place.url.to_string()),
         status: answer.status.as_u16(),
-        errors: remote_errors(&body),
+        errors,
         retry_after,
     }))
 }

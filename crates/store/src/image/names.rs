@@ -82,6 +82,15 @@ pub(crate) fn select(state: &State, name: &str) -> Result<Vec<(Digest, Option<Re
 }
 
 impl Store {
+    /// The images that a user wants saved, by the same rules as [`Store::save`].
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`], [`Error::Ambiguous`], [`Error::Reference`].
+    pub fn selected(&self, name: &str) -> Result<Vec<Digest>> {
+        let selected = select(&self.inner().lock(), name)?;
+        Ok(selected.into_iter().map(|(id, _)| id).collect())
+    }
+
     /// The image that a user means: a reference (`:latest` when it has no tag), an id, or the beginning of one.
     ///
     /// # Errors

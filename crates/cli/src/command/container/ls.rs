@@ -8,7 +8,7 @@ use crate::command::{Arity, Command, Context};
 use crate::error::Result;
 use crate::flag::{Flag, Matches};
 use crate::format::list::{self, Columns, Row, ellipsis, short_id};
-use crate::format::{ports, time, units};
+use crate::format::{ports, template, time, units};
 use crate::opts::filter;
 
 pub(crate) static COMMAND: Command = Command::new("ls", "[OPTIONS]", "List containers", Arity::None, run)
@@ -44,7 +44,7 @@ pub(crate) const COLUMNS: Columns = Columns {
         ("Networks", "NETWORKS"),
     ],
     default: "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
-    kind: "*formatter.ContainerContext",
+    kind: template::PS,
 };
 
 /// As [`COLUMNS`], for `--size`.

@@ -33,7 +33,7 @@ const COLUMNS: Columns = Columns {
         ("Comment", "COMMENT"),
     ],
     default: "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
-    kind: "*formatter.historyContext",
+    kind: "*image.historyContext",
 };
 
 /// Headers without `--human`.

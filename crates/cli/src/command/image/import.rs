@@ -26,6 +26,9 @@ pub(crate) static COMMAND: Command = Command::new(
 
 fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let source = matches.arg(0);
+    if let Some(name) = matches.args.get(1).filter(|name| !name.is_empty()) {
+        oci::Reference::parse(name).map_err(|error| Error::said(error.to_string()))?;
+    }
     let remote = source.starts_with("http://") || source.starts_with("https://");
     let mut body: Box<dyn Read> = if source == "-" {
         Box::new(io::stdin().lock())

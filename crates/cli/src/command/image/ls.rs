@@ -5,7 +5,7 @@ use api::image::Summary;
 
 use crate::client::config;
 use crate::command::{Arity, Command, Context};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flag::{Flag, Matches};
 use crate::format::list::{self, Columns, Row, short_id};
 use crate::format::{time, units};
@@ -48,9 +48,6 @@ const WITH_DIGEST: &str = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.C
 const NONE: &str = "<none>";
 
 fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
-    if matches.bool("tree") {
-        return Err(Error::said("--tree is not supported yet"));
-    }
     let quiet = matches.bool("quiet");
     let mut format = matches.get("format").to_owned();
     if format.is_empty() && !quiet {
@@ -63,6 +60,9 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     let reference = format!("reference={}", matches.arg(0));
     if !matches.args.is_empty() {
         filters.push(&reference);
+    }
+    if matches.bool("tree") {
+        return super::tree::run(context, matches, &filter::encode(&filters));
     }
     let digests = matches.bool("digests");
     let images: Vec<Summary> = context

@@ -14,6 +14,7 @@ pub(crate) mod rm;
 pub(crate) mod save;
 pub(crate) mod search;
 pub(crate) mod tag;
+mod tree;
 pub(crate) mod verify;
 
 use super::Group;

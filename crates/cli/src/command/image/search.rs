@@ -26,10 +26,9 @@ const COLUMNS: Columns = Columns {
         ("Description", "DESCRIPTION"),
         ("StarCount", "STARS"),
         ("IsOfficial", "OFFICIAL"),
-        ("IsAutomated", "AUTOMATED"),
     ],
     default: "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}",
-    kind: "*formatter.searchContext",
+    kind: "*registry.searchContext",
 };
 
 /// Columns of a description.
@@ -42,29 +41,36 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
         _ => oci::DEFAULT_DOMAIN,
     };
+    let limit =
+        matches.given("limit").filter(|limit| *limit != "0" && !limit.starts_with('-')).unwrap_or_default();
     let results: Vec<SearchResult> = context
         .client()?
         .call(Action::ImageSearch, "")
         .query("term", term)
-        .given("limit", matches.given("limit").filter(|limit| *limit != "0").unwrap_or_default())
+        .given("limit", limit)
         .given("filters", &filter::encode(&matches.all("filter")))
         .header(login::header_of(&context.choice.config_dir, domain)?)
         .fetch()?;
     let whole = matches.bool("no-trunc");
-    let rows: Vec<Row> = results.iter().map(|result| row(result, whole)).collect();
-    list::print(context.out, matches.get("format"), &COLUMNS, &rows)
+    let format = matches.get("format");
+    let table = format.is_empty() || format.starts_with("table");
+    let rows: Vec<Row> = results.iter().map(|result| row(result, whole, table)).collect();
+    list::print(context.out, format, &COLUMNS, &rows)
 }
 
-fn row(result: &SearchResult, whole: bool) -> Row {
+fn row(result: &SearchResult, whole: bool, table: bool) -> Row {
     let description = result.description.replace(['\n', '\r'], " ");
-    let ok = |yes: bool| if yes { "[OK]" } else { "" }.to_owned();
+    let official = match (table, result.is_official) {
+        (true, true) => "[OK]".to_owned(),
+        (true, false) => String::new(),
+        (false, official) => official.to_string(),
+    };
     Row {
         fields: vec![
             ("Name", result.name.clone()),
             ("Description", if whole { description } else { ellipsis(&description, WIDTH) }),
             ("StarCount", result.star_count.to_string()),
-            ("IsOfficial", ok(result.is_official)),
-            ("IsAutomated", ok(result.is_automated)),
+            ("IsOfficial", official),
         ],
         ..Row::default()
     }

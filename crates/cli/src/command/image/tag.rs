@@ -2,7 +2,10 @@
 
 use api::Action;
 
+use oci::Reference;
+
 use crate::command::{Arity, Command};
+use crate::error::Error;
 
 pub(crate) static COMMAND: Command = Command::new(
     "tag",
@@ -10,16 +13,19 @@ pub(crate) static COMMAND: Command = Command::new(
     "Give an image another name",
     Arity::Exactly(2),
     |context, matches| {
-        let target = matches.arg(1);
-        let (repository, tag) = match target.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => (repository, tag),
-            _ => (target, "latest"),
-        };
+        let text = matches.arg(1);
+        let target = Reference::parse(text).map_err(|error| {
+            Error::said(format!("Error parsing reference: {text:?} is not a valid repository/tag: {error}"))
+        })?;
+        if target.digest().is_some() {
+            return Err(Error::said("refusing to create a tag with a digest reference"));
+        }
+        let target = target.with_default_tag();
         context
             .client()?
             .call(Action::ImageTag, matches.arg(0))
-            .query("repo", repository)
-            .query("tag", tag)
+            .query("repo", &target.familiar_name())
+            .query("tag", target.tag().unwrap_or_default())
             .done()
     },
 )

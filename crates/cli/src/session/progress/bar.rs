@@ -2,52 +2,17 @@
 
 use api::progress::Progress;
 
-use crate::format::units::human_size;
-
-/// Half of the bar's columns are worth one percent each.
-const WIDTH: usize = 50;
-/// Narrower screens get numbers alone.
-const BAR_FROM: usize = 110;
 /// Narrower screens get no time.
 const TIME_FROM: usize = 50;
 
-/// Whether there is nothing to draw.
-pub(super) fn is_empty(progress: &Progress) -> bool {
-    progress.current <= 0 && progress.total <= 0
-}
-
 /// The bar for a screen of `columns`.
 pub(super) fn text(progress: &Progress, columns: usize) -> String {
-    if is_empty(progress) {
-        return String::new();
-    }
-    let Progress { current, total, units, .. } = progress;
-    if *total <= 0 {
-        return if units.is_empty() {
-            format!("{:>8}", human_size(*current))
-        } else {
-            format!("{current} {units}")
-        };
-    }
-    let done = i128::from(*current).saturating_mul(100) / i128::from(*total) / 2;
-    let done = usize::try_from(done.clamp(0, WIDTH as i128)).unwrap_or(WIDTH);
-    let bar = if columns > BAR_FROM {
-        format!("[{}>{}] ", "=".repeat(done), " ".repeat(WIDTH - done))
-    } else {
-        String::new()
-    };
-    let numbers = match (progress.hide_counts, units.is_empty(), current > total) {
-        (true, ..) => String::new(),
-        (_, true, true) => format!("{:>8}", human_size(*current)),
-        (_, true, false) => format!("{:>8}/{}", human_size(*current), human_size(*total)),
-        (_, false, true) => format!("{current} {units}"),
-        (_, false, false) => format!("{current}/{total} {units}"),
-    };
-    format!("{bar}{numbers}{}", time_left(progress, done, columns))
+    progress.bar(columns) + &time_left(progress, columns)
 }
 
-fn time_left(progress: &Progress, done: usize, columns: usize) -> String {
-    if progress.current <= 0 || progress.start <= 0 || done >= WIDTH || columns <= TIME_FROM {
+fn time_left(progress: &Progress, columns: usize) -> String {
+    let known = progress.current > 0 && progress.start > 0 && progress.total > 0;
+    if !known || progress.is_full() || columns <= TIME_FROM {
         return String::new();
     }
     let elapsed = jiff::Timestamp::now().as_second() - progress.start;

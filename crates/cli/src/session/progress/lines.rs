@@ -58,7 +58,7 @@ impl Lines {
                 return format!("\x1b[2K\r{name}{} {}\r", message.status, bar::text(detail, columns));
             }
             // Steps of a transfer are for terminals alone.
-            Some(detail) if !bar::is_empty(detail) => return String::new(),
+            Some(detail) if !detail.is_empty() => return String::new(),
             _ => {}
         }
         if !message.progress.is_empty() {

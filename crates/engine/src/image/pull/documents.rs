@@ -8,6 +8,7 @@ use store::{PullRequest, RawDocument};
 use crate::container::task::blocking;
 use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::image::manifests::REFERENCE_DIGEST;
 use crate::registry::{Doing, failed};
 
 /// Indexes that may lie within each other.
@@ -16,8 +17,6 @@ const DEPTH: usize = 4;
 const COMPANIONS: usize = 16;
 /// Platforms that an error names.
 const NAMED: usize = 12;
-/// What an attestation's descriptor says it is about.
-const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// Asks for documents; those that the store has are not fetched.
 pub(super) struct Documents<'a> {
@@ -36,9 +35,9 @@ pub(super) struct Found {
 }
 
 impl Documents<'_> {
-    /// Finds the image for a platform.
-    pub(super) async fn find(&self, wanted: &Platform) -> Result<Found> {
-        let mut raw = self.top().await?;
+    /// Finds the image for a platform, below (or in) the document that the reference means.
+    pub(super) async fn find(&self, top: RawDocument, wanted: &Platform) -> Result<Found> {
+        let mut raw = top;
         let top = Digest::sha256(&raw.bytes);
         let mut indexes = Vec::new();
         let mut companions = Vec::new();
@@ -57,6 +56,7 @@ impl Documents<'_> {
                 }
                 Document::Manifest(manifest) => {
                     let config = self.config(&manifest.config).await?;
+                    runs_here(&config)?;
                     let mut documents = Vec::with_capacity(companions.len());
                     for companion in &companions {
                         documents.push(self.document(companion).await?);
@@ -75,7 +75,7 @@ impl Documents<'_> {
     }
 
     /// The document that the reference itself means. Where something is known of it, its digest is asked for first.
-    async fn top(&self) -> Result<RawDocument> {
+    pub(super) async fn top(&self) -> Result<RawDocument> {
         if let Some(digest) = self.reference.digest() {
             // The registry is asked even so: not everybody may have what is here.
             let target = Target::Digest(digest.clone());
@@ -107,9 +107,9 @@ impl Documents<'_> {
         if let Some(bytes) = self.stored(&descriptor.digest).await {
             return Ok(bytes);
         }
-        let bytes =
-            self.repository.small_blob(descriptor, MAX_DOCUMENT).await.map_err(|error| self.failed(error))?;
-        Ok(bytes.to_vec())
+        let fetched = self.repository.small_blob(descriptor, MAX_DOCUMENT).await;
+        let doing = Doing::Fetching(self.reference, &descriptor.digest);
+        Ok(fetched.map_err(|error| failed(error, doing))?.to_vec())
     }
 
     async fn stored(&self, digest: &Digest) -> Option<Vec<u8>> {
@@ -119,6 +119,18 @@ impl Documents<'_> {
 
     fn failed(&self, error: registry::client::Error) -> Error {
         failed(error, Doing::Pulling(self.reference))
+    }
+}
+
+/// An image without an index to choose from may be for another system altogether.
+fn runs_here(config: &[u8]) -> Result<()> {
+    // what is no image's configuration is refused with a reason later on
+    let Ok(image) = oci::Image::parse(config.to_vec()) else { return Ok(()) };
+    match image.platform().os.as_str() {
+        "" | "linux" => Ok(()),
+        other => Err(Error::bad_parameter(format!(
+            "image operating system {other:?} cannot be used on this platform: no matching manifest for linux"
+        ))),
     }
 }
 

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use oci::{Descriptor, Reference};
 use registry::client::{BlobSink, Repository};
 use store::{BlobWriter, Claim, Finished, Ingest, LayerNews, Listener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::report::{Count, Meter, News};
 use crate::container::task::blocking;
@@ -27,7 +27,12 @@ pub(super) struct Fetch {
     pub(super) news: News,
     /// Downloads of one pull that may go on at the same time.
     pub(super) slots: Arc<Semaphore>,
+    /// Held by whatever may still have a hand on the blob, also in threads that outlive this task.
+    pub(super) busy: Busy,
 }
+
+/// While copies of it live, something is done to what has arrived.
+pub(super) type Busy = mpsc::Sender<std::convert::Infallible>;
 
 /// How far somebody's work on the blob is, in bytes.
 #[derive(Clone, Copy, Default)]
@@ -113,7 +118,18 @@ impl Fetch {
             });
         });
         let (pull, position) = (Arc::clone(&self.pull), self.position);
-        blocking(move || Ok(pull.claim(position, listener)?)).await
+        self.held(move || Ok(pull.claim(position, listener)?)).await
+    }
+
+    /// Does `work` in a thread of its own; what comes of it and is wanted by nobody any more goes before `busy` does.
+    async fn held<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let busy = self.busy.clone();
+        let (value, _busy) = blocking(move || {
+            let value = work()?;
+            Ok((value, busy))
+        })
+        .await?;
+        Ok(value)
     }
 
     /// Waits until another pull has ended with the layer, and tells how it goes.
@@ -140,7 +156,7 @@ impl Fetch {
         slot: OwnedSemaphorePermit,
         mut heard: watch::Receiver<Counts>,
     ) -> Result<()> {
-        let (mut slot, mut ingest) = (slot, Held(Some(ingest)));
+        let (mut slot, mut ingest) = (slot, Held(Some(ingest), self.busy.clone()));
         loop {
             let sink: Arc<dyn BlobSink> = Arc::new(Sink(ingest.get()?.writer()));
             let download = self.repository.blob(&self.descriptor, &sink);
@@ -151,17 +167,20 @@ impl Fetch {
                 }
                 // It takes no more because it can't be unpacked; its end tells why.
                 Err(registry::client::Error::Sink(_)) => {}
-                Err(error) => return Err(failed(error, Doing::Pulling(&self.reference))),
+                Err(error) => {
+                    let doing = Doing::Fetching(&self.reference, &self.descriptor.digest);
+                    return Err(failed(error, doing));
+                }
             }
             // the next one may download while this one is unpacked
             drop(slot);
             let whole = ingest.take()?;
-            let finish = blocking(move || Ok(whole.finish()?));
+            let finish = self.held(move || Ok(whole.finish()?));
             match self.meter().during("Extracting", &mut heard, Counts::of_unpacking, finish).await? {
                 Finished::Done => break,
                 // what an interrupted pull had left was of no use
                 Finished::Again(anew) => {
-                    ingest = Held(Some(anew));
+                    ingest = Held(Some(anew), self.busy.clone());
                     slot = self.slot().await?;
                 }
             }
@@ -187,7 +206,7 @@ impl BlobSink for Sink {
 }
 
 /// An ingest that waits for its threads elsewhere when it is dropped: not in a thread that others share.
-struct Held(Option<Box<Ingest>>);
+struct Held(Option<Box<Ingest>>, Busy);
 
 impl Held {
     fn get(&self) -> Result<&Ingest> {
@@ -202,7 +221,11 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let (Some(ingest), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn_blocking(move || drop(ingest));
+            let busy = self.1.clone();
+            runtime.spawn_blocking(move || {
+                drop(ingest);
+                drop(busy);
+            });
         }
     }
 }

@@ -137,14 +137,15 @@ impl Puller {
         let current = engine.registries.current();
         let repository = current.repository(reference, &self.credentials);
         let documents = Documents { engine: &engine, repository: &repository, reference };
-        let found = documents.find(&self.platform.clone().unwrap_or_else(Platform::host)).await?;
+        let top = documents.top().await?;
         let id = match reference.digest() {
             // as Docker shows it
             Some(_) => reference.to_string(),
             None => reference.tag().unwrap_or_default().to_owned(),
         };
         self.news.step(id, format!("Pulling from {}", reference.path())).await;
-        let Found { request, top, config } = found;
+        let wanted = self.platform.clone().unwrap_or_else(Platform::host);
+        let Found { request, top, config } = documents.find(top, &wanted).await?;
         let leading =
             request.indexes.iter().chain([&request.manifest]).map(|document| document.bytes.clone());
         crate::trust::admit(&engine, &repository, reference, leading.collect(), &config).await?;
@@ -152,7 +153,10 @@ impl Puller {
         if !(old.as_ref() == Some(&config) && is_complete(&engine, &config, reference, &top)) {
             let store = engine.store.clone();
             let pull = Arc::new(blocking(move || Ok(store.pull(request)?)).await?);
-            self.layers(&pull, &current, &repository, reference).await?;
+            // Of an image that is here only the name is new, and nothing is said of its layers.
+            if engine.store.image(&config).is_err() || pull.layers().iter().any(|layer| !layer.present) {
+                self.layers(&pull, &current, &repository, reference).await?;
+            }
             blocking(move || Ok(pull.commit(&|_renamed| {})?)).await?;
         }
         self.news.say(format!("Digest: {top}")).await;
@@ -180,6 +184,7 @@ impl Puller {
             let status = if layer.present { "Already exists" } else { "Pulling fs layer" };
             self.news.layer(layer.descriptor.digest.short(), status).await;
         }
+        let (busy, mut idle) = mpsc::channel(1);
         // Dropped with this future: then nothing is fetched any more.
         let mut tasks = JoinSet::new();
         for (position, layer) in all.into_iter().enumerate().filter(|(_, layer)| !layer.present) {
@@ -191,11 +196,19 @@ impl Puller {
                 reference: reference.clone(),
                 news: self.news.clone(),
                 slots: Arc::clone(&slots),
+                busy: busy.clone(),
             };
             tasks.spawn(fetch.run());
         }
+        drop(busy);
         while let Some(done) = tasks.join_next().await {
-            done.map_err(|error| Error::because("internal task", error))??;
+            let done = done.map_err(|error| Error::because("internal task", error)).flatten();
+            if let Err(error) = done {
+                // What has arrived is nobody's when the client hears of it: a prune finds it.
+                tasks.shutdown().await;
+                idle.recv().await;
+                return Err(error);
+            }
         }
         Ok(())
     }

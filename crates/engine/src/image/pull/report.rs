@@ -51,6 +51,12 @@ impl News {
         self.tell(Progress::Pushed { tag, digest, size }).await;
     }
 
+    /// A push has put a manifest in the place of the index that it is of.
+    pub(crate) async fn pushed_instead(&self, index: &oci::Descriptor, manifest: &oci::Descriptor) {
+        let (index, manifest) = (Box::new(index.clone()), Box::new(manifest.clone()));
+        self.tell(Progress::PushedInstead { index, manifest }).await;
+    }
+
     /// The end.
     pub(crate) async fn failed(&self, error: Error) {
         let _ = self.0.send(Err(error)).await;

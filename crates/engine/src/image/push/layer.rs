@@ -27,6 +27,8 @@ pub(super) struct Send {
     pub(super) ours: bool,
     pub(super) current: Arc<Current>,
     pub(super) repository: Repository,
+    /// Who pushes, for other repositories of the same registry.
+    pub(super) credentials: Credentials,
     pub(super) name: Reference,
     pub(super) news: News,
     /// Uploads of one push that may go on at the same time.
@@ -149,9 +151,11 @@ impl Send {
         }
         for blob in candidates {
             let names = blob.repositories.iter().rev().filter_map(|name| Reference::parse(name).ok());
-            for from in names.filter(|from| from.domain() != self.name.domain()) {
-                // Whoever pushes here has said nothing of who they are there.
-                let other = self.current.repository(&from, &Credentials::Anonymous);
+            for from in names.filter(|from| from.name() != self.name.name()) {
+                // Whoever pushes here has said nothing of who they are at another registry.
+                let known = from.domain() == self.name.domain();
+                let credentials = if known { &self.credentials } else { &Credentials::Anonymous };
+                let other = self.current.repository(&from, credentials);
                 let (counts, mut heard) = watch::channel((0, 0));
                 let source: Arc<dyn BlobSource> =
                     Arc::new(Relayed { repository: other, blob: blob.clone(), counts });

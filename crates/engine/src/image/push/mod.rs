@@ -65,7 +65,9 @@ impl Engine {
             let news = News::new(sender);
             let current = engine.0.registries.current();
             let repository = current.repository(&name, &options.credentials);
-            let pusher = Pusher { engine, current, repository, name, platform, news: news.clone() };
+            let credentials = options.credentials;
+            let pusher =
+                Pusher { engine, current, repository, credentials, name, platform, news: news.clone() };
             let done = tokio::select! {
                 done = pusher.run(wanted) => done,
                 () = news.abandoned() => return,
@@ -83,6 +85,7 @@ struct Pusher {
     engine: Engine,
     current: Arc<Current>,
     repository: Repository,
+    credentials: Credentials,
     /// Without a tag.
     name: Reference,
     platform: Option<Platform>,
@@ -207,6 +210,7 @@ impl Pusher {
                 ours: chosen.is_none_or(|chosen| chosen.ours),
                 current: Arc::clone(&self.current),
                 repository: self.repository.clone(),
+                credentials: self.credentials.clone(),
                 name: self.name.clone(),
                 news: self.news.clone(),
                 slots: Arc::clone(&slots),
@@ -253,6 +257,9 @@ impl Pusher {
             Some(chosen) => {
                 let mut kept = chosen.kept;
                 if !self.index(&kept, &target).await? {
+                    if let Some(index) = kept.indexes.first().filter(|_| self.platform.is_none()) {
+                        self.news.pushed_instead(index, &kept.manifest).await;
+                    }
                     kept.indexes.clear();
                     kept.companions.clear();
                     let media_type = kept.manifest.media_type.clone();

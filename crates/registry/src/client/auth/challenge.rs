@@ -29,6 +29,12 @@ pub(crate) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     all
 }
 
+/// Whether an answer says that the token does not suffice: whoever asks is known, and not allowed.
+pub(crate) fn insufficient(headers: &HeaderMap) -> bool {
+    let says = |one: &Challenge| one.scheme == "bearer" && one.get("error") == Some("insufficient_scope");
+    challenges(headers).iter().any(says)
+}
+
 fn parse(text: &str, all: &mut Vec<Challenge>) {
     let mut rest = text;
     loop {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper::header::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
-pub(crate) use challenge::{Challenge, challenges};
+pub(crate) use challenge::{Challenge, challenges, insufficient};
 pub(crate) use scope::Scopes;
 pub(crate) use token::{Issuer, Token};
 

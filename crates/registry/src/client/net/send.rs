@@ -67,7 +67,7 @@ pub(crate) struct Transport {
     proxies: Proxies,
     pub(crate) time: Time,
     pub(crate) authorities: Authorities,
-    /// For proxies, which no registry's certificates are for.
+    /// For proxies and other places that no registry's certificates are for.
     everyone: OnceCell<Tls>,
 }
 
@@ -131,6 +131,15 @@ impl Transport {
         Response { status: head.status, headers: head.headers, body, place }
     }
 
+    /// The trust of the machine.
+    ///
+    /// # Errors
+    /// Its authorities can't be read.
+    pub(crate) async fn everyone(&self) -> Result<&Tls> {
+        let read = || async { Tls::new(&TlsFiles::default(), &self.authorities) };
+        self.everyone.get_or_try_init(read).await
+    }
+
     async fn connect(
         &self,
         place: &Place,
@@ -139,13 +148,7 @@ impl Transport {
         dial: Option<Duration>,
     ) -> Result<Connection> {
         let proxy = match proxy {
-            Some(proxy) => {
-                let everyone = self
-                    .everyone
-                    .get_or_try_init(|| async { Tls::new(&TlsFiles::default(), &self.authorities) })
-                    .await?;
-                Some((proxy, &everyone.others))
-            }
+            Some(proxy) => Some((proxy, &self.everyone().await?.others)),
             None => None,
         };
         let time = Time { connect: dial.unwrap_or(self.time.connect), ..self.time };

@@ -12,6 +12,7 @@ use e2e::image;
 use e2e::programs::{self, Ran};
 use serde_json::Value;
 
+use super::around::Around;
 use super::compare::{Answer, Part};
 use super::mask;
 use super::script::{Action, Body, Mode, Row, Step};
@@ -27,6 +28,8 @@ pub(super) struct Engine {
     client: PathBuf,
     /// What is published on it; engines share the machine's ports.
     port: u16,
+    /// What stands around it, by the words of the steps: addresses of its host.
+    names: Vec<(&'static str, String)>,
     kept: BTreeMap<String, String>,
 }
 
@@ -40,9 +43,15 @@ type Later = JoinHandle<Result<Ran>>;
 
 impl Engine {
     /// The engine whose socket is `sock` below `root`, which gets a working folder with a few files.
-    pub(super) fn new(name: &'static str, number: u16, root: &Path, client: PathBuf) -> Result<Self> {
-        let kept = BTreeMap::new();
-        let engine = Self { name, root: root.to_path_buf(), client, port: PORT + number, kept };
+    pub(super) fn new(
+        name: &'static str,
+        number: u16,
+        root: &Path,
+        client: PathBuf,
+        around: &Around,
+    ) -> Result<Self> {
+        let (kept, names) = (BTreeMap::new(), around.names().to_vec());
+        let engine = Self { name, root: root.to_path_buf(), client, port: PORT + number, names, kept };
         let work = engine.work();
         std::fs::create_dir_all(work.join("folder"))?;
         std::fs::write(work.join("file"), "from outside\n")?;
@@ -184,7 +193,7 @@ impl Engine {
 
     /// One JSON value, several one after another, or text.
     fn part(&self, text: &str) -> Part {
-        let text = &text.replace(&self.port.to_string(), &PORT.to_string());
+        let text = &self.common(text);
         if text.trim_start().starts_with(['{', '[']) {
             let values: Result<Vec<Value>, _> =
                 serde_json::Deserializer::from_str(text).into_iter().collect();
@@ -197,7 +206,13 @@ impl Engine {
     }
 
     fn masked(&self, text: &str) -> String {
-        mask::text(&text.replace(&self.port.to_string(), &PORT.to_string()), &self.root.to_string_lossy())
+        mask::text(&self.common(text), &self.root.to_string_lossy())
+    }
+
+    /// `text` with what is this engine's alone called as everywhere.
+    fn common(&self, text: &str) -> String {
+        let text = text.replace(&self.port.to_string(), &PORT.to_string());
+        self.names.iter().fold(text, |text, (word, address)| text.replace(address, &word.replace('%', "=")))
     }
 
     /// `text` with what was kept, and where the working folder is.
@@ -205,6 +220,9 @@ impl Engine {
         let work = self.work().display().to_string();
         let mut filled = text.replace("%work%", &work).replace("%image%", e2e::daemon::IMAGE);
         filled = filled.replace("%port%", &self.port.to_string());
+        for (word, address) in &self.names {
+            filled = filled.replace(word, address);
+        }
         for (name, value) in &self.kept {
             filled = filled.replace(&format!("%{name}%"), value);
         }
@@ -228,13 +246,15 @@ impl Engine {
             self.json("DELETE", &format!("/volumes/{volume}"))?;
         }
         for image in self.json("GET", "/images/json")?.as_array().into_iter().flatten() {
-            let ours =
-                image["RepoTags"].as_array().is_some_and(|tags| tags.contains(&e2e::daemon::IMAGE.into()));
-            if !ours {
-                self.json(
-                    "DELETE",
-                    &format!("/images/{}?force=1", image["Id"].as_str().unwrap_or_default()),
-                )?;
+            let names = ["RepoTags", "RepoDigests"].map(|key| image[key].as_array());
+            let tags = names.into_iter().flatten().flatten().filter_map(Value::as_str);
+            let (ours, others): (Vec<&str>, Vec<&str>) = tags.partition(|tag| *tag == e2e::daemon::IMAGE);
+            let gone = match ours.is_empty() {
+                true => vec![image["Id"].as_str().unwrap_or_default()],
+                false => others,
+            };
+            for name in gone {
+                self.json("DELETE", &format!("/images/{name}?force=1"))?;
             }
         }
         let networks = self.json("GET", "/networks")?;

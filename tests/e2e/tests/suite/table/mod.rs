@@ -4,6 +4,7 @@
 //!
 //! `docs/compat.md` is written from the same rows: `cargo xtask compat`.
 
+mod around;
 mod compare;
 mod document;
 mod engine;
@@ -23,6 +24,7 @@ use e2e::lab::Namespace;
 use e2e::peers::Docker;
 use e2e::programs;
 
+use around::Around;
 use compare::{Answer, Finding};
 use engine::Engine;
 use script::{Difference, Everywhere, Mode, Row, Step};
@@ -34,7 +36,7 @@ macro_rules! files {
 /// The rows, by file.
 const FILES: &[(&str, &str)] = files! {
     "create.steps" "ports.steps" "run.steps" "list.steps" "lifecycle.steps" "exec.steps" "logs.steps" "files.steps"
-    "volumes.steps" "networks.steps" "events.steps" "system.steps" "api_container.steps" "api_other.steps"
+    "images.steps" "registries.steps" "volumes.steps" "networks.steps" "events.steps" "system.steps" "api_container.steps" "api_other.steps"
 };
 
 const EVERYWHERE: (&str, &str) = ("everywhere.txt", include_str!("rows/everywhere.txt"));
@@ -68,14 +70,18 @@ fn as_docker_answers() -> Result<()> {
     docker.run(&["load", "-i", &archive.path().to_string_lossy()])?.ok()?;
     // Every engine has a host of its own, with an interface that leads to a segment of its own.
     let segment = Namespace::new()?;
-    Namespace::of(docker.pid())?.cable("lan0", &segment, "theirs")?;
+    let theirs = Namespace::of(docker.pid())?;
+    theirs.cable("lan0", &segment, "theirs")?;
     let (first, second) = (hosted(&segment, "first")?, hosted(&segment, "second")?);
+    let hosts = [Some(&theirs), first.netns(), second.netns()];
+    let around = hosts.into_iter().flatten().map(Around::start).collect::<Result<Vec<_>>>()?;
+    let [beside, beside_first, beside_second] = &around[..] else { anyhow::bail!("a daemon has no host") };
     let berth = second.root().join("docker");
     std::os::unix::fs::symlink(programs::program("berth")?, &berth)?;
     let engines = [
-        Engine::new("reference", 0, docker.root(), client.clone())?,
-        Engine::new("docker", 1, first.root(), client)?,
-        Engine::new("berth", 2, second.root(), berth)?,
+        Engine::new("reference", 0, docker.root(), client.clone(), beside)?,
+        Engine::new("docker", 1, first.root(), client, beside_first)?,
+        Engine::new("berth", 2, second.root(), berth, beside_second)?,
     ];
     let drive =
         |mut engine: Engine| rows.iter().map(|row| engine.drive(row, skip)).collect::<Result<Vec<_>>>();

@@ -11,6 +11,9 @@ const VERBS: &[&str] = &[
     "restart", "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
 ];
 
+/// Verbs of `image` that are commands of their own as well.
+const IMAGE_VERBS: &[&str] = &["history", "import", "load", "pull", "push", "save", "tag"];
+
 /// The other spellings of the commands of the table, each with the name under which it is written down.
 const OTHERS: &[(&str, &str)] = &[
     ("container inspect", "container inspect"),
@@ -20,6 +23,15 @@ const OTHERS: &[(&str, &str)] = &[
     ("ps", "container ls"),
     ("container remove", "container rm"),
     ("container prune", "container prune"),
+    ("image inspect", "image inspect"),
+    ("image ls", "image ls"),
+    ("image list", "image ls"),
+    ("images", "image ls"),
+    ("image prune", "image prune"),
+    ("image rm", "image rm"),
+    ("image remove", "image rm"),
+    ("rmi", "image rm"),
+    ("search", "search"),
     ("inspect", "inspect"),
     ("network connect", "network connect"),
     ("network create", "network create"),
@@ -63,16 +75,20 @@ pub(super) const OPEN: &[(&str, &str)] = &[
     ("GET /containers/{id}/checkpoints", "as `checkpoint create`"),
     ("POST /containers/{id}/checkpoints", "as `checkpoint create`"),
     ("DELETE /containers/{id}/checkpoints/{checkpoint}", "as `checkpoint create`"),
+    ("GET /images/{name}/attestations", "of a later version of the API"),
+    ("GET /images/{name}/verify", "Berth's own: Docker has nothing beside it"),
     ("POST /volumes/{id}/protect", "Berth's own: Docker has nothing beside it"),
     ("POST /volumes/{id}/unprotect", "as `protect`"),
 ];
 
 /// Every spelling, with its name.
 pub(super) fn commands() -> Vec<(String, String)> {
-    let verbs = VERBS.iter().flat_map(|verb| {
-        let name = format!("container {verb}");
-        [((*verb).to_owned(), name.clone()), (name.clone(), name)]
-    });
+    let of = |noun: &str, verb: &str| {
+        let name = format!("{noun} {verb}");
+        [(verb.to_owned(), name.clone()), (name.clone(), name)]
+    };
+    let verbs = VERBS.iter().flat_map(|verb| of("container", verb));
+    let verbs = verbs.chain(IMAGE_VERBS.iter().flat_map(|verb| of("image", verb)));
     let others = OTHERS.iter().map(|(spelling, name)| ((*spelling).to_owned(), (*name).to_owned()));
     verbs.chain(others).collect()
 }
@@ -83,6 +99,8 @@ pub(super) fn endpoints() -> Vec<String> {
         [
             "/containers",
             "/exec",
+            "/images",
+            "/distribution",
             "/networks",
             "/volumes",
             "/events",

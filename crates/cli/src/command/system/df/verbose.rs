@@ -120,12 +120,24 @@ fn sections(usage: DiskUsage, whole: bool, logs: bool) -> Sections {
     let volumes = usage.volume_usage.map(|sums| sums.items).or(usage.volumes).unwrap_or_default();
     let cache = usage.build_cache_usage.map(|sums| sums.items).or(usage.build_cache).unwrap_or_default();
     Sections {
-        images: images.iter().flat_map(|image| image::ls::rows(image, whole, false)).collect(),
+        images: images
+            .iter()
+            .flat_map(|image| image::ls::rows(image, whole, false))
+            .map(undigested)
+            .collect(),
         containers: containers.iter().map(|one| container(one, whole, logs)).collect(),
         volumes: volumes.iter().map(volume).collect(),
         cache_size: cache.iter().filter(|record| !record.shared).map(|record| record.size).sum(),
         cache: cache.iter().map(record).collect(),
     }
+}
+
+/// Digests are not asked for here, and so not told, not even that there is none.
+fn undigested(mut row: Row) -> Row {
+    for (_, digest) in row.fields.iter_mut().filter(|(name, _)| *name == "Digest") {
+        digest.clear();
+    }
+    row
 }
 
 fn container(container: &container::Summary, whole: bool, logs: bool) -> Row {
