@@ -112,6 +112,11 @@ impl Failed {
         Self { what: ask.what, key, status: None, code: String::new(), text, may_pass, made: 1, wait: None }
     }
 
+    /// The store has answered, and what it has answered can't be used.
+    pub(super) fn is_unusable(&self) -> bool {
+        self.status.is_none() && !self.may_pass
+    }
+
     pub(super) fn is_absent(&self) -> bool {
         self.status == Some(404)
     }

@@ -27,20 +27,21 @@ impl Bucket {
         Ok((answer.status == 200).then_some(answer.headers))
     }
 
-    /// The bytes of a small object, or how many it has.
+    /// The bytes of a small object.
+    ///
+    /// # Errors
+    /// [`StorageError::TooLarge`] when it has more than `limit`.
     pub(super) async fn small(&self, key: &str, limit: u64) -> Result<Option<Bytes>> {
         let ask = Ask::new("read", Method::GET, key.to_owned());
         match self.whole(&ask, limit).await {
             Ok(found) => Ok(found.map(|(_, bytes)| bytes)),
-            Err(failed) => {
-                let found = self.head("look up", key).await.ok().flatten();
-                match found {
-                    Some(meta) if meta.size > limit => {
-                        Err(StorageError::TooLarge { key: key.into(), size: meta.size, limit })
-                    }
-                    _ => Err(failed.into()),
+            Err(failed) if failed.is_unusable() => match self.head("look up", key).await? {
+                Some(meta) if meta.size > limit => {
+                    Err(StorageError::TooLarge { key: key.into(), size: meta.size, limit })
                 }
-            }
+                _ => Err(failed.into()),
+            },
+            Err(failed) => Err(failed.into()),
         }
     }
 
