@@ -20,7 +20,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hyper::Method;
 use tokio::sync::Semaphore;
@@ -186,14 +186,7 @@ impl Storage for S3 {
         if size != offset {
             return Err(StorageError::Offset { size, offset });
         }
-        Ok(Box::new(Tail {
-            bucket: Arc::clone(&self.bucket),
-            budget: Arc::clone(&self.budget),
-            upload: upload.clone(),
-            settled: offset,
-            gathered: BytesMut::new(),
-            part: self.part,
-        }))
+        Ok(Box::new(Tail::new(&self.bucket, &self.budget, upload, offset, self.part)))
     }
 
     async fn upload_open(&self, upload: &Key) -> Result<Option<Box<dyn Object>>> {

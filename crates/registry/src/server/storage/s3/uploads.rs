@@ -1,12 +1,14 @@
 //! Uploads: an object that says that there is one, and one for each part as it came. So any instance goes on with it, all
 //! can read it, and a part may have any size.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
+use tokio::task::JoinHandle;
 
 use super::super::layout::offset_of;
 use super::super::{Append, Key, Meta, Prefix, Result, StorageError};
@@ -82,30 +84,76 @@ impl Budget {
     }
 }
 
-/// The end of an upload, and what was gathered behind it.
+/// The end of an upload, and what was gathered behind it: while one part is sent, the next one is gathered.
 pub(super) struct Tail {
-    pub(super) bucket: Arc<Bucket>,
-    pub(super) budget: Arc<Budget>,
-    pub(super) upload: Key,
+    bucket: Arc<Bucket>,
+    budget: Arc<Budget>,
+    upload: Key,
     /// How much the store has.
-    pub(super) settled: u64,
-    pub(super) gathered: BytesMut,
+    settled: u64,
+    /// A part on its way, and its length.
+    sending: Option<(u64, JoinHandle<Result<()>>)>,
+    /// A part was not taken.
+    is_broken: bool,
+    gathered: BytesMut,
     /// Beyond, it is sent.
-    pub(super) part: usize,
+    part: usize,
 }
 
 impl Tail {
-    /// Sends what was gathered.
+    pub(super) fn new(
+        bucket: &Arc<Bucket>,
+        budget: &Arc<Budget>,
+        upload: &Key,
+        settled: u64,
+        part: usize,
+    ) -> Self {
+        Self {
+            bucket: Arc::clone(bucket),
+            budget: Arc::clone(budget),
+            upload: upload.clone(),
+            settled,
+            sending: None,
+            is_broken: false,
+            gathered: BytesMut::new(),
+            part,
+        }
+    }
+
+    /// Waits for the part that is on its way.
+    async fn settle(&mut self) -> Result<()> {
+        let Some((length, sending)) = self.sending.take() else { return Ok(()) };
+        let outcome = sending.await.unwrap_or_else(|error| {
+            let (key, source) = (self.upload.to_string(), io::Error::other(error));
+            Err(StorageError::Io { what: "write", key, source })
+        });
+        match &outcome {
+            Ok(()) => self.settled += length,
+            Err(_) => {
+                // what lies behind a gap belongs to nothing
+                self.is_broken = true;
+                self.budget.sub(self.gathered.len());
+                self.gathered.clear();
+            }
+        }
+        outcome
+    }
+
+    /// Begins to send what was gathered, once the part before is there.
     async fn send(&mut self) -> Result<()> {
+        self.settle().await?;
         let bytes = std::mem::take(&mut self.gathered).freeze();
         if bytes.is_empty() {
             return Ok(());
         }
-        let length = bytes.len();
-        let outcome = send(&self.bucket, &self.upload, self.settled, bytes).await;
-        self.budget.sub(length);
-        outcome?;
-        self.settled += length as u64;
+        let (bucket, budget) = (Arc::clone(&self.bucket), Arc::clone(&self.budget));
+        let (upload, offset, length) = (self.upload.clone(), self.settled, bytes.len());
+        let sending = tokio::spawn(async move {
+            let outcome = send(&bucket, &upload, offset, bytes).await;
+            budget.sub(length);
+            outcome
+        });
+        self.sending = Some((length as u64, sending));
         Ok(())
     }
 }
@@ -124,6 +172,10 @@ async fn send(bucket: &Bucket, upload: &Key, offset: u64, bytes: Bytes) -> Resul
 #[async_trait::async_trait]
 impl Append for Tail {
     async fn write(&mut self, pieces: &[Bytes]) -> Result<()> {
+        if self.is_broken {
+            let (key, reason) = (self.upload.to_string(), "a part before was not taken".into());
+            return Err(StorageError::Unavailable { what: "write", key, reason });
+        }
         for piece in pieces {
             let is_tight = self.budget.add(piece.len());
             self.gathered.extend_from_slice(piece);
@@ -140,6 +192,7 @@ impl Append for Tail {
 
     async fn close(mut self: Box<Self>) -> Result<u64> {
         self.send().await?;
+        self.settle().await?;
         Ok(self.settled)
     }
 }
@@ -153,17 +206,20 @@ impl Drop for Tail {
         }
         let length = bytes.len();
         let (bucket, budget) = (Arc::clone(&self.bucket), Arc::clone(&self.budget));
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => {
-                let (upload, offset) = (self.upload.clone(), self.settled);
-                runtime.spawn(async move {
-                    if let Err(error) = send(&bucket, &upload, offset, bytes).await {
-                        tracing::debug!("the end of {upload} is lost, and can be sent again: {error}");
-                    }
-                    budget.sub(length);
-                });
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return budget.sub(length) };
+        let (upload, settled, before) = (self.upload.clone(), self.settled, self.sending.take());
+        runtime.spawn(async move {
+            let offset = match before {
+                None => Some(settled),
+                // behind a gap it would belong to nothing
+                Some((length, sending)) => matches!(sending.await, Ok(Ok(()))).then_some(settled + length),
+            };
+            if let Some(offset) = offset
+                && let Err(error) = send(&bucket, &upload, offset, bytes).await
+            {
+                tracing::debug!("the end of {upload} is lost, and can be sent again: {error}");
             }
-            Err(_no_runtime) => budget.sub(length),
-        }
+            budget.sub(length);
+        });
     }
 }
