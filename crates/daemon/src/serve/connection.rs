@@ -19,6 +19,10 @@ use crate::request::RequestBody;
 use crate::response::{Response, Watched};
 use crate::router;
 
+/// Bytes that hyper reads at once: more than the longest head, and less than a piece of memory that the kernel would
+/// have to map, clear and unmap for each read ([`sys::memory::return_large_pieces`]).
+const MAX_BUFFER: usize = MAX_HEAD + MAX_HEAD / 2;
+
 /// Serves a connection until either side ends it.
 pub(crate) async fn connection(app: Arc<App>, io: Box<dyn Transport>) {
     let signs = Arc::new(Signs::default());
@@ -27,7 +31,7 @@ pub(crate) async fn connection(app: Arc<App>, io: Box<dyn Transport>) {
     let served = http1::Builder::new()
         .title_case_headers(true)
         .max_headers(MAX_HEADERS)
-        .max_buf_size(2 * MAX_HEAD)
+        .max_buf_size(MAX_BUFFER)
         .serve_connection(TokioIo::new(sniff), service)
         .without_shutdown()
         .await;
