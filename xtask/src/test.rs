@@ -53,11 +53,17 @@ impl Failures {
     }
 }
 
-/// Runs the restart storm in its full size, or in the one given; `images` is the one of pulls and removals.
+/// Runs the restart storm in its full size, or in the one given; `images` is the one of pulls and removals, `registry`
+/// the one of garbage collection beside clients.
 pub(crate) fn storm(size: &[String]) -> Result<()> {
     if let Some(("images", kills)) = size.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         let kills = kills.first().map_or("200", String::as_str);
         return at_full_size("registry::killed::", "BERTH_IMAGE_STORM", kills);
+    }
+    if let Some(("registry", seconds)) = size.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        let seconds = seconds.first().map_or("120", String::as_str);
+        host::install(host::PEERS)?;
+        return at_full_size("registry::served::garbage::", "BERTH_REGISTRY_STORM", seconds);
     }
     at_full_size("storm::", "BERTH_STORM", size.first().map_or("50,120", String::as_str))
 }

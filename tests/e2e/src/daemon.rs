@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -15,6 +16,9 @@ use crate::{image, leaks};
 
 /// The image that [`Berth::start`] loads.
 pub const IMAGE: &str = "berth-test/busybox:latest";
+
+/// How long a daemon may take to start: a test may be at work beside it with hundreds of threads.
+const STARTING: Duration = Duration::from_secs(180);
 
 /// A running private daemon.
 pub struct Berth {
@@ -247,9 +251,9 @@ impl Drop for Berth {
 /// One byte means ready; end of file means that the daemon ended before.
 fn wait_ready(mut pipe: impl Read + AsFd) -> Result<()> {
     let mut polled = [rustix::event::PollFd::new(&pipe, rustix::event::PollFlags::IN)];
-    let timeout = rustix::event::Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+    let timeout = rustix::event::Timespec { tv_sec: STARTING.as_secs() as i64, tv_nsec: 0 };
     if rustix::event::poll(&mut polled, Some(&timeout))? == 0 {
-        bail!("nothing heard within {PATIENCE:?}");
+        bail!("nothing heard within {STARTING:?}");
     }
     let mut byte = [0];
     pipe.read_exact(&mut byte).context("berthd ended")?;

@@ -1,6 +1,7 @@
 //! Options about registries.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use engine::registry::RegistryConfig;
@@ -8,6 +9,9 @@ use serde::Deserialize;
 
 use super::given::Given;
 use super::parse::typed;
+
+/// The longest that a registry may be waited for in silence, in seconds.
+const MAX_PATIENCE: u64 = 3600;
 
 /// Proxies as `daemon.json` has them together.
 #[derive(Default, Deserialize)]
@@ -37,6 +41,7 @@ pub(super) fn parse(given: &Given) -> Result<RegistryConfig> {
         https_proxy: proxy("https-proxy", proxies.https_proxy)?,
         no_proxy: proxy("no-proxy", proxies.no_proxy)?,
         certificates: certificates().unwrap_or(defaults.certificates),
+        patience: patience()?,
     };
     config.check()?;
     Ok(config)
@@ -46,6 +51,16 @@ pub(super) fn parse(given: &Given) -> Result<RegistryConfig> {
 fn certificates() -> Option<Vec<PathBuf>> {
     let directories = std::env::var_os("BERTH_CERTS_D").filter(|text| !text.is_empty())?;
     Some(std::env::split_paths(&directories).collect())
+}
+
+/// `BERTH_REGISTRY_PATIENCE`: seconds.
+fn patience() -> Result<Option<Duration>> {
+    const NAME: &str = "BERTH_REGISTRY_PATIENCE";
+    let Some(text) = std::env::var_os(NAME).filter(|text| !text.is_empty()) else { return Ok(None) };
+    match text.to_str().and_then(|text| text.parse().ok()) {
+        Some(seconds @ 1..=MAX_PATIENCE) => Ok(Some(Duration::from_secs(seconds))),
+        _ => bail!("invalid {NAME}: {} (seconds, at most {MAX_PATIENCE})", text.display()),
+    }
 }
 
 fn count(given: &Given, key: &str, default: usize) -> Result<usize> {

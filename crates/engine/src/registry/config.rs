@@ -1,6 +1,7 @@
 //! How registries are reached: what the daemon is told of them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use registry::client::{InsecureRegistries, Mirror, Proxies};
 
@@ -36,6 +37,8 @@ pub struct RegistryConfig {
     pub no_proxy: String,
     /// Directories of `hosts.toml`, certificates and keys by registry; the first that knows a registry counts.
     pub certificates: Vec<PathBuf>,
+    /// How long a registry may be silent, or send next to nothing; none = the client's own limits.
+    pub patience: Option<Duration>,
 }
 
 impl Default for RegistryConfig {
@@ -51,6 +54,7 @@ impl Default for RegistryConfig {
             https_proxy: String::new(),
             no_proxy: String::new(),
             certificates: ["/etc/berth/certs.d", "/etc/docker/certs.d"].map(PathBuf::from).to_vec(),
+            patience: None,
         }
     }
 }
@@ -71,6 +75,9 @@ impl RegistryConfig {
             ..registry::client::Config::default()
         };
         config.retry.attempts = self.max_attempts;
+        if let Some(patience) = self.patience {
+            (config.time.head, config.time.stall) = (patience, patience);
+        }
         Ok(config)
     }
 

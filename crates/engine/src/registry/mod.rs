@@ -56,7 +56,7 @@ impl Current {
 }
 
 impl Engine {
-    /// Takes over other settings; those of proxies and places of certificates stay what they were.
+    /// Takes over other settings; those of the environment and of proxies stay what they were.
     ///
     /// # Errors
     /// One of them is wrong; then nothing changes.
@@ -67,6 +67,7 @@ impl Engine {
             https_proxy: before.config.https_proxy.clone(),
             no_proxy: before.config.no_proxy.clone(),
             certificates: before.config.certificates.clone(),
+            patience: before.config.patience,
             ..config
         };
         if config == before.config {

@@ -59,7 +59,8 @@ pub struct Time {
     pub connect: Duration,
     /// For the TLS handshake, or a proxy's consent.
     pub handshake: Duration,
-    /// From the end of a request to the head of its answer; ten times as long for what is written.
+    /// From the end of a request to the head of its answer; at the end of an upload longer by what a registry may need
+    /// to hash and move so many bytes.
     pub head: Duration,
     /// Transfers must move at least [`Time::stall_bytes`] in each such span in which we wait for the other side.
     pub stall: Duration,

@@ -41,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) scopes: Scopes,
     /// Named by a manifest or another stranger: never authenticated, wherever it leads.
     pub(crate) outside: bool,
+    /// Bytes that the registry may hash and move before it answers.
+    pub(crate) before: u64,
 }
 
 /// A whole answer.
@@ -76,7 +78,15 @@ impl Content {
 
 impl Call {
     pub(crate) fn new(method: Method, url: Url, scopes: Scopes) -> Self {
-        Self { method, url, headers: HeaderMap::new(), content: Content::None, scopes, outside: false }
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            content: Content::None,
+            scopes,
+            outside: false,
+            before: 0,
+        }
     }
 
     pub(crate) fn header(mut self, name: hyper::header::HeaderName, value: HeaderValue) -> Self {
@@ -194,7 +204,8 @@ impl Peer {
             headers.insert(AUTHORIZATION, value.clone());
         }
         let payload = call.content.open().await?;
-        let request = Request { method: call.method.clone(), url: url.clone(), headers, payload };
+        let (method, before) = (call.method.clone(), call.before);
+        let request = Request { method, url: url.clone(), headers, payload, before };
         let dial = self.endpoint.dial.filter(|_| own);
         self.inner.transport.send(request, self.endpoint.trust(url, false), dial).await
     }

@@ -45,7 +45,13 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             let mut headers = HeaderMap::new();
             headers.insert(USER_AGENT, self.0.user_agent.clone());
-            let request = Request { method: Method::GET, url: url.clone(), headers, payload: Payload::Empty };
+            let request = Request {
+                method: Method::GET,
+                url: url.clone(),
+                headers,
+                payload: Payload::Empty,
+                before: 0,
+            };
             let answer = transport.send(request, &trust.others, None).await?;
             match answer.status.as_u16() {
                 200 => return Ok(Download { body: answer.body }),

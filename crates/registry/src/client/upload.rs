@@ -183,7 +183,7 @@ impl Upload<'_> {
     async fn push_known(&mut self, digest: &Digest, size: u64) -> Result<()> {
         if self.offset == 0 {
             let content = Content::From(Arc::clone(&self.source), 0, Some(size));
-            return self.close(digest, content).await;
+            return self.close(digest, content, size).await;
         }
         if self.offset < size {
             let content = Content::From(Arc::clone(&self.source), self.offset, Some(size - self.offset));
@@ -191,7 +191,7 @@ impl Upload<'_> {
             self.patch(content, Some(range)).await?;
             self.offset = size;
         }
-        self.close(digest, Content::None).await
+        self.close(digest, Content::None, size).await
     }
 
     async fn push_unknown(&mut self, seen: &Arc<Seen>) -> Result<(Digest, u64)> {
@@ -203,7 +203,7 @@ impl Upload<'_> {
             Error::protocol(&self.session.location, "has answered before the end of the blob was sent")
         })?;
         self.offset = size;
-        self.close(&digest, Content::None).await?;
+        self.close(&digest, Content::None, size).await?;
         Ok((digest, size))
     }
 
@@ -220,8 +220,9 @@ impl Upload<'_> {
         Ok(())
     }
 
-    async fn close(&mut self, digest: &Digest, content: Content) -> Result<()> {
-        let mut call = self.call(Method::PUT, content);
+    /// The registry may hash the whole blob and move it before it answers.
+    async fn close(&mut self, digest: &Digest, content: Content, size: u64) -> Result<()> {
+        let mut call = Call { before: size, ..self.call(Method::PUT, content) };
         call.url = call.url.with_parameter("digest", digest.as_str());
         let answer = self.session.peer.once(&call, &[201, 204]).await?;
         if let Some(told) = told_digest(&answer.headers, &answer.place.url)?

@@ -175,7 +175,7 @@ impl Poster {
             }
         }
         let (url, payload) = (self.url.clone(), Payload::Whole(body.clone()));
-        let request = Request { method: Method::POST, url, headers, payload };
+        let request = Request { method: Method::POST, url, headers, payload, before: 0 };
         let answer = self.transport.send(request, &self.trust, None).await;
         // the error as a whole names the URL; the log must not
         let reason = |error: client::Error| match error {

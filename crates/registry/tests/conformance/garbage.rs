@@ -153,8 +153,24 @@ fn a_damaged_manifest_keeps_all_of_its_repository() {
     assert_eq!(run(&stranger(&running)).damaged, 0);
 }
 
-/// The grace period of the storm.
+/// The grace period of the storm: at least this, and far longer than a push takes on this machine, whatever else it does.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// So many times what one push takes beside others.
+const PUSHES: u32 = 30;
+
+/// How long a push takes just now, with as many clients as there will be.
+fn push_time() -> Duration {
+    let running = registry();
+    let begin = Instant::now();
+    thread::scope(|scope| {
+        for lane in 0..4 {
+            let mut client = Client::new(lane, [running.address; 2], HOUR);
+            scope.spawn(move || client.push(0));
+        }
+    });
+    begin.elapsed()
+}
 
 /// How long the storm lasts.
 fn storm() -> Duration {
@@ -262,11 +278,13 @@ impl Client {
 
 #[test]
 fn clients_push_pull_and_delete_while_two_instances_collect() {
-    let config = format!("[gc]\ngrace = '{}s'\n", GRACE.as_secs());
+    let grace = Duration::from_secs((push_time() * PUSHES).max(GRACE).as_secs());
+    let config = format!("[gc]\ngrace = '{}s'\n", grace.as_secs());
     let first = registry_with(&config, |_| {});
     let data = first.dir.path().join("data");
     let second = registry_with(&config, |dir| std::os::unix::fs::symlink(data, dir.join("data")).unwrap());
-    let end = Instant::now() + storm();
+    // the first garbage is as old as two grace periods
+    let end = Instant::now() + storm().max(grace * 3);
     let over = AtomicBool::new(false);
     let (clients, reports) = thread::scope(|scope| {
         let collectors = [&first, &second].map(|running| {
@@ -284,7 +302,7 @@ fn clients_push_pull_and_delete_while_two_instances_collect() {
             })
         });
         let clients = [0, 1, 2, 3].map(|lane| {
-            let client = Client::new(lane, [first.address, second.address], GRACE);
+            let client = Client::new(lane, [first.address, second.address], grace);
             scope.spawn(move || client.work(|| Instant::now() > end))
         });
         let clients = clients.map(thread::ScopedJoinHandle::join);

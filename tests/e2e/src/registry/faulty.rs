@@ -51,6 +51,8 @@ pub enum Fault {
     WrongRange,
     /// Sends so many bytes of the body and then nothing, until [`Faulty::release`].
     Hold(u64),
+    /// Takes the request and says nothing, until the end or [`Faulty::release`]; then the connection is closed.
+    Silent,
     /// Not faster than so many bytes a second.
     Slow(u64),
     /// Reads so many bytes of the request's body and closes the connection.
@@ -288,6 +290,10 @@ impl State {
                 }
                 Ok(true)
             }
+            Some(Fault::Silent) => {
+                self.wait_for_release();
+                Ok(false)
+            }
             Some(Fault::Endless) => self.flood(index, 200, stream),
             Some(Fault::EndlessError(status)) => self.flood(index, status, stream),
             Some(Fault::EndlessHead) => {
@@ -409,10 +415,8 @@ impl State {
                 let first = until(bytes);
                 self.send(index, first, stream)?;
                 stream.flush()?;
-                while !*lock(&self.released) {
-                    if self.ended.wait(Duration::from_millis(20)) {
-                        return Ok(false);
-                    }
+                if self.wait_for_release() {
+                    return Ok(false);
                 }
                 self.send(index, &body[first.len()..], stream)?;
                 Ok(true)
@@ -422,6 +426,16 @@ impl State {
                 Ok(true)
             }
         }
+    }
+
+    /// Waits for [`Faulty::release`], unless everything ends; whether it does.
+    fn wait_for_release(&self) -> bool {
+        while !*lock(&self.released) {
+            if self.ended.wait(Duration::from_millis(20)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Writes bytes of a body, counted as they go.

@@ -177,7 +177,10 @@ impl Registry {
             Kind::Debian => self.yaml(),
             Kind::Ours => self.toml(),
         };
-        std::fs::write(&config, text)?;
+        // At once: whoever reads it meanwhile reads the former one, or all of this one.
+        let new = self.root.path().join("config.new");
+        std::fs::write(&new, text)?;
+        std::fs::rename(new, &config)?;
         let mut command = match self.kind {
             Kind::Debian => {
                 let mut command = Command::new("/usr/bin/docker-registry");

@@ -100,7 +100,7 @@ fn plain(
     if offline {
         url = url.with_parameter("offline_token", "true").with_parameter("client_id", CLIENT_ID);
     }
-    Ok(Request { method: Method::GET, url, headers, payload: Payload::Empty })
+    Ok(Request { method: Method::GET, url, headers, payload: Payload::Empty, before: 0 })
 }
 
 fn refreshing(issuer: &Issuer, scopes: &Scopes, refresh: &str, mut headers: HeaderMap) -> Request {
@@ -118,6 +118,7 @@ fn refreshing(issuer: &Issuer, scopes: &Scopes, refresh: &str, mut headers: Head
         url: issuer.realm.clone(),
         headers,
         payload: Payload::Whole(Bytes::from(form)),
+        before: 0,
     }
 }
 

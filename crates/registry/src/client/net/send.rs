@@ -23,8 +23,8 @@ use crate::client::error::{Cause, Error, NetworkError, Result};
 use crate::client::limits::{MAX_HEADERS, READ_BUFFER};
 use crate::client::url::{Scheme, Url};
 
-/// How many times as long as what is read may take what is written.
-const WRITING: u32 = 10;
+/// Bytes a second that a registry hashes and moves at least, when it takes a blob over.
+const TAKEN_OVER: u64 = 8 << 20;
 
 /// What is asked.
 pub(crate) struct Request {
@@ -32,6 +32,8 @@ pub(crate) struct Request {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Payload,
+    /// Bytes that the other side has to work on before it answers, beside those of the payload.
+    pub(crate) before: u64,
 }
 
 /// What is answered.
@@ -95,11 +97,12 @@ impl Transport {
         let mut headers = request.headers;
         let target = address(&place, proxy, &mut headers)?;
         let mut payload = request.payload;
+        let patience = self.time.head + Duration::from_secs(request.before / TAKEN_OVER);
         while let Some(mut connection) = self.pool.take(&key).await {
             let again = if place.method == Method::POST { None } else { payload.again() };
             let meter = payload.meter();
             let http = assemble(&place, &target, &headers, payload)?;
-            match self.exchange(&mut connection, http, meter, &place).await {
+            match self.exchange(&mut connection, http, meter, (&place, patience)).await {
                 Ok(answer) => return Ok(self.answer(answer, key, connection, place)),
                 // it was closed while it waited: that says nothing of the request
                 Err((_, Some(unsent))) => payload = unsent,
@@ -112,7 +115,7 @@ impl Transport {
         let mut connection = self.connect(&place, trust, proxy, dial).await?;
         let meter = payload.meter();
         let http = assemble(&place, &target, &headers, payload)?;
-        match self.exchange(&mut connection, http, meter, &place).await {
+        match self.exchange(&mut connection, http, meter, (&place, patience)).await {
             Ok(answer) => Ok(self.answer(answer, key, connection, place)),
             Err((error, _)) => Err(error),
         }
@@ -172,14 +175,12 @@ impl Transport {
         connection: &mut Connection,
         http: hyper::Request<Payload>,
         meter: Option<Arc<Meter>>,
-        place: &Place,
+        (place, patience): (&Place, Duration),
     ) -> Result<hyper::Response<Incoming>, (Error, Option<Payload>)> {
         let answer = connection.try_send_request(http);
         let answer = match &meter {
-            None => tokio::time::timeout(self.head_time(place), answer)
-                .await
-                .map_err(|_elapsed| Cause::HeadTimeout),
-            Some(meter) => self.watch(answer, meter, self.head_time(place)).await,
+            None => tokio::time::timeout(patience, answer).await.map_err(|_elapsed| Cause::HeadTimeout),
+            Some(meter) => self.watch(answer, meter, patience).await,
         };
         let failed = || meter.as_ref().and_then(|meter| meter.failure()).map(Error::Source);
         match answer {
@@ -190,14 +191,6 @@ impl Transport {
                 Err((failed().unwrap_or_else(|| place.error(cause)), unsent))
             }
             Err(cause) => Err((place.error(cause), None)),
-        }
-    }
-
-    /// How long the head of an answer may take: a registry that takes a large blob over may hash and move it first.
-    fn head_time(&self, place: &Place) -> Duration {
-        match place.method {
-            Method::GET | Method::HEAD => self.time.head,
-            _ => self.time.head * WRITING,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Pull and push through the engine, by our command line and by Docker's, from and to Debian's registry and one that
 //! counts and misbehaves.
 
+mod kept;
 mod login;
 mod options;
 mod platforms;

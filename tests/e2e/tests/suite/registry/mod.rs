@@ -8,4 +8,5 @@ mod manifests;
 mod matrix;
 mod reach;
 mod resume;
+mod served;
 mod shared;

@@ -22,6 +22,9 @@ use crate::server::random;
 /// The most bytes of a document that a store answers with: a thousand keys of a thousand bytes, and as much around them.
 const MOST_DOCUMENT: u64 = 8 << 20;
 
+/// Bytes that a store copies or joins before it answers, at most.
+const MOST_WORK: u64 = 5 << 30;
+
 /// The most bytes of an answer that says no.
 const MOST_REFUSAL: usize = 64 << 10;
 
@@ -277,7 +280,8 @@ impl Bucket {
             headers.insert(hyper::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let payload = if ask.body.is_empty() { Payload::Empty } else { Payload::Whole(ask.body.clone()) };
-        let request = Request { method: ask.method.clone(), url, headers, payload };
+        let before = if ask.method == Method::GET || ask.method == Method::HEAD { 0 } else { MOST_WORK };
+        let request = Request { method: ask.method.clone(), url, headers, payload, before };
         let answer = self.transport.send(request, &self.trust, None).await;
         let mut answer = answer.map_err(|error| broken(ask, &error))?;
         let status = answer.status.as_u16();
