@@ -25,6 +25,7 @@ pub(crate) fn root(program: &str) -> String {
         text.push_str(&rows(entries.iter().map(|entry| match entry {
             Entry::Command(name, command) => (*name, command.about),
             Entry::Group(group) => (group.name, group.about),
+            Entry::OutOfScope("trust") => ("trust", "Not part of Berth: sign with cosign"),
             Entry::OutOfScope(name) => (*name, "Not part of Berth: use Kubernetes"),
         })));
     }

@@ -36,6 +36,7 @@ pub(crate) static SECTIONS: &[(&str, &[Entry])] = &[
             Group(&system::planned::PLUGIN),
             Group(&registry::GROUP),
             Group(&system::GROUP),
+            OutOfScope("trust"),
             Group(&volume::GROUP),
         ],
     ),

@@ -101,7 +101,7 @@ fn pull_push_and_search_say_and_ask_the_same() {
         &["search", "x"],
         &["search", "--no-trunc", "r:5000/x", "--limit", "3"],
         &["search", "--filter", "is-official=true", "--filter", "stars=3", "x"],
-        &["search", "--format", "{{.Name}}|{{.IsOfficial}}|{{.StarCount}}", "x"],
+        &["search", "--format", "{{.Name}}|{{.StarCount}}", "x"],
         &["search", "--format", "table {{.Name}}\t{{.StarCount}}", "x"],
     ];
     for words in lines {

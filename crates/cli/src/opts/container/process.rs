@@ -116,7 +116,9 @@ fn identity(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
 /// `--disable-content-trust=false` asks for what nobody does here.
 pub(crate) fn refuse_content_trust(matches: &Matches) -> Result<()> {
     if matches.has("disable-content-trust") && !matches.bool("disable-content-trust") {
-        return refuse("--disable-content-trust=false: signatures of images can't be verified yet");
+        return refuse(
+            "--disable-content-trust=false: Docker's content trust has ended; the signature policy says whose signatures of images are needed",
+        );
     }
     Ok(())
 }
