@@ -11,7 +11,9 @@
 pub mod cache;
 mod cancel;
 mod error;
+pub mod files;
 pub mod graph;
+pub mod lower;
 pub mod progress;
 pub mod solve;
 

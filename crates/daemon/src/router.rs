@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::convert;
 use crate::error::{ApiError, Result};
 use crate::handlers::{
-    checkpoint, container, events, exec, files, image, image_archive, logs, network, prune, registry, stats,
-    streams, system, volume,
+    build, checkpoint, container, events, exec, files, image, image_archive, logs, network, prune, registry,
+    stats, streams, system, volume,
 };
 use crate::request::{Asked, RequestBody};
 use crate::response::Response;
@@ -113,6 +113,7 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::ImageVerify => image::verify(asked).await,
         Action::ImageTag => image::tag(asked).await,
         Action::ImageDelete => image::remove(asked).await,
+        Action::ImageBuild => build::classic(asked, body).await,
         Action::ImageCreate => image_archive::create(asked, body).await,
         Action::ImageLoad => image_archive::load(asked, body).await,
         Action::ImageGet | Action::ImageGetAll => image_archive::save(asked).await,

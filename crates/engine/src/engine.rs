@@ -43,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) machine: Machine,
     pub(crate) pruning: Pruning,
     pub(crate) volumes: crate::volume::Volumes,
+    pub(crate) builder: crate::build::Builder,
     seccomp: Seccomp,
     pub(crate) filters: Compiled,
     pub(crate) closing: watch::Sender<bool>,
@@ -101,8 +102,10 @@ impl Inner {
         };
         let seccomp = seccomp(&config)?;
         check_defaults(&config, &seccomp)?;
-        let store = store::Store::open(&layout.store(), driver)
+        let cache = crate::build::Builder::open(&layout)?;
+        let store = store::Store::open_keeping(&layout.store(), driver, &cache.kept)
             .map_err(|error| Error::because("open the image store", error))?;
+        let builder = crate::build::Builder::start(cache, &store)?;
         store.keep_compressed(config.keep_compressed_layers);
         let network = ::network::Network::open(crate::network::open_config(&config, layout.network())?)
             .map_err(|error| Error::because("open the network", error))?;
@@ -125,6 +128,7 @@ impl Inner {
             execs: Execs::default(),
             pruning: Pruning::default(),
             volumes: crate::volume::Volumes::default(),
+            builder,
             closing: watch::Sender::new(false),
             swept: watch::Sender::new(false),
             layout,

@@ -1,5 +1,6 @@
 //! What Docker means by container, image, network and volume. No HTTP, no wire types, no terminal.
 
+pub mod build;
 pub mod config;
 pub mod container;
 pub mod error;

@@ -23,7 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("runtime", &["oci", "sys"]),
     ("shim", &["sys", "runtime"]),
     ("logdriver", &["sys", "shim"]),
-    ("build", &["oci", "sys", "tarball"]),
+    ("build", &["dockerfile", "oci", "sys", "tarball"]),
     (
         "engine",
         &[
@@ -39,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "shim",
             "logdriver",
             "build",
+            "dockerfile",
         ],
     ),
     ("api", &["oci"]),

@@ -52,12 +52,14 @@ pub struct Solved {
 }
 
 /// What is known of a vertex that is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     /// When it was made.
     pub at: Timestamp,
     /// The cache had it.
     pub cached: bool,
+    /// Its key in the cache, if it has one.
+    pub key: Option<Digest>,
 }
 
 impl Solved {
@@ -105,12 +107,15 @@ impl Solver {
         let run = run::Run::new(self, graph, &needed, worker, listener, options);
         let count = needed.iter().filter(|needed| **needed).count();
         std::thread::scope(|scope| {
+            let mut threads = Vec::new();
             for _ in 1..count.min(MAX_THREADS) {
                 let thread = std::thread::Builder::new().name("build".into());
                 // fewer threads do as well
-                let _ = thread.spawn_scoped(scope, || run.work());
+                threads.extend(thread.spawn_scoped(scope, || run.work()).ok());
             }
             run.work();
+            // one that panicked has failed its vertex
+            threads.into_iter().for_each(|thread| drop(thread.join()));
         });
         let solved = run.finish()?;
         if let Err(error) = self.index.flush(&solved.keys) {

@@ -4,7 +4,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use oci::Digest;
 
 use super::worker::{Job, Tree, Worker};
 use super::{Failure, Made, Options, Solved, Solver, key};
@@ -32,7 +31,6 @@ struct State {
     /// How many are not done.
     left: usize,
     solved: Solved,
-    keys: HashMap<VertexId, Digest>,
     failure: Option<Failure>,
 }
 
@@ -40,7 +38,15 @@ struct State {
 struct Done {
     outputs: Vec<(u32, Tree)>,
     made: Made,
-    key: Option<Digest>,
+}
+
+/// A worker that panics fails its vertex, so that nobody waits for it for ever.
+struct Guard<'a>(&'a Run<'a>, VertexId);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.failed(Some(self.1), Error::Invalid("the builder has failed: see the daemon's log".into()));
+    }
 }
 
 impl<'a> Run<'a> {
@@ -74,7 +80,9 @@ impl<'a> Run<'a> {
         while let Some((id, inputs)) = self.next() {
             let Some(vertex) = self.graph.get(id) else { continue };
             self.listener.event(Event::Started { vertex: id, at: Timestamp::now() });
+            let guard = Guard(self, id);
             let done = self.vertex(id, vertex, &inputs);
+            std::mem::forget(guard);
             let at = Timestamp::now();
             match done {
                 Ok(done) => {
@@ -115,11 +123,10 @@ impl<'a> Run<'a> {
         for (index, tree) in done.outputs {
             state.solved.outputs.insert(Output { vertex: id, index }, tree);
         }
-        state.solved.made.insert(id, done.made);
-        if let Some(key) = done.key {
+        if let Some(key) = &done.made.key {
             state.solved.keys.push(key.clone());
-            state.keys.insert(id, key);
         }
+        state.solved.made.insert(id, done.made);
         state.left -= 1;
         for (user, vertex) in self.graph.vertices().skip(id.index() + 1) {
             let uses = vertex.inputs.iter().filter(|input| input.vertex == id).count();
@@ -150,9 +157,8 @@ impl<'a> Run<'a> {
         self.options.cancel.check()?;
         let Some(key) = key::of(vertex, inputs, self.worker)? else {
             let outputs = self.perform(id, vertex, inputs)?;
-            let made =
-                Made { at: Timestamp::now(), cached: matches!(vertex.op, Op::Merge | Op::Diff { .. }) };
-            return Ok(Done { outputs, made, key: None });
+            let cached = matches!(vertex.op, Op::Merge | Op::Diff { .. });
+            return Ok(Done { outputs, made: Made { at: Timestamp::now(), cached, key: None } });
         };
         let _turn = self.solver.in_flight.take(&key, &self.options.cancel)?;
         if !self.options.no_cache
@@ -161,16 +167,17 @@ impl<'a> Run<'a> {
             && let Some(outputs) = super::outputs(&record, self.worker)
         {
             self.solver.index.touch(&key, Timestamp::now());
-            let made = Made { at: record.created, cached: true };
-            return Ok(Done { outputs, made, key: Some(key) });
+            let made = Made { at: record.created, cached: true, key: Some(key) };
+            return Ok(Done { outputs, made });
         }
         let outputs = self.perform(id, vertex, inputs)?;
         let at = Timestamp::now();
         if let Some(layers) = super::layers(&outputs) {
             let size = layers.iter().map(|(_, layers)| self.worker.size(layers)).sum();
             let state = self.lock();
-            let parents = vertex.inputs.iter().filter_map(|input| state.keys.get(&input.vertex));
-            let mut parents: Vec<String> = parents.map(|key| key.hex().to_owned()).collect();
+            let made = vertex.inputs.iter().filter_map(|input| state.solved.made.get(&input.vertex));
+            let mut parents: Vec<String> =
+                made.filter_map(|made| made.key.as_ref()).map(|key| key.hex().to_owned()).collect();
             drop(state);
             parents.dedup();
             let record = Record {
@@ -184,9 +191,10 @@ impl<'a> Run<'a> {
                 parents,
                 note: None,
             };
+            self.worker.keep(&key, &record.outputs);
             self.solver.index.put(&key, record)?;
         }
-        Ok(Done { outputs, made: Made { at, cached: false }, key: Some(key) })
+        Ok(Done { outputs, made: Made { at, cached: false, key: Some(key) } })
     }
 
     fn perform(&self, id: VertexId, vertex: &Vertex, inputs: &[Tree]) -> Result<Vec<(u32, Tree)>> {

@@ -64,6 +64,8 @@ impl Worker for Fake {
         layers.iter().all(|layer| !self.gone.contains(layer))
     }
 
+    fn keep(&self, _: &Digest, _: &[(u32, Vec<Digest>)]) {}
+
     fn size(&self, layers: &[Digest]) -> u64 {
         layers.len() as u64
     }

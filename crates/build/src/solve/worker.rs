@@ -93,6 +93,9 @@ pub trait Worker: Sync {
     /// Keeps layers until the build is over; whether they are here.
     fn hold(&self, layers: &[Digest]) -> bool;
 
+    /// The cache's record of this key names these layers from now on: they must stay as long as it does.
+    fn keep(&self, key: &Digest, outputs: &[(u32, Vec<Digest>)]);
+
     /// Bytes of the files of the uppermost layer.
     fn size(&self, layers: &[Digest]) -> u64;
 }

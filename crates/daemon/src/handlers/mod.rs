@@ -1,6 +1,7 @@
 //! One file a noun: what is asked, put to the engine, and its answer put on the wire.
 
 pub(crate) mod absent;
+pub(crate) mod build;
 pub(crate) mod checkpoint;
 pub(crate) mod container;
 pub(crate) mod events;

@@ -34,7 +34,7 @@ pub(crate) use policy::{conclude, starts_with_daemon};
 pub(crate) use ports::{apart_set, fold_set, parse as parse_port};
 pub(crate) use rootfs::root_of_process;
 pub(crate) use spec::{FileMount, limits, rlimit_type};
-pub(crate) use verb::Execs;
+pub(crate) use verb::{Execs, attached};
 
 #[cfg(test)]
 pub(crate) use spec::tests::container as sample;

@@ -64,6 +64,10 @@ impl Inner {
     /// It does not.
     pub(crate) fn judge_container(&self, container: &Container) -> Result<()> {
         let Some(policy) = self.policy()? else { return Ok(()) };
+        // a step of a build stands on layers: its image was judged when it was chosen
+        if container.image_id.is_empty() {
+            return Ok(());
+        }
         self.judge(&policy, &container.config.image, &container.image_id)?;
         for (name, id) in crate::volume::images_of(container) {
             self.judge(&policy, name, id)?;

@@ -46,6 +46,9 @@ impl Server {
         };
         let record = container.record(exit.shell_code(), signal, at);
         self.tell(Event::Exited(record));
+        if self.is_orphan() {
+            self.let_go();
+        }
     }
 
     fn exec_ended(&mut self, at: usize, exit: Exit) {

@@ -73,7 +73,7 @@ impl Server {
     fn perform(&mut self, daemon: u64, request: Request, fds: Vec<OwnedFd>, bytes: &[u8]) -> Outcome {
         match request {
             Request::Hello { version: _ } => Ok(self.hello(daemon)),
-            Request::Create(request) => self.create(&request, fds, bytes),
+            Request::Create(request) => self.create(daemon, &request, fds, bytes),
             Request::Start => self.start(),
             Request::Exec(request) => self.exec(daemon, &request, fds),
             Request::Attach(request) => self.attach(&request, fds),
@@ -138,7 +138,7 @@ impl Server {
         }
     }
 
-    fn create(&mut self, request: &CreateRequest, fds: Vec<OwnedFd>, bytes: &[u8]) -> Outcome {
+    fn create(&mut self, daemon: u64, request: &CreateRequest, fds: Vec<OwnedFd>, bytes: &[u8]) -> Outcome {
         if self.container.is_some() {
             return Err(invalid_state("create: the container exists"));
         }
@@ -161,6 +161,7 @@ impl Server {
         session.terminal =
             request.spec.process().as_ref().and_then(oci_spec::runtime::Process::terminal).unwrap_or(false);
         session.framed = request.framed;
+        session.bound_to = request.bound.then_some(daemon);
         session.stdin_once = request.stdin_once;
         session.begin(&self.poller, made.pid, made.ends).map_err(|e| failed("watch the streams", e))?;
         Ok(Reply::Created(Created { pid: made.pid.as_raw_nonzero().get(), client: None }))

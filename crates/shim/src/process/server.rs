@@ -270,15 +270,27 @@ impl Server {
         self.daemons.retain(|daemon| daemon.id != id);
         for session in self.sessions.iter().filter(|session| session.bound_to == Some(id)) {
             // whoever has ended meanwhile needs no signal
-            let _ = session.pid.map(|pid| kill_child(pid, Signal::KILL));
+            let _ = match (session.pid, &self.container) {
+                (Some(pid), Some(container)) if session.number == 0 => {
+                    container.kill(pid, Signal::KILL, true)
+                }
+                (Some(pid), _) => kill_child(pid, Signal::KILL),
+                (None, _) => Ok(()),
+            };
         }
         if self.daemons.is_empty() && !self.is_running() {
             self.let_go();
         }
     }
 
+    /// The container belonged to a daemon that is gone: nobody will ask how it ended.
+    pub(super) fn is_orphan(&self) -> bool {
+        let bound = self.sessions[0].bound_to;
+        bound.is_some_and(|id| self.daemons.iter().all(|daemon| daemon.id != id))
+    }
+
     /// Nobody will start this container any more, or ask how it ended.
-    fn let_go(&mut self) {
+    pub(super) fn let_go(&mut self) {
         if let Some(container) = &mut self.container {
             // the next daemon's sweep removes what could not be removed
             let _ = container.clean_up();

@@ -147,6 +147,10 @@ pub struct CreateRequest {
     /// Clients get the terminal's output framed, like that of pipes: the terminal is the container's own affair.
     #[serde(default)]
     pub framed: bool,
+    /// Kill every process of the container when the connection that this request came over closes, and leave nothing: a
+    /// step of a build.
+    #[serde(default)]
+    pub bound: bool,
 }
 
 /// Where the container's processes are written to, and by what program.

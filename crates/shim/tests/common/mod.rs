@@ -232,6 +232,7 @@ impl Shim {
             seccomp: None,
             console_size: terminal.then_some((24, 80)),
             framed: false,
+            bound: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The end-to-end tests, one program so that they share one link and run in parallel.
 
 mod bad_input;
+mod build;
 mod changes;
 mod checkpoints;
 mod clients;

@@ -31,6 +31,19 @@ use crate::volume::Handed;
 pub(crate) use connect::forget_shm;
 pub(crate) use prepare::exec_identity;
 
+/// What a start may be given beside the container.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// Processes to bring back.
+    pub(crate) restore: Option<RestoreRequest>,
+    /// The container ends with the connection to its shim: a step of a build.
+    pub(crate) bound: bool,
+    /// More that is mounted, last.
+    pub(crate) files: Vec<spec::FileMount>,
+    /// Sources of some of those, as mounts.
+    pub(crate) handed: Vec<Handed>,
+}
+
 /// A start that failed.
 pub(crate) struct Failed {
     /// Docker's exit code for it.
@@ -73,7 +86,7 @@ pub(crate) async fn run(
     container: &Container,
     shim: &ShimHandle,
     view: Option<Arc<View>>,
-    restore: Option<RestoreRequest>,
+    mut extra: Extra,
 ) -> Result<Started, Failed> {
     let modes = modes(engine, container)?;
     let joins = connect::joins(engine, container, &modes)?;
@@ -88,8 +101,10 @@ pub(crate) async fn run(
     };
     let (connected, prepared) = tokio::join!(connecting, preparing);
     let result = match (connected, prepared) {
-        (Ok(connected), Ok(prepared)) => {
-            create(engine, container, (shim, restore), (modes.clone(), joins), connected, prepared).await
+        (Ok(connected), Ok(mut prepared)) => {
+            prepared.files.append(&mut extra.files);
+            prepared.handed.append(&mut extra.handed);
+            create(engine, container, (shim, extra), (modes.clone(), joins), connected, prepared).await
         }
         (Err(error), _) | (_, Err(error)) => Err(error.into()),
     };
@@ -106,7 +121,7 @@ pub(crate) async fn run(
 async fn create(
     engine: &Arc<Inner>,
     container: &Container,
-    (shim, restore): (&ShimHandle, Option<RestoreRequest>),
+    (shim, extra): (&ShimHandle, Extra),
     (modes, joins): (Modes, Joins),
     connected: connect::Connected,
     prepared: prepare::Prepared,
@@ -114,7 +129,8 @@ async fn create(
     let joins = Joins { shm: joins.shm.or(connected.shm), ..joins };
     let (spec, filter) = specification(engine, container, &modes, &joins, &prepared)?;
     let mounts = mounts(&spec, prepared.handed);
-    let request = CreateRequest { restore, ..request(engine, container, spec, filter)? };
+    let request = request(engine, container, spec, filter)?;
+    let request = CreateRequest { restore: extra.restore, bound: extra.bound, ..request };
     let resolver = connected.resolver.zip(connected.netns.as_ref());
     let resolver =
         resolver.map(|(sockets, netns)| Prepared::new(engine, container, sockets, netns)).transpose()?;
@@ -227,6 +243,7 @@ fn request(
         seccomp,
         console_size: (config.tty && (rows, columns) != (0, 0)).then_some((rows, columns)),
         framed: !config.tty,
+        bound: false,
     })
 }
 

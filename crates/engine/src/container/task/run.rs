@@ -43,7 +43,8 @@ impl Task {
             Ok(shim) => shim,
             Err(error) => return self.failed(error).await,
         };
-        match start::run(&self.engine, &self.container, &shim, self.view.upgrade(), restore).await {
+        let extra = start::Extra { restore, ..start::Extra::default() };
+        match start::run(&self.engine, &self.container, &shim, self.view.upgrade(), extra).await {
             Ok(started) => {
                 self.container.state = State::Running(Running { pid: started.pid, started_at: started.at });
                 self.container.network = started.network;

@@ -121,6 +121,11 @@ pub(super) fn detach_keys(text: Option<&str>) -> Result<Vec<u8>> {
         .map_err(|error| Error::bad_parameter(format!("Invalid detach keys ({text}) provided: {error}")))
 }
 
+/// What comes over a connection to the shim of a container without a terminal.
+pub(crate) fn attached(near: UnixStream) -> Stream<Chunk> {
+    connected(near, false, false, None).output
+}
+
 /// A client's end over a connection to the shim.
 pub(super) fn connected(near: UnixStream, tty: bool, stdin: bool, past: Option<Stream<Chunk>>) -> Attached {
     let (reader, writer) = near.into_split();

@@ -22,6 +22,7 @@ mod top;
 mod update;
 mod wait;
 
+pub(crate) use attach::attached;
 pub use attach::{AttachOptions, Attached, Chunk, Source};
 pub use checkpoint::CheckpointOptions;
 pub use create::{CreateRequest, Created};

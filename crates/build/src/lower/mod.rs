@@ -1,0 +1,190 @@
+//! A Dockerfile becomes a graph and the configuration of an image.
+//!
+//! Only the stages that the target needs are lowered. What a base image says is asked of [`Images`], when its stage is
+//! begun. Instructions that change no file make no vertex; each is a [`Step`] all the same.
+
+mod base;
+mod config;
+mod environment;
+mod history;
+mod run;
+mod stage;
+mod transfer;
+
+use std::collections::BTreeMap;
+
+use dockerfile::Dockerfile;
+use jiff::Timestamp;
+use oci::image::RunConfig;
+use oci::{ImageConfig, Platform, Reference};
+
+use crate::graph::{ExtraHost, Graph, LocalSource, Op, Output, Source, Ulimit, Vertex, VertexId};
+use crate::solve::Solved;
+use crate::{Error, Result};
+
+/// Says what images are.
+pub trait Images {
+    /// The configuration of an image that a stage begins with, which is fetched if need be.
+    ///
+    /// # Errors
+    /// There is none, or it can't be had.
+    fn config(&self, image: &Reference, platform: Option<&Platform>) -> Result<ImageConfig>;
+}
+
+/// In whose words histories are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flavor {
+    /// The classic builder's: `/bin/sh -c #(nop)  ENV a=b`.
+    #[default]
+    Classic,
+    /// BuildKit's: `ENV a=b`, `RUN … # buildkit`.
+    Buildkit,
+}
+
+/// How a Dockerfile is to be built.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `--build-arg`
+    pub build_args: BTreeMap<String, String>,
+    /// `--target`, empty for the last stage.
+    pub target: String,
+    /// `--label`: over those that the Dockerfile gives.
+    pub labels: BTreeMap<String, String>,
+    /// `--platform`, `None` for the daemon's.
+    pub platform: Option<Platform>,
+    /// `--add-host`
+    pub extra_hosts: Vec<ExtraHost>,
+    /// `--shm-size` in bytes.
+    pub shm_size: Option<u64>,
+    /// `--ulimit`
+    pub ulimits: Vec<Ulimit>,
+    /// `--cgroup-parent`
+    pub cgroup_parent: String,
+    /// Names of stages that are run whatever the cache knows (`--no-cache-filter`).
+    pub no_cache_stages: Vec<String>,
+    /// In whose words histories are written.
+    pub flavor: Flavor,
+    /// What the context is, for vertices that use it.
+    pub context: Option<Source>,
+    /// Named contexts (`--build-context`).
+    pub contexts: BTreeMap<String, Source>,
+    /// Files are made with this time, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
+    pub source_date_epoch: Option<i64>,
+}
+
+/// A Dockerfile as a graph.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// All work.
+    pub graph: Graph,
+    /// The target's files; `None` for an image without any.
+    pub output: Option<Output>,
+    /// Instructions of all stages that are needed, in the file's order.
+    pub steps: Vec<Step>,
+    /// Build arguments that were given and that nothing asked for.
+    pub unused_args: Vec<String>,
+    image: ImageConfig,
+    /// The stages whose steps the target's history tells.
+    lineage: Vec<usize>,
+}
+
+/// An instruction of a stage that is needed.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// As it is written, on one line.
+    pub text: String,
+    /// Which stage it is of.
+    pub stage: usize,
+    /// What does it, if it changes files.
+    pub vertex: Option<VertexId>,
+    /// The stage's files behind it.
+    pub output: Option<Output>,
+    /// What containers get behind it.
+    pub config: RunConfig,
+    /// It begins a stage.
+    pub is_from: bool,
+    /// It fires a trigger of the base image.
+    pub is_trigger: bool,
+    /// What the history says of it; `None` for one that it says nothing of. U+0000 stands for the digest of what was
+    /// copied.
+    created_by: Option<String>,
+}
+
+/// Reads a Dockerfile's meaning.
+///
+/// # Errors
+/// What is wrong with it, with the line; an image can't be had.
+pub fn lower(file: &Dockerfile, options: &Options, images: &dyn Images) -> Result<Lowered> {
+    stage::lower(file, options, images)
+}
+
+/// An error at an instruction.
+fn at(line: usize, message: impl std::fmt::Display) -> Error {
+    Error::Invalid(format!("dockerfile parse error on line {line}: {message}"))
+}
+
+impl Lowered {
+    /// The target's configuration, when everything was made: with the layers, and a history whose times are those of
+    /// the work.
+    pub fn image(
+        &self,
+        solved: &Solved,
+        layers: Vec<oci::Digest>,
+        now: Timestamp,
+        flavor: Flavor,
+    ) -> ImageConfig {
+        let mut image = self.image.clone();
+        let own = || self.steps.iter().filter(|step| self.lineage.contains(&step.stage) && !step.is_from);
+        // what changes no file was done when its neighbour was
+        let mut last = own().find_map(|step| Some(solved.made.get(&step.vertex?)?.at));
+        let mut depth = history::layers(&image.history);
+        for step in own() {
+            let Some(created_by) = &step.created_by else { continue };
+            let made = step.vertex.and_then(|vertex| solved.made.get(&vertex));
+            let at = made.map(|made| made.at).or(last).unwrap_or(now);
+            last = Some(at);
+            let digest = made.and_then(|made| made.key.as_ref()).map(|key| key.hex().to_owned());
+            let stack = step.output.and_then(|output| solved.tree(output));
+            let height = match stack {
+                Some(crate::solve::Tree::Layers(layers)) => layers.len(),
+                _ => depth,
+            };
+            image.history.push(history::entry(
+                created_by.replace('\0', &digest.unwrap_or_default()),
+                at,
+                image.author.clone(),
+                height <= depth,
+                flavor,
+            ));
+            depth = height;
+        }
+        image.created = Some(last.unwrap_or(now).to_string());
+        image.rootfs = oci::image::RootFs { diff_ids: layers, ..oci::image::RootFs::default() };
+        image
+    }
+}
+
+/// The vertex of the build's context.
+fn context_vertex(source: &Source) -> Vertex {
+    let name = match source {
+        Source::Local(LocalSource { name, .. }) if name == "context" => {
+            "[internal] load build context".to_owned()
+        }
+        Source::Local(LocalSource { name, .. }) => format!("[context {name}] load"),
+        Source::Image(image) => format!("[context] FROM {}", image.reference.familiar()),
+        Source::Git(git) => format!("[internal] load git source {}", git.remote),
+        Source::Http(http) => format!("[internal] load {}", http.url),
+        Source::OciLayout(layout) => format!("[context] OCI load {}", layout.reference.familiar()),
+    };
+    Vertex {
+        op: Op::Source(source.clone()),
+        inputs: Vec::new(),
+        name,
+        progress_group: None,
+        platform: None,
+        no_cache: false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

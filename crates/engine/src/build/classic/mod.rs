@@ -1,0 +1,271 @@
+//! `POST /build`: the classic builder's words over the one solver.
+
+mod images;
+mod lines;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use ::build::graph::{ExtraHost, LocalSource, Source};
+use ::build::lower::{self, Flavor, Lowered};
+use ::build::solve::{self, Failure, Solved, Tree};
+use ::build::{Cancel, Error as BuildError};
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use oci::{Digest, Image, Platform, Reference};
+use tokio::sync::mpsc;
+use tokio_util::io::SyncIoBridge;
+
+use super::settings::Settings;
+use super::trees::Trees;
+use super::worker::BuildWorker;
+use super::{BuildNews, BuildRequest, context, failed};
+use crate::error::{Error, Result};
+use crate::{Engine, Reader, Stream};
+use images::BaseImages;
+use lines::Lines;
+
+/// News that may wait for a slow client.
+const BACKLOG: usize = 256;
+
+/// Sends news; nobody listening is the end of the build.
+#[derive(Clone)]
+pub(super) struct News(mpsc::Sender<BuildNews>);
+
+impl News {
+    /// Waits while the client is slow. Nobody listens any more when it fails, and then the build is cancelled anyway.
+    fn send(&self, news: BuildNews) {
+        let send = || drop(self.0.blocking_send(news));
+        // a step's output is told from within the runtime
+        match tokio::runtime::Handle::try_current() {
+            Ok(_) => tokio::task::block_in_place(send),
+            Err(_) => send(),
+        }
+    }
+}
+
+impl Engine {
+    /// Builds an image of a context that is a tar, compressed or not. It ends when nobody listens any more.
+    ///
+    /// # Errors
+    /// A setting is wrong. In the stream: whatever else.
+    pub async fn build(&self, request: BuildRequest, archive: Reader) -> Result<Stream<BuildNews>> {
+        let plan = Plan::of(request)?;
+        self.0.swept().await;
+        let (sender, receiver) = mpsc::channel(BACKLOG);
+        let (engine, cancel, runtime) = (self.clone(), Cancel::new(), tokio::runtime::Handle::current());
+        let watched = (sender.clone(), cancel.clone());
+        let watch = Watch(tokio::spawn(async move {
+            watched.0.closed().await;
+            watched.1.cancel();
+        }));
+        let news = News(sender);
+        let archive = SyncIoBridge::new(archive);
+        tokio::task::spawn_blocking(move || {
+            let build = Build { engine, plan, cancel, runtime, news: news.clone() };
+            if let Err(failure) = build.run(archive) {
+                news.send(failure);
+            }
+            drop(watch);
+        });
+        let next = |mut receiver: mpsc::Receiver<BuildNews>| async move {
+            receiver.recv().await.map(|news| (Ok(news), receiver))
+        };
+        Ok(futures_util::stream::unfold(receiver, next).boxed())
+    }
+}
+
+/// Looks whether somebody listens; it holds a sender itself, and so must end with the build whatever becomes of that.
+struct Watch(tokio::task::JoinHandle<()>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A request whose settings were checked.
+struct Plan {
+    request: BuildRequest,
+    tags: Vec<Reference>,
+    platform: Option<Platform>,
+    extra_hosts: Vec<ExtraHost>,
+}
+
+impl Plan {
+    fn of(request: BuildRequest) -> Result<Self> {
+        let wrong = |error: oci::ReferenceError| Error::bad_parameter(error.to_string());
+        let mut tags: Vec<Reference> = Vec::new();
+        for tag in request.tags.iter().filter(|tag| !tag.is_empty()) {
+            let tag = Reference::parse(tag).map_err(wrong)?;
+            if tag.digest().is_some() {
+                return Err(Error::bad_parameter("build tag cannot contain a digest"));
+            }
+            let tag = tag.with_default_tag();
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        let platform = match request.platform.as_str() {
+            "" => None,
+            text => Some(Platform::parse(text).map_err(Error::bad_parameter)?),
+        };
+        if request.squash {
+            return Err(Error::bad_parameter("squash is not supported by this version of Berth"));
+        }
+        let host = |line: &String| {
+            let (host, ip) = line
+                .split_once(['=', ':'])
+                .ok_or_else(|| Error::bad_parameter(format!("bad format for add-host: \"{line}\"")))?;
+            Ok(ExtraHost { host: host.to_owned(), ip: ip.to_owned() })
+        };
+        let extra_hosts = request.extra_hosts.iter().map(host).collect::<Result<_>>()?;
+        crate::container::mode::NetworkMode::parse(&request.network)?;
+        Ok(Self { request, tags, platform, extra_hosts })
+    }
+
+    fn lowering(&self) -> lower::Options {
+        let request = &self.request;
+        let local = LocalSource { name: "context".into(), ..LocalSource::default() };
+        lower::Options {
+            build_args: request.build_args.clone(),
+            target: request.target.clone(),
+            labels: request.labels.clone(),
+            platform: self.platform.clone(),
+            extra_hosts: self.extra_hosts.clone(),
+            shm_size: u64::try_from(request.shm_size).ok().filter(|size| *size > 0),
+            flavor: Flavor::Classic,
+            context: Some(Source::Local(local)),
+            ..lower::Options::default()
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let request = &self.request;
+        let network = match request.network.as_str() {
+            "default" => String::new(),
+            other => other.to_owned(),
+        };
+        Settings {
+            network,
+            resources: request.resources.clone(),
+            security_opt: request.security_opt.clone(),
+            // the classic builder gives whoever asks the host's network
+            allow_host_network: true,
+            allow_insecure: false,
+        }
+    }
+}
+
+/// One build.
+struct Build {
+    engine: Engine,
+    plan: Plan,
+    cancel: Cancel,
+    runtime: tokio::runtime::Handle,
+    news: News,
+}
+
+fn message(error: &BuildError) -> BuildNews {
+    BuildNews::Failed { code: 0, message: error.to_string() }
+}
+
+impl Build {
+    fn run(&self, archive: SyncIoBridge<Reader>) -> Result<(), BuildNews> {
+        let inner = &self.engine.0;
+        let place = context::unpack(&inner.layout, archive).map_err(|error| message(&error))?;
+        let text =
+            context::dockerfile(&place, &self.plan.request.dockerfile).map_err(|error| message(&error))?;
+        let file = dockerfile::Dockerfile::parse(&text)
+            .map_err(|error| BuildNews::Failed { code: 0, message: error.report() })?;
+        let trees = Trees::new(inner.store.clone());
+        let locals = HashMap::from([("context".to_owned(), trees.add(Arc::new(place)))]);
+        let mut worker = BuildWorker {
+            engine: Arc::clone(inner),
+            runtime: self.runtime.clone(),
+            settings: self.plan.settings(),
+            trees,
+            cancel: self.cancel.clone(),
+            locals,
+            images: Mutex::default(),
+            digests: Mutex::default(),
+        };
+        let images = BaseImages::new(&self.engine, &self.plan.request, &self.runtime, &self.news);
+        let lowered = lower::lower(&file, &self.plan.lowering(), &images).map_err(|error| message(&error))?;
+        worker.images = Mutex::new(images.into_layers());
+        let lines = Lines::new(&lowered, &self.news, self.plan.request.quiet);
+        let solved = self.solve(&lowered, &worker, &lines)?;
+        lines.rest(&solved);
+        let id = self
+            .image(&lowered, &solved)
+            .map_err(|error| BuildNews::Failed { code: 0, message: error.to_string() })?;
+        self.tell(&lowered, &lines, &id);
+        Ok(())
+    }
+
+    fn solve(&self, lowered: &Lowered, worker: &BuildWorker, lines: &Lines<'_>) -> Result<Solved, BuildNews> {
+        let Some(output) = lowered.output else { return Ok(Solved::default()) };
+        let options = solve::Options { no_cache: self.plan.request.no_cache, cancel: self.cancel.clone() };
+        let solver = &self.engine.0.builder.solver;
+        // every step is told, also those whose files the target does not look at
+        let targets: Vec<_> = lowered.steps.iter().filter_map(|step| step.output).chain([output]).collect();
+        solver
+            .solve(&lowered.graph, &targets, worker, lines, &options)
+            .map_err(|failure| self.failure(lowered, failure))
+    }
+
+    /// In the classic builder's words.
+    fn failure(&self, lowered: &Lowered, failure: Failure) -> BuildNews {
+        let step =
+            failure.vertex.and_then(|vertex| lowered.steps.iter().find(|step| step.vertex == Some(vertex)));
+        let verb =
+            step.and_then(|step| step.text.split_whitespace().next()).unwrap_or_default().to_uppercase();
+        match failure.error {
+            BuildError::Exit { args, code } => BuildNews::Failed {
+                code,
+                message: format!("The command '{}' returned a non-zero code: {code}", args.join(" ")),
+            },
+            error if matches!(verb.as_str(), "COPY" | "ADD") => {
+                BuildNews::Failed { code: 0, message: format!("{verb} failed: {error}") }
+            }
+            error => message(&error),
+        }
+    }
+
+    /// The image itself, durable and named.
+    fn image(&self, lowered: &Lowered, solved: &Solved) -> Result<Digest> {
+        self.cancel.check().map_err(failed)?;
+        let inner = &self.engine.0;
+        let layers = match lowered.output.and_then(|output| solved.tree(output)) {
+            Some(Tree::Layers(layers)) => layers.clone(),
+            Some(Tree::Files(_)) => return Err(Error::system("a client's directory is no image")),
+            None => Vec::new(),
+        };
+        let config = lowered.image(solved, layers, Timestamp::now(), Flavor::Classic);
+        let config = super::image::settled(inner, config, self.plan.request.no_cache)?;
+        let image = Image::encode(&config).map_err(|error| Error::because("encode the image", error))?;
+        let id = inner.store.create_image(image, self.plan.tags.clone(), &|_| ())?;
+        for tag in &self.plan.tags {
+            self.engine.image_event("tag", id.as_str(), &tag.familiar());
+        }
+        Ok(id)
+    }
+
+    fn tell(&self, lowered: &Lowered, lines: &Lines<'_>, id: &Digest) {
+        if self.plan.request.quiet {
+            self.news.send(BuildNews::Built(id.as_str().to_owned()));
+            return self.news.send(BuildNews::Text(format!("{id}\n")));
+        }
+        if !lowered.unused_args.is_empty() {
+            lines.text(format!(
+                "[Warning] One or more build-args [{}] were not consumed\n",
+                lowered.unused_args.join(" ")
+            ));
+        }
+        self.news.send(BuildNews::Built(id.as_str().to_owned()));
+        self.news.send(BuildNews::Text(format!("Successfully built {}\n", id.short())));
+        for tag in &self.plan.tags {
+            self.news.send(BuildNews::Text(format!("Successfully tagged {}\n", tag.familiar())));
+        }
+    }
+}

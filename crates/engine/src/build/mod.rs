@@ -1,0 +1,134 @@
+//! Builds: `build`'s worker on the store, the network and the runtime; the classic builder's verb; the cache's prune.
+//!
+//! A step is a container that nobody lists: no record, its shim kills it with the connection to this daemon, and what
+//! a killed daemon leaves of it (root file system, directory, addresses, cgroup) bears an id that no container has, and
+//! so the start's sweep finds it. What finished steps have made stays, by the cache's index.
+
+mod classic;
+mod context;
+mod image;
+mod request;
+mod settings;
+mod step;
+mod trees;
+mod worker;
+
+use std::collections::HashMap;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ::build::cache::Index;
+use ::build::solve::Solver;
+use oci::Digest;
+use store::{Hold, Store};
+
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+
+pub use request::{BuildNews, BuildRequest};
+
+/// What all builds of an engine share.
+pub(crate) struct Builder {
+    pub(crate) solver: Solver,
+    /// Layers that the cache's records name, by the records' keys.
+    held: Mutex<HashMap<String, Vec<Hold>>>,
+}
+
+/// The index before there is a store, and the stacks that its records name.
+pub(crate) struct Opened {
+    index: Index,
+    pub(crate) kept: Vec<Vec<Digest>>,
+}
+
+impl Builder {
+    /// Opens the cache's index; removes what a killed daemon's builds have left.
+    ///
+    /// # Errors
+    /// The directories can't be read or made.
+    pub(crate) fn open(layout: &Layout) -> Result<Opened> {
+        let places = layout.build_places();
+        match std::fs::remove_dir_all(&places) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::because(format!("remove {}", places.display()), error));
+            }
+            _ => {}
+        }
+        let index = Index::open(&layout.build_cache()).map_err(failed)?;
+        let records = index.all();
+        let stacks = records.into_iter().flat_map(|(_, record)| record.outputs);
+        Ok(Opened { kept: stacks.map(|(_, layers)| layers).collect(), index })
+    }
+
+    /// Holds what the records name; those whose layers are gone go, too.
+    ///
+    /// # Errors
+    /// A file can't be removed.
+    pub(crate) fn start(opened: Opened, store: &Store) -> Result<Self> {
+        let mut held = HashMap::new();
+        for (key, record) in opened.index.all() {
+            let holds: Option<Vec<Hold>> =
+                record.outputs.iter().map(|(_, layers)| store.hold(layers)).collect();
+            match holds {
+                Some(holds) => drop(held.insert(key, holds)),
+                None => opened.index.remove(&key).map_err(failed)?,
+            }
+        }
+        store.let_go_of_kept(&opened.kept)?;
+        Ok(Self { solver: Solver::new(opened.index), held: Mutex::new(held) })
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Vec<Hold>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A record names these layers from now on.
+    fn keep(&self, key: &Digest, holds: Vec<Hold>) {
+        // what was held for the former record is let go of outside of the lock
+        let before = self.held().insert(key.hex().to_owned(), holds);
+        drop(before);
+    }
+}
+
+/// A directory that goes with this value; a killed daemon's successor removes all of them.
+#[derive(Debug)]
+pub(crate) struct Place {
+    path: PathBuf,
+}
+
+impl Place {
+    /// A new one.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub(crate) fn new(layout: &Layout) -> Result<Self> {
+        let path = layout.build_places().join(crate::id::random()?);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(|error| Error::because(format!("create directory {}", path.display()), error))?;
+        Ok(Self { path })
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "a build's directory stays until the next start");
+        }
+    }
+}
+
+/// The builder's failure as the engine's.
+pub(crate) fn failed(error: ::build::Error) -> Error {
+    match error {
+        ::build::Error::Invalid(text) => Error::bad_parameter(text),
+        other => Error::system(other.to_string()),
+    }
+}

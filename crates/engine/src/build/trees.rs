@@ -1,0 +1,92 @@
+//! Trees as directories in hand: layers as a mount that nobody else sees, a build's own files as they lie there.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::build::solve::Tree;
+use oci::Digest;
+use store::{Hold, Store};
+use sys::path::Root;
+
+use super::Place;
+
+/// What one build has in hand.
+pub(super) struct Trees {
+    store: Store,
+    /// Layers that stay as long as the build, by their stack.
+    holds: Mutex<HashMap<Vec<Digest>, Hold>>,
+    /// Directories of this build's own.
+    files: Mutex<HashMap<u64, Arc<Place>>>,
+}
+
+fn failed(what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ::build::Error {
+    ::build::Error::because(what, error)
+}
+
+impl Trees {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, holds: Mutex::default(), files: Mutex::default() }
+    }
+
+    /// Keeps layers until the build is over.
+    pub(super) fn hold(&self, layers: &[Digest]) -> bool {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        if holds.contains_key(layers) {
+            return true;
+        }
+        let Some(hold) = self.store.hold(layers) else { return false };
+        holds.insert(layers.to_vec(), hold);
+        true
+    }
+
+    /// Keeps what was just made, and gives it as a tree.
+    pub(super) fn take(&self, hold: Hold) -> Tree {
+        let layers = hold.layers().to_vec();
+        let before = self.holds.lock().unwrap_or_else(PoisonError::into_inner).insert(layers.clone(), hold);
+        drop(before);
+        Tree::Layers(layers)
+    }
+
+    /// Puts a directory among the build's own.
+    pub(super) fn add(&self, place: Arc<Place>) -> Tree {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = files.len() as u64;
+        files.insert(number, place);
+        Tree::Files(number)
+    }
+
+    /// A tree to read from.
+    ///
+    /// # Errors
+    /// It is gone; the kernel's refusal.
+    pub(super) fn open(&self, tree: &Tree) -> ::build::Result<Root> {
+        Ok(Root::in_root(self.mount(tree)?))
+    }
+
+    /// A tree as a mount of its own that nothing can be written to.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn mount(&self, tree: &Tree) -> ::build::Result<OwnedFd> {
+        match tree {
+            Tree::Layers(layers) => {
+                self.store.mount_layers(layers).map_err(|error| failed("mount layers", error))
+            }
+            Tree::Files(number) => {
+                let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+                let place = files.get(number).cloned();
+                drop(files);
+                let gone = || failed("open a directory of the build", "it is gone");
+                let place = place.ok_or_else(gone)?;
+                let mount = sys::mount::clone_path(place.path(), false)
+                    .map_err(|error| failed("open a directory of the build", error))?;
+                let change =
+                    sys::mount::Change { set: sys::mount::Attr::RDONLY, ..sys::mount::Change::default() };
+                sys::mount::change(mount.as_fd(), &change)
+                    .map_err(|error| failed("open a directory of the build", error))?;
+                Ok(mount)
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! `build`'s worker: sources, changes of files, and the rest of what a solver asks.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::build::files;
+use ::build::graph::{Action, Exec, FileAction, FileInput, FileOp, Source};
+use ::build::solve::{Job, Selection, Tree, Worker};
+use ::build::{Cancel, Error, Result};
+use oci::{Digest, Platform, Reference};
+use sys::path::Root;
+
+use super::settings::Settings;
+use super::trees::Trees;
+use crate::container::view::SCAFFOLD;
+use crate::engine::Inner;
+
+/// An image by name and platform.
+pub(super) type ImageKey = (String, Option<String>);
+
+/// The worker of one build.
+pub(super) struct BuildWorker {
+    pub(super) engine: Arc<Inner>,
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) settings: Settings,
+    pub(super) trees: Trees,
+    pub(super) cancel: Cancel,
+    /// The context, and directories of other names.
+    pub(super) locals: HashMap<String, Tree>,
+    /// Images that the Dockerfile names, by name and platform, as they were when they were looked up.
+    pub(super) images: Mutex<HashMap<ImageKey, Vec<Digest>>>,
+    pub(super) digests: Mutex<HashMap<(Vec<Digest>, String), Digest>>,
+}
+
+/// An error of ours as the builder's.
+pub(super) fn because(what: &str) -> impl FnOnce(crate::Error) -> Error {
+    let what = what.to_owned();
+    move |error| Error::because(what, error)
+}
+
+/// The store's.
+fn store(what: &str) -> impl FnOnce(store::Error) -> Error {
+    let what = what.to_owned();
+    move |error| Error::because(what, error)
+}
+
+/// A snapshot that files are changed in.
+struct Workspace<'a> {
+    worker: &'a BuildWorker,
+    id: String,
+    below: Vec<Digest>,
+    root: Root,
+}
+
+impl<'a> Workspace<'a> {
+    fn new(worker: &'a BuildWorker, below: Vec<Digest>) -> Result<Self> {
+        let id = crate::id::random().map_err(because("make a root file system"))?;
+        let snapshot =
+            worker.engine.store.create_snapshot_on(&id, &below).map_err(store("make a root file system"))?;
+        let workspace = |root| Self { worker, id, below, root };
+        match snapshot.mount() {
+            Ok(mount) => Ok(workspace(Root::in_root(mount))),
+            Err(error) => {
+                let _ = worker.engine.store.remove_snapshot(snapshot.container());
+                Err(store("mount a root file system")(error))
+            }
+        }
+    }
+
+    /// The layers with what was changed.
+    fn commit(&self) -> Result<Tree> {
+        let store = &self.worker.engine.store;
+        let hold = store.commit_layer(&self.id, &self.below, &[]).map_err(self::store("make a layer"))?;
+        Ok(self.worker.trees.take(hold))
+    }
+}
+
+impl Drop for Workspace<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.worker.engine.store.remove_snapshot(&self.id) {
+            tracing::warn!(snapshot = %self.id, %error, "a build's root file system stays until the next start");
+        }
+    }
+}
+
+/// Decompression by our own decoders, whatever lies beside the file.
+fn decompress(input: Box<dyn Read + Send>) -> std::io::Result<Box<dyn Read>> {
+    let input = store::decompressed(input).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(Box::new(input))
+}
+
+impl Worker for BuildWorker {
+    fn source(&self, _job: &Job<'_>, source: &Source, platform: Option<&Platform>) -> Result<Tree> {
+        match source {
+            Source::Image(image) => {
+                let layers = self.image(&image.reference, platform)?;
+                if !self.trees.hold(&layers) {
+                    return Err(Error::Invalid(format!("image {} is gone", image.reference.familiar())));
+                }
+                Ok(Tree::Layers(layers))
+            }
+            Source::Local(local) => {
+                let unknown =
+                    || Error::Invalid(format!("the client has given no directory {:?}", local.name));
+                self.locals.get(&local.name).cloned().ok_or_else(unknown)
+            }
+            Source::Git(git) => {
+                Err(Error::Unsupported(format!("a git repository as a source ({})", git.remote)))
+            }
+            Source::Http(http) => Err(Error::Unsupported(format!("a URL as a source ({})", http.url))),
+            Source::OciLayout(layout) => Err(Error::Unsupported(format!(
+                "an OCI layout as a source ({})",
+                layout.reference.familiar()
+            ))),
+        }
+    }
+
+    fn digest(&self, tree: &Tree, part: Selection<'_>) -> Result<Digest> {
+        let known = match tree {
+            Tree::Layers(layers) => Some((layers.clone(), format!("{part:?}"))),
+            Tree::Files(_) => None,
+        };
+        let digests = || self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = known.as_ref().and_then(|known| digests().get(known).cloned()) {
+            return Ok(digest);
+        }
+        let root = self.trees.open(tree)?;
+        let digest = match part {
+            Selection::Path(path) => files::digest_path(&root, path, &self.cancel)?,
+            Selection::Copy(copy) => files::digest_copy(&root, copy, &self.cancel)?,
+        };
+        known.map(|known| digests().insert(known, digest.clone()));
+        Ok(digest)
+    }
+
+    fn exec(&self, job: &Job<'_>, exec: &Exec, inputs: &[Tree]) -> Result<Vec<(u32, Tree)>> {
+        self.step(job, exec, inputs)
+    }
+
+    fn file(&self, _job: &Job<'_>, op: &FileOp, inputs: &[Tree]) -> Result<Vec<(u32, Tree)>> {
+        let mut spaces: Vec<Option<Workspace<'_>>> = Vec::with_capacity(op.actions.len());
+        let mut outputs = Vec::new();
+        for action in &op.actions {
+            let space = match action.input {
+                Some(FileInput::Action(earlier)) => {
+                    let space = spaces.get_mut(earlier).and_then(Option::take);
+                    space.ok_or_else(|| {
+                        Error::Unsupported("changing one result of a file operation twice".into())
+                    })?
+                }
+                Some(FileInput::Input(input)) => Workspace::new(self, layers(inputs.get(input))?)?,
+                None => Workspace::new(self, Vec::new())?,
+            };
+            self.act(&space, action, &spaces, inputs)?;
+            if let Some(number) = action.output {
+                outputs.push((number, space.commit()?));
+            }
+            spaces.push(Some(space));
+        }
+        Ok(outputs)
+    }
+
+    fn merge(&self, _job: &Job<'_>, inputs: &[Tree]) -> Result<Tree> {
+        let mut all = Vec::new();
+        for input in inputs {
+            all.extend(layers(Some(input))?);
+        }
+        let hold = self.engine.store.restack(&all).map_err(store("lay layers over each other"))?;
+        Ok(self.trees.take(hold))
+    }
+
+    fn diff(&self, _job: &Job<'_>, lower: Option<&Tree>, upper: Option<&Tree>) -> Result<Tree> {
+        let lower = lower.map_or(Ok(Vec::new()), |tree| layers(Some(tree)))?;
+        let upper = upper.map_or(Ok(Vec::new()), |tree| layers(Some(tree)))?;
+        let Some(above) = upper.strip_prefix(lower.as_slice()) else {
+            return Err(Error::Unsupported("the difference of trees that don't stand on each other".into()));
+        };
+        let hold = self.engine.store.restack(above).map_err(store("take layers by themselves"))?;
+        Ok(self.trees.take(hold))
+    }
+
+    fn hold(&self, layers: &[Digest]) -> bool {
+        self.trees.hold(layers)
+    }
+
+    fn keep(&self, key: &Digest, outputs: &[(u32, Vec<Digest>)]) {
+        let holds = outputs.iter().filter_map(|(_, layers)| self.engine.store.hold(layers)).collect();
+        self.engine.builder.keep(key, holds);
+    }
+
+    fn size(&self, layers: &[Digest]) -> u64 {
+        layers.last().map_or(0, |layer| self.engine.store.layer_size(layer))
+    }
+}
+
+/// The layers of a tree that is made of some.
+pub(super) fn layers(tree: Option<&Tree>) -> Result<Vec<Digest>> {
+    match tree {
+        Some(Tree::Layers(layers)) => Ok(layers.clone()),
+        Some(Tree::Files(_)) => Err(Error::Unsupported("changing a client's directory".into())),
+        None => Err(Error::Invalid("an input is missing".into())),
+    }
+}
+
+impl BuildWorker {
+    /// The layers of an image that the Dockerfile names.
+    pub(super) fn image(&self, reference: &Reference, platform: Option<&Platform>) -> Result<Vec<Digest>> {
+        let key = (reference.to_string(), platform.map(ToString::to_string));
+        let images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || Error::Invalid(format!("image {} was not looked up", reference.familiar()));
+        images.get(&key).cloned().ok_or_else(unknown)
+    }
+
+    fn act(
+        &self,
+        space: &Workspace<'_>,
+        action: &FileAction,
+        spaces: &[Option<Workspace<'_>>],
+        inputs: &[Tree],
+    ) -> Result<()> {
+        // trees that names are looked up in, opened once
+        let named: Vec<(FileInput, Root)> = match action.action.owner() {
+            Some(chown) => [&chown.user, &chown.group]
+                .into_iter()
+                .filter_map(|owner| match owner {
+                    Some(::build::graph::Owner::Name { input: Some(FileInput::Input(input)), .. }) => {
+                        Some(*input)
+                    }
+                    _ => None,
+                })
+                .filter_map(|input| Some((FileInput::Input(input), self.trees.open(inputs.get(input)?))))
+                .map(|(input, root)| Ok((input, root?)))
+                .collect::<Result<_>>()?,
+            None => Vec::new(),
+        };
+        let tree = |input: FileInput| named.iter().find(|(known, _)| *known == input).map(|(_, root)| root);
+        let owner = action.action.owner().map(|chown| files::ids(chown, &space.root, &tree)).transpose()?;
+        match &action.action {
+            Action::Copy(copy) => {
+                let opened;
+                let source = match action.secondary {
+                    Some(FileInput::Action(earlier)) => {
+                        let gone =
+                            || Error::Unsupported("copying from a result that was changed further".into());
+                        &spaces.get(earlier).and_then(Option::as_ref).ok_or_else(gone)?.root
+                    }
+                    Some(FileInput::Input(input)) => {
+                        let missing = || Error::Invalid("an input is missing".into());
+                        opened = self.trees.open(inputs.get(input).ok_or_else(missing)?)?;
+                        &opened
+                    }
+                    None => {
+                        opened = self.trees.open(&Tree::Layers(Vec::new()))?;
+                        &opened
+                    }
+                };
+                files::copy(&space.root, source, copy, owner, &decompress, &self.cancel)
+            }
+            Action::MakeFile(make) => files::make_file(&space.root, make, owner),
+            Action::MakeDir(make) => files::make_dir(&space.root, make, owner),
+            Action::Remove(remove) => files::remove(&space.root, remove),
+            Action::Symlink(link) => files::symlink(&space.root, link, owner),
+        }
+    }
+
+    /// A snapshot's changes as a layer above others.
+    pub(super) fn committed(&self, snapshot: &str, below: &[Digest], extra: &[String]) -> Result<Tree> {
+        let scaffold: Vec<&str> = SCAFFOLD.iter().copied().chain(extra.iter().map(String::as_str)).collect();
+        let hold =
+            self.engine.store.commit_layer(snapshot, below, &scaffold).map_err(store("make a layer"))?;
+        Ok(self.trees.take(hold))
+    }
+
+    /// A part of a tree as a mount by itself.
+    pub(super) fn part(&self, tree: &Tree, selector: &str) -> Result<OwnedFd> {
+        let mount = self.trees.mount(tree)?;
+        if selector.is_empty() || selector == "/" {
+            return Ok(mount);
+        }
+        let copy = mount
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| Error::because("duplicate a descriptor", error))?;
+        let place = Root::in_root(copy).handle(selector).map_err(|error| Error::path(selector, error))?;
+        sys::mount::clone_fd(place, false).map_err(|error| Error::path(selector, error))
+    }
+}
