@@ -5,10 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use engine::Engine;
 use tokio::sync::watch;
 
+use crate::buildkit::{Builds, History, Sessions};
+
 /// The daemon's own state, beside the engine's.
 pub(crate) struct App {
     /// All verbs.
     pub(crate) engine: Engine,
+    /// What clients lend to builds.
+    pub(crate) sessions: Sessions,
+    /// Builds by BuildKit's protocol.
+    pub(crate) builds: Builds,
+    /// Builds that were.
+    pub(crate) history: History,
     reloaded: Mutex<Reloaded>,
     busy: watch::Sender<usize>,
 }
@@ -35,7 +43,14 @@ impl App {
     pub(crate) fn new(engine: Engine) -> Self {
         let config = engine.config();
         let reloaded = Reloaded { labels: config.labels.clone(), debug: config.debug };
-        Self { engine, reloaded: Mutex::new(reloaded), busy: watch::Sender::new(0) }
+        Self {
+            engine,
+            sessions: Sessions::default(),
+            builds: Builds::default(),
+            history: History::default(),
+            reloaded: Mutex::new(reloaded),
+            busy: watch::Sender::new(0),
+        }
     }
 
     /// Settings as they are now.

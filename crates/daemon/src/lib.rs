@@ -4,6 +4,7 @@
 //! handler, and `convert` is the only place that knows both Docker's JSON and the engine's nouns.
 
 mod app;
+mod buildkit;
 mod config;
 mod convert;
 mod descriptors;

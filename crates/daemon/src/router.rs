@@ -101,9 +101,11 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::ContainerExport => files::export(asked).await,
         Action::ContainerChanges => files::changes(asked).await,
         Action::ImageCommit => files::commit(asked, body).await,
-        Action::ContainerAttach | Action::ContainerAttachWebsocket | Action::ExecStart => {
-            streams::needs_connection()
-        }
+        Action::ContainerAttach
+        | Action::ContainerAttachWebsocket
+        | Action::ExecStart
+        | Action::Session
+        | Action::Grpc => streams::needs_connection(),
         Action::ContainerExec => exec::create(asked, body).await,
         Action::ExecResize => exec::resize(asked).await,
         Action::ExecInspect => exec::inspect(asked).await,

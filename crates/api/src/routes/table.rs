@@ -70,6 +70,8 @@ routes! {
     ConfigList Get "/configs" 30;
     ConfigCreate Post "/configs/create" 30;
     Session Post "/session" 31;
+    Grpc Post "/grpc" 39;
+    BuildCancel Post "/build/cancel" 39;
     ContainerInspect Get "/containers/{name}/json" 24;
     ContainerTop Get "/containers/{name}/top" 24;
     ContainerLogs Get "/containers/{name}/logs" 24;

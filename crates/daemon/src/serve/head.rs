@@ -74,7 +74,14 @@ impl Head {
 
 /// The actions that take the connection over.
 pub(crate) fn takes_over(action: Action) -> bool {
-    matches!(action, Action::ContainerAttach | Action::ContainerAttachWebsocket | Action::ExecStart)
+    matches!(
+        action,
+        Action::ContainerAttach
+            | Action::ContainerAttachWebsocket
+            | Action::ExecStart
+            | Action::Session
+            | Action::Grpc
+    )
 }
 
 #[cfg(test)]
@@ -93,6 +100,8 @@ mod tests {
         assert!(complete("POST /v1.41/containers/a/attach?stream=1 HTTP/1.1\r\n\r\n").is_hijack());
         assert!(complete("POST /exec/a/start HTTP/1.1\r\nHost: x\r\n\r\n").is_hijack());
         assert!(complete("GET /containers/a/attach/ws HTTP/1.1\r\n\r\n").is_hijack());
+        assert!(complete("POST /v1.41/session HTTP/1.1\r\nUpgrade: h2c\r\n\r\n").is_hijack());
+        assert!(complete("POST /grpc HTTP/1.1\r\n\r\n").is_hijack());
         assert!(!complete("GET /containers/a/logs HTTP/1.1\r\n\r\n").is_hijack());
         assert!(!complete("GET /exec/a/start HTTP/1.1\r\n\r\n").is_hijack());
     }

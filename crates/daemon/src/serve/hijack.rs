@@ -1,5 +1,5 @@
 //! Requests that take the connection over: attach and exec start, with `Upgrade` (101) or without (200),
-//! and attach over a websocket.
+//! attach over a websocket, and those whose connection goes on in gRPC (`h2c`).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use hyper::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::head::{self, Head, Parsed};
-use super::{Transport, pump, websocket};
+use super::{Transport, h2c, pump, websocket};
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use crate::handlers::streams::{self, Opened};
@@ -31,10 +31,11 @@ pub(super) enum Framing {
 }
 
 /// Serves the request whose head stands at the start of `held`, and closes the connection.
-pub(super) async fn serve(app: Arc<App>, mut io: Box<dyn Transport>, held: BytesMut) {
+pub(super) async fn serve(app: Arc<App>, io: Box<dyn Transport>, held: BytesMut) {
     let Parsed::Complete(head) = head::parse(&held) else { return };
     let mut held = held.freeze();
     held.advance(head.length);
+    let Some(mut io) = h2c::serve(&app, io, &head, &held).await else { return };
     let served =
         AssertUnwindSafe(open(app, &mut io, &head, held)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!("handler of {} panicked", head.target.path());
@@ -189,7 +190,7 @@ async fn take_over(
     pump::run(io, early, attached, framing).await
 }
 
-async fn write_whole(
+pub(super) async fn write_whole(
     io: &mut Box<dyn Transport>,
     status: StatusCode,
     json: bool,
@@ -208,6 +209,6 @@ async fn write_whole(
     io.shutdown().await
 }
 
-fn common_headers() -> String {
+pub(super) fn common_headers() -> String {
     router::COMMON_HEADERS.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
 }

@@ -1,6 +1,7 @@
 //! From a connection to requests: hyper for ordinary ones, own code for those that take the connection over.
 
 mod connection;
+mod h2c;
 mod head;
 mod hijack;
 mod pump;

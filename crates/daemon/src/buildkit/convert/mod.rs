@@ -1,0 +1,7 @@
+//! Between BuildKit's messages and the values of `build`.
+
+mod llb;
+mod status;
+
+pub(super) use llb::graph;
+pub(super) use status::{Counts, Teller, timestamp};

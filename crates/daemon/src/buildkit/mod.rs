@@ -1,0 +1,14 @@
+//! BuildKit's protocol on the daemon's side: clients' sessions, and the service `moby.buildkit.v1.Control`.
+
+mod attributes;
+mod builds;
+mod control;
+mod convert;
+mod history;
+pub(crate) mod sessions;
+mod solve;
+
+pub(crate) use builds::Builds;
+pub(crate) use control::Control;
+pub(crate) use history::History;
+pub(crate) use sessions::Sessions;

@@ -1,0 +1,126 @@
+//! Connections that go on in gRPC: `POST /session`, on which the daemon asks, and `POST /grpc`, on which it answers.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use api::Action;
+use bytes::{Buf as _, Bytes};
+use hyper::header::UPGRADE;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+
+use super::Transport;
+use super::head::Head;
+use super::hijack::{common_headers, write_whole};
+use crate::app::App;
+use crate::buildkit::{Control, sessions};
+use crate::error::{ApiError, Result};
+use crate::router;
+
+/// Serves the request if its connection goes on in gRPC; otherwise gives the connection back.
+pub(super) async fn serve(
+    app: &Arc<App>,
+    mut io: Box<dyn Transport>,
+    head: &Head,
+    held: &Bytes,
+) -> Option<Box<dyn Transport>> {
+    let target = &head.target;
+    let found =
+        router::find(Arc::clone(app), &head.method, target.path(), target.query(), head.headers.clone());
+    let action = match &found {
+        Ok((action @ (Action::Session | Action::Grpc), _)) => *action,
+        _ => return Some(io),
+    };
+    let outcome = match open(app, action, head) {
+        Ok(opened) => {
+            let answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n{}\r\n",
+                common_headers()
+            );
+            match io.write_all(answer.as_bytes()).await {
+                Ok(()) => go_on(Arc::clone(app), opened, Rewound { early: held.clone(), io }).await,
+                Err(error) => Err(error.to_string()),
+            }
+        }
+        Err(error) => {
+            let body = serde_json::to_vec(&error.body()).unwrap_or_default();
+            write_whole(&mut io, error.status(), true, &body).await.map_err(|error| error.to_string())
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!("connection to {} ended: {error}", target.path());
+    }
+    None
+}
+
+/// What the connection is for.
+enum Opened {
+    Session(sessions::Offer),
+    Control,
+}
+
+fn open(app: &Arc<App>, action: Action, head: &Head) -> Result<Opened> {
+    if !head.lists(&UPGRADE, "h2c") {
+        return Err(ApiError::bad_request(format!(
+            "{} needs a connection that is upgraded: the headers \"Connection: Upgrade\" and \"Upgrade: h2c\"",
+            action.route().pattern
+        )));
+    }
+    match action {
+        Action::Session => Ok(Opened::Session(app.sessions.offer(&head.headers)?)),
+        _ => Ok(Opened::Control),
+    }
+}
+
+async fn go_on(app: Arc<App>, opened: Opened, io: Rewound) -> std::result::Result<(), String> {
+    match opened {
+        Opened::Control => {
+            buildkit::grpc::serve(io, Control::new(app)).await.map_err(|error| error.to_string())
+        }
+        Opened::Session(offer) => {
+            let (channel, connected) =
+                buildkit::grpc::connect(io).await.map_err(|error| error.to_string())?;
+            let session = offer.accept(channel);
+            let ended = connected.await;
+            drop(session);
+            ended.map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// A stream of which something was read already.
+struct Rewound {
+    early: Bytes,
+    io: Box<dyn Transport>,
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.early.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let count = self.early.len().min(buf.remaining());
+        buf.put_slice(&self.early[..count]);
+        self.early.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
