@@ -13,6 +13,7 @@ pub mod session;
 pub mod proto {
     pub use bollard_buildkit_proto::fsutil::types as fsutil;
     pub use bollard_buildkit_proto::google::protobuf::Timestamp;
+    pub use bollard_buildkit_proto::google::rpc;
     pub use bollard_buildkit_proto::health;
     pub use bollard_buildkit_proto::moby::buildkit::secrets::v1 as secrets;
     pub use bollard_buildkit_proto::moby::buildkit::v1 as control;

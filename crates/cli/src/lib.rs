@@ -2,9 +2,10 @@
 //!
 //! `command/<noun>/<verb>.rs` is one verb each; `opts` holds the long lists of flags; `flag` is the
 //! parser, `client` the API's near end, `session` a terminal or pipe joined to a container,
-//! `login` who the user is at registries, `format` what turns answers into text. `out` is the only place that prints, and `error` the
+//! `build` the near end of BuildKit's protocol, `login` who the user is at registries, `format` what turns answers into text. `out` is the only place that prints, and `error` the
 //! only one that knows exit codes.
 
+mod build;
 mod client;
 mod command;
 mod error;

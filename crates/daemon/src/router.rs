@@ -7,6 +7,7 @@ use api::{Action, Method, Query, Version, routes, version};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
 use crate::app::App;
+use crate::buildkit::cancel_build;
 use crate::convert;
 use crate::error::{ApiError, Result};
 use crate::handlers::{
@@ -15,6 +16,7 @@ use crate::handlers::{
 };
 use crate::request::{Asked, RequestBody};
 use crate::response::Response;
+use crate::serve::takes_over;
 
 /// Headers of every answer, by which clients know whom they speak to.
 pub(crate) static COMMON_HEADERS: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
@@ -101,11 +103,8 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::ContainerExport => files::export(asked).await,
         Action::ContainerChanges => files::changes(asked).await,
         Action::ImageCommit => files::commit(asked, body).await,
-        Action::ContainerAttach
-        | Action::ContainerAttachWebsocket
-        | Action::ExecStart
-        | Action::Session
-        | Action::Grpc => streams::needs_connection(),
+        action if takes_over(action) => streams::needs_connection(),
+        Action::BuildCancel => Ok(cancel_build(&asked)),
         Action::ContainerExec => exec::create(asked, body).await,
         Action::ExecResize => exec::resize(asked).await,
         Action::ExecInspect => exec::inspect(asked).await,

@@ -92,3 +92,8 @@ fn failure(status: &Status) -> Error {
 pub fn stream(go: mpsc::Receiver<Packet>) -> ReceiverStream<Packet> {
     ReceiverStream::new(go)
 }
+
+/// Says why nothing is sent at all.
+pub fn refuse(ends: &Ends, why: &str) {
+    ends.complain(&Error::Protocol(why.to_owned()));
+}

@@ -2,9 +2,11 @@
 //! connection decides what its end means.
 
 mod client;
+mod rewound;
 mod server;
 
 pub use client::{Channel, Connected, connect};
+pub use rewound::Rewound;
 pub use server::{Answer, Asked, Service, answer, bidirectional, serve, server_stream, unimplemented};
 
 /// Longest message that is read: a definition of a large build fits, as do 32 KiB pieces of files.

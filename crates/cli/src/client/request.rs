@@ -139,9 +139,14 @@ impl<'a> Request<'a> {
     }
 
     /// Sends and takes the connection over, for a stream in both directions.
-    pub(crate) fn hijack(mut self) -> Result<(http::Head, Connection)> {
+    pub(crate) fn hijack(self) -> Result<(http::Head, Connection)> {
+        self.upgrade("tcp")
+    }
+
+    /// As [`Self::hijack`], to speak another protocol on the connection.
+    pub(crate) fn upgrade(mut self, protocol: &str) -> Result<(http::Head, Connection)> {
         self.headers.push("Connection: Upgrade".to_owned());
-        self.headers.push("Upgrade: tcp".to_owned());
+        self.headers.push(format!("Upgrade: {protocol}"));
         let (head, connection) = self.client.exchange(&mut self)?;
         if head.status >= 400 {
             let incoming = Incoming::new(connection, &head, false);

@@ -11,7 +11,7 @@ pub(crate) static SECTIONS: &[(&str, &[Entry])] = &[
             Command("run", &container::run::COMMAND),
             Command("exec", &container::exec::COMMAND),
             Command("ps", &container::ls::COMMAND),
-            Command("build", &image::planned::BUILD),
+            Command("build", &image::build::COMMAND),
             Command("pull", &image::pull::COMMAND),
             Command("push", &image::push::COMMAND),
             Command("images", &image::ls::COMMAND),
@@ -26,6 +26,7 @@ pub(crate) static SECTIONS: &[(&str, &[Entry])] = &[
         "Management Commands",
         &[
             Group(&system::builder::GROUP),
+            Group(&system::builder::BUILDX),
             Group(&checkpoint::GROUP),
             Command("completion", &super::completion::COMMAND),
             Group(&container::GROUP),

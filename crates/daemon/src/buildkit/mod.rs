@@ -5,10 +5,12 @@ mod builds;
 mod control;
 mod convert;
 mod history;
+mod http;
 pub(crate) mod sessions;
 mod solve;
 
 pub(crate) use builds::Builds;
 pub(crate) use control::Control;
 pub(crate) use history::History;
+pub(crate) use http::cancel_build;
 pub(crate) use sessions::Sessions;

@@ -93,10 +93,11 @@ impl Sessions {
         waited.ok()?.ok().and_then(|open| find(&open))
     }
 
-    /// Completes when a session is no longer open.
-    pub(crate) async fn gone(&self, id: &str) {
+    /// Completes when a session that was open is so no longer.
+    pub(crate) async fn lost(&self, id: &str) {
         let mut open = self.open.subscribe();
         // the sender lives in self
+        let _ = open.wait_for(|open| matches!(open.get(id), Some(Slot::Open(_)))).await;
         let _ = open.wait_for(|open| !open.contains_key(id)).await;
     }
 }

@@ -1,14 +1,12 @@
 //! Connections that go on in gRPC: `POST /session`, on which the daemon asks, and `POST /grpc`, on which it answers.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use api::Action;
-use bytes::{Buf as _, Bytes};
+use buildkit::grpc::Rewound;
+use bytes::Bytes;
 use hyper::header::UPGRADE;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::AsyncWriteExt as _;
 
 use super::Transport;
 use super::head::Head;
@@ -39,7 +37,7 @@ pub(super) async fn serve(
                 common_headers()
             );
             match io.write_all(answer.as_bytes()).await {
-                Ok(()) => go_on(Arc::clone(app), opened, Rewound { early: held.clone(), io }).await,
+                Ok(()) => go_on(Arc::clone(app), opened, Rewound::new(held.to_vec(), io)).await,
                 Err(error) => Err(error.to_string()),
             }
         }
@@ -73,7 +71,11 @@ fn open(app: &Arc<App>, action: Action, head: &Head) -> Result<Opened> {
     }
 }
 
-async fn go_on(app: Arc<App>, opened: Opened, io: Rewound) -> std::result::Result<(), String> {
+async fn go_on(
+    app: Arc<App>,
+    opened: Opened,
+    io: Rewound<Box<dyn Transport>>,
+) -> std::result::Result<(), String> {
     match opened {
         Opened::Control => {
             buildkit::grpc::serve(io, Control::new(app)).await.map_err(|error| error.to_string())
@@ -86,41 +88,5 @@ async fn go_on(app: Arc<App>, opened: Opened, io: Rewound) -> std::result::Resul
             drop(session);
             ended.map_err(|error| error.to_string())
         }
-    }
-}
-
-/// A stream of which something was read already.
-struct Rewound {
-    early: Bytes,
-    io: Box<dyn Transport>,
-}
-
-impl AsyncRead for Rewound {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.early.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
-        }
-        let count = self.early.len().min(buf.remaining());
-        buf.put_slice(&self.early[..count]);
-        self.early.advance(count);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Rewound {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

@@ -10,6 +10,7 @@ mod transport;
 mod websocket;
 
 pub(crate) use connection::connection;
+pub(crate) use head::takes_over;
 pub(crate) use transport::Transport;
 
 /// Longest request head, in bytes.

@@ -1,12 +1,12 @@
 //! `berth image …`
 
+pub(crate) mod build;
 pub(crate) mod explore;
 pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod ls;
-pub(crate) mod planned;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -24,7 +24,7 @@ pub(crate) static GROUP: Group = Group {
     name: "image",
     about: "Manage images",
     commands: &[
-        &planned::BUILD,
+        &build::COMMAND,
         &explore::COMMAND,
         &history::COMMAND,
         &import::COMMAND,

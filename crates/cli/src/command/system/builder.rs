@@ -1,18 +1,28 @@
 //! `berth builder …`
 
 use crate::command::pruning::{BUILD_CACHE, DRY_RUN, Pruning};
-use crate::command::{Arity, Command, Group};
+use crate::command::{Arity, Command, Group, image};
 use crate::flag::Flag;
 
 /// The noun.
-pub(crate) static GROUP: Group = Group {
-    name: "builder",
-    about: "Manage builds",
-    commands: &[
-        &Command::planned("build", "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile"),
-        &PRUNE,
-    ],
-};
+pub(crate) static GROUP: Group =
+    Group { name: "builder", about: "Manage builds", commands: &[&image::build::COMMAND, &HISTORY, &PRUNE] };
+
+/// The same, by the name that Docker's plug-in has.
+pub(crate) static BUILDX: Group =
+    Group { name: "buildx", about: "Manage builds", commands: &[&image::build::COMMAND, &HISTORY, &PRUNE] };
+
+static HISTORY: Command = Command::new(
+    "history",
+    "[OPTIONS] [ls | rm BUILD...]",
+    "List the builds that were, or forget some",
+    Arity::Any,
+    crate::build::history,
+)
+.flags(&[&[
+    Flag::bool("all", "Forget all builds").short('a'),
+    Flag::bool("quiet", "Print the builds' ids only").short('q'),
+]]);
 
 static PRUNE: Command =
     Command::new("prune", "[OPTIONS]", "Remove the build cache", Arity::None, |context, matches| {

@@ -15,11 +15,10 @@ pub(super) fn exec(op: &pb::ExecOp) -> Result<Exec> {
             "CDI devices of a build's process are not supported by this version of Berth".into(),
         ));
     }
-    let mut env = meta.env;
-    env.extend(meta.proxy_env.iter().flat_map(proxies));
     Ok(Exec {
         args: meta.args,
-        env,
+        env: meta.env,
+        proxy_env: meta.proxy_env.iter().flat_map(proxies).collect(),
         cwd: meta.cwd,
         user: meta.user,
         hostname: meta.hostname,

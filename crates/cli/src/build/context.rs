@@ -1,0 +1,232 @@
+//! What is built: a directory, an archive, a URL, or a Dockerfile alone.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use super::services::Upload;
+use super::temporary::{Temporary, random};
+use crate::error::{Error, Result, reason};
+
+/// Longest Dockerfile.
+const MAX_DOCKERFILE: u64 = 16 << 20;
+
+/// Contexts as the daemon's frontend is told of them.
+#[derive(Default)]
+pub(super) struct Contexts {
+    /// Directories that are lent.
+    pub(super) dirs: BTreeMap<String, PathBuf>,
+    /// Streams that are lent.
+    pub(super) uploads: BTreeMap<String, Upload>,
+    /// Attributes of the frontend.
+    pub(super) attrs: BTreeMap<String, String>,
+    /// Directories that go with this value.
+    temporary: Vec<Temporary>,
+}
+
+impl Contexts {
+    /// Reads the positional argument and `--file`.
+    pub(super) fn read(context: &str, file: Option<&str>) -> Result<Self> {
+        let mut contexts = Self::default();
+        if file == Some("-") && context == "-" {
+            return Err(Error::said(
+                "invalid argument: can't use stdin for both build context and dockerfile",
+            ));
+        }
+        match context {
+            "-" => contexts.stdin(file)?,
+            url if is_url(url) => {
+                contexts.attr("context", url);
+                match file {
+                    Some("-") => contexts.dockerfile(&mut std::io::stdin().lock())?,
+                    Some(name) => contexts.attr("filename", name),
+                    None => {}
+                }
+            }
+            path => contexts.path(Path::new(path), file)?,
+        }
+        Ok(contexts)
+    }
+
+    fn attr(&mut self, name: &str, value: &str) {
+        self.attrs.insert(name.to_owned(), value.to_owned());
+    }
+
+    fn stdin(&mut self, file: Option<&str>) -> Result<()> {
+        let mut head = Vec::new();
+        let mut stdin = std::io::stdin().lock();
+        stdin.by_ref().take(512).read_to_end(&mut head).map_err(Error::io("read standard input"))?;
+        if head.is_empty() {
+            return Err(Error::said("standard input is empty: neither an archive nor a Dockerfile"));
+        }
+        drop(stdin);
+        if is_archive(&head) {
+            self.archive(Box::new(Cursor::new(head).chain(std::io::stdin())), file)
+        } else {
+            let empty = Temporary::new()?;
+            self.dirs.insert("context".to_owned(), empty.path().to_owned());
+            self.temporary.push(empty);
+            self.dockerfile(&mut Cursor::new(head).chain(std::io::stdin().lock()))
+        }
+    }
+
+    fn archive(&mut self, source: Box<dyn Read + Send>, file: Option<&str>) -> Result<()> {
+        let id = random(16)?;
+        self.attr("context", &format!("http://buildkit-session/{id}"));
+        if let Some(file) = file {
+            self.attr("filename", file);
+        }
+        self.uploads.insert(id, Some(source).into());
+        Ok(())
+    }
+
+    /// A Dockerfile from standard input.
+    fn dockerfile(&mut self, source: &mut dyn Read) -> Result<()> {
+        let dir = Temporary::new()?;
+        let path = dir.path().join("Dockerfile");
+        let mut bytes = Vec::new();
+        source.take(MAX_DOCKERFILE + 1).read_to_end(&mut bytes).map_err(Error::io("read standard input"))?;
+        if bytes.len() as u64 > MAX_DOCKERFILE {
+            return Err(Error::said(format!("the Dockerfile has more than {MAX_DOCKERFILE} bytes")));
+        }
+        std::fs::write(&path, bytes)
+            .map_err(|error| Error::said(format!("write {}: {}", path.display(), reason(&error))))?;
+        self.dirs.insert("dockerfile".to_owned(), dir.path().to_owned());
+        self.attr("filename", "Dockerfile");
+        self.temporary.push(dir);
+        Ok(())
+    }
+
+    fn path(&mut self, path: &Path, file: Option<&str>) -> Result<()> {
+        let unable = |why: String| Error::said(format!("unable to prepare context: {why}"));
+        let found = std::fs::metadata(path);
+        let found = found.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => unable(format!("path \"{}\" not found", path.display())),
+            _ => unable(format!("open {}: {}", path.display(), reason(&error))),
+        })?;
+        if found.is_file() {
+            let mut opened = File::open(path)
+                .map_err(|error| unable(format!("open {}: {}", path.display(), reason(&error))))?;
+            let mut head = Vec::new();
+            opened
+                .by_ref()
+                .take(512)
+                .read_to_end(&mut head)
+                .map_err(|error| unable(format!("read {}: {}", path.display(), reason(&error))))?;
+            if !is_archive(&head) {
+                return Err(unable(format!("{} is neither a directory nor an archive", path.display())));
+            }
+            return self.archive(Box::new(Cursor::new(head).chain(opened)), file);
+        }
+        self.dirs.insert("context".to_owned(), path.to_owned());
+        match file {
+            Some("-") => return self.dockerfile(&mut std::io::stdin().lock()),
+            Some(file) => {
+                let file = Path::new(file);
+                let (dir, name) = (file.parent(), file.file_name().and_then(|name| name.to_str()));
+                let name =
+                    name.ok_or_else(|| Error::said(format!("{:?} is no name of a Dockerfile", file)))?;
+                let dir = dir.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                self.dirs.insert("dockerfile".to_owned(), dir.to_owned());
+                self.attr("filename", name);
+            }
+            None => {
+                self.dirs.insert("dockerfile".to_owned(), path.to_owned());
+            }
+        }
+        let dir = &self.dirs["dockerfile"];
+        let name = self.attrs.get("filename").map_or("Dockerfile", String::as_str);
+        match std::fs::metadata(dir.join(name)) {
+            Ok(_) => Ok(()),
+            // as BuildKit's frontend tries it
+            Err(_) if name == "Dockerfile" && dir.join("dockerfile").exists() => Ok(()),
+            Err(error) => Err(Error::said(format!(
+                "failed to read dockerfile: open {}: {}",
+                if file.is_some() { dir.join(name).display().to_string() } else { name.to_owned() },
+                reason(&error)
+            ))),
+        }
+    }
+
+    /// Another context, by its name: `--build-context name=value`.
+    pub(super) fn named(&mut self, text: &str) -> Result<()> {
+        let wrong = || Error::said(format!("invalid context value: {text}, expected key=value"));
+        let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
+        let key = format!("context:{name}");
+        if value.starts_with("oci-layout://") {
+            return Err(Error::said(format!(
+                "--build-context {text}: OCI layouts are not supported by this version of Berth"
+            )));
+        }
+        if is_url(value) || value.starts_with("docker-image://") || value.starts_with("target:") {
+            self.attr(&key, value);
+            return Ok(());
+        }
+        if !Path::new(value).is_dir() {
+            return Err(Error::said(format!("failed to get build context {name}: {value} is no directory")));
+        }
+        self.attr(&key, &format!("local:{name}"));
+        self.dirs.insert(name.to_owned(), PathBuf::from(value));
+        Ok(())
+    }
+
+    /// The Dockerfile, where it is on this machine.
+    pub(super) fn dockerfile_path(&self) -> Option<PathBuf> {
+        let name = self.attrs.get("filename").map_or("Dockerfile", String::as_str);
+        self.dirs.get("dockerfile").map(|dir| dir.join(name))
+    }
+}
+
+/// Whether a context is elsewhere.
+fn is_url(text: &str) -> bool {
+    ["http://", "https://", "git://", "git@", "ssh://", "github.com/"]
+        .iter()
+        .any(|start| text.starts_with(start))
+}
+
+/// Whether bytes begin an archive, compressed or not.
+fn is_archive(head: &[u8]) -> bool {
+    const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
+    COMPRESSED.iter().any(|magic| head.starts_with(magic)) || tarball::is_tar_start(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_and_dockerfiles() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_str().unwrap();
+        let missing = Contexts::read(path, None).err().unwrap().to_string();
+        assert_eq!(missing, "failed to read dockerfile: open Dockerfile: no such file or directory");
+        std::fs::write(dir.path().join("Dockerfile"), "FROM x").unwrap();
+        let read = Contexts::read(path, None).unwrap();
+        assert_eq!(read.dirs["context"], dir.path());
+        assert!(read.attrs.is_empty());
+        let file = format!("{path}/Dockerfile");
+        let read = Contexts::read(path, Some(&file)).unwrap();
+        assert_eq!(
+            (read.attrs["filename"].as_str(), read.dockerfile_path().unwrap()),
+            ("Dockerfile", file.into())
+        );
+        let absent = Contexts::read("/nonexistent", None).err().unwrap().to_string();
+        assert_eq!(absent, "unable to prepare context: path \"/nonexistent\" not found");
+        let url = Contexts::read("https://example.com/x.git#main", Some("a/Dockerfile")).unwrap();
+        assert_eq!(url.attrs["context"], "https://example.com/x.git#main");
+    }
+
+    #[test]
+    fn named_contexts() {
+        let mut contexts = Contexts::default();
+        contexts.named("base=docker-image://alpine").unwrap();
+        contexts.named("here=/").unwrap();
+        assert_eq!(contexts.attrs["context:base"], "docker-image://alpine");
+        assert_eq!(
+            (contexts.attrs["context:here"].as_str(), contexts.dirs["here"].as_path()),
+            ("local:here", Path::new("/"))
+        );
+        assert!(contexts.named("x").is_err() && contexts.named("x=/nonexistent").is_err());
+    }
+}

@@ -1,0 +1,217 @@
+//! From flags to what is asked of the daemon.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use buildkit::proto::control::{CacheOptions, SolveRequest};
+
+use super::context::Contexts;
+use super::display::Progress;
+use super::services::Lent;
+use super::temporary::random;
+use super::{exporters, mounts};
+use crate::error::{Error, Result};
+use crate::flag::Matches;
+use crate::flag::check::parse_bytes;
+
+/// All that a build needs, checked.
+pub(super) struct Job {
+    /// What is asked.
+    pub(super) request: SolveRequest,
+    /// What is lent.
+    pub(super) lent: Lent,
+    /// How it is shown.
+    pub(super) progress: Progress,
+    /// Where the image's id goes.
+    pub(super) iidfile: Option<PathBuf>,
+    /// Where everything that is known of the result goes.
+    pub(super) metadata: Option<PathBuf>,
+    /// The id is printed, and nothing else.
+    pub(super) quiet: bool,
+    /// Tells the daemon which directories are the same as before.
+    pub(super) shared_key: String,
+    /// Directories that go with this value.
+    _contexts: Contexts,
+}
+
+/// Flags of the classic builder that BuildKit's protocol has no words for.
+const REFUSED: &[&str] = &[
+    "annotation",
+    "compress",
+    "cpu-period",
+    "cpu-quota",
+    "cpu-shares",
+    "cpuset-cpus",
+    "cpuset-mems",
+    "memory",
+    "memory-swap",
+    "security-opt",
+];
+
+impl Job {
+    /// Reads the flags.
+    pub(super) fn read(matches: &Matches, mut contexts: Contexts) -> Result<Self> {
+        refuse(matches)?;
+        for named in matches.all("build-context") {
+            contexts.named(named)?;
+        }
+        let exporters = exporters::exporters(matches)?;
+        let quiet = matches.bool("quiet");
+        let progress = Progress::parse(matches.get("progress"))?;
+        let mut attrs: HashMap<String, String> = attributes(matches)?;
+        attrs.extend(std::mem::take(&mut contexts.attrs));
+        let lent = Lent {
+            dirs: contexts.dirs.clone(),
+            uploads: std::mem::take(&mut contexts.uploads),
+            secrets: mounts::secrets(&matches.all("secret"))?,
+            agents: mounts::agents(&matches.all("ssh"))?,
+            outputs: exporters.outputs,
+            logins: None,
+        };
+        let cache = CacheOptions {
+            imports: exporters::caches(&matches.all("cache-from"))?,
+            exports: exporters::caches(&matches.all("cache-to"))?,
+            ..Default::default()
+        };
+        let request = SolveRequest {
+            r#ref: random(16)?,
+            session: random(16)?,
+            frontend: "dockerfile.v0".to_owned(),
+            frontend_attrs: attrs,
+            cache: Some(cache),
+            entitlements: matches.list("allow"),
+            exporters: exporters.wire,
+            ..Default::default()
+        };
+        let path = |name| matches.given(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Ok(Self {
+            request,
+            lent,
+            progress: if quiet { Progress::Quiet } else { progress },
+            iidfile: path("iidfile"),
+            metadata: path("metadata-file"),
+            quiet,
+            shared_key: shared_key(&contexts),
+            _contexts: contexts,
+        })
+    }
+}
+
+/// The same for the same directory on the same machine, and telling nothing of either.
+fn shared_key(contexts: &Contexts) -> String {
+    use sha2::{Digest as _, Sha256};
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let mut hash = Sha256::new();
+    hash.update(machine.trim());
+    for (name, dir) in &contexts.dirs {
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+        hash.update(format!("\0{name}\0{}", dir.display()));
+    }
+    hex::encode(hash.finalize())
+}
+
+fn refuse(matches: &Matches) -> Result<()> {
+    let unsupported = |what: &str| {
+        Err(Error::said(format!(
+            "{what} is not supported by this version of Berth: BuildKit's protocol has no words for it"
+        )))
+    };
+    if let Some(name) = REFUSED.iter().find(|name| matches.has(name)) {
+        return unsupported(&format!("--{name}"));
+    }
+    if matches.bool("squash") {
+        return unsupported("--squash");
+    }
+    if !matches.bool("rm") {
+        return unsupported("--rm=false");
+    }
+    if !matches!(matches.get("isolation"), "" | "default") {
+        return Err(Error::said(format!(
+            "invalid isolation {:?}: only \"default\" on Linux",
+            matches.get("isolation")
+        )));
+    }
+    if !matches!(matches.get("builder"), "" | "default") {
+        return Err(Error::said(format!(
+            "no builder {:?} found: there is only \"default\"",
+            matches.get("builder")
+        )));
+    }
+    attestations(matches)?;
+    match matches.get("call") {
+        "build" | "check" | "lint" => Ok(()),
+        other => Err(Error::said(format!("--call={other} is not supported by this version of Berth"))),
+    }
+}
+
+fn attestations(matches: &Matches) -> Result<()> {
+    for name in ["provenance", "sbom"] {
+        if !matches!(matches.get(name), "" | "false") {
+            return Err(Error::said(format!("--{name} is not supported by this version of Berth")));
+        }
+    }
+    match matches.all("attest").iter().find(|attest| !attest.contains("disabled=true")) {
+        Some(attest) => {
+            Err(Error::said(format!("--attest {attest} is not supported by this version of Berth")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn attributes(matches: &Matches) -> Result<HashMap<String, String>> {
+    let mut attrs = HashMap::new();
+    let mut set = |key: String, value: String| drop(attrs.insert(key, value));
+    for arg in matches.all("build-arg") {
+        match arg.split_once('=') {
+            Some((name, value)) => set(format!("build-arg:{name}"), value.to_owned()),
+            // without a value it is this environment's, and nothing if there is none
+            None => {
+                if let Ok(value) = std::env::var(arg) {
+                    set(format!("build-arg:{arg}"), value);
+                }
+            }
+        }
+    }
+    for label in matches.all("label") {
+        let (name, value) = label.split_once('=').unwrap_or((label, ""));
+        set(format!("label:{name}"), value.to_owned());
+    }
+    if let Some(target) = matches.given("target") {
+        set("target".to_owned(), target.to_owned());
+    }
+    match (matches.bool("no-cache"), matches.all("no-cache-filter")) {
+        (true, filter) if !filter.is_empty() => {
+            return Err(Error::said("--no-cache and --no-cache-filter cannot currently be used together"));
+        }
+        (true, _) => set("no-cache".to_owned(), String::new()),
+        (false, filter) if !filter.is_empty() => set("no-cache".to_owned(), filter.join(",")),
+        _ => {}
+    }
+    if matches.bool("pull") {
+        set("image-resolve-mode".to_owned(), "pull".to_owned());
+    }
+    let platforms = matches.all("platform");
+    if !platforms.is_empty() {
+        set("platform".to_owned(), platforms.join(","));
+    }
+    let hosts = matches.all("add-host");
+    if !hosts.is_empty() {
+        set("add-hosts".to_owned(), hosts.join(","));
+    }
+    match matches.get("network") {
+        "" | "default" => {}
+        network => set("force-network-mode".to_owned(), network.to_owned()),
+    }
+    if let Some(size) = matches.given("shm-size") {
+        let bytes = parse_bytes(size).map_err(Error::Flag)?;
+        set("shm-size".to_owned(), bytes.to_string());
+    }
+    let ulimits = matches.all("ulimit");
+    if !ulimits.is_empty() {
+        set("ulimit".to_owned(), ulimits.join(","));
+    }
+    if let Some(parent) = matches.given("cgroup-parent") {
+        set("cgroup-parent".to_owned(), parent.to_owned());
+    }
+    Ok(attrs)
+}
