@@ -125,6 +125,10 @@ impl Layout {
         self.data.join("build/cache")
     }
 
+    pub(crate) fn build_contexts(&self) -> PathBuf {
+        self.data.join("build/contexts")
+    }
+
     pub(crate) fn build_places(&self) -> PathBuf {
         self.data.join("build/places")
     }

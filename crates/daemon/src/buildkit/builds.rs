@@ -1,6 +1,7 @@
 //! Builds that run, as those see them who ask for their progress.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,12 @@ const MAX_NAME: usize = 256;
 const MAX_MESSAGES: usize = 200_000;
 /// How long one waits for a build that is about to begin.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A name for a build whose client has given it none.
+pub(crate) fn name() -> String {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    format!("build-{}", LAST.fetch_add(1, Ordering::Relaxed))
+}
 
 /// The builds.
 #[derive(Clone, Debug, Default)]

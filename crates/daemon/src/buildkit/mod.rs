@@ -4,13 +4,15 @@ mod attributes;
 mod builds;
 mod control;
 mod convert;
+mod export;
 mod history;
 mod http;
+mod lent;
 pub(crate) mod sessions;
 mod solve;
 
 pub(crate) use builds::Builds;
 pub(crate) use control::Control;
 pub(crate) use history::History;
-pub(crate) use http::cancel_build;
+pub(crate) use http::{build as build_by_buildkit, cancel_build};
 pub(crate) use sessions::Sessions;

@@ -1,71 +1,273 @@
-//! A build that a client asks for.
+//! A build that a client asks for, from its request to its exports.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use build::Cancel;
+use build::lower::{Flavor, Options};
 use buildkit::Status;
-use buildkit::proto::control::{BuildHistoryRecord, SolveRequest, SolveResponse};
+use buildkit::proto::control::{BuildHistoryRecord, Exporter, SolveRequest, SolveResponse};
+use buildkit::session::Session;
+use engine::build::{DockerfileBuild, RemoteBuild, Work};
 
 use super::attributes::Attributes;
+use super::builds::Running;
 use super::convert::{self, timestamp};
+use super::export::{self, Export};
+use super::lent::Borrowed;
 use crate::app::App;
 
-/// The frontend that is built in.
+/// The frontend that is built in, and the one that stands for an image which holds a frontend.
 const DOCKERFILE: &str = "dockerfile.v0";
+const GATEWAY: &str = "gateway.v0";
+/// Images of which the frontend that is built in takes the place.
+const DOCKERFILE_IMAGES: [&str; 2] = ["docker/dockerfile", "docker.io/docker/dockerfile"];
 
 /// Builds; ends with the call, whatever ends that.
 pub(super) async fn solve(app: Arc<App>, request: SolveRequest) -> Result<SolveResponse, Status> {
     let running = app.builds.begin(&request.r#ref)?;
+    watched(&app, &running, request).await
+}
+
+/// As [`solve`], when the build is known already. It is in the history from its begin to its end.
+pub(super) async fn watched(
+    app: &App,
+    running: &Running,
+    request: SolveRequest,
+) -> Result<SolveResponse, Status> {
     let mut record = BuildHistoryRecord {
         r#ref: request.r#ref.clone(),
         frontend: request.frontend.clone(),
-        frontend_attrs: request.frontend_attrs.clone(),
+        // what build arguments hold is nobody's business later
+        frontend_attrs: request
+            .frontend_attrs
+            .iter()
+            .filter(|(key, _)| !key.starts_with("build-arg:"))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
         exporters: request.exporters.clone(),
         created_at: Some(timestamp(jiff::Timestamp::now())),
         ..Default::default()
     };
     app.history.note(record.clone());
+    let mut noted = Noted { app, running, record: Some(record.clone()), done: false };
     let done = tokio::select! {
-        done = work(&app, &request) => done,
+        done = work(app, running, &request) => done,
         () = app.sessions.lost(&request.session) => {
             Err(Status::cancelled(format!("session {} is gone", request.session)))
         }
     };
-    running.journal.close();
-    let counts = running.journal.counts();
-    record.num_total_steps = counts.total;
-    record.num_completed_steps = counts.completed;
-    record.num_cached_steps = counts.cached;
-    record.completed_at = Some(timestamp(jiff::Timestamp::now()));
     match &done {
         Ok(response) => record.exporter_response.clone_from(&response.exporter_response),
-        Err(status) => {
-            record.error = Some(buildkit::proto::rpc::Status {
-                code: status.code().into(),
-                message: status.message().to_owned(),
-                details: Vec::new(),
-            });
-        }
+        Err(status) => record.error = Some(failure(status.code(), status.message())),
     }
-    app.history.note(record);
+    (noted.record, noted.done) = (Some(record), true);
+    drop(noted);
     done
 }
 
-async fn work(app: &App, request: &SolveRequest) -> Result<SolveResponse, Status> {
+/// Notes the end of a build in the history, also of one whose client has hung up.
+struct Noted<'a> {
+    app: &'a App,
+    running: &'a Running,
+    record: Option<BuildHistoryRecord>,
+    /// It has come to an end by itself.
+    done: bool,
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.running.journal.cancel.cancel();
+        self.running.journal.close();
+        let Some(mut record) = self.record.take() else { return };
+        if !self.done {
+            record.error = Some(failure(buildkit::Code::Cancelled, "the client has hung up"));
+        }
+        let counts = self.running.journal.counts();
+        record.num_total_steps = counts.total;
+        record.num_completed_steps = counts.completed;
+        record.num_cached_steps = counts.cached;
+        record.completed_at = Some(timestamp(jiff::Timestamp::now()));
+        self.app.history.note(record);
+    }
+}
+
+fn failure(code: buildkit::Code, message: &str) -> buildkit::proto::rpc::Status {
+    buildkit::proto::rpc::Status { code: code.into(), message: message.to_owned(), details: Vec::new() }
+}
+
+async fn work(app: &App, running: &Running, request: &SolveRequest) -> Result<SolveResponse, Status> {
+    let cancel = running.journal.cancel.clone();
+    let what = what(request)?;
+    let exports = export::read(&exporters(request))?;
+    caches(request)?;
     let session = app.sessions.get(&request.session).await;
     let session =
         session.ok_or_else(|| Status::not_found(format!("no active session for {}", request.session)))?;
-    let _ = session;
-    match (request.frontend.as_str(), &request.definition) {
-        (DOCKERFILE, _) => drop(Attributes::parse(&request.frontend_attrs)?),
-        ("", Some(definition)) => drop(convert::graph(definition)?),
-        ("", None) => return Err(Status::invalid_argument("neither a frontend nor a definition is given")),
-        (other, _) => {
-            return Err(Status::unimplemented(format!(
-                "frontend {other:?} is not supported by this version of Berth"
-            )));
+    let build = remote(request, what, &exports, &cancel)?;
+    let lent = Arc::new(Borrowed::new(session.clone(), cancel));
+    let listener = Arc::clone(&running.journal);
+    let built = app.engine.build_remote(build, lent, listener).await;
+    let built = built.map_err(|error| Status::unknown(error.to_string()))?;
+    deliver(app, &session, &exports, built).await
+}
+
+/// One exporter's words go into the answer as they are, of several those of all.
+async fn deliver(
+    app: &App,
+    session: &Session,
+    exports: &[Export],
+    built: engine::build::RemoteBuilt,
+) -> Result<SolveResponse, Status> {
+    let mut answer = HashMap::new();
+    if let Some(image) = &built.image {
+        answer.insert("containerimage.config.digest".to_owned(), image.as_str().to_owned());
+        answer.insert("containerimage.digest".to_owned(), image.as_str().to_owned());
+    }
+    for export in exports {
+        export.deliver(app, session, &built, &mut answer).await?;
+    }
+    Ok(SolveResponse { exporter_response: answer })
+}
+
+/// The exporters, those of older clients too.
+fn exporters(request: &SolveRequest) -> Vec<Exporter> {
+    if request.exporters.is_empty() && !request.exporter_deprecated.is_empty() {
+        return vec![Exporter {
+            r#type: request.exporter_deprecated.clone(),
+            attrs: request.exporter_attrs_deprecated.clone(),
+        }];
+    }
+    request.exporters.clone()
+}
+
+fn caches(request: &SolveRequest) -> Result<(), Status> {
+    let Some(cache) = &request.cache else { return Ok(()) };
+    if let Some(export) = cache.exports.first() {
+        return Err(Status::unimplemented(format!(
+            "--cache-to type={} is not supported by this version of Berth",
+            export.r#type
+        )));
+    }
+    match cache.imports.first() {
+        Some(import) => Err(Status::unimplemented(format!(
+            "--cache-from type={} is not supported by this version of Berth",
+            import.r#type
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// What is to be done.
+enum What {
+    Dockerfile(Box<Attributes>),
+    Definition(Work),
+}
+
+fn what(request: &SolveRequest) -> Result<What, Status> {
+    if !request.frontend_inputs.is_empty() {
+        return Err(Status::unimplemented("inputs of a frontend are not supported by this version of Berth"));
+    }
+    if request.source_policy.is_some() {
+        return Err(Status::unimplemented("source policies are not supported by this version of Berth"));
+    }
+    let attrs = &request.frontend_attrs;
+    match request.frontend.as_str() {
+        DOCKERFILE => Ok(What::Dockerfile(Box::new(Attributes::parse(attrs)?))),
+        GATEWAY if stands_for_ours(attrs) => Ok(What::Dockerfile(Box::new(Attributes::parse(attrs)?))),
+        "" => {
+            let Some(definition) = &request.definition else {
+                return Err(Status::invalid_argument("neither a frontend nor a definition is given"));
+            };
+            let (graph, output) = convert::graph(definition)?;
+            Ok(What::Definition(Work::Graph { graph, output }))
+        }
+        other => Err(Status::unimplemented(format!(
+            "frontend {other:?} is not supported by this version of Berth"
+        ))),
+    }
+}
+
+fn stands_for_ours(attrs: &HashMap<String, String>) -> bool {
+    let source = attrs.get("source").map_or("", String::as_str);
+    let name = source.split(['@', ':']).next().unwrap_or_default();
+    DOCKERFILE_IMAGES.contains(&name)
+}
+
+fn remote(
+    request: &SolveRequest,
+    what: What,
+    exports: &[Export],
+    cancel: &Cancel,
+) -> Result<RemoteBuild, Status> {
+    let mut build = RemoteBuild {
+        names: exports.iter().flat_map(Export::names).collect(),
+        image: exports.iter().any(Export::needs_image),
+        files: exports.iter().any(Export::needs_files),
+        cancel: cancel.clone(),
+        ..RemoteBuild::default()
+    };
+    for entitlement in &request.entitlements {
+        match entitlement.as_str() {
+            "network.host" => build.allow_host_network = true,
+            "security.insecure" => build.allow_insecure = true,
+            other => {
+                return Err(Status::invalid_argument(format!(
+                    "entitlement {other:?} is not supported by this version of Berth"
+                )));
+            }
         }
     }
-    Err(Status::unimplemented(
-        "building through BuildKit's protocol is not supported yet by this version of Berth",
-    ))
+    build.work = match what {
+        What::Definition(work) => work,
+        What::Dockerfile(attrs) => {
+            if let Some(request) = &attrs.request {
+                return Err(Status::unimplemented(format!(
+                    "the frontend's request {request:?} is not supported by this version of Berth"
+                )));
+            }
+            build.no_cache = attrs.no_cache.as_ref().is_some_and(Vec::is_empty);
+            build.pull = attrs.pull;
+            build.network = match attrs.network {
+                Some(build::graph::NetworkMode::Host) => "host".to_owned(),
+                Some(build::graph::NetworkMode::None) => "none".to_owned(),
+                _ => String::new(),
+            };
+            Work::Dockerfile(Box::new(dockerfile(*attrs)?))
+        }
+    };
+    Ok(build)
+}
+
+fn dockerfile(attrs: Attributes) -> Result<DockerfileBuild, Status> {
+    let epoch = match attrs.args.get("SOURCE_DATE_EPOCH").map(|text| text.parse::<i64>()) {
+        None => None,
+        Some(Ok(epoch)) => Some(epoch),
+        Some(Err(error)) => {
+            return Err(Status::invalid_argument(format!("invalid SOURCE_DATE_EPOCH: {error}")));
+        }
+    };
+    let contexts = attrs.contexts.iter().map(|(name, value)| Ok((name.clone(), convert::context(value)?)));
+    let options = Options {
+        contexts: contexts.collect::<Result<_, Status>>()?,
+        build_args: attrs.args,
+        target: attrs.target,
+        labels: attrs.labels,
+        platform: attrs.platform,
+        extra_hosts: attrs.hosts,
+        shm_size: attrs.shm_size,
+        ulimits: attrs.ulimits,
+        cgroup_parent: attrs.cgroup_parent,
+        no_cache_stages: attrs.no_cache.unwrap_or_default(),
+        flavor: Flavor::Buildkit,
+        source_date_epoch: epoch,
+        ..Options::default()
+    };
+    Ok(DockerfileBuild {
+        options,
+        filename: attrs.filename.unwrap_or_default(),
+        context: attrs.context,
+        context_key: attrs.context_key,
+        dockerfile_key: attrs.dockerfile_key,
+    })
 }

@@ -71,11 +71,6 @@ fn request(asked: &Asked) -> Result<BuildRequest> {
     }
     match query.text("version") {
         None | Some("1") => {}
-        Some("2") => {
-            return Err(ApiError::not_implemented(
-                "BuildKit through POST /build (version=2) is not supported by this version of Berth",
-            ));
-        }
         Some(other) => return Err(ApiError::bad_request(format!("invalid version specified: {other}"))),
     }
     if !matches!(query.get("isolation").unwrap_or_default(), "" | "default") {

@@ -6,8 +6,12 @@
 
 mod classic;
 mod context;
+mod contexts;
 mod image;
+mod lent;
+mod remote;
 mod request;
+mod secret;
 mod settings;
 mod step;
 mod trees;
@@ -27,11 +31,15 @@ use store::{Hold, Store};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 
+pub use lent::Lent;
+pub use remote::{DockerfileBuild, RemoteBuild, RemoteBuilt, Work};
 pub use request::{BuildNews, BuildRequest};
 
 /// What all builds of an engine share.
 pub(crate) struct Builder {
     pub(crate) solver: Solver,
+    /// Directories of clients' that stay for their next build.
+    pub(crate) contexts: contexts::Contexts,
     /// Layers that the cache's records name, by the records' keys.
     held: Mutex<HashMap<String, Vec<Hold>>>,
 }
@@ -76,7 +84,11 @@ impl Builder {
             }
         }
         store.let_go_of_kept(&opened.kept)?;
-        Ok(Self { solver: Solver::new(opened.index), held: Mutex::new(held) })
+        Ok(Self {
+            solver: Solver::new(opened.index),
+            contexts: contexts::Contexts::default(),
+            held: Mutex::new(held),
+        })
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, Vec<Hold>>> {
@@ -104,10 +116,7 @@ impl Place {
     /// The disk is full.
     pub(crate) fn new(layout: &Layout) -> Result<Self> {
         let path = layout.build_places().join(crate::id::random()?);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
+        make_private(&path)
             .map_err(|error| Error::because(format!("create directory {}", path.display()), error))?;
         Ok(Self { path })
     }
@@ -123,6 +132,11 @@ impl Drop for Place {
             tracing::warn!(path = %self.path.display(), %error, "a build's directory stays until the next start");
         }
     }
+}
+
+/// A directory that nobody else looks into, and those above it.
+fn make_private(path: &std::path::Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// The builder's failure as the engine's.

@@ -15,6 +15,7 @@ use shim::protocol::{AttachRequest, Event, ExitRecord};
 use sys::signal::Signal;
 use tokio::sync::oneshot;
 
+use super::secret::Agent;
 use super::worker::{BuildWorker, because, layers};
 use crate::container::start::{self, Extra};
 use crate::container::task::{blocking, remove_shim_directory};
@@ -34,6 +35,8 @@ pub(super) struct Mounted {
     pub(super) handed: Vec<Handed>,
     /// Places in the root that are only there to be mounted on.
     pub(super) places: Vec<String>,
+    /// What must stay as long as the step.
+    pub(super) agents: Vec<Agent>,
 }
 
 impl Mounted {
@@ -57,7 +60,8 @@ impl BuildWorker {
             None => Vec::new(),
         };
         let id = crate::id::random().map_err(because("make a step"))?;
-        let container = self.container(&id, exec).map_err(because("make a step"))?;
+        let secrets = self.secret_env(exec)?;
+        let container = self.container(&id, exec, &secrets).map_err(because("make a step"))?;
         let mounted = self.mounted(exec, inputs)?;
         let places = mounted.places.clone();
         let stubs = Stubs::before(self, &below, &places)?;
@@ -86,7 +90,7 @@ impl BuildWorker {
     }
 
     /// The step as the container that it would be.
-    fn container(&self, id: &str, exec: &Exec) -> error::Result<Container> {
+    fn container(&self, id: &str, exec: &Exec, secrets: &[String]) -> error::Result<Container> {
         let engine = &self.engine;
         let host = self.host(exec)?;
         let mode = mode::NetworkMode::parse(&host.network_mode)?;
@@ -96,7 +100,7 @@ impl BuildWorker {
             user: exec.user.clone(),
             working_dir: exec.cwd.clone(),
             cmd: Some(exec.args.clone()),
-            env: exec.env.iter().chain(&exec.proxy_env).cloned().collect(),
+            env: exec.env.iter().chain(&exec.proxy_env).chain(secrets).cloned().collect(),
             ..ContainerConfig::default()
         };
         let networking = NetworkingConfig::default();
@@ -206,10 +210,15 @@ impl BuildWorker {
                     return Err(Error::Unsupported(format!("a cache mount ({target})")));
                 }
                 MountKind::Secret(secret) => {
-                    return Err(Error::Unsupported(format!("a secret without a session ({})", secret.id)));
+                    if let Some(file) = self.secret(secret)? {
+                        mounted.hand(target, file, &["bind", "rprivate", "ro", "nosuid", "nodev", "noexec"]);
+                    }
                 }
                 MountKind::Ssh(ssh) => {
-                    return Err(Error::Unsupported(format!("an ssh agent without a session ({})", ssh.id)));
+                    if let Some((socket, agent)) = self.agent(ssh)? {
+                        mounted.hand(target, socket, &["bind", "rprivate", "nosuid", "nodev", "noexec"]);
+                        mounted.agents.push(agent);
+                    }
                 }
             }
         }

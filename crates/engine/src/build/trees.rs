@@ -10,6 +10,7 @@ use store::{Hold, Store};
 use sys::path::Root;
 
 use super::Place;
+use super::contexts::InUse;
 
 /// What one build has in hand.
 pub(super) struct Trees {
@@ -17,7 +18,25 @@ pub(super) struct Trees {
     /// Layers that stay as long as the build, by their stack.
     holds: Mutex<HashMap<Vec<Digest>, Hold>>,
     /// Directories of this build's own.
-    files: Mutex<HashMap<u64, Arc<Place>>>,
+    files: Mutex<HashMap<u64, Directory>>,
+}
+
+/// A directory that a build has for itself.
+#[derive(Clone)]
+pub(super) enum Directory {
+    /// It goes with the build.
+    Own(Arc<Place>),
+    /// It stays for the next.
+    Kept(Arc<InUse>),
+}
+
+impl Directory {
+    pub(super) fn path(&self) -> &std::path::Path {
+        match self {
+            Self::Own(place) => place.path(),
+            Self::Kept(kept) => kept.path(),
+        }
+    }
 }
 
 fn failed(what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ::build::Error {
@@ -50,9 +69,14 @@ impl Trees {
 
     /// Puts a directory among the build's own.
     pub(super) fn add(&self, place: Arc<Place>) -> Tree {
+        self.put(Directory::Own(place))
+    }
+
+    /// As [`Self::add`], of either kind.
+    pub(super) fn put(&self, directory: Directory) -> Tree {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let number = files.len() as u64;
-        files.insert(number, place);
+        files.insert(number, directory);
         Tree::Files(number)
     }
 

@@ -6,14 +6,17 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::build::files;
-use ::build::graph::{Action, Exec, FileAction, FileInput, FileOp, Source};
+use ::build::graph::{Action, Exec, FileAction, FileInput, FileOp, LocalSource, Source};
 use ::build::solve::{Job, Selection, Tree, Worker};
 use ::build::{Cancel, Error, Result};
+use jiff::Timestamp;
 use oci::{Digest, Platform, Reference};
 use sys::path::Root;
 
+use super::Place;
+use super::lent::Lent;
 use super::settings::Settings;
-use super::trees::Trees;
+use super::trees::{Directory, Trees};
 use crate::container::view::SCAFFOLD;
 use crate::engine::Inner;
 
@@ -25,10 +28,12 @@ pub(super) struct BuildWorker {
     pub(super) engine: Arc<Inner>,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) settings: Settings,
-    pub(super) trees: Trees,
+    pub(super) trees: Arc<Trees>,
     pub(super) cancel: Cancel,
     /// The context, and directories of other names.
     pub(super) locals: HashMap<String, Tree>,
+    /// The client, if it can be asked.
+    pub(super) lent: Option<Arc<dyn Lent>>,
     /// Images that the Dockerfile names, by name and platform, as they were when they were looked up.
     pub(super) images: Mutex<HashMap<ImageKey, Vec<Digest>>>,
     pub(super) digests: Mutex<HashMap<(Vec<Digest>, String), Digest>>,
@@ -92,7 +97,7 @@ fn decompress(input: Box<dyn Read + Send>) -> std::io::Result<Box<dyn Read>> {
 }
 
 impl Worker for BuildWorker {
-    fn source(&self, _job: &Job<'_>, source: &Source, platform: Option<&Platform>) -> Result<Tree> {
+    fn source(&self, job: &Job<'_>, source: &Source, platform: Option<&Platform>) -> Result<Tree> {
         match source {
             Source::Image(image) => {
                 let layers = self.image(&image.reference, platform)?;
@@ -104,7 +109,11 @@ impl Worker for BuildWorker {
             Source::Local(local) => {
                 let unknown =
                     || Error::Invalid(format!("the client has given no directory {:?}", local.name));
-                self.locals.get(&local.name).cloned().ok_or_else(unknown)
+                match (self.locals.get(&local.name), &self.lent) {
+                    (Some(tree), _) => Ok(tree.clone()),
+                    (None, Some(lent)) => self.borrow(job, local, &**lent),
+                    (None, None) => Err(unknown()),
+                }
             }
             Source::Git(git) => {
                 Err(Error::Unsupported(format!("a git repository as a source ({})", git.remote)))
@@ -205,6 +214,36 @@ pub(super) fn layers(tree: Option<&Tree>) -> Result<Vec<Digest>> {
 }
 
 impl BuildWorker {
+    /// A directory of the client's: what an earlier build was sent of it is here already.
+    fn borrow(&self, job: &Job<'_>, local: &LocalSource, lent: &dyn Lent) -> Result<Tree> {
+        let failed = because("make room for the client's directory");
+        let layout = &self.engine.layout;
+        let key = match lent.shared_key() {
+            "" => &local.shared_key_hint,
+            key => key,
+        };
+        let kept = match key {
+            "" => None,
+            key => self.engine.builder.contexts.take(layout, key, &local.name).map_err(failed)?,
+        };
+        let directory = match kept {
+            Some(kept) => Directory::Kept(Arc::new(kept)),
+            None => {
+                let own = Place::new(layout).map_err(because("make room for the client's directory"))?;
+                Directory::Own(Arc::new(own))
+            }
+        };
+        let into = sys::file::open_directory(directory.path())
+            .map_err(|error| Error::because("open the client's directory", error))?;
+        let started = Timestamp::now();
+        job.status("transferring context:", (0, 0), started, false);
+        let bytes = lent
+            .directory(local, into)
+            .map_err(|error| Error::Invalid(format!("transfer of directory {:?}: {error}", local.name)))?;
+        job.status("transferring context:", (bytes, 0), started, true);
+        Ok(self.trees.put(directory))
+    }
+
     /// The layers of an image that the Dockerfile names.
     pub(super) fn image(&self, reference: &Reference, platform: Option<&Platform>) -> Result<Vec<Digest>> {
         let key = (reference.to_string(), platform.map(ToString::to_string));

@@ -3,5 +3,5 @@
 mod llb;
 mod status;
 
-pub(super) use llb::graph;
+pub(super) use llb::{context, graph};
 pub(super) use status::{Counts, Teller, timestamp};

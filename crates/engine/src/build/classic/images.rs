@@ -9,32 +9,34 @@ use futures_util::StreamExt as _;
 use oci::{Digest, ImageConfig, Platform, Reference};
 
 use super::super::worker::ImageKey;
-use super::{BuildNews, BuildRequest, News};
 use crate::Engine;
-use crate::image::PullOptions;
+use crate::image::{Progress, PullOptions};
 use crate::registry::Credentials;
 
 /// Looks images up, each once.
-pub(super) struct BaseImages<'a> {
+pub(in crate::build) struct BaseImages<'a> {
     engine: &'a Engine,
-    request: &'a BuildRequest,
+    /// Registries are asked for images that are here.
+    pull: bool,
     runtime: &'a tokio::runtime::Handle,
-    news: &'a News,
+    credentials: &'a dyn Fn(&Reference) -> Result<Credentials>,
+    tell: &'a dyn Fn(Progress) -> Result<()>,
     known: RefCell<HashMap<ImageKey, ImageConfig>>,
 }
 
 impl<'a> BaseImages<'a> {
-    pub(super) fn new(
+    pub(in crate::build) fn new(
         engine: &'a Engine,
-        request: &'a BuildRequest,
+        pull: bool,
         runtime: &'a tokio::runtime::Handle,
-        news: &'a News,
+        credentials: &'a dyn Fn(&Reference) -> Result<Credentials>,
+        tell: &'a dyn Fn(Progress) -> Result<()>,
     ) -> Self {
-        Self { engine, request, runtime, news, known: RefCell::default() }
+        Self { engine, pull, runtime, credentials, tell, known: RefCell::default() }
     }
 
     /// Their layers, lowest first.
-    pub(super) fn into_layers(self) -> HashMap<ImageKey, Vec<Digest>> {
+    pub(in crate::build) fn into_layers(self) -> HashMap<ImageKey, Vec<Digest>> {
         let layers = |(key, config): (ImageKey, ImageConfig)| (key, config.rootfs.diff_ids);
         self.known.into_inner().into_iter().map(layers).collect()
     }
@@ -51,35 +53,14 @@ impl<'a> BaseImages<'a> {
             image: image.to_string(),
             tag: String::new(),
             platform: platform.map(ToString::to_string).unwrap_or_default(),
-            credentials: self.credentials(image),
+            credentials: (self.credentials)(image)?,
         };
-        self.runtime.block_on(async {
-            let mut progress = self.engine.image_pull(options).await.map_err(failed)?;
-            while let Some(step) = progress.next().await {
-                let step = step.map_err(failed)?;
-                if !self.request.quiet && self.news.0.send(BuildNews::Pull(step)).await.is_err() {
-                    return Err(Error::Cancelled);
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn credentials(&self, image: &Reference) -> Credentials {
-        let domain = image.domain();
-        let names: &[&str] = match domain {
-            "docker.io" => &["https://index.docker.io/v1/", "docker.io", "index.docker.io"],
-            domain => &[domain],
-        };
-        let known = |name: &&str| {
-            let bare = |key: &str| {
-                let key = key.trim_start_matches("https://").trim_start_matches("http://");
-                key.split('/').next().unwrap_or(key).to_owned()
-            };
-            let mut all = self.request.credentials.iter();
-            all.find(|(key, _)| key.as_str() == *name || bare(key) == *name).map(|(_, who)| who.clone())
-        };
-        names.iter().find_map(known).unwrap_or_default()
+        // what is told may have to wait, and must not do so within the loop
+        let mut progress = self.runtime.block_on(self.engine.image_pull(options)).map_err(failed)?;
+        while let Some(step) = self.runtime.block_on(progress.next()) {
+            (self.tell)(step.map_err(failed)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -89,7 +70,7 @@ impl Images for BaseImages<'_> {
         if let Some(known) = self.known.borrow().get(&key) {
             return Ok(known.clone());
         }
-        let here = if self.request.pull { None } else { self.find(image, platform) };
+        let here = if self.pull { None } else { self.find(image, platform) };
         let config = match here {
             Some(here) => here,
             None => {

@@ -1,6 +1,6 @@
 //! `POST /build`: the classic builder's words over the one solver.
 
-mod images;
+pub(super) mod images;
 mod lines;
 
 use std::collections::HashMap;
@@ -21,6 +21,8 @@ use super::trees::Trees;
 use super::worker::BuildWorker;
 use super::{BuildNews, BuildRequest, context, failed};
 use crate::error::{Error, Result};
+use crate::image::Progress;
+use crate::registry::Credentials;
 use crate::{Engine, Reader, Stream};
 use images::BaseImages;
 use lines::Lines;
@@ -178,7 +180,7 @@ impl Build {
             context::dockerfile(&place, &self.plan.request.dockerfile).map_err(|error| message(&error))?;
         let file = dockerfile::Dockerfile::parse(&text)
             .map_err(|error| BuildNews::Failed { code: 0, message: error.report() })?;
-        let trees = Trees::new(inner.store.clone());
+        let trees = Arc::new(Trees::new(inner.store.clone()));
         let locals = HashMap::from([("context".to_owned(), trees.add(Arc::new(place)))]);
         let mut worker = BuildWorker {
             engine: Arc::clone(inner),
@@ -189,8 +191,12 @@ impl Build {
             locals,
             images: Mutex::default(),
             digests: Mutex::default(),
+            lent: None,
         };
-        let images = BaseImages::new(&self.engine, &self.plan.request, &self.runtime, &self.news);
+        let credentials = |image: &Reference| Ok(self.credentials(image));
+        let tell = |step| self.pulled(step);
+        let images =
+            BaseImages::new(&self.engine, self.plan.request.pull, &self.runtime, &credentials, &tell);
         let lowered = lower::lower(&file, &self.plan.lowering(), &images).map_err(|error| message(&error))?;
         worker.images = Mutex::new(images.into_layers());
         let lines = Lines::new(&lowered, &self.news, self.plan.request.quiet);
@@ -201,6 +207,31 @@ impl Build {
             .map_err(|error| BuildNews::Failed { code: 0, message: error.to_string() })?;
         self.tell(&lowered, &lines, &id);
         Ok(())
+    }
+
+    fn pulled(&self, step: Progress) -> Result<(), BuildError> {
+        if self.plan.request.quiet {
+            return Ok(());
+        }
+        self.news.0.blocking_send(BuildNews::Pull(step)).map_err(|_nobody_listens| BuildError::Cancelled)
+    }
+
+    /// Who the client is at an image's registry, of those that it has told of.
+    fn credentials(&self, image: &Reference) -> Credentials {
+        let domain = image.domain();
+        let names: &[&str] = match domain {
+            "docker.io" => &["https://index.docker.io/v1/", "docker.io", "index.docker.io"],
+            domain => &[domain],
+        };
+        let known = |name: &&str| {
+            let bare = |key: &str| {
+                let key = key.trim_start_matches("https://").trim_start_matches("http://");
+                key.split('/').next().unwrap_or(key).to_owned()
+            };
+            let mut all = self.plan.request.credentials.iter();
+            all.find(|(key, _)| key.as_str() == *name || bare(key) == *name).map(|(_, who)| who.clone())
+        };
+        names.iter().find_map(known).unwrap_or_default()
     }
 
     fn solve(&self, lowered: &Lowered, worker: &BuildWorker, lines: &Lines<'_>) -> Result<Solved, BuildNews> {

@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use build::graph::{Graph, MAX_INPUTS, MAX_VERTICES, Op, Output, ProgressGroup, Vertex, VertexId};
+use build::graph::{Graph, MAX_INPUTS, MAX_VERTICES, Op, Output, ProgressGroup, Source, Vertex, VertexId};
 use buildkit::Status;
 use buildkit::proto::pb;
 use oci::{Digest, Platform};
@@ -40,6 +40,15 @@ pub(crate) fn graph(definition: &pb::Definition) -> Result<(Graph, Option<Output
     reader.all(&target.digest)?;
     let output = reader.output(&target)?;
     Ok((reader.graph, Some(output)))
+}
+
+/// A context that has a name, as the Dockerfile frontend is told of it.
+pub(crate) fn context(value: &str) -> Result<Source> {
+    let identifier = match value.strip_prefix("local:") {
+        Some(name) => format!("local://{name}"),
+        None => value.to_owned(),
+    };
+    source::source(&pb::SourceOp { identifier, ..Default::default() })
 }
 
 /// A client's mistake, or what is not done here.
