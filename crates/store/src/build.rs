@@ -9,7 +9,7 @@ use oci::{Digest, Image, Reference};
 
 use crate::image::Progress;
 use crate::load::{FreshLayers, NewImage, Publisher, commit_images};
-use crate::state::{chain_name, prune};
+use crate::state::{State, chain_name, prune};
 use crate::store::Inner;
 use crate::{Error, Result, Store};
 
@@ -21,6 +21,12 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// Holds a stack that is here, while the caller holds the lock.
+    pub(crate) fn new(inner: &Arc<Inner>, state: &mut State, layers: &[Digest]) -> Self {
+        *state.held.entry(chain_name(layers)).or_default() += 1;
+        Self { inner: Arc::clone(inner), layers: layers.to_vec() }
+    }
+
     /// The layers, lowest first.
     pub fn layers(&self) -> &[Digest] {
         &self.layers
@@ -48,12 +54,8 @@ impl Store {
     /// Keeps a stack of layers, lowest first; `None` when it is not here.
     pub fn hold(&self, layers: &[Digest]) -> Option<Hold> {
         let mut state = self.inner().lock();
-        let name = chain_name(layers);
-        if !state.chains.contains_key(&name) {
-            return None;
-        }
-        *state.held.entry(name).or_default() += 1;
-        Some(Hold { inner: Arc::clone(self.inner()), layers: layers.to_vec() })
+        let here = state.chains.contains_key(&chain_name(layers));
+        here.then(|| Hold::new(self.inner(), &mut state, layers))
     }
 
     /// What [`Self::open_keeping`] has kept is only kept by whoever [holds](Self::hold) it from now on.
@@ -84,17 +86,15 @@ impl Store {
         let inner = self.inner();
         let snapshot = self.snapshot(snapshot)?;
         let changes = snapshot.changes(scaffold)?;
-        let mut all = below.to_vec();
-        let mut publisher = Publisher::new(inner);
-        if !changes.is_empty() {
-            let keys = self.keys(below)?;
-            publisher.hold(&keys);
-            let layer = self.layer(&snapshot, &changes)?;
-            all.push(publisher.above_unsynced(&keys, below, layer)?);
+        if changes.is_empty() {
+            // the snapshot keeps them
+            return self.hold(below).ok_or_else(|| missing(below));
         }
-        // before the publisher's lease ends
-        let held = self.hold(&all);
-        held.ok_or_else(|| Error::Damaged(format!("the layers of {} are missing", chain_name(&all))))
+        let mut publisher = Publisher::new(inner);
+        let keys = self.keys(below)?;
+        publisher.hold(&keys);
+        let layer = self.layer(&snapshot, &changes)?;
+        publisher.above_unsynced(&keys, below, layer)
     }
 
     /// Puts layers that are here on each other in a new order, and holds the stack.
@@ -106,9 +106,7 @@ impl Store {
             return Ok(held);
         }
         let mut publisher = Publisher::new(self.inner());
-        publisher.stack_unsynced(layers, &[], &mut FreshLayers::new())?;
-        let held = self.hold(layers);
-        held.ok_or_else(|| Error::Damaged(format!("the layers of {} are missing", chain_name(layers))))
+        publisher.stack_unsynced(layers, &[], &mut FreshLayers::new())
     }
 
     /// Makes an image of layers that are here. On disk for good when it returns, and so are its layers.
@@ -138,11 +136,14 @@ impl Store {
     }
 
     fn keys(&self, layers: &[Digest]) -> Result<Vec<String>> {
-        let name = chain_name(layers);
-        let missing = || Error::Damaged(format!("the layers of {name} are missing"));
         let state = self.inner().lock();
-        state.chains.get(&name).map(|keys| keys.to_vec()).ok_or_else(missing)
+        let keys = state.chains.get(&chain_name(layers)).map(|keys| keys.to_vec());
+        keys.ok_or_else(|| missing(layers))
     }
+}
+
+fn missing(layers: &[Digest]) -> Error {
+    Error::Damaged(format!("the layers of {} are missing", chain_name(layers)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use oci::image::RootFs;
@@ -12,7 +13,10 @@ fn write(dir: &Path, snapshot: &str, name: &str) {
     for place in ["upper", "root"] {
         let path = dir.join("snapshots").join(snapshot).join(place);
         if path.exists() {
-            fs::write(path.join(name), name).unwrap();
+            let mut file = fs::File::create(path.join(name)).unwrap();
+            file.write_all(name.as_bytes()).unwrap();
+            // the same file is the same layer
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
         }
     }
 }
@@ -111,4 +115,38 @@ fn layers_are_stacked_anew() {
     let held = store.restack(&both).unwrap();
     assert_eq!(held.layers(), both);
     assert!(store.restack(&[Digest::sha256(b"none")]).is_err());
+}
+
+/// Builds side by side: some steps are the same in all, some are not, and each lets go of all that it has made.
+#[test]
+fn what_one_build_lets_go_of_is_not_taken_from_another() {
+    const BUILDS: usize = 4;
+    const ROUNDS: usize = 40;
+    let dir = TempDir::new().unwrap();
+    let store = &Store::open(dir.path(), DriverChoice::Auto).unwrap();
+    let dir = dir.path();
+    let step = |build: usize, round: usize, below: &[Digest], name: &str| {
+        let snapshot = format!("step-{build}-{round}-{name}");
+        store.create_snapshot_on(&snapshot, below).unwrap();
+        write(dir, &snapshot, name);
+        let held = store.commit_layer(&snapshot, below, &[]);
+        store.remove_snapshot(&snapshot).unwrap();
+        held
+    };
+    std::thread::scope(|scope| {
+        for build in 0..BUILDS {
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let first = step(build, round, &[], "same").unwrap();
+                    let second = step(build, round, first.layers(), &format!("{build}")).unwrap();
+                    let cached = store.hold(second.layers()).unwrap();
+                    drop(second);
+                    let turned: Vec<Digest> = cached.layers().iter().rev().cloned().collect();
+                    let turned = store.restack(&turned).unwrap();
+                    drop(cached);
+                    drop(store.mount_layers(turned.layers()).unwrap());
+                }
+            });
+        }
+    });
 }

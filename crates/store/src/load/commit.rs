@@ -109,11 +109,17 @@ pub(crate) fn commit_images(
     }
     let planned = records(&inner.lock(), images);
     let record_files = batch.records(layout, images, &planned)?;
-    let unsynced = unsynced(&inner.lock(), images);
-    // The long wait, while everybody else goes on.
-    sync_file_system(layout.dir())?;
-    settle_unsynced(inner, &unsynced)?;
-    let mut state = inner.lock();
+    let mut state = loop {
+        let loose = unsynced(&inner.lock(), images);
+        // The long wait, while everybody else goes on.
+        sync_file_system(layout.dir())?;
+        settle_unsynced(inner, &loose)?;
+        let state = inner.lock();
+        // A build may have made one of the layers that are staged here, and has not synchronised it.
+        if unsynced(&state, images).is_empty() {
+            break state;
+        }
+    };
     let records = records(&state, images);
     if !same_manifests(&records, &planned) {
         // Another pull of the same image was faster, or it was removed.

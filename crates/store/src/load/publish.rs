@@ -13,6 +13,7 @@ use super::archive::{self, Contents};
 use super::commit::NewImage;
 use super::job::{Fresh, unpack_here};
 use super::wanted::Wanted;
+use crate::build::Hold;
 use crate::codec;
 use crate::disk::{TmpDir, encode, sync_dir, sync_file_system, write_over};
 use crate::error::Context;
@@ -122,28 +123,27 @@ impl<'a> Publisher<'a> {
     }
 
     /// The same without a wait for the disk: the layer and the stack it makes count only until the machine stops, or
-    /// an image has them.
+    /// an image has them. Holds the stack.
     pub(crate) fn above_unsynced(
         &mut self,
         below: &[String],
         diff_ids: &[Digest],
         layer: Fresh,
-    ) -> Result<Digest> {
+    ) -> Result<Hold> {
         let diff_id = layer.diff_id.clone().ok_or_else(|| Error::Archive("layer without a digest".into()))?;
         let mut fresh = FreshLayers::from([(diff_id.clone(), (Box::new(layer), Vec::new()))]);
         let mut all = diff_ids.to_vec();
-        all.push(diff_id.clone());
-        self.stack_unsynced(&all, below, &mut fresh)?;
-        Ok(diff_id)
+        all.push(diff_id);
+        self.stack_unsynced(&all, below, &mut fresh)
     }
 
-    /// Makes the stack of these layers, of which the lowest `below` are known by their keys.
+    /// Makes the stack of these layers, of which the lowest `below` are known by their keys, and holds it.
     pub(crate) fn stack_unsynced(
         &mut self,
         diff_ids: &[Digest],
         below: &[String],
         fresh: &mut FreshLayers,
-    ) -> Result<()> {
+    ) -> Result<Hold> {
         let chain = oci::chain::ids(diff_ids);
         let mut keys = below.to_vec();
         for (position, (diff_id, chain)) in diff_ids.iter().zip(&chain).enumerate().skip(below.len()) {
@@ -164,7 +164,8 @@ impl<'a> Publisher<'a> {
             std::fs::rename(&file, &to).at("rename to", &to)?;
             place.insert(Arc::new(keys));
         }
-        Ok(())
+        // Under the same lock: a lease keeps layers and no stacks, and whoever prunes next would remove this one.
+        Ok(Hold::new(self.inner, &mut state, diff_ids))
     }
 
     /// Keeps layers that are in place until this operation ends.
