@@ -14,7 +14,6 @@
 //! <data>/volumes/.new-*, .gone-*          half-made and half-removed ones
 //! <data>/signatures/<hex>.json           what lay beside an image where it was pulled from
 //! <data>/build/cache/                    the build cache's index (of build)
-//! <data>/build/places/<id>/              a build's own files, while it runs
 //! <data>/store, <data>/network, <data>/cluster  of those crates
 //! <exec>/shim/<id>/                      a shim's socket
 //! <exec>/shm/<id>/                       /dev/shm that may be shared
@@ -127,10 +126,6 @@ impl Layout {
 
     pub(crate) fn build_contexts(&self) -> PathBuf {
         self.data.join("build/contexts")
-    }
-
-    pub(crate) fn build_places(&self) -> PathBuf {
-        self.data.join("build/places")
     }
 
     pub(crate) fn network(&self) -> PathBuf {

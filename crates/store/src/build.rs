@@ -8,9 +8,9 @@ use std::sync::Arc;
 use oci::{Digest, Image, Reference};
 
 use crate::image::Progress;
-use crate::load::{FreshLayers, NewImage, Publisher, commit_images};
+use crate::load::{FreshLayers, NewImage, Publisher, commit_images, rename};
 use crate::state::{State, chain_name, prune};
-use crate::store::Inner;
+use crate::store::{Inner, now};
 use crate::{Error, Result, Store};
 
 /// Keeps a stack of layers here, image or not, as long as this value lives.
@@ -119,6 +119,9 @@ impl Store {
         names: Vec<Reference>,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Digest> {
+        if self.name_again(image.id(), &names, progress)? {
+            return Ok(image.id().clone());
+        }
         let mut publisher = Publisher::new(self.inner());
         let keys = self.keys(image.diff_ids())?;
         publisher.hold(&keys);
@@ -126,6 +129,29 @@ impl Store {
         let image = NewImage { image: Arc::new(image), names, keys, kept: None };
         commit_images(&mut publisher, &[image], progress)?;
         Ok(id)
+    }
+
+    /// Gives names to an image that is here, and so on disk for good with its layers; says whether it is.
+    fn name_again(
+        &self,
+        id: &Digest,
+        names: &[Reference],
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<bool> {
+        let layout = &self.inner().layout;
+        let mut state = self.inner().lock();
+        if !state.images.contains_key(id) {
+            return Ok(false);
+        }
+        let mut refs = state.refs.clone();
+        let moved = rename(&mut refs, names, id);
+        if refs != state.refs {
+            state.set_refs(layout, refs)?;
+        }
+        state.touch_image(layout, id, now())?;
+        drop(state);
+        moved.into_iter().for_each(|(name, old)| progress(Progress::Renamed { name, old }));
+        Ok(true)
     }
 
     /// Bytes of the files of a layer.

@@ -3,11 +3,9 @@
 use std::io::{ErrorKind, Read};
 
 use ::build::{Error, Result};
+use store::{Scratch, Store};
 use sys::path::Root;
 use tarball::{Extract, Owner, Through};
-
-use super::Place;
-use crate::layout::Layout;
 
 /// Longest Dockerfile that is read, in bytes.
 const MAX_DOCKERFILE: usize = 4 << 20;
@@ -19,8 +17,8 @@ const NAMES: [&str; 2] = ["Dockerfile", "dockerfile"];
 ///
 /// # Errors
 /// What is wrong with it; the disk is full.
-pub(super) fn unpack(layout: &Layout, archive: impl Read + Send) -> Result<Place> {
-    let place = Place::new(layout).map_err(|error| Error::because("make room for the context", error))?;
+pub(super) fn unpack(store: &Store, archive: impl Read + Send) -> Result<Scratch> {
+    let place = store.scratch().map_err(|error| Error::because("make room for the context", error))?;
     let failed =
         |error: Box<dyn std::error::Error + Send + Sync>| Error::because("read the build context", error);
     let input = store::decompressed(archive).map_err(|error| failed(error.into()))?;
@@ -40,7 +38,7 @@ pub(super) fn unpack(layout: &Layout, archive: impl Read + Send) -> Result<Place
 ///
 /// # Errors
 /// It is not there, leads outside, is empty or too long.
-pub(super) fn dockerfile(place: &Place, name: &str) -> Result<Vec<u8>> {
+pub(super) fn dockerfile(place: &Scratch, name: &str) -> Result<Vec<u8>> {
     let root = Root::open_in_root(place.path()).map_err(|error| Error::because("open the context", error))?;
     let names: &[&str] = if name.is_empty() { &NAMES } else { &[name] };
     for name in names {

@@ -4,6 +4,8 @@
 //! daemon that is killed leaves it half like the client's, which the next build makes good.
 
 use std::collections::HashSet;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -41,7 +43,7 @@ impl Contexts {
         let path = layout.build_contexts().join(&name);
         let taken = InUse { contexts: self.clone(), name, path };
         let failed = |error| Error::because(format!("create directory {}", taken.path.display()), error);
-        super::make_private(&taken.path).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&taken.path).map_err(failed)?;
         self.forget_old(layout);
         Ok(Some(taken))
     }

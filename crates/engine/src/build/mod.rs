@@ -18,9 +18,6 @@ mod trees;
 mod worker;
 
 use std::collections::HashMap;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ::build::cache::Index;
@@ -51,18 +48,11 @@ pub(crate) struct Opened {
 }
 
 impl Builder {
-    /// Opens the cache's index; removes what a killed daemon's builds have left.
+    /// Opens the cache's index.
     ///
     /// # Errors
-    /// The directories can't be read or made.
+    /// The directory can't be read or made.
     pub(crate) fn open(layout: &Layout) -> Result<Opened> {
-        let places = layout.build_places();
-        match std::fs::remove_dir_all(&places) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::because(format!("remove {}", places.display()), error));
-            }
-            _ => {}
-        }
         let index = Index::open(&layout.build_cache()).map_err(failed)?;
         let records = index.all();
         let stacks = records.into_iter().flat_map(|(_, record)| record.outputs);
@@ -101,42 +91,6 @@ impl Builder {
         let before = self.held().insert(key.hex().to_owned(), holds);
         drop(before);
     }
-}
-
-/// A directory that goes with this value; a killed daemon's successor removes all of them.
-#[derive(Debug)]
-pub(crate) struct Place {
-    path: PathBuf,
-}
-
-impl Place {
-    /// A new one.
-    ///
-    /// # Errors
-    /// The disk is full.
-    pub(crate) fn new(layout: &Layout) -> Result<Self> {
-        let path = layout.build_places().join(crate::id::random()?);
-        make_private(&path)
-            .map_err(|error| Error::because(format!("create directory {}", path.display()), error))?;
-        Ok(Self { path })
-    }
-
-    pub(crate) fn path(&self) -> &std::path::Path {
-        &self.path
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "a build's directory stays until the next start");
-        }
-    }
-}
-
-/// A directory that nobody else looks into, and those above it.
-fn make_private(path: &std::path::Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// The builder's failure as the engine's.

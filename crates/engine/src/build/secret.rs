@@ -9,12 +9,12 @@ use std::sync::Arc;
 use ::build::graph::{Exec, SecretMount, SshMount};
 use ::build::{Error, Result};
 use rustix::fs::{Gid, Mode, Uid};
+use store::Scratch;
 use sys::mount::Attr;
 use sys::path::Root;
 
-use super::Place;
 use super::lent::Lent;
-use super::worker::{BuildWorker, because};
+use super::worker::BuildWorker;
 
 /// Where a socket is in its directory.
 const SOCKET: &str = "agent";
@@ -22,7 +22,7 @@ const SOCKET: &str = "agent";
 /// A socket that leads to a client's agent, as long as this.
 pub(super) struct Agent {
     accepting: tokio::task::JoinHandle<()>,
-    _place: Place,
+    _place: Scratch,
 }
 
 impl Drop for Agent {
@@ -90,7 +90,11 @@ impl BuildWorker {
             }
             _ => return Ok(None),
         };
-        let place = Place::new(&self.engine.layout).map_err(because("make room for an agent's socket"))?;
+        let place = self
+            .engine
+            .store
+            .scratch()
+            .map_err(|error| Error::because("make room for an agent's socket", error))?;
         let failed = |error: std::io::Error| Error::because("make an agent's socket", error);
         let dir = sys::file::open_directory(place.path()).map_err(failed)?;
         // a socket's address is short, and the data root's path may not be

@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ::build::solve::Tree;
 use oci::Digest;
-use store::{Hold, Store};
+use store::{Hold, Scratch, Store};
 use sys::path::Root;
 
-use super::Place;
 use super::contexts::InUse;
 
 /// What one build has in hand.
@@ -25,7 +24,7 @@ pub(super) struct Trees {
 #[derive(Clone)]
 pub(super) enum Directory {
     /// It goes with the build.
-    Own(Arc<Place>),
+    Own(Arc<Scratch>),
     /// It stays for the next.
     Kept(Arc<InUse>),
 }
@@ -68,7 +67,7 @@ impl Trees {
     }
 
     /// Puts a directory among the build's own.
-    pub(super) fn add(&self, place: Arc<Place>) -> Tree {
+    pub(super) fn add(&self, place: Arc<Scratch>) -> Tree {
         self.put(Directory::Own(place))
     }
 

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use oci::{Digest, Platform, Reference};
 use sys::path::Root;
 
-use super::Place;
 use super::lent::Lent;
 use super::settings::Settings;
 use super::trees::{Directory, Trees};
@@ -229,7 +228,8 @@ impl BuildWorker {
         let directory = match kept {
             Some(kept) => Directory::Kept(Arc::new(kept)),
             None => {
-                let own = Place::new(layout).map_err(because("make room for the client's directory"))?;
+                let own =
+                    self.engine.store.scratch().map_err(store("make room for the client's directory"))?;
                 Directory::Own(Arc::new(own))
             }
         };

@@ -107,6 +107,56 @@ fn an_image_of_layers_makes_them_durable_and_keeps_them() {
 }
 
 #[test]
+fn an_image_that_is_here_gets_names_and_nothing_else() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path(), DriverChoice::Auto).unwrap();
+    let held = layer(&store, dir.path(), &[], "a");
+    let image = |author: &str, diff_ids: &[Digest]| {
+        let rootfs = RootFs { diff_ids: diff_ids.to_vec(), ..RootFs::default() };
+        Image::encode(&ImageConfig { rootfs, author: Some(author.into()), ..ImageConfig::default() }).unwrap()
+    };
+    let (first, other) = (image("one", held.layers()), image("two", held.layers()));
+    let moved = std::sync::Mutex::new(Vec::new());
+    let create = |image: &Image, names: &[&str]| {
+        let names = names.iter().map(|name| Reference::parse(name).unwrap().with_default_tag()).collect();
+        let progress = |progress| moved.lock().unwrap().push(progress);
+        store.create_image(image.clone(), names, &progress).unwrap()
+    };
+    let (id, other) = (create(&first, &["a"]), create(&other, &["b"]));
+    let tagged = store.image(&id).unwrap().last_tagged;
+    assert_eq!(create(&first, &["b", "c"]), id);
+    let b = Reference::parse("b").unwrap().with_default_tag();
+    assert_eq!(*moved.lock().unwrap(), [Progress::Renamed { name: b, old: other.clone() }]);
+
+    // as a killed process leaves it
+    let next = killed(dir.path());
+    let store = Store::open(next.path(), DriverChoice::Auto).unwrap();
+    let image = store.image(&id).unwrap();
+    assert_eq!(
+        image.tags.iter().map(Reference::familiar).collect::<Vec<_>>(),
+        ["a:latest", "b:latest", "c:latest"]
+    );
+    assert!(image.last_tagged > tagged);
+    assert!(store.image(&other).unwrap().tags.is_empty());
+}
+
+#[test]
+fn a_scratch_directory_goes_with_its_value_and_with_the_process() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path(), DriverChoice::Auto).unwrap();
+    let (first, second) = (store.scratch().unwrap(), store.scratch().unwrap());
+    fs::create_dir(first.path().join("a")).unwrap();
+    let next = killed(dir.path());
+    let there = || fs::read_dir(next.path().join("tmp")).unwrap().count();
+    assert_eq!(there(), 2);
+    drop(Store::open(next.path(), DriverChoice::Auto).unwrap());
+    assert_eq!(there(), 0);
+    let path = first.path().to_owned();
+    drop(first);
+    assert!(!path.exists() && second.path().exists());
+}
+
+#[test]
 fn layers_are_stacked_anew() {
     let dir = TempDir::new().unwrap();
     let store = Store::open(dir.path(), DriverChoice::Auto).unwrap();

@@ -41,6 +41,12 @@ impl TmpDir {
         &self.path
     }
 
+    /// It is somebody else's from now on.
+    pub(crate) fn keep(mut self) -> PathBuf {
+        self.stays = true;
+        std::mem::take(&mut self.path)
+    }
+
     /// Moves the directory to its place.
     pub(crate) fn publish(self, to: &Path) -> Result<()> {
         fs::rename(&self.path, to).at("rename to", to)

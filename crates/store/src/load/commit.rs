@@ -205,12 +205,19 @@ fn renamed(state: &State, images: &[NewImage]) -> (BTreeMap<Reference, Digest>, 
     let mut refs = state.refs.clone();
     let mut moved = Vec::new();
     for new in images {
-        for name in &new.names {
-            let old = refs.insert(name.clone(), new.image.id().clone());
-            moved.extend(old.filter(|old| old != new.image.id()).map(|old| (name.clone(), old)));
-        }
+        moved.extend(rename(&mut refs, &new.names, new.image.id()));
     }
     (refs, moved)
+}
+
+/// Gives names to an image. Those that another one loses, and which.
+pub(crate) fn rename(
+    refs: &mut BTreeMap<Reference, Digest>,
+    names: &[Reference],
+    id: &Digest,
+) -> Vec<(Reference, Digest)> {
+    let give = |name: &Reference| Some((name.clone(), refs.insert(name.clone(), id.clone())?));
+    names.iter().filter_map(give).filter(|(_, old)| old != id).collect()
 }
 
 /// Some files may be at their places already; names that lead nowhere are dropped by the next `open`.

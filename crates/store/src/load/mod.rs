@@ -18,7 +18,7 @@ use crate::image::{Loaded, Progress};
 use crate::{Result, Store};
 
 pub(crate) use chunks::{ChunkOutput, ChunkWriter, chunks, few_chunks, fill};
-pub(crate) use commit::{Kept, NewImage, commit_images};
+pub(crate) use commit::{Kept, NewImage, commit_images, rename};
 pub(crate) use job::{Fresh, unpack_here, unpack_reader, unpack_stream};
 pub(crate) use publish::{FreshLayers, Publisher};
 

@@ -175,7 +175,7 @@ fn message(error: &BuildError) -> BuildNews {
 impl Build {
     fn run(&self, archive: SyncIoBridge<Reader>) -> Result<(), BuildNews> {
         let inner = &self.engine.0;
-        let place = context::unpack(&inner.layout, archive).map_err(|error| message(&error))?;
+        let place = context::unpack(&inner.store, archive).map_err(|error| message(&error))?;
         let text =
             context::dockerfile(&place, &self.plan.request.dockerfile).map_err(|error| message(&error))?;
         let file = dockerfile::Dockerfile::parse(&text)

@@ -7,10 +7,11 @@ use ::build::Error as BuildError;
 use ::build::graph::{LocalSource, Source};
 use ::build::lower::Options;
 use ::build::solve::Tree;
+use store::Scratch;
 use sys::path::Root;
 
+use super::super::context;
 use super::super::trees::Trees;
-use super::super::{Place, context};
 use super::{DockerfileBuild, Remote};
 
 /// Longest file that says what is left out.
@@ -30,7 +31,7 @@ impl Remote {
         if let Some(path) = dockerfile.context.strip_prefix(UPLOADS) {
             let archive =
                 self.lent.upload("buildkit-session", &format!("/{path}")).map_err(BuildError::Invalid)?;
-            let place = context::unpack(&self.engine.0.layout, archive)?;
+            let place = context::unpack(&self.engine.0.store, archive)?;
             let text = context::dockerfile(&place, &dockerfile.filename)?;
             let name = dockerfile.context_key.clone();
             options.context =
@@ -68,8 +69,12 @@ impl Remote {
     }
 
     /// Some files of a directory of the client's.
-    fn some(&self, name: &str, files: Vec<String>) -> Result<Place, BuildError> {
-        let place = Place::new(&self.engine.0.layout)
+    fn some(&self, name: &str, files: Vec<String>) -> Result<Scratch, BuildError> {
+        let place = self
+            .engine
+            .0
+            .store
+            .scratch()
             .map_err(|error| BuildError::because("make room for the Dockerfile", error))?;
         let into = sys::file::open_directory(place.path())
             .map_err(|error| BuildError::because("make room for the Dockerfile", error))?;
@@ -80,7 +85,7 @@ impl Remote {
     }
 }
 
-fn read(place: &Place, name: &str) -> Result<Option<Vec<u8>>, BuildError> {
+fn read(place: &Scratch, name: &str) -> Result<Option<Vec<u8>>, BuildError> {
     let failed = |error| BuildError::because(format!("read {name}"), error);
     let root = Root::open_in_root(place.path()).map_err(failed)?;
     match root.read_bounded(name, MAX_IGNORE) {
