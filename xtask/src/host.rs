@@ -43,6 +43,7 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "docker-registry", shows: "/usr/bin/docker-registry" },
     Package { name: "skopeo", shows: "/usr/bin/skopeo" },
     Package { name: "buildah", shows: "/usr/bin/buildah" },
+    Package { name: "openssh-client", shows: "/usr/bin/ssh-agent" },
 ];
 
 /// Installs those of `packages` that are not there.

@@ -86,6 +86,17 @@ pub fn docker_client() -> Result<PathBuf> {
         .context("no docker client on this machine: cargo xtask test installs docker.io")
 }
 
+/// The last `docker` client that speaks BuildKit's protocol by itself: before 23.0, and Debian's.
+pub fn buildkit_client() -> Result<PathBuf> {
+    let path = PathBuf::from("/usr/bin/docker");
+    let version = run(Command::new(&path).arg("--version"))?.ok()?;
+    let major = version.split(' ').nth(2).and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    match major {
+        Some(..23) => Ok(path),
+        _ => bail!("{} is {version}: a client before 23.0 is needed, Debian 12's docker.io", path.display()),
+    }
+}
+
 /// A Python that has Docker's SDK.
 pub fn python() -> Result<PathBuf> {
     let python = std::env::var_os("BERTH_TEST_PYTHON").map_or_else(

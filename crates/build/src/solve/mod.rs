@@ -10,6 +10,7 @@ mod run;
 mod worker;
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 
 use jiff::Timestamp;
 use oci::Digest;
@@ -113,8 +114,8 @@ impl Solver {
                 // fewer threads do as well
                 threads.extend(thread.spawn_scoped(scope, || run.work()).ok());
             }
-            run.work();
-            // one that panicked has failed its vertex
+            // one that panics has failed its vertex: that is the build's error
+            drop(std::panic::catch_unwind(AssertUnwindSafe(|| run.work())));
             threads.into_iter().for_each(|thread| drop(thread.join()));
         });
         let solved = run.finish()?;

@@ -40,7 +40,7 @@ struct Done {
     made: Made,
 }
 
-/// A worker that panics fails its vertex, so that nobody waits for it for ever.
+/// A worker or a listener that panics fails the vertex, so that nobody waits for it for ever.
 struct Guard<'a>(&'a Run<'a>, VertexId);
 
 impl Drop for Guard<'_> {
@@ -79,10 +79,9 @@ impl<'a> Run<'a> {
     pub(super) fn work(&self) {
         while let Some((id, inputs)) = self.next() {
             let Some(vertex) = self.graph.get(id) else { continue };
-            self.listener.event(Event::Started { vertex: id, at: Timestamp::now() });
             let guard = Guard(self, id);
+            self.listener.event(Event::Started { vertex: id, at: Timestamp::now() });
             let done = self.vertex(id, vertex, &inputs);
-            std::mem::forget(guard);
             let at = Timestamp::now();
             match done {
                 Ok(done) => {
@@ -99,6 +98,7 @@ impl<'a> Run<'a> {
                     self.failed(Some(id), error);
                 }
             }
+            std::mem::forget(guard);
         }
     }
 

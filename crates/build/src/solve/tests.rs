@@ -188,3 +188,22 @@ fn a_failure_names_its_vertex_and_stops_the_rest() {
     let failure = solver.solve(&graph, &[first], &worker, &|_| (), &options).unwrap_err();
     assert!(matches!(failure.error, Error::Cancelled));
 }
+
+#[test]
+fn a_panic_ends_the_build_with_an_error() {
+    let mut graph = Graph::new();
+    let base = source(&mut graph, "debian");
+    let (first, second) = (run(&mut graph, "a", base), run(&mut graph, "b", base));
+    let last = copy(&mut graph, first, second);
+    let ends_at = |panics: &(dyn Fn(&Event) -> bool + Sync)| {
+        let (_dir, solver) = solver();
+        let listen = |event: Event| assert!(!panics(&event), "on purpose");
+        let solved = solver.solve(&graph, &[last], &Fake::default(), &listen, &Options::default());
+        solved.unwrap_err().vertex.unwrap()
+    };
+    for at in [base.vertex, first.vertex, second.vertex, last.vertex] {
+        let begun = |event: &Event| matches!(event, Event::Started { vertex, .. } if *vertex == at);
+        let done = |event: &Event| matches!(event, Event::Completed { vertex, .. } if *vertex == at);
+        assert_eq!((ends_at(&begun), ends_at(&done)), (at, at));
+    }
+}

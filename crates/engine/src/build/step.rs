@@ -51,6 +51,15 @@ impl Mounted {
     }
 }
 
+/// A step's variables: of its ssh agents the first is the one that is found, if nothing else is said.
+fn environment(exec: &Exec, secrets: &[String]) -> Vec<String> {
+    const AGENT: &str = "SSH_AUTH_SOCK=";
+    let agent = exec.mounts.iter().find(|mount| matches!(mount.kind, MountKind::Ssh(_)));
+    let agent = agent.filter(|_| !exec.env.iter().any(|variable| variable.starts_with(AGENT)));
+    let agent = agent.map(|mount| format!("{AGENT}{}", mount.target));
+    exec.env.iter().chain(&exec.proxy_env).cloned().chain(agent).chain(secrets.iter().cloned()).collect()
+}
+
 impl BuildWorker {
     /// Runs one.
     pub(super) fn step(&self, job: &Job<'_>, exec: &Exec, inputs: &[Tree]) -> Result<Vec<(u32, Tree)>> {
@@ -100,7 +109,7 @@ impl BuildWorker {
             user: exec.user.clone(),
             working_dir: exec.cwd.clone(),
             cmd: Some(exec.args.clone()),
-            env: exec.env.iter().chain(&exec.proxy_env).chain(secrets).cloned().collect(),
+            env: environment(exec, secrets),
             ..ContainerConfig::default()
         };
         let networking = NetworkingConfig::default();

@@ -2,23 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
-use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use store::Store;
-use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio_util::io::SyncIoBridge;
 
 use super::Progress;
+use super::written::written;
 use crate::error::{Error, Result};
 use crate::events::EventKind;
 use crate::{Engine, Reader, Stream};
 
 /// News that may wait for a slow client.
 const BACKLOG: usize = 64;
-/// Bytes of an archive that may wait for a slow client.
-const PIPE: usize = 1 << 20;
 
 type News = mpsc::Sender<Result<Progress>>;
 
@@ -86,21 +82,14 @@ impl Engine {
         for name in &names {
             found.extend(self.0.store.selected(name).map_err(|error| super::named(name, error))?);
         }
-        let (near, far) = tokio::io::duplex(PIPE);
         let engine = self.clone();
-        let failure = Arc::new(std::sync::Mutex::new(None));
-        let told = Arc::clone(&failure);
-        tokio::task::spawn_blocking(move || {
-            let mut output = SyncIoBridge::new(far);
-            if let Err(error) = save(&engine.0.store, &names, &mut output) {
-                *told.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error.to_string());
-                return;
-            }
+        Ok(written(move |output| {
+            engine.0.store.save(&names, output).map_err(|error| Error::from(error).to_string())?;
             for id in found {
                 engine.image_event("save", id.as_str(), id.as_str());
             }
-        });
-        Ok(Box::new(Saved { near, failure }))
+            Ok(())
+        }))
     }
 
     /// Tells of an image, with its labels while it is there.
@@ -130,37 +119,5 @@ impl Engine {
             attributes,
             time: jiff::Timestamp::now(),
         });
-    }
-}
-
-fn save(store: &Store, names: &[String], output: &mut (impl std::io::Write + Send)) -> Result<()> {
-    store.save(names, output)?;
-    output.flush().map_err(|error| Error::because("write archive", error))
-}
-
-/// The reading end of a save: an archive that broke off ends in a failure, never as if it were whole.
-struct Saved {
-    near: tokio::io::DuplexStream,
-    failure: Arc<std::sync::Mutex<Option<String>>>,
-}
-
-impl AsyncRead for Saved {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = std::pin::Pin::new(&mut self.near).poll_read(context, buffer);
-        if matches!(result, std::task::Poll::Ready(Ok(())))
-            && buffer.filled().len() == before
-            && buffer.capacity() > 0
-        {
-            let mut failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if let Some(error) = failure.take() {
-                return std::task::Poll::Ready(Err(std::io::Error::other(error)));
-            }
-        }
-        result
     }
 }

@@ -12,6 +12,7 @@ mod pull;
 mod push;
 mod search;
 mod verb;
+pub(crate) mod written;
 
 pub(crate) use convert::{named, parse_id};
 pub use distribution::Distribution;

@@ -1,21 +1,17 @@
 //! What a build has come to, as long as somebody wants something of it.
 
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ::build::solve::Tree;
 use oci::Digest;
 use tarball::{Packer, Xattrs};
-use tokio_util::io::SyncIoBridge;
 
 use super::super::failed;
 use super::super::trees::Trees;
 use crate::Reader;
-use crate::error::Result;
-
-/// Bytes of an archive that wait for its reader.
-const PIPE: usize = 256 << 10;
+use crate::error::{Error, Result};
+use crate::image::written::written;
 
 /// A finished build; its files stay as long as this.
 pub struct RemoteBuilt {
@@ -41,21 +37,15 @@ impl RemoteBuilt {
     /// The files as a tar archive.
     ///
     /// # Errors
-    /// The kernel's refusal; in the archive: whatever else.
+    /// The kernel's refusal; in the archive: a file can't be read.
     pub fn archive(&self) -> Result<Reader> {
-        let root = self.files()?;
-        let (near, far) = tokio::io::duplex(PIPE);
-        tokio::task::spawn_blocking(move || {
-            let packed = || {
-                let mut packer = Packer::new(SyncIoBridge::new(far), Xattrs::All);
-                packer.contents(&root)?;
-                Ok::<_, tarball::Error>(packer.finish()?.flush())
-            };
-            // whoever reads finds an archive without its end
-            if let Err(error) = packed() {
-                tracing::warn!(%error, "an archive of a build's files broke off");
-            }
-        });
-        Ok(Box::new(near))
+        let failed = |error: tarball::Error| error.to_string();
+        let root = sys::path::Root::in_root(self.files()?).open_dir("/");
+        let root = root.map_err(|error| Error::because("open the result", error))?;
+        Ok(written(move |output| {
+            let mut packer = Packer::new(output, Xattrs::All);
+            packer.contents(&root).map_err(failed)?;
+            packer.finish().map(drop).map_err(failed)
+        }))
     }
 }
