@@ -16,7 +16,7 @@ mod stat;
 mod tree;
 
 pub use error::{Error, Result};
-pub use pump::{Ends, Pipe, pump, refuse, stream};
+pub use pump::{Ends, Pipe, pump, pump_answer, refuse, stream};
 pub use receive::{Progress, Receive, receive};
 pub use send::{Filter, Send, Verdict, send};
 

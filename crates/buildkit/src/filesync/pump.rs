@@ -61,6 +61,18 @@ pub(super) fn of(kind: PacketType) -> Packet {
     Packet { r#type: kind.into(), ..Packet::default() }
 }
 
+/// As [`pump`], of an answer that has not begun; that it never does is told, too.
+pub async fn pump_answer(
+    answer: impl Future<Output = std::result::Result<tonic::Streaming<Packet>, Status>>,
+    to: mpsc::Sender<Result<Packet>>,
+) {
+    match answer.await {
+        Ok(stream) => pump(stream, to).await,
+        // nobody may be listening any more
+        Err(status) => drop(to.send(Err(failure(&status))).await),
+    }
+}
+
 /// Passes on what comes until either side has enough.
 pub async fn pump(mut stream: tonic::Streaming<Packet>, to: mpsc::Sender<Result<Packet>>) {
     loop {

@@ -167,8 +167,8 @@ impl Session {
         let (go, outgoing) = mpsc::channel::<ssh::BytesMessage>(QUEUE);
         let mut request = Request::new(ReceiverStream::new(outgoing));
         put(request.metadata_mut(), method::metadata::SSH_ID, &[id.to_owned()])?;
-        let mut answers: Streaming<ssh::BytesMessage> =
-            self.channel.converse(method::FORWARD_AGENT, request).await?;
+        // a client's answer may begin with its first words, which come after the step's
+        let answers = self.channel.converse::<_, ssh::BytesMessage>(method::FORWARD_AGENT, request);
         let (mut reader, mut writer) = tokio::io::split(io);
         let forth = async move {
             let mut buffer = vec![0; PIECE];
@@ -185,6 +185,7 @@ impl Session {
             }
         };
         let back = async move {
+            let mut answers = answers.await?;
             while let Some(message) = answers.message().await? {
                 if writer.write_all(&message.data).await.is_err() {
                     break;
@@ -226,23 +227,27 @@ impl Session {
         let (go, outgoing) = mpsc::channel::<BytesMessage>(QUEUE);
         let mut request = Request::new(ReceiverStream::new(outgoing));
         told(request.metadata_mut(), exporter, attributes)?;
-        let mut answers: Streaming<BytesMessage> = self.channel.converse(method::FILE_SEND, request).await?;
-        let mut buffer = vec![0; PIECE];
-        loop {
-            let count = source
-                .read(&mut buffer)
-                .await
-                .map_err(|error| Status::internal(format!("cannot read the result: {error}")))?;
-            if count == 0 {
-                break;
+        let sending = async move {
+            let mut buffer = vec![0; PIECE];
+            loop {
+                let count = source
+                    .read(&mut buffer)
+                    .await
+                    .map_err(|error| Status::internal(format!("cannot read the result: {error}")))?;
+                let piece = BytesMessage { data: buffer[..count].to_vec() };
+                if count == 0 || go.send(piece).await.is_err() {
+                    return Ok(());
+                }
             }
-            if go.send(BytesMessage { data: buffer[..count].to_vec() }).await.is_err() {
-                break;
-            }
-        }
-        drop(go);
-        // its end says that all was taken, or why not
-        while answers.message().await?.is_some() {}
+        };
+        // the answer, which may begin only then, says by its end that all was taken, or why not
+        let taken = async {
+            let mut answers: Streaming<BytesMessage> =
+                self.channel.converse(method::FILE_SEND, request).await?;
+            while answers.message().await?.is_some() {}
+            Ok::<_, Status>(())
+        };
+        tokio::try_join!(sending, taken)?;
         Ok(())
     }
 
@@ -259,8 +264,11 @@ impl Session {
         let (ends, (come, go)) = Ends::new();
         let mut request = Request::new(filesync::stream(go));
         told(request.metadata_mut(), exporter, attributes)?;
-        let packets: Streaming<Packet> = self.channel.converse(method::FILE_SEND, request).await?;
-        let pumping = tokio::spawn(filesync::pump(packets, come));
+        let channel = self.channel.clone();
+        // the client's answer may begin only after our first words
+        let pumping = tokio::spawn(async move {
+            filesync::pump_answer(channel.converse(method::FILE_SEND, request), come).await;
+        });
         let sent = tokio::task::spawn_blocking(move || {
             let options = filesync::Send { filter: &|_, _| filesync::Verdict::Send, reset_owner: false };
             filesync::send(dir, ends, options)

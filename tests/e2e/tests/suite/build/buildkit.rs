@@ -1,6 +1,6 @@
 //! `DOCKER_BUILDKIT=1 docker build`, by the last client that needs no plugin for it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::daemon::{Berth, IMAGE};
 use e2e::programs;
 
@@ -96,6 +96,23 @@ fn a_failing_step_and_its_words() -> Result<()> {
     ensure!(ran.stderr.contains("before"), "{}", ran.stderr);
     ran.fails(1, "process \"/bin/sh -c echo before; exit 7\" did not complete successfully: exit code: 7")?;
     berth.docker(["image", "inspect", "never"])?.fails(1, "No such image")?;
+    no_places(&berth)?;
+    berth.finish()
+}
+
+#[test]
+fn files_for_the_client() -> Result<()> {
+    let berth = Berth::start()?;
+    let files = [("Dockerfile", "FROM scratch\nCOPY one /deep/it\n"), ("one", "made")];
+    let context = Context::new(&berth, "files", &files)?;
+    let out = berth.root().join("out");
+    let run = |output: String| programs::run(&mut context.buildkit_command(&["-o", &output])?)?.ok();
+    run(format!("type=local,dest={}", out.display()))?;
+    ensure!(std::fs::read_to_string(out.join("deep/it"))? == "made");
+    run(format!("type=tar,dest={}.tar", out.display()))?;
+    let mut archive = tar::Archive::new(std::fs::File::open(out.with_extension("tar"))?);
+    let last = archive.entries()?.last().context("the archive is empty")??;
+    ensure!(last.path()?.to_str() == Some("deep/it") && last.size() == 4);
     no_places(&berth)?;
     berth.finish()
 }
