@@ -193,6 +193,11 @@ impl<R: BufRead, T: Tap> TarStream<R, T> {
         }
         let mut block = [0; BLOCK];
         let pad = &mut block[..std::mem::take(&mut self.padding) as usize];
+        // Docker's classic client ends a context to which it adds the Dockerfile right after the last payload
+        if pad.is_empty() || self.input.fill_buf().map_err(|error| read_error(&self.what, error))?.is_empty()
+        {
+            return Ok(());
+        }
         self.fill(pad)?;
         keep(&mut self.tap, pad)
     }

@@ -152,6 +152,18 @@ fn stages_from_scratch_and_quiet() -> Result<()> {
     berth.finish()
 }
 
+#[test]
+fn a_dockerfile_outside_of_the_context() -> Result<()> {
+    let berth = Berth::start()?;
+    let context = Context::new(&berth, "outside", &[("one", "1"), (".dockerignore", "two\n"), ("two", "2")])?;
+    let dockerfile = berth.root().join("elsewhere");
+    std::fs::write(&dockerfile, format!("FROM {IMAGE}\nCOPY . /files/\n"))?;
+    context.build(&["-t", "outside", "-f", &dockerfile.to_string_lossy()])?.ok()?;
+    let said = berth.docker(["run", "--rm", "outside", "sh", "-c", "cd files && ls && cat one"])?.ok()?;
+    ensure!(said == "one\n1", "{said}");
+    berth.finish()
+}
+
 const SDK: &str = r#"
 import io, sys, docker
 client = docker.DockerClient(base_url=sys.argv[1], timeout=120)
