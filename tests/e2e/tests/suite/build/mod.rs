@@ -87,7 +87,7 @@ pub(crate) fn found_below(dir: &Path, bytes: &[u8]) -> Result<Option<PathBuf>> {
 /// No build has left any file of its own.
 pub(crate) fn no_places(berth: &Berth) -> Result<()> {
     programs::eventually("the builds' own files are gone", || {
-        match fs::read_dir(berth.data_root().join("build/places")) {
+        match fs::read_dir(berth.data_root().join("store/tmp")) {
             Ok(mut places) => Ok(places.next().is_none().then_some(())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Some(())),
             Err(error) => Err(error.into()),

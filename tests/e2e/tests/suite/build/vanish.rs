@@ -93,7 +93,7 @@ fn one_that_goes_while_its_archive_travels() -> Result<()> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let mut input = child.stdin.take().context("no input")?;
     input.write_all(&archive[..archive.len() / 2])?;
-    let places = berth.data_root().join("build/places");
+    let places = berth.data_root().join("store/tmp");
     programs::eventually("the archive travels", || {
         Ok(fs::read_dir(&places).ok().and_then(|mut places| places.next()))
     })??;
