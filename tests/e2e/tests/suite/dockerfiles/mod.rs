@@ -2,15 +2,17 @@
 //! same errors. What the classic builder does not have says itself what comes of it.
 
 mod case;
+mod compare;
 mod outcome;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use case::Case;
+use e2e::Berth;
 use e2e::image::Image;
 use e2e::peers::Docker;
 use outcome::Outcome;
@@ -56,8 +58,14 @@ fn build_all<'a>(root: &Path, cases: impl Iterator<Item = &'a Case>) -> Result<O
     done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Docker's outcomes of all cases that it can be asked about.
-fn dockers(cases: &[Case]) -> Result<Outcomes> {
+/// Docker's outcomes of all cases that it can be asked about; it is asked once for both tests.
+fn dockers(cases: &[Case]) -> Result<&'static Outcomes> {
+    static ASKED: OnceLock<Result<Outcomes, String>> = OnceLock::new();
+    let asked = ASKED.get_or_init(|| ask_docker(cases).map_err(|error| format!("{error:?}")));
+    asked.as_ref().map_err(|error| anyhow::Error::msg(error.clone()))
+}
+
+fn ask_docker(cases: &[Case]) -> Result<Outcomes> {
     let docker = Docker::start(Docker::NO_NETWORK)?;
     let archive = docker.root().join("base.tar");
     Image::busybox()?.save(&archive, "base:latest")?;
@@ -99,4 +107,25 @@ fn read_otherwise(case: &Case, docker: Option<&Outcome>) -> Option<String> {
             (!told).then(|| format!("{name}: {ours}"))
         }
     }
+}
+
+/// Every case built by both: the same configuration, files and errors.
+#[test]
+fn dockerfiles_are_built_as_docker_builds_them() -> Result<()> {
+    let cases = case::all()?;
+    let docker = dockers(&cases)?;
+    let berth = Berth::bare(&[])?;
+    berth.load(&Image::busybox()?, "base:latest")?;
+    let ours = build_all(berth.root(), cases.iter())?;
+    let mut differences = Vec::new();
+    for case in &cases {
+        let Some(ours) = ours.get(&case.name) else { bail!("{} was not built", case.name) };
+        let found = match docker.get(&case.name) {
+            Some(docker) => compare::differences(case, ours, docker),
+            None => compare::unlike(case, ours)?,
+        };
+        differences.extend(found.into_iter().map(|line| format!("{}: {line}", case.name)));
+    }
+    ensure!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+    berth.finish()
 }
