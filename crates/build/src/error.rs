@@ -22,6 +22,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// What a copy is to take is not there.
+    #[error("{path:?}: not found")]
+    Missing {
+        /// The path or pattern as it was written.
+        path: String,
+    },
     /// Something is not offered here; it is named.
     #[error("{0} is not supported by this version of Berth")]
     Unsupported(String),
@@ -32,6 +38,14 @@ pub enum Error {
         what: String,
         /// Why it went wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An instruction is wrong.
+    #[error("dockerfile parse error on line {line}: {message}")]
+    At {
+        /// Where it begins, from 1.
+        line: usize,
+        /// What is wrong with it.
+        message: String,
     },
     /// What was asked for is wrong.
     #[error("{0}")]

@@ -73,7 +73,7 @@ impl Job<'_> {
             let into = if copy.parents { clean(&copy.target).join(&name) } else { clean(&copy.target) };
             let directory = self.directory_at(&into)?;
             let contents = open_dir(found.handle.as_fd()).map_err(|error| failed(&found.path, error))?;
-            self.contents(&contents, &found.path.to_string_lossy(), &directory, 0)?;
+            self.contents(&contents, &found.compared(copy), &directory, 0)?;
             // the root of a tree stays what it is
             if !into.as_os_str().is_empty() && self.filter.takes_all() && copy.parents {
                 self.meta_of(&contents, &directory, found, &into)?;
@@ -84,10 +84,10 @@ impl Job<'_> {
             let into = clean(&copy.target).join(&name);
             let directory = self.directory_at(&into)?;
             let contents = open_dir(found.handle.as_fd()).map_err(|error| failed(&found.path, error))?;
-            self.contents(&contents, &found.path.to_string_lossy(), &directory, 0)?;
+            self.contents(&contents, &found.compared(copy), &directory, 0)?;
             return self.meta_of(&contents, &directory, found, &into);
         }
-        if !self.filter.takes(&found.path.to_string_lossy()) {
+        if !self.filter.takes(&found.compared(copy)) {
             return Ok(());
         }
         if copy.unpack && self.unpack(found)? {
@@ -108,6 +108,10 @@ impl Job<'_> {
 
     /// A directory of the target, made with its parents if it is missing.
     fn directory_at(&self, path: &Path) -> Result<OwnedFd> {
+        self.directory_of(path, self.meta.owner)
+    }
+
+    fn directory_of(&self, path: &Path, owner: Option<Ids>) -> Result<OwnedFd> {
         let shown = || format!("/{}", path.display());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         match self.target.open(path, flags, Mode::empty()) {
@@ -116,7 +120,7 @@ impl Job<'_> {
             Err(Errno::NOTDIR) => return Err(Error::path(shown(), "cannot copy to non-directory")),
             Err(error) => return Err(Error::path(shown(), error)),
         }
-        super::make::parents(self.target, path, PARENT_MODE, self.meta.owner, self.meta.copy.timestamp)?;
+        super::make::parents(self.target, path, PARENT_MODE, owner, self.meta.copy.timestamp)?;
         self.target.open(path, flags, Mode::empty()).map_err(|error| Error::path(shown(), error))
     }
 
@@ -273,13 +277,13 @@ impl Job<'_> {
             return Ok(false);
         }
         let input = (self.decompress)(Box::new(std::fs::File::from(open()?))).map_err(unread)?;
-        let directory = self.directory_at(&clean(&self.meta.copy.target))?;
+        let directory = self.directory_of(&clean(&self.meta.copy.target), None)?;
         let place = Path::new("/").join(clean(&self.meta.copy.target));
-        let owner = self.meta.owner.map_or(Owner::Archive, |(uid, gid)| Owner::Fixed(uid, gid));
         let options = Extract {
             shown: &self.meta.copy.target,
             through: Through::Root(self.target, &place),
-            owner,
+            // as with Docker, `--chown` is not about what comes out of an archive
+            owner: Owner::Archive,
             keep_kinds: false,
             renames: &[],
         };

@@ -31,7 +31,7 @@ pub fn digest_copy(tree: &Root, copy: &Copy, cancel: &Cancel) -> Result<Digest> 
         let named = !(one.is_dir() && copy.contents_only) || copy.parents;
         let name = if copy.parents { Some(one.path.as_os_str()) } else { one.path.file_name() };
         let name = name.filter(|_| named).map(|name| name.as_encoded_bytes().to_vec()).unwrap_or_default();
-        let path = one.path.to_string_lossy().into_owned();
+        let path = one.compared(copy);
         if one.is_dir() {
             sum.directory(one.handle.as_fd(), &one.stat, &name, &path, !named)?;
         } else if filter.takes(&path) {

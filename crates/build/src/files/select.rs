@@ -30,6 +30,17 @@ impl Found {
     pub(super) fn is_dir(&self) -> bool {
         attributes::kind(&self.stat) == FileType::Directory
     }
+
+    /// What a copy's patterns are compared with, as in BuildKit: what lies beneath the thing that is copied, or its own
+    /// name; the whole path where that is kept.
+    pub(super) fn compared(&self, copy: &Copy) -> String {
+        let path = match (copy.parents, self.is_dir()) {
+            (true, _) => self.path.as_os_str(),
+            (false, true) => return String::new(),
+            (false, false) => self.path.file_name().unwrap_or_default(),
+        };
+        path.to_string_lossy().into_owned()
+    }
 }
 
 /// A path without `.`, `..` and slashes at its ends; `..` does not lead out of the tree.
@@ -111,7 +122,7 @@ fn open(tree: &Root, path: &Path, follow: bool) -> Result<Found, Errno> {
 
 fn missing(path: &str, error: Errno) -> Error {
     match error {
-        Errno::NOENT | Errno::NOTDIR => Error::path(path, "not found"),
+        Errno::NOENT | Errno::NOTDIR => Error::Missing { path: path.to_owned() },
         error => Error::path(path, error),
     }
 }

@@ -176,10 +176,10 @@ fn joined(pairs: &[(String, String)]) -> String {
     pairs.join(" ")
 }
 
-/// A number, or a name with or without `SIG`.
+/// A name with or without `SIG`, or a number, of which Docker wants no more than that it is one.
 fn is_signal(text: &str) -> bool {
     if let Ok(number) = text.parse::<i32>() {
-        return (1..=64).contains(&number);
+        return number > 0;
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);

@@ -110,6 +110,14 @@ pub struct Step {
     created_by: Option<String>,
 }
 
+/// Whether a Dockerfile has the stage that is to be built; the last one, if none is named.
+///
+/// # Errors
+/// It has not.
+pub fn check_target(file: &Dockerfile, options: &Options) -> Result<()> {
+    base::target(file, options).map(drop)
+}
+
 /// Reads a Dockerfile's meaning.
 ///
 /// # Errors
@@ -120,7 +128,7 @@ pub fn lower(file: &Dockerfile, options: &Options, images: &dyn Images) -> Resul
 
 /// An error at an instruction.
 fn at(line: usize, message: impl std::fmt::Display) -> Error {
-    Error::Invalid(format!("dockerfile parse error on line {line}: {message}"))
+    Error::At { line, message: message.to_string() }
 }
 
 impl Lowered {

@@ -199,9 +199,8 @@ impl Whole<'_> {
     fn begin(&mut self, name: &str, platform: Option<Platform>, line: usize) -> Result<Done> {
         if name == "scratch" {
             let target = platform.clone().unwrap_or_else(Platform::host);
-            let mut config = RunConfig::default();
+            let mut config = RunConfig { env: vec![format!("PATH={PATH}")], ..RunConfig::default() };
             if self.options.flavor == Flavor::Buildkit {
-                config.env = vec![format!("PATH={PATH}")];
                 "/".clone_into(&mut config.working_dir);
             }
             let image = ImageConfig {
@@ -253,7 +252,7 @@ impl Whole<'_> {
             return Ok(self.done.get(&index).ok_or_else(missing)?.output);
         }
         if name.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(state.wrong(format!("invalid from flag value {name}: invalid stage index {name}")));
+            return Err(state.wrong(format!("invalid from flag value {name}: index out of bounds")));
         }
         if self.file.stages[state.index].name.as_deref() == Some(&*name.to_lowercase()) {
             return Err(state.wrong(format!("circular dependency detected on stage: {name}")));

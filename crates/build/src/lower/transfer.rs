@@ -67,6 +67,7 @@ impl Whole<'_> {
             match source {
                 Source::Path(word) => {
                     let source = state.word(word)?;
+                    self.within(state, &source, from.is_none(), "COPY")?;
                     let tree = self.from(state, from.as_deref())?;
                     let from = draft.input(tree);
                     draft.copy(plan.copy(state, &source, false), from);
@@ -111,12 +112,34 @@ impl Whole<'_> {
             } else if checksum.is_some() {
                 return Err(state.wrong("checksum can't be specified for non-HTTP(S) sources"));
             } else {
+                self.within(state, &word, true, "ADD")?;
                 let tree = self.from(state, None)?;
                 let from = draft.input(tree);
                 draft.copy(copy(true), from);
             }
         }
         self.transferred(state, draft, &plan, "ADD", original)
+    }
+
+    /// BuildKit takes what leads out of the context as if its root were that of everything; the classic builder
+    /// refuses it.
+    fn within(&self, state: &State<'_>, source: &str, is_context: bool, verb: &str) -> Result<()> {
+        let mut depth = 0_usize;
+        let mut leads_out = false;
+        for part in source.split('/').filter(|part| !matches!(*part, "" | ".")) {
+            match part {
+                ".." => match depth.checked_sub(1) {
+                    Some(less) => depth = less,
+                    None => leads_out = true,
+                },
+                _ => depth += 1,
+            }
+        }
+        if leads_out && is_context && self.options.flavor == Flavor::Classic && !source.starts_with('/') {
+            let message = format!("{verb} failed: forbidden path outside the build context: {source} ()");
+            return Err(state.wrong(message));
+        }
+        Ok(())
     }
 
     fn transferred(

@@ -65,7 +65,7 @@ fn what_is_not_there_is_told_apart() {
         ("POST", "/images/create?fromImage=127.0.0.1:1/x&tag=y", 500, "127.0.0.1:1"),
         ("GET", "/volumes/nope", 404, "get nope: no such volume"),
         ("GET", "/images/search?term=127.0.0.1:1/x", 500, "127.0.0.1:1"),
-        ("POST", "/build", 501, "building images is not supported"),
+        ("POST", "/build?remote=http://127.0.0.1:1/x", 501, "building from a URL"),
         ("GET", "/nodes", 503, "Kubernetes"),
         ("GET", "/containers/nope/logs", 400, "you must choose at least one stream"),
         ("GET", "/containers/json?filters=nonsense", 400, "invalid filter"),

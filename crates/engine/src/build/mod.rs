@@ -96,6 +96,7 @@ impl Builder {
 /// The builder's failure as the engine's.
 pub(crate) fn failed(error: ::build::Error) -> Error {
     match error {
+        error @ ::build::Error::At { .. } => Error::bad_parameter(error.to_string()),
         ::build::Error::Invalid(text) => Error::bad_parameter(text),
         other => Error::system(other.to_string()),
     }

@@ -10,16 +10,17 @@ use ::build::graph::{ExtraHost, LocalSource, Source};
 use ::build::lower::{self, Flavor, Lowered};
 use ::build::solve::{self, Failure, Solved, Tree};
 use ::build::{Cancel, Error as BuildError};
+use dockerfile::Dockerfile;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use oci::{Digest, Image, Platform, Reference};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::SyncIoBridge;
 
 use super::settings::Settings;
 use super::trees::Trees;
 use super::worker::BuildWorker;
-use super::{BuildNews, BuildRequest, context, failed};
+use super::{BuildNews, BuildRequest, Place, context, failed};
 use crate::error::{Error, Result};
 use crate::image::Progress;
 use crate::registry::Credentials;
@@ -50,7 +51,7 @@ impl Engine {
     /// Builds an image of a context that is a tar, compressed or not. It ends when nobody listens any more.
     ///
     /// # Errors
-    /// A setting is wrong. In the stream: whatever else.
+    /// A setting is wrong, or the context or the Dockerfile can't be read. In the stream: whatever else.
     pub async fn build(&self, request: BuildRequest, archive: Reader) -> Result<Stream<BuildNews>> {
         let plan = Plan::of(request)?;
         self.0.swept().await;
@@ -63,13 +64,24 @@ impl Engine {
         }));
         let news = News(sender);
         let archive = SyncIoBridge::new(archive);
+        let (begin, begun) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             let build = Build { engine, plan, cancel, runtime, news: news.clone() };
-            if let Err(failure) = build.run(archive) {
+            let read = build.read(archive);
+            let (answer, read) = match read {
+                Ok(read) => (Ok(()), Some(read)),
+                Err(error) => (Err(error), None),
+            };
+            // whoever does not wait for the beginning does not listen either
+            if begin.send(answer).is_ok()
+                && let Some((place, file)) = read
+                && let Err(failure) = build.run(place, &file)
+            {
                 news.send(failure);
             }
             drop(watch);
         });
+        begun.await.unwrap_or_else(|_| Err(Error::system("the build has ended before it began")))?;
         let next = |mut receiver: mpsc::Receiver<BuildNews>| async move {
             receiver.recv().await.map(|news| (Ok(news), receiver))
         };
@@ -168,18 +180,38 @@ struct Build {
     news: News,
 }
 
+/// How the classic builder says that a copy finds nothing.
+fn absent(path: &str, instruction: &str) -> String {
+    if dockerfile::glob::has_wildcard(path) {
+        return "no source files were specified".to_owned();
+    }
+    let absent = format!("stat {}: file does not exist", path.trim_start_matches('/'));
+    match instruction.split_whitespace().any(|word| word.starts_with("--from=")) {
+        true => absent,
+        false => format!("file not found in build context or excluded by .dockerignore: {absent}"),
+    }
+}
+
+/// The classic builder does not say where an instruction stands.
 fn message(error: &BuildError) -> BuildNews {
-    BuildNews::Failed { code: 0, message: error.to_string() }
+    let message = match error {
+        BuildError::At { message, .. } => message.clone(),
+        other => other.to_string(),
+    };
+    BuildNews::Failed { code: 0, message }
 }
 
 impl Build {
-    fn run(&self, archive: SyncIoBridge<Reader>) -> Result<(), BuildNews> {
+    fn read(&self, archive: SyncIoBridge<Reader>) -> Result<(Place, Dockerfile)> {
+        let place = context::unpack(&self.engine.0.store, archive).map_err(failed)?;
+        let text = context::dockerfile(&place, &self.plan.request.dockerfile).map_err(failed)?;
+        let file = Dockerfile::parse(&text).map_err(|error| Error::bad_parameter(error.to_string()))?;
+        lower::check_target(&file, &self.plan.lowering()).map_err(failed)?;
+        Ok((place, file))
+    }
+
+    fn run(&self, place: Place, file: &Dockerfile) -> Result<(), BuildNews> {
         let inner = &self.engine.0;
-        let place = context::unpack(&inner.store, archive).map_err(|error| message(&error))?;
-        let text =
-            context::dockerfile(&place, &self.plan.request.dockerfile).map_err(|error| message(&error))?;
-        let file = dockerfile::Dockerfile::parse(&text)
-            .map_err(|error| BuildNews::Failed { code: 0, message: error.report() })?;
         let trees = Arc::new(Trees::new(inner.store.clone()));
         let locals = HashMap::from([("context".to_owned(), trees.add(Arc::new(place)))]);
         let mut worker = BuildWorker {
@@ -197,7 +229,11 @@ impl Build {
         let tell = |step| self.pulled(step);
         let images =
             BaseImages::new(&self.engine, self.plan.request.pull, &self.runtime, &credentials, &tell);
-        let lowered = lower::lower(&file, &self.plan.lowering(), &images).map_err(|error| message(&error))?;
+        let lowered = lower::lower(file, &self.plan.lowering(), &images).map_err(|error| message(&error))?;
+        if lowered.output.is_none() && lowered.steps.last().is_some_and(|step| step.is_from) {
+            let message = "No image was generated. Is your Dockerfile empty?".to_owned();
+            return Err(BuildNews::Failed { code: 0, message });
+        }
         worker.images = Mutex::new(images.into_layers());
         let lines = Lines::new(&lowered, &self.news, self.plan.request.quiet);
         let solved = self.solve(&lowered, &worker, &lines)?;
@@ -249,15 +285,15 @@ impl Build {
     fn failure(&self, lowered: &Lowered, failure: Failure) -> BuildNews {
         let step =
             failure.vertex.and_then(|vertex| lowered.steps.iter().find(|step| step.vertex == Some(vertex)));
-        let verb =
-            step.and_then(|step| step.text.split_whitespace().next()).unwrap_or_default().to_uppercase();
+        let text = step.map(|step| step.text.as_str()).unwrap_or_default();
+        let verb = text.split_whitespace().next().unwrap_or_default().to_uppercase();
         match failure.error {
             BuildError::Exit { args, code } => BuildNews::Failed {
                 code,
                 message: format!("The command '{}' returned a non-zero code: {code}", args.join(" ")),
             },
-            error if matches!(verb.as_str(), "COPY" | "ADD") => {
-                BuildNews::Failed { code: 0, message: format!("{verb} failed: {error}") }
+            BuildError::Missing { path } => {
+                BuildNews::Failed { code: 0, message: format!("{verb} failed: {}", absent(&path, text)) }
             }
             error => message(&error),
         }
