@@ -125,11 +125,11 @@ fn what_goes_wrong_is_told_and_leaves_nothing() -> Result<()> {
         Ok(())
     };
     fails("exit", "FROM IMAGE\nRUN exit 7", "The command '/bin/sh -c exit 7' returned a non-zero code: 7")?;
-    fails("missing", "FROM IMAGE\nCOPY nothing /", "COPY failed: \"nothing\": not found")?;
+    fails("missing", "FROM IMAGE\nCOPY nothing /", "COPY failed: file not found in build context")?;
     fails("unknown", "FROM IMAGE\nRUNN x", "unknown instruction: RUNN")?;
     fails("user", "FROM IMAGE\nUSER nosuch\nRUN true", "unable to find user nosuch")?;
     fails("program", "FROM IMAGE\nRUN [\"/nothing\"]", "/nothing")?;
-    fails("number", "FROM IMAGE\nCOPY --from=3 /a /", "invalid stage index 3")?;
+    fails("number", "FROM IMAGE\nCOPY --from=3 /a /", "invalid from flag value 3: index out of bounds")?;
     berth.docker(["image", "inspect", "never"])?.fails(1, "No such image")?;
     ensure!(berth.docker(["ps", "-aq"])?.ok()?.is_empty());
     berth.finish()
