@@ -14,13 +14,14 @@ use dockerfile::Dockerfile;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use oci::{Digest, Image, Platform, Reference};
+use store::Scratch;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::SyncIoBridge;
 
 use super::settings::Settings;
 use super::trees::Trees;
 use super::worker::BuildWorker;
-use super::{BuildNews, BuildRequest, Place, context, failed};
+use super::{BuildNews, BuildRequest, context, failed};
 use crate::error::{Error, Result};
 use crate::image::Progress;
 use crate::registry::Credentials;
@@ -202,7 +203,7 @@ fn message(error: &BuildError) -> BuildNews {
 }
 
 impl Build {
-    fn read(&self, archive: SyncIoBridge<Reader>) -> Result<(Place, Dockerfile)> {
+    fn read(&self, archive: SyncIoBridge<Reader>) -> Result<(Scratch, Dockerfile)> {
         let place = context::unpack(&self.engine.0.store, archive).map_err(failed)?;
         let text = context::dockerfile(&place, &self.plan.request.dockerfile).map_err(failed)?;
         let file = Dockerfile::parse(&text).map_err(|error| Error::bad_parameter(error.to_string()))?;
@@ -210,7 +211,7 @@ impl Build {
         Ok((place, file))
     }
 
-    fn run(&self, place: Place, file: &Dockerfile) -> Result<(), BuildNews> {
+    fn run(&self, place: Scratch, file: &Dockerfile) -> Result<(), BuildNews> {
         let inner = &self.engine.0;
         let trees = Arc::new(Trees::new(inner.store.clone()));
         let locals = HashMap::from([("context".to_owned(), trees.add(Arc::new(place)))]);

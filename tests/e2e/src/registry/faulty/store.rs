@@ -31,6 +31,8 @@ pub(super) struct Store {
     /// Tags that were pushed; any other names the picture's root.
     tags: BTreeMap<String, String>,
     uploads: BTreeMap<String, Vec<u8>>,
+    /// Uploads that were ever begun: the next one's name.
+    begun: usize,
 }
 
 impl Store {
@@ -108,7 +110,8 @@ impl Store {
             if let Some(digest) = mounted {
                 return Whole::empty(201, &[("Docker-Content-Digest", &digest), ("Location", "/v2/")]);
             }
-            let place = format!("{}/{}", path.trim_end_matches('/'), self.uploads.len());
+            let place = format!("{}/{}", path.trim_end_matches('/'), self.begun);
+            self.begun += 1;
             self.uploads.insert(place.clone(), Vec::new());
             return match request.parameter("digest") {
                 Some(digest) => self.finish(&place, request, &digest),
