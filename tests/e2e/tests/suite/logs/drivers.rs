@@ -284,6 +284,8 @@ fn journald() -> Result<()> {
     ensure!(first["CONTAINER_PARTIAL_MESSAGE"] == "true" && first["CONTAINER_PARTIAL_LAST"] == "false");
     ensure!(second["CONTAINER_PARTIAL_ORDINAL"] == "2" && second["CONTAINER_PARTIAL_LAST"] == "true");
     ensure!(!second.contains_key("CONTAINER_PARTIAL_MESSAGE"));
+    // What was forwarded may be written here a moment later.
+    berth.docker(["wait", "journal"])?.ok()?;
     let shown = berth.docker(["logs", "--tail", "1", "journal"])?.ok()?;
     ensure!(shown == "x".repeat(20000 - 16384), "{} bytes", shown.len());
     berth.finish()
