@@ -125,7 +125,7 @@ pub fn remove(root: &Root, remove: &Remove) -> Result<()> {
         ..Copy::default()
     };
     let found = match select(root, &meant) {
-        Err(Error::Path { .. }) if remove.allow_not_found => return Ok(()),
+        Err(Error::Missing { .. }) if remove.allow_not_found => return Ok(()),
         found => found?,
     };
     for one in found {

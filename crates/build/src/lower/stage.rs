@@ -252,7 +252,11 @@ impl Whole<'_> {
             return Ok(self.done.get(&index).ok_or_else(missing)?.output);
         }
         if name.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(state.wrong(format!("invalid from flag value {name}: index out of bounds")));
+            let reason = match self.options.flavor {
+                Flavor::Classic => "index out of bounds".to_owned(),
+                Flavor::Buildkit => format!("invalid stage index {name}"),
+            };
+            return Err(state.wrong(format!("invalid from flag value {name}: {reason}")));
         }
         if self.file.stages[state.index].name.as_deref() == Some(&*name.to_lowercase()) {
             return Err(state.wrong(format!("circular dependency detected on stage: {name}")));

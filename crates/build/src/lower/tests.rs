@@ -120,7 +120,7 @@ fn copies_and_mounts() {
 fn what_is_wrong_is_told_with_its_line() {
     assert!(error("FROM a\n\nCOPY a b /c\n").contains("line 3: When using COPY with more than one source"));
     assert!(error("FROM a\nSTOPSIGNAL nope\n").contains("line 2: Invalid signal: nope"));
-    assert!(error("FROM a\nCOPY --from=7 a /\n").contains("invalid stage index 7"));
+    assert!(error("FROM a\nCOPY --from=7 a /\n").contains("index out of bounds"));
     assert!(error("FROM a AS b\nCOPY --from=b a /\n").contains("circular dependency"));
     assert!(error("FROM $NOTHING\n").contains("base name ($NOTHING) should not be blank"));
     assert!(error("FROM a\nEXPOSE x\n").contains("Invalid containerPort: x"));
