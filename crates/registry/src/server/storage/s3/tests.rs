@@ -115,7 +115,8 @@ async fn memory_is_bounded_by_smaller_parts() {
         }
     }
     let settled: u64 = ends.iter().map(|end| end.settled()).sum();
-    assert!(settled >= 3 << 20, "{settled}");
+    // of 12 MiB, the buffers hold 8, and each end the piece that was written last
+    assert!(settled >= 2 << 20, "{settled}");
     for (end, upload) in ends.into_iter().zip(&uploads) {
         assert_eq!(end.close().await.unwrap(), 3 << 20);
         let blob = Key::raw(&format!("blobs/sha256/00/{}", upload.as_str().rsplit('/').next().unwrap()));
