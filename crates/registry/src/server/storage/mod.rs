@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 
 pub use files::Files;
 pub(crate) use layout::{ALGORITHMS, FORMAT, MAX_NAME, component, digest_of, name_of};
@@ -80,6 +80,24 @@ pub type Result<T, E = StorageError> = std::result::Result<T, E>;
 
 /// Bytes on their way out, in pieces of bounded size.
 pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+/// Somebody who reads piece by piece.
+pub(crate) trait Pieces: Sized + Send + 'static {
+    /// The next piece; `None` at the end.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>>> + Send;
+
+    /// All pieces. An error is the last one.
+    fn chunks(self) -> Chunks {
+        Box::pin(stream::unfold(Some(self), |reader| async move {
+            let mut reader = reader?;
+            match reader.next().await {
+                Ok(Some(bytes)) => Some((Ok(bytes), Some(reader))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        }))
+    }
+}
 
 /// What is known of an object without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use oci::Digest;
 use tokio::sync::watch;
 
@@ -14,7 +14,7 @@ use crate::server::error::{Code, Error, Result};
 use crate::server::name::Name;
 use crate::server::repository::Repository;
 use crate::server::repository::blobs::unknown;
-use crate::server::storage::{Chunks, Key, Object, StorageError, UploadId};
+use crate::server::storage::{Chunks, Key, Object, Pieces, StorageError, UploadId};
 
 /// How far it is.
 #[derive(Clone, Debug, Default)]
@@ -164,16 +164,7 @@ impl Fetch {
 
     /// Its bytes from the beginning, as they come.
     pub(crate) fn chunks(self, registry: &Arc<Registry>) -> Chunks {
-        let reader =
-            Reader { registry: Arc::clone(registry), fetch: self, at: 0, broke_at: None, current: None };
-        Box::pin(stream::unfold(Some(reader), |reader| async move {
-            let mut reader = reader?;
-            match reader.next().await {
-                Ok(Some(bytes)) => Some((Ok(bytes), Some(reader))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
-            }
-        }))
+        Reader { registry: Arc::clone(registry), fetch: self, at: 0, broke_at: None, current: None }.chunks()
     }
 }
 
@@ -187,7 +178,7 @@ struct Reader {
     current: Option<Chunks>,
 }
 
-impl Reader {
+impl Pieces for Reader {
     async fn next(&mut self) -> Result<Option<bytes::Bytes>, StorageError> {
         loop {
             if let Some(chunks) = &mut self.current {
@@ -219,7 +210,9 @@ impl Reader {
             }
         }
     }
+}
 
+impl Reader {
     fn broken(&self) -> StorageError {
         StorageError::Io {
             what: "fetch",

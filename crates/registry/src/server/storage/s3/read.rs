@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use hyper::Method;
 use hyper::header::CONTENT_RANGE;
 
-use super::super::{Chunks, Meta, Object, Result, StorageError};
+use super::super::{Chunks, Meta, Object, Pieces, Result, StorageError};
 use super::bucket::{Ask, Bucket};
 use crate::client::net::Body;
 
@@ -28,15 +28,7 @@ impl Object for Found {
     }
 
     fn read(self: Box<Self>, range: Range<u64>) -> Chunks {
-        let reader = Reader { bucket: self.bucket, key: self.key, range, body: None, failed: 0 };
-        Box::pin(stream::unfold(Some(reader), |reader| async move {
-            let mut reader = reader?;
-            match reader.next().await {
-                Ok(Some(bytes)) => Some((Ok(bytes), Some(reader))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
-            }
-        }))
+        Reader { bucket: self.bucket, key: self.key, range, body: None, failed: 0 }.chunks()
     }
 }
 
@@ -49,7 +41,7 @@ struct Reader {
     failed: u32,
 }
 
-impl Reader {
+impl Pieces for Reader {
     async fn next(&mut self) -> Result<Option<Bytes>> {
         while self.range.start < self.range.end {
             let mut body = match self.body.take() {
@@ -74,7 +66,9 @@ impl Reader {
         }
         Ok(None)
     }
+}
 
+impl Reader {
     /// Asks for what is left.
     async fn ask(&self) -> Result<Body> {
         let Range { start, end } = self.range;
