@@ -10,7 +10,7 @@ use e2e::registry::moto::{Moto, Turn, Way};
 use registry::server::config::Seconds;
 use registry::server::{Registry, storage};
 
-use crate::garbage::{Client, digests, run};
+use crate::garbage::{Client, digests, read_all, run};
 use crate::support::{MANIFEST, Running, bytes, registry_in, registry_with, sha256};
 
 fn instance(at: SocketAddr, storage: &str, more: &str) -> Running {
@@ -234,19 +234,7 @@ fn clients_push_pull_and_delete_while_two_instances_collect() {
     println!("{pushes} pushes, {pulls} pulls, {late} too late, {collected} blobs were collected meanwhile");
     assert!(pushes > 0 && collected > 0);
     exhaust(&first.registry, &moto, &clients);
-    let mut expected = BTreeSet::new();
-    for client in &clients {
-        for (digest, manifest) in &client.live {
-            assert_eq!(&client.ask("GET", &format!("manifests/{digest}"), b"").is(200).body, manifest);
-            expected.insert(digest.clone());
-            for blob in digests(manifest) {
-                let reply = client.ask("GET", &format!("blobs/{blob}"), b"").is(200);
-                assert_eq!(sha256(&reply.body), blob);
-                expected.insert(blob);
-            }
-        }
-    }
-    assert_eq!(kept(&moto), expected);
+    assert_eq!(kept(&moto), read_all(&clients));
     assert!(moto.keys("uploads").unwrap().is_empty() && moto.keys("condemned").unwrap().is_empty());
 }
 

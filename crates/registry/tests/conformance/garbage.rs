@@ -178,6 +178,23 @@ fn storm() -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// Reads everything that must be there, byte by byte; gives the digests of it all.
+pub(crate) fn read_all(clients: &[Client]) -> BTreeSet<String> {
+    let mut expected = BTreeSet::new();
+    for client in clients {
+        for (digest, manifest) in &client.live {
+            assert_eq!(&client.ask("GET", &format!("manifests/{digest}"), b"").is(200).body, manifest);
+            expected.insert(digest.clone());
+            for blob in digests(manifest) {
+                let reply = client.ask("GET", &format!("blobs/{blob}"), b"").is(200);
+                assert_eq!(sha256(&reply.body), blob);
+                expected.insert(blob);
+            }
+        }
+    }
+    expected
+}
+
 /// Pushes, pulls and deletes, and knows what must be there.
 pub(crate) struct Client {
     lane: u64,
@@ -317,18 +334,6 @@ fn clients_push_pull_and_delete_while_two_instances_collect() {
     assert!(reports.iter().any(|(_, report)| report.blobs > 0), "nothing was collected meanwhile");
     // nothing that is of use was lost, and everything else is gone
     exhaust(&first);
-    let mut expected = BTreeSet::new();
-    for client in &clients {
-        for (digest, manifest) in &client.live {
-            assert_eq!(&client.ask("GET", &format!("manifests/{digest}"), b"").is(200).body, manifest);
-            expected.insert(digest.clone());
-            for blob in digests(manifest) {
-                let reply = client.ask("GET", &format!("blobs/{blob}"), b"").is(200);
-                assert_eq!(sha256(&reply.body), blob);
-                expected.insert(blob);
-            }
-        }
-    }
-    assert_eq!(kept(&first), expected);
+    assert_eq!(kept(&first), read_all(&clients));
     assert!(first.files("uploads").is_empty() && first.files("tmp").is_empty());
 }
