@@ -18,6 +18,8 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
     run::step("test");
     let mut tests = run::cargo(["test", "--workspace", "--no-fail-fast", "--"]);
     tests.args(filter).env("BERTH_TEST_PYTHON", python).env("BERTH_TEST_PROGRAMS", run::programs("debug")?);
+    // The frames of a failed test are those of the harness: they only crowd out what it says.
+    tests.env("RUST_BACKTRACE", "0");
     let mut failures = Failures::default();
     let result = run::run_reading(&mut tests, |line| failures.hear(line));
     failures.say();
