@@ -15,6 +15,7 @@ mod wire;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use e2e::Berth;
@@ -62,8 +63,41 @@ fn as_docker_answers() -> Result<()> {
     let old = !programs::run(&mut programs::command(&client, ["volume", "update", "--help"]))?
         .stdout
         .contains("docker volume update");
-    let skip = |step: &Step| old && step.modes.contains(&Mode::Newer);
+    if old {
+        // The listed differences are those of today's client, whose words ours has.
+        println!("an old docker client: `berth` itself is not compared with it, only berthd behind it");
+    }
+    let mut judge = Judge {
+        everywhere: &everywhere,
+        seen: BTreeSet::new(),
+        old,
+        suspects: BTreeSet::new(),
+        report: String::new(),
+    };
+    judge.all(&rows, driven(&rows, &client, old)?);
+    if !old && std::env::var_os("BERTH_TABLE_ROWS").is_none() {
+        judge.stale(&rows);
+    }
+    if !judge.suspects.is_empty() {
+        // The reference has races of its own (which of two lines it prints first, for one): what differs differs twice.
+        println!("driven once more, for not being as Docker answers:\n{}", judge.report);
+        let suspects = std::mem::take(&mut judge.suspects);
+        judge.report.clear();
+        let rows: Vec<Row> =
+            all_rows()?.into_iter().filter(chosen).filter(|row| suspects.contains(&row.title)).collect();
+        judge.all(&rows, driven(&rows, &client, old)?);
+        if !old && std::env::var_os("BERTH_TABLE_ROWS").is_none() {
+            judge.stale(&all_rows()?);
+        }
+    }
+    ensure!(judge.report.is_empty(), "not as Docker answers:\n{}", judge.report);
+    Ok(())
+}
 
+/// The answers of Docker's daemon, of ours to the same client, and of ours to our client; all three engines are
+/// new ones.
+fn driven(rows: &[Row], client: &Path, old: bool) -> Result<[Vec<Vec<Answer>>; 3]> {
+    let skip = |step: &Step| old && step.modes.contains(&Mode::Newer);
     let archive = tempfile::NamedTempFile::new()?;
     Image::busybox()?.save(archive.path(), IMAGE)?;
     let docker = Docker::apart(&[])?;
@@ -79,8 +113,8 @@ fn as_docker_answers() -> Result<()> {
     let berth = second.root().join("docker");
     std::os::unix::fs::symlink(programs::program("berth")?, &berth)?;
     let engines = [
-        Engine::new("reference", 0, docker.root(), client.clone(), beside)?,
-        Engine::new("docker", 1, first.root(), client, beside_first)?,
+        Engine::new("reference", 0, docker.root(), client.to_owned(), beside)?,
+        Engine::new("docker", 1, first.root(), client.to_owned(), beside_first)?,
         Engine::new("berth", 2, second.root(), berth, beside_second)?,
     ];
     let drive =
@@ -90,18 +124,11 @@ fn as_docker_answers() -> Result<()> {
         threads.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let [theirs, docker_client, berth_client] = answers;
-    let mut judge = Judge { everywhere: &everywhere, seen: BTreeSet::new(), old, report: String::new() };
-    let theirs = theirs?;
-    judge.all(&rows, &theirs, &docker_client?, "docker");
-    judge.all(&rows, &theirs, &berth_client?, "berth");
-    if std::env::var_os("BERTH_TABLE_ROWS").is_none() {
-        judge.stale(&rows);
-    }
+    let answers = [theirs?, docker_client?, berth_client?];
     docker.stop()?;
     first.finish()?;
     second.finish()?;
-    ensure!(judge.report.is_empty(), "not as Docker answers:\n{}", judge.report);
-    Ok(())
+    Ok(answers)
 }
 
 /// A daemon on a host of its own.
@@ -125,21 +152,30 @@ struct Judge<'a> {
     /// Places (and parts) of listed differences that occurred.
     seen: BTreeSet<String>,
     old: bool,
+    /// Titles of rows with anything in the report.
+    suspects: BTreeSet<String>,
     report: String,
 }
 
 impl Judge<'_> {
-    fn all(&mut self, rows: &[Row], theirs: &[Vec<Answer>], ours: &[Vec<Answer>], client: &str) {
+    fn all(&mut self, rows: &[Row], [theirs, docker, berth]: [Vec<Vec<Answer>>; 3]) {
+        self.client(rows, &theirs, &docker, "docker");
+        if !self.old {
+            self.client(rows, &theirs, &berth, "berth");
+        }
+    }
+
+    fn client(&mut self, rows: &[Row], theirs: &[Vec<Answer>], ours: &[Vec<Answer>], client: &str) {
         for (row, (theirs, ours)) in rows.iter().zip(theirs.iter().zip(ours)) {
             for (step, (theirs, ours)) in row.steps.iter().zip(theirs.iter().zip(ours)) {
                 for finding in compare::answers(theirs, ours, &step.modes) {
-                    self.finding(step, client, &finding);
+                    self.finding(row, step, client, &finding);
                 }
             }
         }
     }
 
-    fn finding(&mut self, step: &Step, client: &str, finding: &Finding) {
+    fn finding(&mut self, row: &Row, step: &Step, client: &str, finding: &Finding) {
         let mut listed = false;
         for (index, difference) in step.differences.iter().enumerate() {
             if self.covers(difference, client, &finding.part) {
@@ -156,6 +192,7 @@ impl Judge<'_> {
             }
         }
         if !listed {
+            self.suspects.insert(row.title.clone());
             let _ = writeln!(
                 self.report,
                 "{} [{client}] {}\n  {}\n    docker: {}\n    berth:  {}",
@@ -180,12 +217,10 @@ impl Judge<'_> {
 
     /// Listed differences that did not occur.
     fn stale(&mut self, rows: &[Row]) {
-        for step in rows.iter().flat_map(|row| &row.steps) {
-            if self.old && step.modes.contains(&Mode::Newer) {
-                continue;
-            }
+        for (row, step) in rows.iter().flat_map(|row| row.steps.iter().map(move |step| (row, step))) {
             for (index, difference) in step.differences.iter().enumerate() {
                 if self.applies(difference) && !self.seen.contains(&format!("{} {index}", step.place)) {
+                    self.suspects.insert(row.title.clone());
                     let _ = writeln!(self.report, "{}: {} no longer differs", step.place, difference.part);
                 }
             }
@@ -215,7 +250,7 @@ fn the_table_is_whole_and_written_down() -> Result<()> {
     let missing = subject::missing(&rows);
     ensure!(missing.is_empty(), "not driven, or open and driven: {missing:?}");
     let text = document::write(&rows, &script::everywhere(EVERYWHERE.0, EVERYWHERE.1)?);
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/compat.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/compat.md");
     if std::env::var_os("BERTH_WRITE_COMPAT").is_some() {
         std::fs::write(&path, &text)?;
     }
