@@ -19,6 +19,8 @@ pub struct Accounts {
     images: BTreeMap<Digest, ImageAccount>,
     /// Layers that each container stands on.
     held: BTreeMap<String, Vec<String>>,
+    /// Directories that stay between builds' processes.
+    cache_mounts: u64,
     /// The store's own directories and indexes.
     rest: u64,
 }
@@ -42,7 +44,12 @@ impl Accounts {
         self.layers.values().sum::<u64>() + self.images.values().map(|image| image.own).sum::<u64>()
     }
 
-    /// What belongs to no image, layer or container.
+    /// All cache mounts of builds: what [`Store::cache_mounts`] says of them together.
+    pub fn cache_mounts(&self) -> u64 {
+        self.cache_mounts
+    }
+
+    /// What belongs to no image, layer, container or cache mount.
     pub fn rest(&self) -> u64 {
         self.rest
     }
@@ -147,6 +154,7 @@ impl Store {
             *bytes = inner.measured.layer(&inner.layout, key)?;
         }
         inner.measured.forget_all_but(&accounts.layers);
+        accounts.cache_mounts = self.cache_mounts()?.iter().map(|cache| cache.size).sum();
         accounts.rest = rest(&inner.layout)?;
         let images: u64 = accounts.images.values().map(|image| image.own).sum();
         accounts.rest = accounts.rest.saturating_sub(images);
@@ -196,17 +204,17 @@ impl Measured {
     }
 }
 
-/// The store's directory without the contents of `layers/` and `snapshots/`.
+/// The store's directory without the contents of `layers/`, `snapshots/` and `cache-mounts/`.
 fn rest(layout: &Layout) -> Result<u64> {
     let dir = layout.dir();
-    let apart = [layout.layers(), layout.snapshots()];
+    let apart = [layout.layers(), layout.snapshots(), layout.cache_mounts()];
     let mut sum = 0;
     for entry in std::fs::read_dir(dir).at("read", dir)? {
         let path = entry.at("read", dir)?.path();
         sum += if apart.contains(&path) { continue } else { of(&path)? };
     }
-    // of these three only the directory itself
-    for path in [dir, &apart[0], &apart[1]] {
+    // of these only the directory itself
+    for path in apart.iter().map(std::path::PathBuf::as_path).chain([dir]) {
         sum += sys::usage::alone(path).at("measure", path)?;
     }
     Ok(sum)
@@ -241,6 +249,7 @@ mod tests {
             ]
             .into(),
             held: [("c".to_owned(), vec!["b".to_owned(), "stray".to_owned()])].into(),
+            cache_mounts: 0,
             rest: 5,
         }
     }

@@ -20,6 +20,9 @@
 //! │   ├── base                   symbolic link whose text is the chain's name (durable with the directory)
 //! │   ├── upper/ work/           overlay
 //! │   └── root/                  vfs
+//! ├── cache-mounts/<random>/     a directory that stays between a build's processes
+//! │   ├── cache.json             what it is for, when it was used
+//! │   └── files/                 what lies in it
 //! ├── empty/                     the lowest layer of an image without layers
 //! ├── ingest/<hex>               a layer's compressed bytes on their way in, sparse; an interrupted pull leaves it
 //! ├── pulled/<boot>/<diffID>/    a layer that a pull has unpacked and no image has yet: unpacked.json for layer.json;
@@ -48,6 +51,12 @@ pub(crate) mod layer {
     pub(crate) const DIFF: &str = "diff";
     pub(crate) const SHADOW: &str = "shadow";
     pub(crate) const RECIPE: &str = "tar.zst";
+}
+
+/// Names within a cache mount's directory.
+pub(crate) mod cache_mount {
+    pub(crate) const RECORD: &str = "cache.json";
+    pub(crate) const FILES: &str = "files";
 }
 
 /// Names within a snapshot's directory.
@@ -125,6 +134,14 @@ impl Layout {
         self.snapshots().join(container)
     }
 
+    pub(crate) fn cache_mounts(&self) -> PathBuf {
+        self.dir.join("cache-mounts")
+    }
+
+    pub(crate) fn cache_mount(&self, id: &str) -> PathBuf {
+        self.cache_mounts().join(id)
+    }
+
     pub(crate) fn empty(&self) -> PathBuf {
         self.dir.join("empty")
     }
@@ -155,7 +172,7 @@ impl Layout {
     }
 
     /// Every directory that `open` makes.
-    pub(crate) fn directories(&self) -> [PathBuf; 11] {
+    pub(crate) fn directories(&self) -> [PathBuf; 12] {
         [
             self.dir.clone(),
             self.blobs(),
@@ -163,6 +180,7 @@ impl Layout {
             self.chains(),
             self.layers(),
             self.snapshots(),
+            self.cache_mounts(),
             self.empty(),
             self.ingests(),
             self.pulled(),

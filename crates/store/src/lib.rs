@@ -4,6 +4,7 @@
 
 mod accounts;
 mod build;
+mod cache_mount;
 mod codec;
 mod commit;
 mod disk;
@@ -28,6 +29,7 @@ mod testing;
 
 pub use accounts::Accounts;
 pub use build::Hold;
+pub use cache_mount::{CacheMount, CacheSharing, CacheUse, CacheWanted};
 pub use codec::decompressed;
 pub use commit::CommitOptions;
 pub use error::{Error, ErrorKind, Result};

@@ -18,7 +18,7 @@ use crate::layout::Layout;
 use crate::limits::Limits;
 use crate::snapshot::{Driver, DriverChoice, choose_driver};
 use crate::state::{self, State};
-use crate::{Error, Result, pull};
+use crate::{Error, Result, cache_mount, pull};
 
 /// Images and the root file systems of containers. Cheap to clone; every method blocks.
 #[derive(Clone, Debug)]
@@ -42,6 +42,7 @@ pub(crate) struct Inner {
     /// Names this run of the machine.
     pub(crate) boot: String,
     pub(crate) measured: Measured,
+    pub(crate) caches: cache_mount::Table,
     state: Mutex<State>,
     /// Locked as long as it is open.
     _lock: File,
@@ -90,6 +91,7 @@ impl Store {
         let trash = Trash::new(layout.clone());
         let boot = pull::make_directory(&layout, &trash)?;
         let state = state::open(&layout, &trash, &boot, kept)?;
+        let caches = cache_mount::read(&layout, &trash)?;
         let driver = choose_driver(driver, &layout)?;
         let inner = Inner {
             layout,
@@ -102,6 +104,7 @@ impl Store {
             keep_compressed: AtomicBool::new(false),
             boot,
             measured: Measured::default(),
+            caches,
             state: Mutex::new(state),
             _lock: lock,
         };

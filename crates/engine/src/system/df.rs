@@ -28,7 +28,7 @@ impl Engine {
             let mut usage = DiskUsage {
                 images_size: accounts.images_total(),
                 images_reclaimable: accounts.freed_by(&idle),
-                records: accounts.rest() + engine.0.beside()?,
+                records: accounts.rest() + accounts.cache_mounts() + engine.0.beside()?,
                 ..DiskUsage::default()
             };
             let image_size = |id: &str| parse_id(id).map(|id| accounts.image(&id)).unwrap_or_default();
