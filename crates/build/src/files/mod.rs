@@ -21,6 +21,7 @@ use crate::{Error, Result};
 pub use copy::copy;
 pub use digest::{digest_copy, digest_path};
 pub use make::{make_dir, make_file, remove, symlink};
+pub(crate) use select::clean;
 
 /// User and group of what is made.
 pub type Ids = (u32, u32);

@@ -44,7 +44,7 @@ impl Found {
 }
 
 /// A path without `.`, `..` and slashes at its ends; `..` does not lead out of the tree.
-pub(super) fn clean(path: &str) -> PathBuf {
+pub(crate) fn clean(path: &str) -> PathBuf {
     let mut clean = PathBuf::new();
     for component in Path::new(path).components() {
         match component {

@@ -121,12 +121,12 @@ pub struct CacheMount {
     pub id: String,
     /// What happens when two processes want it at once.
     pub sharing: Sharing,
-    /// Mode of the directory when it is made.
-    pub mode: u32,
+    /// Mode of the directory when it is made; `None` for that of what it begins as.
+    pub mode: Option<u32>,
     /// Its owner then.
-    pub uid: u32,
+    pub uid: Option<u32>,
     /// Its group then.
-    pub gid: u32,
+    pub gid: Option<u32>,
 }
 
 /// What happens when two processes want one cache at once.
@@ -197,6 +197,9 @@ impl Exec {
         };
         if !matches!(root.kind, MountKind::Bind) {
             return Err("the root file system must be a bind mount".into());
+        }
+        if self.mounts.iter().filter(|mount| mount.target == "/").count() > 1 {
+            return Err("invalid mount target \"/\": the root file system is there".into());
         }
         for mount in &self.mounts {
             match mount.input {

@@ -4,14 +4,17 @@ use dockerfile::ast::{self, MountError, MountKind, Network, Run, Script, Securit
 
 use super::stage::{Effect, State, Whole};
 use super::{Flavor, stage};
-use crate::Result;
 use crate::graph::{
     self, Action, CacheMount, Exec, FileAction, FileOp, MakeFile, Mount, NetworkMode, Op, Output, SecretEnv,
     SecretMount, SecurityMode, Sharing, SshMount, Vertex,
 };
+use crate::{Result, files};
 
 /// Where here-documents that name their interpreter are while they run.
 const PIPES: &str = "/dev/pipes";
+
+/// The build argument whose value tells this build's cache mounts from those of others.
+const CACHE_NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
 
 /// Mounts, and the vertex's inputs that they use.
 #[derive(Default)]
@@ -29,6 +32,14 @@ impl Mounts {
             self.inputs.push(output);
             self.inputs.len() - 1
         }))
+    }
+
+    fn add(&mut self, state: &State<'_>, mount: Mount) -> Result<()> {
+        if mount.target == "/" {
+            return Err(state.wrong("invalid mount target \"/\": it is the root file system"));
+        }
+        self.mounts.push(mount);
+        Ok(())
     }
 }
 
@@ -140,13 +151,8 @@ impl Whole<'_> {
     }
 
     fn mount(&mut self, state: &State<'_>, mount: ast::Mount, mounts: &mut Mounts) -> Result<()> {
-        let place = |default: String| {
-            let target = if mount.target.is_empty() { default } else { mount.target.clone() };
-            state.absolute(&target)
-        };
-        let selector = |source: &str| if source == "/" { String::new() } else { source.to_owned() };
         let mut bare = Mount {
-            target: String::new(),
+            target: state.absolute(&mount.target),
             input: None,
             selector: String::new(),
             readonly: mount.read_only,
@@ -155,44 +161,43 @@ impl Whole<'_> {
         };
         match &mount.kind {
             MountKind::Bind { from, source } => {
-                bare.target = place(String::new());
                 bare.selector = selector(source);
                 bare.input = mounts.input(self.from(state, from.as_deref())?);
             }
             MountKind::Cache { id, sharing, from, source, owner } => {
-                bare.target = place(String::new());
                 bare.selector = selector(source);
                 if let Some(from) = from {
                     bare.input = mounts.input(self.from(state, Some(from))?);
                 }
+                let space = self.options.build_args.get(CACHE_NAMESPACE).map_or("", String::as_str);
                 bare.kind = graph::MountKind::Cache(CacheMount {
-                    id: id.clone().unwrap_or_else(|| bare.target.clone()),
+                    id: format!("{space}/{}", id.as_ref().unwrap_or(&mount.target)),
                     sharing: match sharing {
                         ast::Sharing::Shared => Sharing::Shared,
                         ast::Sharing::Private => Sharing::Private,
                         ast::Sharing::Locked => Sharing::Locked,
                     },
-                    mode: owner.mode.unwrap_or(0o755),
-                    uid: owner.uid.unwrap_or(0),
-                    gid: owner.gid.unwrap_or(0),
+                    mode: owner.mode,
+                    uid: owner.uid,
+                    gid: owner.gid,
                 });
             }
-            MountKind::Tmpfs { size } => {
-                bare.target = place(String::new());
-                bare.kind = graph::MountKind::Tmpfs { size: *size };
-            }
+            MountKind::Tmpfs { size } => bare.kind = graph::MountKind::Tmpfs { size: *size },
             MountKind::Secret { .. } | MountKind::Ssh { .. } => {
-                client(state, &mount, mounts);
-                return Ok(());
+                return client(state, &mount, mounts);
             }
         }
-        mounts.mounts.push(bare);
-        Ok(())
+        mounts.add(state, bare)
     }
 }
 
+/// What of a tree is mounted; `..` does not lead out of it.
+fn selector(source: &str) -> String {
+    files::clean(source).to_string_lossy().into_owned()
+}
+
 /// A file or a socket that only the client has.
-fn client(state: &State<'_>, mount: &ast::Mount, mounts: &mut Mounts) {
+fn client(state: &State<'_>, mount: &ast::Mount, mounts: &mut Mounts) -> Result<()> {
     let place = |default: String| {
         let target = if mount.target.is_empty() { default } else { mount.target.clone() };
         state.absolute(&target)
@@ -204,7 +209,7 @@ fn client(state: &State<'_>, mount: &ast::Mount, mounts: &mut Mounts) {
             if let Some(name) = env {
                 mounts.secret_env.push(SecretEnv { id: id.clone(), name: name.clone(), required });
                 if mount.target.is_empty() {
-                    return;
+                    return Ok(());
                 }
             }
             let (uid, gid) = (owner.uid.unwrap_or(0), owner.gid.unwrap_or(0));
@@ -221,16 +226,11 @@ fn client(state: &State<'_>, mount: &ast::Mount, mounts: &mut Mounts) {
             let kind = graph::MountKind::Ssh(SshMount { id, uid, gid, mode, required: *required });
             (place(format!("/run/buildkit/ssh_agent.{number}")), kind)
         }
-        _ => return,
+        _ => return Ok(()),
     };
-    mounts.mounts.push(Mount {
-        target,
-        input: None,
-        selector: String::new(),
-        readonly: mount.read_only,
-        output: None,
-        kind,
-    });
+    let mount =
+        Mount { target, input: None, selector: String::new(), readonly: mount.read_only, output: None, kind };
+    mounts.add(state, mount)
 }
 
 /// What the history says of it: with the arguments that the command saw.

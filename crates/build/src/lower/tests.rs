@@ -113,7 +113,7 @@ fn copies_and_mounts() {
     let targets: Vec<_> = exec.mounts.iter().map(|mount| mount.target.as_str()).collect();
     assert_eq!(targets, ["/", "/c", "/w/r"]);
     assert!(matches!(exec.mounts[1].kind, MountKind::Cache(_)));
-    assert_eq!((exec.mounts[2].selector.as_str(), exec.mounts[2].readonly), ("/q", true));
+    assert_eq!((exec.mounts[2].selector.as_str(), exec.mounts[2].readonly), ("q", true));
 }
 
 #[test]

@@ -9,11 +9,13 @@ mod context;
 mod contexts;
 mod image;
 mod lent;
+mod mounts;
 mod remote;
 mod request;
 mod secret;
 mod settings;
 mod step;
+mod stubs;
 mod trees;
 mod worker;
 

@@ -1,7 +1,6 @@
 //! A process of a build: a container without a record, whose shim ends with our connection to it.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ::build::graph::{Exec, MountKind, NetworkMode, SecurityMode};
@@ -15,41 +14,18 @@ use shim::protocol::{AttachRequest, Event, ExitRecord};
 use sys::signal::Signal;
 use tokio::sync::oneshot;
 
-use super::secret::Agent;
+use super::mounts::{Mounted, View};
+use super::stubs::Stubs;
 use super::worker::{BuildWorker, because, layers};
 use crate::container::start::{self, Extra};
 use crate::container::task::{blocking, remove_shim_directory};
 use crate::container::{
-    Chunk, Container, ContainerConfig, FileMount, HostConfig, LogConfig, NetworkingConfig, Source, State,
-    Ulimit, mode, record,
+    Chunk, Container, ContainerConfig, HostConfig, LogConfig, NetworkingConfig, Source, State, Ulimit, mode,
+    record,
 };
 use crate::engine::Inner;
 use crate::error;
 use crate::shim::{ShimEvent, ShimHandle, SpawnOptions};
-use crate::volume::Handed;
-
-/// What is mounted for a step.
-#[derive(Default)]
-pub(super) struct Mounted {
-    pub(super) files: Vec<FileMount>,
-    pub(super) handed: Vec<Handed>,
-    /// Places in the root that are only there to be mounted on.
-    pub(super) places: Vec<String>,
-    /// What must stay as long as the step.
-    pub(super) agents: Vec<Agent>,
-}
-
-impl Mounted {
-    pub(super) fn hand(&mut self, target: &str, mount: OwnedFd, options: &[&str]) {
-        self.places.push(target.to_owned());
-        self.files.push(FileMount {
-            source: Some("/".into()),
-            destination: target.to_owned(),
-            options: options.iter().map(|option| (*option).to_owned()).collect(),
-        });
-        self.handed.push(Handed { destination: target.to_owned(), mount, keep: String::new() });
-    }
-}
 
 /// A step's variables: of its ssh agents the first is the one that is found, if nothing else is said.
 fn environment(exec: &Exec, secrets: &[String]) -> Vec<String> {
@@ -71,25 +47,24 @@ impl BuildWorker {
         let id = crate::id::random().map_err(because("make a step"))?;
         let secrets = self.secret_env(exec)?;
         let container = self.container(&id, exec, &secrets).map_err(because("make a step"))?;
-        let mounted = self.mounted(exec, inputs)?;
-        let places = mounted.places.clone();
+        let Some(mounted) = self.mounted(job, exec, inputs)? else { return Err(Error::Cancelled) };
+        let Mounted { view, places, mut outputs } = mounted;
         let stubs = Stubs::before(self, &below, &places)?;
         let _clean = Clean { engine: &self.engine, id: &id };
         self.prepare(&id, &below).map_err(because("make a step"))?;
-        let code = self.runtime.block_on(self.run(job, &container, mounted))?;
+        let code = self.runtime.block_on(self.run(job, &container, view))?;
         job.cancel.check()?;
         let good =
             if exec.valid_exit_codes.is_empty() { code == 0 } else { exec.valid_exit_codes.contains(&code) };
         if !good {
             return Err(Error::Exit { args: exec.args.clone(), code });
         }
-        match root.output {
-            Some(number) => {
-                stubs.remove(self, &id)?;
-                Ok(vec![(number, self.committed(&id, &below, &[])?)])
-            }
-            None => Ok(Vec::new()),
+        let mut results = outputs.drain(..).map(|output| output.finish(self)).collect::<Result<Vec<_>>>()?;
+        if let Some(number) = root.output {
+            stubs.remove(self, &id)?;
+            results.push((number, self.committed(&id, &below, &[])?));
         }
+        Ok(results)
     }
 
     fn prepare(&self, id: &str, below: &[Digest]) -> error::Result<()> {
@@ -180,6 +155,7 @@ impl BuildWorker {
             resources,
             network_mode,
             privileged,
+            readonly_rootfs: exec.root().is_some_and(|root| root.readonly),
             log_config: LogConfig { driver: "none".to_owned(), options: BTreeMap::new() },
             extra_hosts: exec.extra_hosts.iter().map(|host| format!("{}:{}", host.host, host.ip)).collect(),
             shm_size: exec.shm_size.and_then(|size| i64::try_from(size).ok()).unwrap_or(0),
@@ -191,51 +167,8 @@ impl BuildWorker {
         })
     }
 
-    /// What the step sees beside its root.
-    fn mounted(&self, exec: &Exec, inputs: &[Tree]) -> Result<Mounted> {
-        let mut mounted = Mounted::default();
-        for mount in exec.mounts.iter().filter(|mount| mount.target != "/") {
-            let target = &mount.target;
-            match &mount.kind {
-                MountKind::Bind if !mount.readonly || mount.output.is_some() => {
-                    return Err(Error::Unsupported(format!("a bind mount that is written to ({target})")));
-                }
-                MountKind::Bind => {
-                    let tree = match mount.input {
-                        Some(input) => inputs.get(input).cloned(),
-                        None => Some(Tree::Layers(Vec::new())),
-                    };
-                    let tree = tree.ok_or_else(|| Error::Invalid("an input is missing".into()))?;
-                    let part = self.part(&tree, &mount.selector)?;
-                    mounted.hand(target, part, &["rbind", "rprivate", "ro"]);
-                }
-                MountKind::Tmpfs { size } => {
-                    mounted.places.push(target.clone());
-                    let mut options = vec!["nosuid".to_owned(), "nodev".to_owned(), "mode=1777".to_owned()];
-                    options.extend(size.map(|size| format!("size={size}")));
-                    mounted.files.push(FileMount { source: None, destination: target.clone(), options });
-                }
-                MountKind::Cache(_) => {
-                    return Err(Error::Unsupported(format!("a cache mount ({target})")));
-                }
-                MountKind::Secret(secret) => {
-                    if let Some(file) = self.secret(secret)? {
-                        mounted.hand(target, file, &["bind", "rprivate", "ro", "nosuid", "nodev", "noexec"]);
-                    }
-                }
-                MountKind::Ssh(ssh) => {
-                    if let Some((socket, agent)) = self.agent(ssh)? {
-                        mounted.hand(target, socket, &["bind", "rprivate", "nosuid", "nodev", "noexec"]);
-                        mounted.agents.push(agent);
-                    }
-                }
-            }
-        }
-        Ok(mounted)
-    }
-
     /// From the first process's beginning to its end; its exit code.
-    async fn run(&self, job: &Job<'_>, container: &Container, mounted: Mounted) -> Result<i32> {
+    async fn run(&self, job: &Job<'_>, container: &Container, view: View) -> Result<i32> {
         let engine = &self.engine;
         let state_dir = engine.layout.shim(&container.id);
         let options = SpawnOptions { program: &engine.config.shim, id: &container.id, state_dir: &state_dir };
@@ -244,8 +177,7 @@ impl BuildWorker {
         let result = async {
             let request = AttachRequest { stdout: true, stderr: true, ..AttachRequest::default() };
             let (_, near) = shim.attach(request).await.map_err(failed)?;
-            let extra =
-                Extra { bound: true, files: mounted.files, handed: mounted.handed, ..Extra::default() };
+            let extra = Extra { bound: true, files: view.files, handed: view.handed, ..Extra::default() };
             let started = start::run(engine, container, &shim, None, extra).await;
             started.map_err(|failed| Error::because("failed to start the step", failed.error))?;
             let mut output = crate::container::attached(near).fuse().boxed();
@@ -335,54 +267,5 @@ impl Drop for Clean<'_> {
         if let Err(error) = record::remove_directory(&self.engine.layout, self.id) {
             tracing::warn!(step = %self.id, %error, "a step's directory stays until the next start");
         }
-    }
-}
-
-/// Places for mounts that the runtime makes in the root, and that are no change of the step's.
-struct Stubs(Vec<String>);
-
-impl Stubs {
-    /// Which places are not there yet, the ones above them included.
-    fn before(worker: &BuildWorker, below: &[Digest], places: &[String]) -> Result<Self> {
-        let mut missing = Vec::new();
-        if places.is_empty() {
-            return Ok(Self(missing));
-        }
-        let root = worker.trees.open(&Tree::Layers(below.to_vec()))?;
-        for place in places {
-            let mut path = String::new();
-            for name in place.split('/').filter(|name| !name.is_empty()) {
-                path = format!("{path}/{name}");
-                if root.lstat(&path).is_err() && !missing.contains(&path) {
-                    missing.push(path.clone());
-                }
-            }
-        }
-        Ok(Self(missing))
-    }
-
-    /// Takes away those that are still empty, beneath the root alone.
-    fn remove(&self, worker: &BuildWorker, id: &str) -> Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let failed = |error| Error::because("remove places of mounts", error);
-        let snapshot = worker.engine.store.snapshot(id).map_err(failed)?;
-        let root = sys::path::Root::in_root(snapshot.mount().map_err(failed)?);
-        for place in self.0.iter().rev() {
-            // what the step has put there stays, and so does what has become of it
-            match root.lstat(place) {
-                Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() => {
-                    let _ = root.remove_dir(place);
-                }
-                Ok(stat)
-                    if stat.st_size == 0 && rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() =>
-                {
-                    let _ = root.remove_file(place);
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 }

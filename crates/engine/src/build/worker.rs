@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Read;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::build::files;
@@ -90,7 +90,7 @@ impl Drop for Workspace<'_> {
 }
 
 /// Decompression by our own decoders, whatever lies beside the file.
-fn decompress(input: Box<dyn Read + Send>) -> std::io::Result<Box<dyn Read>> {
+pub(super) fn decompress(input: Box<dyn Read + Send>) -> std::io::Result<Box<dyn Read>> {
     let input = store::decompressed(input).map_err(|error| std::io::Error::other(error.to_string()))?;
     Ok(Box::new(input))
 }
@@ -312,17 +312,19 @@ impl BuildWorker {
         Ok(self.trees.take(hold))
     }
 
-    /// A part of a tree as a mount by itself.
+    /// A part of a tree as a mount by itself that nothing can be written to.
     pub(super) fn part(&self, tree: &Tree, selector: &str) -> Result<OwnedFd> {
-        let mount = self.trees.mount(tree)?;
-        if selector.is_empty() || selector == "/" {
-            return Ok(mount);
-        }
-        let copy = mount
-            .as_fd()
-            .try_clone_to_owned()
-            .map_err(|error| Error::because("duplicate a descriptor", error))?;
-        let place = Root::in_root(copy).handle(selector).map_err(|error| Error::path(selector, error))?;
-        sys::mount::clone_fd(place, false).map_err(|error| Error::path(selector, error))
+        part_of(self.trees.mount(tree)?, selector)
     }
+}
+
+/// A part of a mount as a mount by itself; whatever links and `..` say, it is a part.
+pub(super) fn part_of(mount: OwnedFd, selector: &str) -> Result<OwnedFd> {
+    if selector.is_empty() || selector == "/" {
+        return Ok(mount);
+    }
+    // open until its part is a mount: the kernel takes a detached mount apart with its last descriptor
+    let all = Root::in_root(mount);
+    let place = all.handle(selector).map_err(|error| Error::path(selector, error))?;
+    sys::mount::clone_fd(place, false).map_err(|error| Error::path(selector, error))
 }

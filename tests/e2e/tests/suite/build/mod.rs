@@ -4,6 +4,7 @@ mod buildkit;
 mod classic;
 mod hostile;
 mod kills;
+mod mounts;
 mod own;
 mod secrets;
 mod vanish;

@@ -15,6 +15,7 @@ pub(super) fn exec(op: &pb::ExecOp) -> Result<Exec> {
             "CDI devices of a build's process are not supported by this version of Berth".into(),
         ));
     }
+    let mounts = op.mounts.iter().map(|one| mount(one, &meta.cwd)).collect::<Result<_>>()?;
     Ok(Exec {
         args: meta.args,
         env: meta.env,
@@ -43,7 +44,7 @@ pub(super) fn exec(op: &pb::ExecOp) -> Result<Exec> {
             .collect(),
         cgroup_parent: meta.cgroup_parent,
         shm_size: None,
-        mounts: op.mounts.iter().map(mount).collect::<Result<_>>()?,
+        mounts,
         secret_env: op
             .secretenv
             .iter()
@@ -68,7 +69,20 @@ fn proxies(env: &pb::ProxyEnv) -> Vec<String> {
         .collect()
 }
 
-fn mount(mount: &pb::Mount) -> Result<Mount> {
+/// A path without `.`, `..` and needless slashes; `..` does not lead out of the tree.
+fn clean(path: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    names.join("/")
+}
+
+fn mount(mount: &pb::Mount, cwd: &str) -> Result<Mount> {
     let missing = |what: &str| refused(format!("the {what} mount at {:?} has no options", mount.dest));
     let kind = match mount.mount_type() {
         pb::MountType::Bind => MountKind::Bind,
@@ -81,9 +95,10 @@ fn mount(mount: &pb::Mount) -> Result<Mount> {
                     pb::CacheSharingOpt::Private => Sharing::Private,
                     pb::CacheSharingOpt::Locked => Sharing::Locked,
                 },
-                mode: 0o755,
-                uid: 0,
-                gid: 0,
+                // an LLB client says it by what the cache begins as
+                mode: None,
+                uid: None,
+                gid: None,
             })
         }
         pb::MountType::Tmpfs => {
@@ -113,9 +128,13 @@ fn mount(mount: &pb::Mount) -> Result<Mount> {
     };
     let bind = kind == MountKind::Bind;
     Ok(Mount {
-        target: mount.dest.clone(),
+        target: match mount.dest.as_str() {
+            "" => String::new(),
+            dest if dest.starts_with('/') => format!("/{}", clean(dest)),
+            dest => format!("/{}", clean(&format!("{cwd}/{dest}"))),
+        },
         input: place(mount.input)?,
-        selector: mount.selector.trim_start_matches('/').to_owned(),
+        selector: clean(&mount.selector),
         readonly: mount.readonly,
         output: number(mount.output)?.filter(|_| bind),
         kind,
