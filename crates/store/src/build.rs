@@ -83,6 +83,25 @@ impl Store {
     /// # Errors
     /// The snapshot or a layer below is gone; [`Error::NoSpace`]. Nothing stays behind.
     pub fn commit_layer(&self, snapshot: &str, below: &[Digest], scaffold: &[&str]) -> Result<Hold> {
+        self.make_layer(snapshot, below, scaffold, false)
+    }
+
+    /// The same of a snapshot that nobody has mounted and that is good for nothing afterwards: its files become the
+    /// layer's, without being copied where the driver allows it.
+    ///
+    /// # Errors
+    /// As [`Self::commit_layer`].
+    pub fn turn_into_layer(&self, snapshot: &str, below: &[Digest], scaffold: &[&str]) -> Result<Hold> {
+        self.make_layer(snapshot, below, scaffold, true)
+    }
+
+    fn make_layer(
+        &self,
+        snapshot: &str,
+        below: &[Digest],
+        scaffold: &[&str],
+        in_place: bool,
+    ) -> Result<Hold> {
         let inner = self.inner();
         let snapshot = self.snapshot(snapshot)?;
         let changes = snapshot.changes(scaffold)?;
@@ -93,7 +112,11 @@ impl Store {
         let mut publisher = Publisher::new(inner);
         let keys = self.keys(below)?;
         publisher.hold(&keys);
-        let layer = self.layer(&snapshot, &changes)?;
+        let layer = if in_place && snapshot.is_apart() {
+            self.layer_in_place(&snapshot, &changes)?
+        } else {
+            self.layer(&snapshot, &changes)?
+        };
         publisher.above_unsynced(&keys, below, layer)
     }
 

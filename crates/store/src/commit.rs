@@ -5,7 +5,10 @@ use std::sync::Arc;
 use oci::{Digest, History, Image, ImageConfig};
 
 use crate::disk::TmpDir;
-use crate::load::{ChunkOutput, Fresh, NewImage, Publisher, chunks, commit_images, unpack_here};
+use crate::load::{
+    ChunkOutput, ChunkReader, Fresh, NewImage, Publisher, adopt_here, chunks, commit_images, unpack_here,
+};
+use crate::snapshot::pack;
 use crate::state::chain_name;
 use crate::{Change, Error, Result, Snapshot, Store};
 
@@ -69,29 +72,49 @@ impl Store {
     /// The changes on their way from the container's directory to a layer's.
     pub(crate) fn layer(&self, snapshot: &Snapshot, changes: &[Change]) -> Result<Fresh> {
         let inner = self.inner();
-        let (writer, reader) = chunks();
-        std::thread::scope(|scope| {
-            let sender = scope.spawn(move || {
-                let mut output = ChunkOutput::new(&writer);
-                match snapshot.pack(changes, &mut output) {
-                    // Nobody reads any more: the reader knows why.
-                    Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
-                        return Ok(());
-                    }
-                    packed => packed?,
-                }
-                if output.flush_last() {
-                    drop(output);
-                    writer.end();
-                }
-                Ok(())
-            });
-            let tmp = TmpDir::new(&inner.layout)?;
-            let unpacked = unpack_here(reader, tmp, inner.limits, inner.umask);
-            let sent = sender.join().unwrap_or_else(|_panic| Err(Error::Damaged("a thread failed".into())));
-            sent.and(unpacked)
-        })
+        let tmp = TmpDir::new(&inner.layout)?;
+        packed(
+            |output| snapshot.pack(changes, output),
+            |tar| unpack_here(tar, tmp, inner.limits, inner.umask),
+        )
     }
+
+    /// The changes as they stand become the layer's files; the snapshot has none any more. Nobody has it mounted.
+    pub(crate) fn layer_in_place(&self, snapshot: &Snapshot, changes: &[Change]) -> Result<Fresh> {
+        let inner = self.inner();
+        let tmp = TmpDir::new(&inner.layout)?;
+        let diff = tmp.path().join(crate::layout::layer::DIFF);
+        snapshot.give_away(&diff)?;
+        packed(|output| pack(&diff, changes, output), |tar| adopt_here(tar, tmp, inner.limits))
+    }
+}
+
+/// Makes a tar in one thread of what is read in this one.
+fn packed(
+    pack: impl FnOnce(&mut ChunkOutput<'_>) -> Result<()> + Send,
+    take: impl FnOnce(ChunkReader) -> Result<Fresh>,
+) -> Result<Fresh> {
+    let (writer, reader) = chunks();
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(move || {
+            let mut output = ChunkOutput::new(&writer);
+            match pack(&mut output) {
+                // Nobody reads any more: the reader knows why.
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+                    return Ok(());
+                }
+                packed => packed?,
+            }
+            if output.flush_last() {
+                drop(output);
+                writer.end();
+            }
+            Ok(())
+        });
+        let taken = take(reader);
+        let sent = sender.join().unwrap_or_else(|_panic| Err(Error::Damaged("a thread failed".into())));
+        sent.and(taken)
+    })
 }
 
 fn config(

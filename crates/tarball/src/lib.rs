@@ -20,7 +20,7 @@ pub use entry::{Entry, Kind, Time};
 pub use error::{Error, Result};
 pub use extract::{Extract, Owner, Through, extract, is_reserved};
 pub use limits::{Limits, MAX_DEPTH, MAX_PATH};
-pub use pack::{Packer, Xattrs, names};
+pub use pack::{Packer, Xattrs, listed, names};
 pub use path::{clean, show, split};
 pub use stream::{NoTap, Tap, TarStream, is_tar_start};
 pub use write::TarWriter;

@@ -57,7 +57,10 @@ pub fn names(dir: impl AsFd) -> Result<Vec<Vec<u8>>> {
 }
 
 /// The names in a directory, sorted, and what they are said to be.
-fn listed(dir: impl AsFd) -> Result<Vec<(Vec<u8>, FileType)>> {
+///
+/// # Errors
+/// What `getdents(2)` says.
+pub fn listed(dir: impl AsFd) -> Result<Vec<(Vec<u8>, FileType)>> {
     let failed = |error| Error::io("read a directory", error);
     let mut names = Vec::new();
     for entry in Dir::read_from(dir).map_err(failed)? {

@@ -55,7 +55,8 @@ struct Workspace<'a> {
     worker: &'a BuildWorker,
     id: String,
     below: Vec<Digest>,
-    root: Root,
+    /// There until it becomes a layer.
+    root: Option<Root>,
 }
 
 impl<'a> Workspace<'a> {
@@ -63,7 +64,7 @@ impl<'a> Workspace<'a> {
         let id = crate::id::random().map_err(because("make a root file system"))?;
         let snapshot =
             worker.engine.store.create_snapshot_on(&id, &below).map_err(store("make a root file system"))?;
-        let workspace = |root| Self { worker, id, below, root };
+        let workspace = |root| Self { worker, id, below, root: Some(root) };
         match snapshot.mount() {
             Ok(mount) => Ok(workspace(Root::in_root(mount))),
             Err(error) => {
@@ -73,11 +74,24 @@ impl<'a> Workspace<'a> {
         }
     }
 
-    /// The layers with what was changed.
+    /// The layers with what was changed until now.
     fn commit(&self) -> Result<Tree> {
         let store = &self.worker.engine.store;
         let hold = store.commit_layer(&self.id, &self.below, &[]).map_err(self::store("make a layer"))?;
         Ok(self.worker.trees.take(hold))
+    }
+
+    /// The layers with what was changed; no more changes come.
+    fn turn(mut self) -> Result<Tree> {
+        // the mount goes first: its upper directory becomes a lower one
+        drop(self.root.take());
+        let store = &self.worker.engine.store;
+        let hold = store.turn_into_layer(&self.id, &self.below, &[]).map_err(self::store("make a layer"))?;
+        Ok(self.worker.trees.take(hold))
+    }
+
+    fn root(&self) -> Result<&Root> {
+        self.root.as_ref().ok_or_else(|| Error::Invalid("a root file system is gone".into()))
     }
 }
 
@@ -162,10 +176,22 @@ impl Worker for BuildWorker {
                 None => Workspace::new(self, Vec::new())?,
             };
             self.act(&space, action, &spaces, inputs)?;
-            if let Some(number) = action.output {
-                outputs.push((number, space.commit()?));
-            }
-            spaces.push(Some(space));
+            let used_later = op.actions.iter().skip(spaces.len() + 1).any(|later| {
+                let this = Some(FileInput::Action(spaces.len()));
+                later.input == this || later.secondary == this
+            });
+            let space = match action.output {
+                Some(number) if used_later => {
+                    outputs.push((number, space.commit()?));
+                    Some(space)
+                }
+                Some(number) => {
+                    outputs.push((number, space.turn()?));
+                    None
+                }
+                None => Some(space),
+            };
+            spaces.push(space);
         }
         Ok(outputs)
     }
@@ -275,7 +301,8 @@ impl BuildWorker {
             None => Vec::new(),
         };
         let tree = |input: FileInput| named.iter().find(|(known, _)| *known == input).map(|(_, root)| root);
-        let owner = action.action.owner().map(|chown| files::ids(chown, &space.root, &tree)).transpose()?;
+        let target = space.root()?;
+        let owner = action.action.owner().map(|chown| files::ids(chown, target, &tree)).transpose()?;
         match &action.action {
             Action::Copy(copy) => {
                 let opened;
@@ -283,7 +310,7 @@ impl BuildWorker {
                     Some(FileInput::Action(earlier)) => {
                         let gone =
                             || Error::Unsupported("copying from a result that was changed further".into());
-                        &spaces.get(earlier).and_then(Option::as_ref).ok_or_else(gone)?.root
+                        spaces.get(earlier).and_then(Option::as_ref).ok_or_else(gone)?.root()?
                     }
                     Some(FileInput::Input(input)) => {
                         let missing = || Error::Invalid("an input is missing".into());
@@ -295,21 +322,20 @@ impl BuildWorker {
                         &opened
                     }
                 };
-                files::copy(&space.root, source, copy, owner, &decompress, &self.cancel)
+                files::copy(target, source, copy, owner, &decompress, &self.cancel)
             }
-            Action::MakeFile(make) => files::make_file(&space.root, make, owner),
-            Action::MakeDir(make) => files::make_dir(&space.root, make, owner),
-            Action::Remove(remove) => files::remove(&space.root, remove),
-            Action::Symlink(link) => files::symlink(&space.root, link, owner),
+            Action::MakeFile(make) => files::make_file(target, make, owner),
+            Action::MakeDir(make) => files::make_dir(target, make, owner),
+            Action::Remove(remove) => files::remove(target, remove),
+            Action::Symlink(link) => files::symlink(target, link, owner),
         }
     }
 
     /// A snapshot's changes as a layer above others.
     pub(super) fn committed(&self, snapshot: &str, below: &[Digest], extra: &[String]) -> Result<Tree> {
         let scaffold: Vec<&str> = SCAFFOLD.iter().copied().chain(extra.iter().map(String::as_str)).collect();
-        let hold =
-            self.engine.store.commit_layer(snapshot, below, &scaffold).map_err(store("make a layer"))?;
-        Ok(self.trees.take(hold))
+        let hold = self.engine.store.turn_into_layer(snapshot, below, &scaffold);
+        Ok(self.trees.take(hold.map_err(store("make a layer"))?))
     }
 
     /// A part of a tree as a mount by itself that nothing can be written to.

@@ -1,9 +1,12 @@
 use std::fs;
 use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use oci::image::RootFs;
 use oci::{Image, ImageConfig};
+use rustix::fs::{FileType, Mode};
 use tempfile::TempDir;
 
 use super::*;
@@ -199,4 +202,98 @@ fn what_one_build_lets_go_of_is_not_taken_from_another() {
             });
         }
     });
+}
+
+/// Everything below a directory: path, kind and mode, owner, device, seconds, contents, opaqueness.
+fn listing(dir: &Path) -> Vec<String> {
+    fn below(dir: &Path, shown: &str, lines: &mut Vec<String>) {
+        let mut entries: Vec<_> = fs::read_dir(dir).unwrap().map(Result::unwrap).collect();
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (path, meta) = (entry.path(), entry.metadata().unwrap());
+            let shown = format!("{shown}/{}", entry.file_name().display());
+            let text = match meta.file_type() {
+                kind if kind.is_file() => fs::read_to_string(&path).unwrap(),
+                kind if kind.is_symlink() => fs::read_link(&path).unwrap().display().to_string(),
+                _ => String::new(),
+            };
+            let mut value = [0_u8; 1];
+            let opaque = rustix::fs::lgetxattr(&path, crate::layer::OPAQUE, &mut value[..]).is_ok();
+            // when a mark was made is nobody's concern, and the kernel gives one many names
+            let mark = meta.file_type().is_char_device() && meta.rdev() == 0;
+            let time = if mark { 0 } else { meta.mtime() };
+            let (uid, gid, links) =
+                (meta.uid(), meta.gid(), if meta.is_dir() || mark { 0 } else { meta.nlink() });
+            let mode = if mark { 0 } else { meta.mode() };
+            lines
+                .push(format!("{shown} {mode:o} {uid}:{gid} {links} {} {time} {opaque} {text}", meta.rdev()));
+            if meta.is_dir() {
+                below(&path, &shown, lines);
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    below(dir, "", &mut lines);
+    lines
+}
+
+/// What is moved is what would have been packed and unpacked, and gives the same tar.
+#[test]
+fn a_layer_made_in_place_is_the_one_that_a_copy_makes() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path(), DriverChoice::Auto).unwrap();
+    let root = |snapshot: &str| {
+        let mount = store.snapshot(snapshot).unwrap().mount().unwrap();
+        let path = format!("/proc/self/fd/{}", mount.as_raw_fd());
+        (mount, std::path::PathBuf::from(path))
+    };
+    store.create_snapshot_on("below", &[]).unwrap();
+    let (mount, at) = root("below");
+    for name in ["gone/a", "again/old", "again/kept", "again/deep/old", "touched/a", "mode/a", "moved/a"] {
+        fs::create_dir_all(at.join(name).parent().unwrap()).unwrap();
+        fs::write(at.join(name), name).unwrap();
+    }
+    for name in ["file", "dir-to-be", "removed"] {
+        fs::write(at.join(name), name).unwrap();
+    }
+    drop(mount);
+    let below = store.turn_into_layer("below", &[], &[]).unwrap();
+    store.create_snapshot_on("step", below.layers()).unwrap();
+    let (mount, at) = root("step");
+    fs::remove_dir_all(at.join("gone")).unwrap();
+    fs::remove_dir_all(at.join("again")).unwrap();
+    fs::create_dir_all(at.join("again/deep")).unwrap();
+    for name in ["again/new", "again/kept", "again/deep/new", "file", "with\nline", ".wh.mode", "touched/b"] {
+        fs::write(at.join(name), name).unwrap();
+    }
+    fs::remove_file(at.join("touched/b")).unwrap();
+    fs::remove_file(at.join("removed")).unwrap();
+    fs::remove_file(at.join("dir-to-be")).unwrap();
+    fs::create_dir_all(at.join("dir-to-be/deep/deeper")).unwrap();
+    fs::set_permissions(at.join("mode"), fs::Permissions::from_mode(0o1700)).unwrap();
+    fs::hard_link(at.join("file"), at.join("again/link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", at.join("again/symlink")).unwrap();
+    std::os::unix::fs::chown(at.join("again/new"), Some(7), Some(8)).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(at.join("socket")).unwrap());
+    rustix::fs::mknodat(rustix::fs::CWD, at.join("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    fs::create_dir_all(at.join("etc/place")).unwrap();
+    fs::write(at.join("etc/hosts"), "").unwrap();
+    fs::create_dir(at.join("own")).unwrap();
+    drop((mount, at));
+    let scaffold = ["/etc/hosts", "/etc/place"];
+    let made = |held: &Hold| {
+        let layer = dir.path().join("layers").join(held.layers().last().unwrap().hex());
+        let mut tar = Vec::new();
+        crate::layer::assemble_into(&layer, &mut tar).unwrap();
+        (held.layers().to_vec(), listing(&layer.join("diff")), Digest::sha256(&tar))
+    };
+    let copied = store.commit_layer("step", below.layers(), &scaffold).unwrap();
+    let expected = made(&copied);
+    drop(copied);
+    let moved = made(&store.turn_into_layer("step", below.layers(), &scaffold).unwrap());
+    assert_eq!(moved, expected);
+    assert_eq!(Some(&moved.2), moved.0.last(), "the tar is put together again");
+    let has = |name: &str| moved.1.iter().any(|line| line.starts_with(&format!("{name} ")));
+    assert!(has("/own") && has("/again/deep/new") && has("/removed"), "{:#?}", moved.1);
+    assert!(!has("/etc") && !has("/socket") && !has("/touched") && !has("/.wh.mode"), "{:#?}", moved.1);
 }

@@ -1,5 +1,6 @@
 //! Layers: a tar unpacked into overlayfs's form, and what gives the exact tar back.
 
+mod adopt;
 mod assemble;
 pub(crate) mod blobs;
 mod implied;
@@ -13,6 +14,7 @@ mod unpack;
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use adopt::adopt;
 pub(crate) use assemble::{assemble, assemble_into};
 pub use blobs::LayerBlob;
 pub(crate) use implied::{meta, settle};

@@ -19,11 +19,11 @@ use crate::{Error, Result};
 use tarball::{Entry, Kind, TarStream, clean, is_reserved, show, split};
 
 /// The prefix of names that hide something below (image specification, "Whiteouts").
-const WHITEOUT: &[u8] = b".wh.";
+pub(super) const WHITEOUT: &[u8] = b".wh.";
 /// The name that hides all of a directory below.
-const OPAQUE_MARK: &[u8] = b".wh..wh..opq";
+pub(super) const OPAQUE_MARK: &[u8] = b".wh..wh..opq";
 /// AUFS's own files, of no meaning elsewhere.
-const AUFS: &[u8] = b".wh..wh.";
+pub(super) const AUFS: &[u8] = b".wh..wh.";
 
 /// What a tar turned out to hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -156,6 +156,14 @@ pub(crate) fn unpack_here(input: impl Read, dir: TmpDir, limits: Limits, umask: 
     Ok(Fresh { dir, unpacked, diff_id: Some(diff_id) })
 }
 
+/// As [`unpack_here`] of what `dir` holds already: see [`layer::adopt`].
+pub(crate) fn adopt_here(input: impl Read, dir: TmpDir, limits: Limits) -> Result<Fresh> {
+    let mut input = Hashing { input: BufReader::with_capacity(CHUNK, input), sum: Sha256::new() };
+    let unpacked = layer::adopt(&mut input, dir.path(), limits)?;
+    let diff_id = Digest::from_sha256(input.sum.finalize().into());
+    Ok(Fresh { dir, unpacked, diff_id: Some(diff_id) })
+}
+
 /// Hashes what is consumed.
 struct Hashing<R> {
     input: R,

@@ -17,9 +17,9 @@ use std::io::Read;
 use crate::image::{Loaded, Progress};
 use crate::{Result, Store};
 
-pub(crate) use chunks::{ChunkOutput, ChunkWriter, chunks, few_chunks, fill};
+pub(crate) use chunks::{ChunkOutput, ChunkReader, ChunkWriter, chunks, few_chunks, fill};
 pub(crate) use commit::{Kept, NewImage, commit_images, rename};
-pub(crate) use job::{Fresh, unpack_here, unpack_reader, unpack_stream};
+pub(crate) use job::{Fresh, adopt_here, unpack_here, unpack_reader, unpack_stream};
 pub(crate) use publish::{FreshLayers, Publisher};
 
 impl Store {

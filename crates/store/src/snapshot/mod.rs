@@ -31,6 +31,7 @@ use tarball::Time;
 pub(crate) use copy::xattrs_of;
 pub use driver::{Driver, DriverChoice};
 pub(crate) use driver::{choose_driver, image_graph_driver};
+pub(crate) use pack::pack;
 
 /// What the root directory is when no layer's tar says it.
 const ROOT: Meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: Time { seconds: 0, nanos: 0 } };
@@ -72,6 +73,10 @@ pub struct Snapshot {
     driver: Driver,
     /// `diff` directories of the layers, topmost first.
     lowers: Arc<Vec<PathBuf>>,
+    /// What the root directory is below.
+    root: Meta,
+    /// It is a build's, and of no use after a crash.
+    is_fleeting: bool,
 }
 
 impl Snapshot {
@@ -98,7 +103,7 @@ impl Snapshot {
         match self.driver {
             Driver::Overlay => {
                 let (upper, work) = (self.at(layout::snapshot::UPPER), self.at(layout::snapshot::WORK));
-                overlay::mount(&self.lowers, &upper, &work)
+                overlay::mount(&self.lowers, &upper, &work, self.is_fleeting)
             }
             Driver::Vfs => vfs::mount(&self.at(layout::snapshot::ROOT)),
         }
@@ -153,7 +158,18 @@ impl Snapshot {
     /// # Errors
     /// When a file can't be read; the output's failure.
     pub(crate) fn pack(&self, changes: &[Change], output: impl io::Write) -> Result<()> {
-        pack::pack(&self.top(), changes, output)
+        pack(&self.top(), changes, output)
+    }
+
+    /// Whether what was written lies by itself, so that it may become a layer as it is.
+    pub(crate) fn is_apart(&self) -> bool {
+        matches!(self.driver, Driver::Overlay)
+    }
+
+    /// Moves what was written to `to`, as a directory that looks like the root of the layers below.
+    pub(crate) fn give_away(&self, to: &PathBuf) -> Result<()> {
+        fs::rename(self.top(), to).at("rename to", to)?;
+        set_root(to, self.root)
     }
 
     /// The directories, for `inspect`.
@@ -172,16 +188,17 @@ impl Store {
         let state = self.inner().lock();
         let entry = state.images.get(image).ok_or_else(|| Error::NoSuchImage(image.to_string()))?;
         let chain = chain_name(entry.image.diff_ids());
-        self.new_snapshot(container, chain, state)
+        self.new_snapshot(container, chain, state, false)
     }
 
-    /// Makes a root file system of these layers, lowest first, and an empty writable one.
+    /// Makes a root file system of these layers, lowest first, and an empty writable one, for as long as this process:
+    /// nothing that is written to it is ever synchronised.
     ///
     /// # Errors
     /// [`Error::Damaged`] when the layers are not here in this order; otherwise as [`Self::create_snapshot`].
     pub fn create_snapshot_on(&self, container: &str, layers: &[Digest]) -> Result<Snapshot> {
         check_name(container)?;
-        self.new_snapshot(container, chain_name(layers), self.inner().lock())
+        self.new_snapshot(container, chain_name(layers), self.inner().lock(), true)
     }
 
     fn new_snapshot(
@@ -189,6 +206,7 @@ impl Store {
         container: &str,
         chain: String,
         mut state: MutexGuard<'_, State>,
+        is_fleeting: bool,
     ) -> Result<Snapshot> {
         let inner = self.inner();
         if state.snapshots.contains_key(container) {
@@ -197,9 +215,12 @@ impl Store {
         let (lowers, root) = stack(inner, &state, &chain)?;
         // From here on the layers stay, whatever becomes of the image.
         state.snapshots.insert(container.into(), chain.clone());
+        if is_fleeting {
+            state.fleeting.insert(container.into());
+        }
         drop(state);
-        let snapshot =
-            Snapshot { store: self.clone(), container: container.into(), driver: inner.driver, lowers };
+        let (store, container_name, driver) = (self.clone(), container.to_owned(), inner.driver);
+        let snapshot = Snapshot { store, container: container_name, driver, lowers, root, is_fleeting };
         match snapshot.make(&chain, root) {
             Ok(()) => Ok(snapshot),
             Err(error) => {
@@ -219,12 +240,13 @@ impl Store {
         let state = inner.lock();
         let missing = || Error::NoSuchSnapshot(container.into());
         let chain = state.snapshots.get(container).ok_or_else(missing)?;
-        let (lowers, _) = stack(inner, &state, chain)?;
+        let (lowers, root) = stack(inner, &state, chain)?;
+        let is_fleeting = state.fleeting.contains(container);
         drop(state);
         // What was made by another driver stays usable.
         let is_copy = inner.layout.snapshot(container).join(layout::snapshot::ROOT).exists();
         let driver = if is_copy { Driver::Vfs } else { Driver::Overlay };
-        Ok(Snapshot { store: self.clone(), container: container.into(), driver, lowers })
+        Ok(Snapshot { store: self.clone(), container: container.into(), driver, lowers, root, is_fleeting })
     }
 
     /// Removes the root file system of a container. When it returns, the directory is out of sight and its
@@ -244,6 +266,7 @@ impl Store {
         for name in names {
             inner.trash.discard(&inner.layout.snapshot(&name))?;
             state.snapshots.remove(&name);
+            state.fleeting.remove(&name);
         }
         prune(&mut state, &inner.layout, &inner.trash).map(drop)
     }

@@ -7,8 +7,9 @@
 //! Options, and why: `index=off`, a layer is shared by many overlays, whose origins an index would compare;
 //! `metacopy=off` and `redirect_dir=nofollow`, an upper directory must be complete in itself, so that listing
 //! and committing changes needs no knowledge of redirects, and nothing that an archive smuggled into a layer is
-//! followed. Not `userxattr`: the daemon is root, and a container can't write `trusted` attributes. Not
-//! `volatile`: after a crash of the host it would make every stopped container unusable.
+//! followed. Not `userxattr`: the daemon is root, and a container can't write `trusted` attributes. `volatile` for a
+//! build's root file systems alone: without it the kernel synchronises the whole disk when the last user of a mount
+//! has gone (`ovl_sync_fs`), and after a crash of the host it would make every stopped container unusable.
 
 use std::ffi::CString;
 use std::fs::{self, DirBuilder};
@@ -30,6 +31,8 @@ use crate::layout::{DIR_MODE, Layout};
 use crate::{Error, Result};
 
 const NAME: &str = "overlay2";
+/// Below the work directory (`ovl_create_volatile_dirs`).
+const VOLATILE_MARK: &str = "work/incompat";
 /// The longest value that `fsconfig(2)` takes, with its end.
 const MAX_VALUE: usize = 256;
 /// The longest options that `mount(2)` takes: a page, with its end.
@@ -64,9 +67,27 @@ impl Directories {
     }
 }
 
-/// A detached mount of `lowers` (topmost first) with `upper` on top.
-pub(super) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
-    stack(lowers, &[upper, work])
+/// The directories that an overlay is written to, and whether it is `volatile`.
+#[derive(Clone, Copy)]
+struct Own<'a> {
+    dirs: &'a [&'a Path],
+    is_volatile: bool,
+}
+
+/// A detached mount of `lowers` (topmost first) with `upper` on top. What is written to a fleeting one is never
+/// synchronised.
+pub(super) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path, is_fleeting: bool) -> Result<OwnedFd> {
+    if is_fleeting {
+        // What marks an upper directory that was mounted so: a crash is no matter here, only this process's past.
+        let mark = work.join(VOLATILE_MARK);
+        match fs::remove_dir_all(&mark) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(format!("remove {}", mark.display()), error));
+            }
+            _ => {}
+        }
+    }
+    stack(lowers, Own { dirs: &[upper, work], is_volatile: is_fleeting })
 }
 
 /// A detached mount of `lowers` (topmost first) that nothing can be written to. Overlayfs wants two directories at
@@ -76,21 +97,22 @@ pub(super) fn view(lowers: &[PathBuf], empty: PathBuf) -> Result<OwnedFd> {
     if lowers.len() == 1 {
         lowers.push(empty);
     }
-    stack(&lowers, &[])
+    stack(&lowers, Own { dirs: &[], is_volatile: false })
 }
 
 /// This kernel has no `lowerdir+`.
 static NO_LOWER_PLUS: AtomicBool = AtomicBool::new(false);
 
 /// Layers, and either an upper and a work directory or neither.
-fn stack(lowers: &[PathBuf], own: &[&Path]) -> Result<OwnedFd> {
+fn stack(lowers: &[PathBuf], own: Own<'_>) -> Result<OwnedFd> {
     if NO_LOWER_PLUS.load(Ordering::Relaxed) {
         return together(lowers, own);
     }
     let lower_fds = Directories::open(lowers.iter().map(PathBuf::as_path))?;
-    let own_fds = Directories::open(own.iter().copied())?;
+    let own_fds = Directories::open(own.dirs.iter().copied())?;
     let names = lower_fds.names();
-    match configure(names.iter().map(|name| ("lowerdir+", name.as_str())), &own_fds.names()) {
+    let names = names.iter().map(|name| ("lowerdir+", name.as_str()));
+    match configure(names, &own_fds.names(), own.is_volatile) {
         // Before 6.7 the kernel doesn't know it: 6.5 says so at once, and an earlier one, which hands all options to
         // the file system as one text, when the overlay is made. Another option may be what it means, though.
         Err(Errno::INVAL) => {
@@ -103,21 +125,21 @@ fn stack(lowers: &[PathBuf], own: &[&Path]) -> Result<OwnedFd> {
 }
 
 /// All layers as one value where it has room for them, else by the older call.
-fn together(lowers: &[PathBuf], own: &[&Path]) -> Result<OwnedFd> {
+fn together(lowers: &[PathBuf], own: Own<'_>) -> Result<OwnedFd> {
     let lower_fds = Directories::open(lowers.iter().map(PathBuf::as_path))?;
     let all = lower_fds.names().join(":");
     if all.len() >= MAX_VALUE {
-        return legacy(lowers, own);
+        return legacy(lowers, own.dirs);
     }
-    let own_fds = Directories::open(own.iter().copied())?;
-    configure([("lowerdir", all.as_str())].into_iter(), &own_fds.names())
+    let own_fds = Directories::open(own.dirs.iter().copied())?;
+    configure([("lowerdir", all.as_str())].into_iter(), &own_fds.names(), own.is_volatile)
         .map_err(|error| refused("make the overlay", error))
 }
 
 /// What [`mount`] falls back to, for tests on a kernel that needs no fallback.
 #[cfg(test)]
 pub(super) fn mount_together(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
-    together(lowers, &[upper, work])
+    together(lowers, Own { dirs: &[upper, work], is_volatile: false })
 }
 
 /// The same for many layers.
@@ -129,6 +151,7 @@ pub(super) fn mount_legacy(lowers: &[PathBuf], upper: &Path, work: &Path) -> Res
 fn configure<'a>(
     lowers: impl Iterator<Item = (&'static str, &'a str)>,
     own: &[String],
+    is_volatile: bool,
 ) -> rustix::io::Result<OwnedFd> {
     let fs = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let set = |key: &str, value: &str| rustix::mount::fsconfig_set_string(&fs, key, value);
@@ -141,6 +164,13 @@ fn configure<'a>(
     for (key, value) in FIXED {
         match set(key, value) {
             // A kernel that doesn't know it hasn't got it.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if is_volatile {
+        match rustix::mount::fsconfig_set_flag(&fs, "volatile") {
+            // before 5.10
             Ok(()) | Err(Errno::INVAL) => {}
             Err(error) => return Err(error),
         }
@@ -192,7 +222,7 @@ pub(super) fn probe(layout: &Layout) -> Result<()> {
         DirBuilder::new().mode(DIR_MODE).create(at(name)).at("make", &at(name))?;
     }
     fs::write(at("lower/file"), b"").at("write", &at("lower/file"))?;
-    let root = mount(&[at("lower")], &at("upper"), &at("work"))?;
+    let root = mount(&[at("lower")], &at("upper"), &at("work"), false)?;
     rustix::fs::unlinkat(&root, "file", AtFlags::empty()).map_err(|error| refused("remove a file", error))
 }
 

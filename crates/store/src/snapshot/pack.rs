@@ -20,7 +20,7 @@ const WHITEOUT: &[u8] = b".wh.";
 
 /// Writes the changed paths of the directory `top`, which are in order. It may be in use: what is gone meanwhile
 /// is left out. Reached through a mount on which no device can be opened, whatever is put there.
-pub(super) fn pack(top: &Path, changes: &[Change], output: impl Write) -> Result<()> {
+pub(crate) fn pack(top: &Path, changes: &[Change], output: impl Write) -> Result<()> {
     let mount = sys::mount::clone_path(top, false).at("mount", top)?;
     let set = Attr(Attr::NODEV.0 | Attr::NOSUID.0 | Attr::NOEXEC.0);
     sys::mount::change(&mount, &MountChange { set, ..MountChange::default() }).at("mount", top)?;

@@ -6,7 +6,7 @@ mod refs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use oci::{Digest, Image, Reference};
@@ -70,6 +70,8 @@ pub(crate) struct State {
     pub(crate) held: HashMap<String, usize>,
     /// The name of the stack that a container's root file system stands on.
     pub(crate) snapshots: HashMap<String, String>,
+    /// Those of them that nobody wants any more when this process has ended.
+    pub(crate) fleeting: HashSet<String>,
 }
 
 /// The name of the stack of these layers.
