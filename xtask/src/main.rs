@@ -17,7 +17,7 @@ usage: cargo xtask COMMAND
   demo            build berth, make an image from Debian packages, run it, show what it did, clean up
   test [FILTER]   install what the tests need, then check, build and run every test (or those that match)
   storm [SIZE]    kill containers and berthd at random; SIZE is CONTAINERS,SECONDS[,SEED], else 50,120
-  storm images [KILLS[,SEED]] | registry [SECONDS]  kill berthd in pull, load, rmi, prune; collect garbage beside engines
+  storm images [KILLS[,SEED]] | build [KILLS[,SEED]] | registry [SECONDS]  kill berthd in pull, load, rmi, prune; builds; collect garbage
   churn [STARTS]  start and stop containers with published ports, 1000 times, and look for what is left
   check           rustfmt, clippy with every warning an error, tidy
   tidy            layers, budgets and promises of absence of ARCHITECTURE.md

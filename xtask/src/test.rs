@@ -56,7 +56,7 @@ impl Failures {
 }
 
 /// Runs the restart storm in its full size, or in the one given; `images` is the one of pulls and removals, `registry`
-/// the one of garbage collection beside clients.
+/// the one of garbage collection beside clients, `build` the one of builds.
 pub(crate) fn storm(size: &[String]) -> Result<()> {
     if let Some(("images", kills)) = size.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         let kills = kills.first().map_or("200", String::as_str);
@@ -66,6 +66,10 @@ pub(crate) fn storm(size: &[String]) -> Result<()> {
         let seconds = seconds.first().map_or("120", String::as_str);
         host::install(host::PEERS)?;
         return at_full_size("registry::served::garbage::", "BERTH_REGISTRY_STORM", seconds);
+    }
+    if let Some(("build", kills)) = size.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        let kills = kills.first().map_or("50", String::as_str);
+        return at_full_size("build::kills::a_daemon_killed_at_any", "BERTH_BUILD_STORM", kills);
     }
     at_full_size("storm::", "BERTH_STORM", size.first().map_or("50,120", String::as_str))
 }

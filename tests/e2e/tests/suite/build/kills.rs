@@ -2,11 +2,14 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::daemon::{Berth, IMAGE};
+use e2e::{leaks, programs};
 
-use super::Context;
+use super::{Context, no_places};
+use crate::dice::Dice;
 
 /// Begins a build and waits until one of its steps says a word.
 fn until_said(context: &Context<'_>, berth: &Berth, word: &str) -> Result<std::process::Child> {
@@ -41,9 +44,8 @@ fn a_client_that_goes_ends_the_step_whatever_it_forks() -> Result<()> {
 
 #[test]
 fn a_killed_daemon_leaves_no_step_and_its_successor_knows_what_was_done() -> Result<()> {
-    let times = std::env::var("BERTH_STORM_BUILDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let mut berth = Berth::start()?;
-    for time in 0..times {
+    for time in 0..2 {
         let dockerfile = format!(
             "FROM {IMAGE}\nRUN cat /proc/sys/kernel/random/uuid > /first; echo {time}\nRUN echo begun; sleep 1000\n"
         );
@@ -59,4 +61,132 @@ fn a_killed_daemon_leaves_no_step_and_its_successor_knows_what_was_done() -> Res
         ensure!(berth.docker(["ps", "-aq"])?.ok()?.is_empty());
     }
     berth.finish()
+}
+
+/// Kills of the storm, and where it begins: `BERTH_BUILD_STORM=KILLS[,SEED]` (`cargo xtask storm build` takes 50).
+fn storm() -> Result<(usize, u64)> {
+    let asked = std::env::var("BERTH_BUILD_STORM").unwrap_or_else(|_| "3".to_owned());
+    let mut numbers = asked.split(',').map(|text| text.trim().parse::<u64>());
+    let mut next = || numbers.next().transpose().context("BERTH_BUILD_STORM=KILLS[,SEED]");
+    let kills = next()?.context("how many kills")?;
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok((usize::try_from(kills)?, next()?.unwrap_or(clock.subsec_nanos().into())))
+}
+
+/// Two stages side by side, files from the context and from one another, and steps that make and remove.
+fn stormed(context: &Context<'_>, number: usize) -> Result<()> {
+    let steps = |stage: &str| -> String {
+        (0..4)
+            .map(|step| {
+                format!("RUN cat /proc/sys/kernel/random/uuid > /{stage}-{step}; rm -rf /files/{step}; sleep 0.02\n")
+            })
+            .collect()
+    };
+    let dockerfile = format!(
+        "FROM {IMAGE} AS one\nENV N={number}\nCOPY files /files\n{}\
+         FROM {IMAGE} AS two\nENV N={number}\nWORKDIR /files\nCOPY files .\n{}\
+         FROM one\nCOPY --from=two /two-3 /files /\nRUN cat /one-3 /two-3 > /both\n",
+        steps("one"),
+        steps("two")
+    );
+    Ok(std::fs::write(context.path().join("Dockerfile"), dockerfile)?)
+}
+
+/// What a build in plain lines has said: which steps were done by it, and which were not done again.
+fn told(said: &str) -> (Vec<String>, Vec<String>) {
+    let mut names = std::collections::HashMap::new();
+    let (mut done, mut cached) = (Vec::new(), Vec::new());
+    for line in said.lines() {
+        let Some((number, rest)) = line.split_once(' ').filter(|(number, _)| number.starts_with('#')) else {
+            continue;
+        };
+        if rest.starts_with('[') {
+            names.insert(number, rest);
+        }
+        let name = || names.get(number).filter(|name| !name.contains("FROM") && !name.contains("[internal]"));
+        if rest.starts_with("DONE ") {
+            done.extend(name().map(|name| (*name).to_owned()));
+        } else if rest == "CACHED" {
+            cached.extend(name().map(|name| (*name).to_owned()));
+        }
+    }
+    (done, cached)
+}
+
+#[test]
+fn a_daemon_killed_at_any_moment_leaves_nothing_and_loses_no_finished_step() -> Result<()> {
+    let (kills, seed) = storm()?;
+    println!("storm: {kills} kills of berthd in builds, seed {seed}");
+    let mut dice = Dice(seed);
+    let mut berth = Berth::start()?;
+    let names: Vec<String> = (0..100).map(|file| format!("files/{}/{file}", file / 20)).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "words")).collect();
+    let place = Context::new(&berth, "storm", &files)?.path().clone();
+    let build = |berth: &Berth| -> Result<std::process::Child> {
+        let context = Context { berth, path: place.clone() };
+        let mut command = context.own_command(&["--progress", "plain", "-t", "stormed"])?;
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().context("cannot run berth")
+    };
+    stormed(&Context { berth: &berth, path: place.clone() }, 0)?;
+    let start = Instant::now();
+    let whole = build(&berth)?.wait_with_output()?;
+    let takes = start.elapsed();
+    let (all, _) = told(&String::from_utf8_lossy(&whole.stderr));
+    ensure!(whole.status.success() && all.len() == 13, "{}", String::from_utf8_lossy(&whole.stderr));
+    let (mut kept, mut midway) = (0, 0);
+    for number in 1..=kills {
+        stormed(&Context { berth: &berth, path: place.clone() }, number)?;
+        let child = build(&berth)?;
+        let moment = dice.milliseconds(u64::try_from(takes.as_millis())?.max(1));
+        pause(moment);
+        berth.kill()?;
+        let killed = child.wait_with_output()?;
+        let (done, _) = told(&String::from_utf8_lossy(&killed.stderr));
+        berth.spawn()?;
+        let again = build(&berth)?.wait_with_output()?;
+        let said = String::from_utf8_lossy(&again.stderr);
+        let (_, cached) = told(&said);
+        let place = format!("kill {number} of seed {seed}, after {moment:?}");
+        ensure!(again.status.success(), "{place}: {said}");
+        let lost: Vec<&String> = done.iter().filter(|step| !cached.contains(step)).collect();
+        ensure!(lost.is_empty(), "{place}: {lost:#?} were done and are done again:\n{said}");
+        let made =
+            berth.berth(["run", "--rm", "stormed", "sh", "-c", "cat /one-3 /two-3 | cmp - /both; ls /0"])?;
+        made.fails(1, "No such file").context(place)?;
+        (kept, midway) = (kept + done.len(), midway + usize::from(!killed.status.success()));
+        ensure!(berth.berth(["ps", "-aq"])?.ok()?.is_empty());
+        no_places(&berth)?;
+        leaks::no_container(&berth)?;
+    }
+    println!("storm: {midway} builds ended midway, {kept} finished steps were used again");
+    nothing_on_disk(&berth)?;
+    berth.finish()
+}
+
+/// No root file system of a step is on disk, nothing waits to be removed, and each layer is one of an image or of the
+/// cache.
+fn nothing_on_disk(berth: &Berth) -> Result<()> {
+    let store = berth.data_root().join("store");
+    for name in ["snapshots", "trash", "tmp"] {
+        programs::eventually("what steps had on disk goes", || {
+            Ok(std::fs::read_dir(store.join(name))?.next().is_none().then_some(()))
+        })
+        .with_context(|| name.to_owned())?;
+    }
+    let mut named = std::collections::HashSet::new();
+    for entry in std::fs::read_dir(store.join("chains"))? {
+        let keys: Vec<String> = serde_json::from_slice(&std::fs::read(entry?.path())?)?;
+        named.extend(keys);
+    }
+    for entry in std::fs::read_dir(store.join("layers"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        ensure!(named.contains(&name), "layer {name} belongs to no stack");
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the storm's own rhythm: it waits for nothing")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
