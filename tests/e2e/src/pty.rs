@@ -12,7 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::programs::{self, PATIENCE};
 
-/// A program under a pseudo-terminal of 24 rows and 80 columns.
+/// A program under a pseudo-terminal.
 pub struct Terminal {
     master: File,
     child: Child,
@@ -20,8 +20,13 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts `command` with the terminal as its standard streams.
+    /// Starts `command` with a terminal of 24 rows and 80 columns as its standard streams.
     pub fn spawn(command: &mut Command) -> Result<Self> {
+        Self::sized(command, (24, 80))
+    }
+
+    /// The same with a terminal of so many rows and columns.
+    pub fn sized(command: &mut Command, (rows, columns): (u16, u16)) -> Result<Self> {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&master)?;
         unlockpt(&master)?;
@@ -29,7 +34,7 @@ impl Terminal {
         let slave = File::options().read(true).write(true).open(name.to_str()?)?;
         rustix::termios::tcsetwinsize(
             &slave,
-            rustix::termios::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 },
+            rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 },
         )?;
         let child = command
             .env("TERM", "xterm")

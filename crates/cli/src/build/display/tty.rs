@@ -17,7 +17,7 @@ impl Tty {
     /// What to write for the screen to show how it stands.
     pub(super) fn frame(&mut self, state: &State, (rows, columns): (usize, usize), last: bool) -> String {
         let began = *self.began.get_or_insert_with(std::time::Instant::now);
-        let mut lines = vec![head(state, began.elapsed().as_secs_f64(), last)];
+        let mut lines = vec![fit(&head(state, began.elapsed().as_secs_f64(), last), columns)];
         let shown: Vec<&Step> = state.steps.iter().filter(|step| step.vertex.started.is_some()).collect();
         for step in &shown {
             lines.push(line(step, columns));
@@ -120,5 +120,7 @@ mod tests {
         assert!(tty.frame(&state, (24, 40), false).starts_with(&format!("\u{1b}[{lines}A")));
         assert!(Tty::default().frame(&state, (5, 40), false).matches('\n').count() < 5);
         assert!(tty.frame(&state, (24, 40), true).contains("FINISHED"));
+        let narrow = Tty::default().frame(&state, (24, 20), true);
+        assert!(narrow.contains("[+] Building 0.0s (1\u{1b}"), "{narrow:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod buildkit;
 mod classic;
+mod display;
 mod hostile;
 mod kills;
 mod mounts;
