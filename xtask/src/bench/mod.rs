@@ -12,6 +12,7 @@ use e2e::{Berth, programs};
 
 use crate::{host, run};
 
+mod build;
 mod files;
 mod images;
 mod logs;
@@ -29,6 +30,8 @@ use rows::Section;
 
 /// Set in the environment of the copy of this program that runs in the private namespaces.
 const INSIDE: &str = "BERTH_BENCH_INSIDE";
+/// Asks for little: to see that it works, not to measure.
+const SMALL: &str = "--small";
 /// The image under test, in both engines.
 const IMAGE: &str = "bench/busybox:latest";
 
@@ -40,7 +43,7 @@ pub(crate) fn main(only: &[String]) -> Result<()> {
     host::install(host::DEMO)?;
     host::install(host::PEERS)?;
     if wanted(only, "images") {
-        images::prepare(small(only))?;
+        images::prepare(is_small(only))?;
     }
     run::step("cargo build --release");
     run::run(&mut run::cargo(["build", "--release", "--workspace", "--bins"]))?;
@@ -56,13 +59,17 @@ pub(crate) fn main(only: &[String]) -> Result<()> {
 }
 
 /// Whether less material than in the report is asked for.
-fn small(only: &[String]) -> bool {
-    only.iter().any(|word| word == images::SMALL)
+fn is_small(only: &[String]) -> bool {
+    only.iter().any(|word| word == SMALL)
+}
+
+fn small() -> bool {
+    std::env::args().any(|arg| arg == SMALL)
 }
 
 /// Whether a row was asked for: all are when none is named.
 fn wanted(only: &[String], name: &str) -> bool {
-    let mut named = only.iter().filter(|word| *word != images::SMALL).peekable();
+    let mut named = only.iter().filter(|word| *word != SMALL).peekable();
     named.peek().is_none() || named.any(|word| name.contains(word.as_str()))
 }
 
@@ -86,7 +93,7 @@ fn inside(only: &[String]) -> Result<()> {
             measured.extend(measure(&berth, &docker).with_context(|| format!("row {name:?}"))?);
         }
         run::say(&format!("\n{}", report::table(&measured)));
-        if chosen.len() == rows.len() && !small(only) {
+        if chosen.len() == rows.len() && !is_small(only) {
             done.push((title, measured));
         }
     }

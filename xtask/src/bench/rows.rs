@@ -7,7 +7,7 @@ use anyhow::Result;
 use e2e::{Berth, programs};
 
 use super::measure::{RUNS, Row, in_turn, processes, pss, time};
-use super::{IMAGE, files, images, logs, many, net, oci};
+use super::{IMAGE, build, files, images, logs, many, net, oci};
 use e2e::peers::Docker;
 
 pub(super) type Measure = fn(&Berth, &Docker) -> Result<Vec<Row>>;
@@ -55,6 +55,7 @@ pub(super) const ALL: &[Section] = &[
     Section { title: "OCI runtime", rows: &[("oci", oci::rows)] },
     Section { title: "Files", rows: &[("cp", files::rows)] },
     Section { title: "Images", rows: &[("images", images::rows)] },
+    Section { title: "Builds", rows: &[("build", build::rows)] },
     Section { title: "Programs", rows: &[("sizes", sizes)] },
 ];
 

@@ -15,6 +15,7 @@ use e2e::registry::copiers::Copier;
 use e2e::registry::{Kind, Registry};
 
 use super::measure::{Row, median, together};
+use super::small;
 use make::{LOADED, Material};
 use sides::{Side, Sides, used};
 
@@ -22,13 +23,6 @@ pub(in crate::bench) use make::prepare;
 
 /// How often each side is measured: each time takes seconds.
 const RUNS: usize = 3;
-
-/// Asks for a small image: to see that it works, not to measure.
-pub(super) const SMALL: &str = "--small";
-
-fn small() -> bool {
-    std::env::args().any(|arg| arg == SMALL)
-}
 
 /// All rows.
 pub(super) fn rows(berth: &Berth, docker: &Docker) -> Result<Vec<Row>> {
