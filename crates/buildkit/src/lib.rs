@@ -4,6 +4,7 @@
 //! The messages are BuildKit's own, the connections whatever HTTP/1.1 has given away by `Upgrade: h2c`. Nothing
 //! here knows an image, a Dockerfile's meaning or a terminal.
 
+pub mod details;
 pub mod filesync;
 pub mod grpc;
 pub mod method;
@@ -12,7 +13,7 @@ pub mod session;
 /// BuildKit's messages.
 pub mod proto {
     pub use bollard_buildkit_proto::fsutil::types as fsutil;
-    pub use bollard_buildkit_proto::google::protobuf::Timestamp;
+    pub use bollard_buildkit_proto::google::protobuf::{Any, Timestamp};
     pub use bollard_buildkit_proto::google::rpc;
     pub use bollard_buildkit_proto::health;
     pub use bollard_buildkit_proto::moby::buildkit::secrets::v1 as secrets;

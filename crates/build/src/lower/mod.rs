@@ -88,6 +88,13 @@ pub struct Lowered {
     lineage: Vec<usize>,
 }
 
+impl Lowered {
+    /// The first and last line of the instruction that a vertex does.
+    pub fn lines_of(&self, vertex: VertexId) -> Option<(usize, usize)> {
+        self.steps.iter().find(|step| step.vertex == Some(vertex)).map(|step| step.lines)
+    }
+}
+
 /// An instruction of a stage that is needed.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -101,6 +108,8 @@ pub struct Step {
     pub output: Option<Output>,
     /// What containers get behind it.
     pub config: RunConfig,
+    /// Its first and last line in the file; of a trigger, those of the instruction that fires it.
+    pub lines: (usize, usize),
     /// It begins a stage.
     pub is_from: bool,
     /// It fires a trigger of the base image.

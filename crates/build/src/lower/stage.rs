@@ -61,7 +61,8 @@ pub(super) struct State<'a> {
     /// Instructions that change files, and how many of them were.
     counted: (usize, usize),
     name: String,
-    line: usize,
+    /// The first and last line of the instruction at hand.
+    lines: (usize, usize),
     no_cache: bool,
 }
 
@@ -112,6 +113,7 @@ impl Whole<'_> {
                 vertex: None,
                 output: done.output,
                 config: image.config.clone(),
+                lines: (0, 0),
                 is_from: false,
                 is_trigger: false,
                 created_by: (self.options.flavor == Flavor::Classic).then_some(created_by),
@@ -166,7 +168,7 @@ impl Whole<'_> {
             cmd_set: false,
             counted: (1, total),
             name: if self.several { format!("{shown} ") } else { String::new() },
-            line,
+            lines: (line, stage.at.last_line),
             no_cache,
         };
         self.push(&state, stage.at.original.clone(), None, None, true, false);
@@ -179,7 +181,7 @@ impl Whole<'_> {
             self.instruction(&mut state, &parsed, true)?;
         }
         for located in &stage.instructions {
-            state.line = located.at.first_line;
+            state.lines = (located.at.first_line, located.at.last_line);
             self.instruction(&mut state, located, false)?;
         }
         let State { output, config, image, platform, .. } = state;
@@ -314,6 +316,7 @@ impl Whole<'_> {
             vertex,
             output: state.output,
             config: state.config.clone(),
+            lines: state.lines,
             is_from,
             is_trigger,
             created_by,
@@ -425,7 +428,7 @@ impl State<'_> {
 
     /// An error at this instruction.
     pub(super) fn wrong(&self, message: impl std::fmt::Display) -> Error {
-        at(self.line, message)
+        at(self.lines.0, message)
     }
 
     /// A path below the working directory, if it does not begin at the root; cleaned, without a slash at its end.

@@ -141,7 +141,11 @@ async fn watch(channel: &Channel, name: &str, display: &mut Display<'_>) {
 fn failure(status: &Status) -> Error {
     match status.code() {
         Code::Unavailable => Error::Transport(status.message().to_owned()),
-        _ => Error::Said(format!("ERROR: failed to build: {}", status.message())),
+        _ => {
+            let lines: String =
+                buildkit::details::sources(status).iter().filter_map(super::display::excerpt).collect();
+            Error::Said(format!("{lines}ERROR: failed to build: {}", status.message()))
+        }
     }
 }
 

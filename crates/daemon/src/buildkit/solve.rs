@@ -108,7 +108,7 @@ async fn work(app: &App, running: &Running, request: &SolveRequest) -> Result<So
     let lent = Arc::new(Borrowed::new(session.clone(), cancel));
     let listener = Arc::clone(&running.journal);
     let built = app.engine.build_remote(build, lent, listener).await;
-    let built = built.map_err(|error| Status::unknown(error.to_string()))?;
+    let built = built.map_err(|failure| convert::failure(&failure))?;
     deliver(app, &session, &exports, built).await
 }
 

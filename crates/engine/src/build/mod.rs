@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 
 pub use lent::Lent;
-pub use remote::{DockerfileBuild, RemoteBuild, RemoteBuilt, Work};
+pub use remote::{DockerfileBuild, Place, RemoteBuild, RemoteBuilt, RemoteFailure, Work};
 pub use request::{BuildNews, BuildRequest};
 
 /// What all builds of an engine share.

@@ -1,5 +1,6 @@
 //! How a build is shown.
 
+mod excerpt;
 mod plain;
 mod rawjson;
 mod state;
@@ -9,6 +10,7 @@ use buildkit::proto::control::StatusResponse;
 
 use crate::error::{Error, Result};
 use crate::out::Out;
+pub(super) use excerpt::excerpt;
 use state::State;
 
 /// `--progress`

@@ -2,6 +2,7 @@
 //! Dockerfile, and everything else is asked of the client when it is needed.
 
 mod definition;
+mod failure;
 mod result;
 
 use std::collections::HashMap;
@@ -24,6 +25,8 @@ use super::worker::{BuildWorker, ImageKey};
 use crate::Engine;
 use crate::error::{Error, Result};
 
+pub use failure::{Place, RemoteFailure};
+use failure::{Placed, Source as SourceFile};
 pub use result::RemoteBuilt;
 
 /// What is to be built, and how.
@@ -96,12 +99,12 @@ impl Engine {
         request: RemoteBuild,
         lent: Arc<dyn Lent>,
         listener: Arc<dyn Listener>,
-    ) -> Result<RemoteBuilt> {
+    ) -> Result<RemoteBuilt, RemoteFailure> {
         let mut names = Vec::new();
         for name in &request.names {
             let name = Reference::parse(name).map_err(|error| Error::bad_parameter(error.to_string()))?;
             if name.digest().is_some() {
-                return Err(Error::bad_parameter("build tag cannot contain a digest"));
+                return Err(Error::bad_parameter("build tag cannot contain a digest").into());
             }
             names.push(name.with_default_tag());
         }
@@ -115,7 +118,7 @@ impl Engine {
         });
         let built = built.await.map_err(|error| Error::because("build", error))?;
         drop(cancel);
-        built.map_err(failed)
+        built.map_err(RemoteFailure::from)
     }
 }
 
@@ -143,11 +146,13 @@ struct Prepared {
     graph: Graph,
     output: Option<Output>,
     lowered: Option<Lowered>,
+    /// The Dockerfile that it was made of.
+    source: Option<SourceFile>,
     layers: HashMap<ImageKey, Vec<Digest>>,
 }
 
 impl Remote {
-    fn run(self) -> Result<RemoteBuilt, BuildError> {
+    fn run(self) -> Result<RemoteBuilt, Placed> {
         let trees = Arc::new(Trees::new(self.engine.0.store.clone()));
         let mut locals = HashMap::new();
         let prepared = self.prepare(&trees, &mut locals)?;
@@ -182,7 +187,7 @@ impl Remote {
         }
     }
 
-    fn prepare(&self, trees: &Trees, locals: &mut HashMap<String, Tree>) -> Result<Prepared, BuildError> {
+    fn prepare(&self, trees: &Trees, locals: &mut HashMap<String, Tree>) -> Result<Prepared, Placed> {
         let credentials =
             |reference: &Reference| self.lent.credentials(reference.domain()).map_err(BuildError::Invalid);
         let tell = |_| self.request.cancel.check();
@@ -192,9 +197,18 @@ impl Remote {
                 let (text, options) = self.definition(dockerfile, trees, locals)?;
                 let file = dockerfile::Dockerfile::parse(&text)
                     .map_err(|error| BuildError::Invalid(error.report()))?;
-                let lowered = lower::lower(&file, &options, &images)?;
+                let name = if dockerfile.filename.is_empty() { "Dockerfile" } else { &dockerfile.filename };
+                let source = SourceFile { file: name.to_owned(), text };
+                let lowered = lower::lower(&file, &options, &images);
+                let lowered = lowered.map_err(|error| source.placed(error, None))?;
                 let (graph, output) = (lowered.graph.clone(), lowered.output);
-                Ok(Prepared { graph, output, lowered: Some(lowered), layers: images.into_layers() })
+                Ok(Prepared {
+                    graph,
+                    output,
+                    lowered: Some(lowered),
+                    source: Some(source),
+                    layers: images.into_layers(),
+                })
             }
             Work::Graph { graph, output } => {
                 for (_, vertex) in graph.vertices() {
@@ -203,12 +217,12 @@ impl Remote {
                     }
                 }
                 let layers = images.into_layers();
-                Ok(Prepared { graph: graph.clone(), output: *output, lowered: None, layers })
+                Ok(Prepared { graph: graph.clone(), output: *output, lowered: None, source: None, layers })
             }
         }
     }
 
-    fn solve(&self, prepared: &Prepared, worker: &BuildWorker) -> Result<Solved, BuildError> {
+    fn solve(&self, prepared: &Prepared, worker: &BuildWorker) -> Result<Solved, Placed> {
         let Some(output) = prepared.output else { return Ok(Solved::default()) };
         let options = solve::Options { no_cache: self.request.no_cache, cancel: self.request.cancel.clone() };
         let solver = &self.engine.0.builder.solver;
@@ -216,10 +230,16 @@ impl Remote {
         solved.map_err(|failure| {
             let name =
                 failure.vertex.and_then(|vertex| prepared.graph.get(vertex)).map(|vertex| &vertex.name);
-            match (name, failure.error) {
+            let lines = failure.vertex.zip(prepared.lowered.as_ref());
+            let lines = lines.and_then(|(vertex, lowered)| lowered.lines_of(vertex));
+            let error = match (name, failure.error) {
                 (_, BuildError::Cancelled) => BuildError::Cancelled,
                 (Some(name), error) => BuildError::Invalid(format!("failed to solve: {name}: {error}")),
                 (None, error) => error,
+            };
+            match &prepared.source {
+                Some(source) if !matches!(error, BuildError::Cancelled) => source.placed(error, lines),
+                _ => error.into(),
             }
         })
     }

@@ -93,7 +93,8 @@ fn shown(context: &Context<'_>, rows: usize, columns: usize) -> Result<(Vec<Stri
     let size = (u16::try_from(rows)?, u16::try_from(columns)?);
     let (code, text) = Terminal::sized(&mut context.own_command(&["-t", "shown"])?, size)?.wait()?;
     let screen = Screen::of(&text, rows, columns)?;
-    ensure!(screen.wrapped == 0, "{rows}x{columns}: {:#?}", screen.text());
+    // what follows a failed build is no part of the view
+    ensure!(screen.wrapped == 0 || code != 0, "{rows}x{columns}: {:#?}", screen.text());
     Ok((screen.text(), code))
 }
 
@@ -126,6 +127,30 @@ fn the_live_view_fits_every_terminal() -> Result<()> {
         let cached = lines.iter().filter(|line| line.starts_with(" => CACHED ")).count();
         ensure!(cached == 9 || rows < 20, "{lines:#?}");
     }
+    berth.finish()
+}
+
+#[test]
+fn what_fails_is_shown_with_its_words_and_its_lines() -> Result<()> {
+    let berth = Berth::start()?;
+    let text = format!("FROM {IMAGE}\nENV A=b\nRUN echo words before; \\\n    exit 7\nENV C=d\n");
+    let context = Context::new(&berth, "fails", &[("Dockerfile", &text)])?;
+    let excerpt = "Dockerfile:3\n--------------------\n   2 |     ENV A=b\n   3 | >>> RUN echo words before; \\\n   4 | >>>     exit 7\n   5 |     ENV C=d\n--------------------\n";
+    let (lines, code) = shown(&context, 24, 100)?;
+    let all = lines.join("\n");
+    ensure!(code == 1 && all.contains(" => ERROR [2/2] RUN echo words before"), "{all}");
+    ensure!(all.contains(" > [2/2] RUN echo words before") && all.contains("\nwords before\n"), "{all}");
+    ensure!(all.contains(excerpt), "{all}");
+    let plain = programs::run(&mut context.own_command(&["--progress", "plain"])?)?;
+    ensure!(plain.stderr.contains(excerpt), "{}", plain.stderr);
+    let quiet = programs::run(&mut context.own_command(&["-q"])?)?;
+    ensure!(quiet.stderr.contains("words before") && quiet.stderr.contains(excerpt), "{}", quiet.stderr);
+    quiet.fails(1, "exit code: 7")?;
+    // a file that is missing, of an instruction on one line
+    let text = format!("FROM {IMAGE}\nCOPY nothing /\n");
+    let context = Context::new(&berth, "missing", &[("Dockerfile", &text)])?;
+    let ran = context.own(&[])?;
+    ensure!(ran.stderr.contains("   2 | >>> COPY nothing /\n"), "{}", ran.stderr);
     berth.finish()
 }
 

@@ -5,6 +5,7 @@ mod classic;
 mod display;
 mod hostile;
 mod kills;
+mod llb;
 mod mounts;
 mod own;
 mod secrets;
