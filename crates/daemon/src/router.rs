@@ -78,7 +78,7 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::ContainerCreate => container::create(asked, body).await,
         Action::ContainerPrune => prune::containers(asked).await,
         Action::ImagePrune => prune::images(asked).await,
-        Action::BuildPrune => prune::build(&asked),
+        Action::BuildPrune => prune::build(asked).await,
         Action::ContainerInspect => container::inspect(asked).await,
         Action::ContainerTop => container::top(asked).await,
         Action::ContainerLogs => logs::logs(asked).await,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::build::CachePolicy;
 use crate::container::{LogConfig, Ulimit};
 use crate::registry::RegistryConfig;
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub storage_driver: String,
     /// Layers that are pulled stay compressed, too, for a push that needs no compression and keeps their digests.
     pub keep_compressed_layers: bool,
+    /// How large the build cache may grow.
+    pub cache_policy: CachePolicy,
     /// Storage options, `name=value`.
     pub storage_opts: Vec<String>,
     /// Name servers, options and search domains of containers that name none.
@@ -228,6 +231,7 @@ impl Config {
             default_shm_size: 0,
             storage_driver: String::new(),
             keep_compressed_layers: false,
+            cache_policy: CachePolicy::default(),
             storage_opts: Vec::new(),
             dns: DnsDefaults::default(),
             init: false,

@@ -58,6 +58,7 @@ impl Engine {
     pub async fn open(config: Config) -> Result<Self> {
         let inner = Arc::new(blocking(move || Inner::open(config)).await?);
         crate::recovery::recover(&inner).await?;
+        crate::build::collect_garbage(&inner);
         Ok(Self(inner))
     }
 

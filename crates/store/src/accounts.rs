@@ -39,9 +39,23 @@ struct ImageAccount {
 }
 
 impl Accounts {
-    /// All layers and images, each once.
+    /// All images, and the layers of images and containers, each once.
     pub fn images_total(&self) -> u64 {
-        self.layers.values().sum::<u64>() + self.images.values().map(|image| image.own).sum::<u64>()
+        let layers: HashSet<&String> = self
+            .images
+            .values()
+            .flat_map(|image| &image.layers)
+            .chain(self.held.values().flatten())
+            .collect();
+        let sizes = layers.into_iter().filter_map(|key| self.layers.get(key));
+        sizes.sum::<u64>() + self.images.values().map(|image| image.own).sum::<u64>()
+    }
+
+    /// The other layers, which a builder has made or counts on.
+    pub fn unclaimed_total(&self) -> u64 {
+        let all: u64 = self.layers.values().sum();
+        let images = self.images.values().map(|image| image.own).sum::<u64>();
+        (all + images).saturating_sub(self.images_total())
     }
 
     /// All cache mounts of builds: what [`Store::cache_mounts`] says of them together.
@@ -185,7 +199,7 @@ impl Measured {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn layer(&self, layout: &Layout, key: &str) -> Result<u64> {
+    pub(crate) fn layer(&self, layout: &Layout, key: &str) -> Result<u64> {
         if let Some(bytes) = self.lock().get(key) {
             return Ok(*bytes);
         }

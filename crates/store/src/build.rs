@@ -3,6 +3,8 @@
 //! A step of a build waits for no disk: its layer counts until the machine stops, or until an image with it was
 //! committed, which synchronises everything.
 
+mod stacks;
+
 use std::sync::Arc;
 
 use oci::{Digest, Image, Reference};
@@ -13,28 +15,40 @@ use crate::state::{State, chain_name, prune};
 use crate::store::{Inner, now};
 use crate::{Error, Result, Store};
 
+pub use stacks::Stacks;
+
 /// Keeps a stack of layers here, image or not, as long as this value lives.
 #[derive(Debug)]
 pub struct Hold {
     inner: Arc<Inner>,
     layers: Vec<Digest>,
+    /// It is not given back.
+    left: bool,
 }
 
 impl Hold {
     /// Holds a stack that is here, while the caller holds the lock.
     pub(crate) fn new(inner: &Arc<Inner>, state: &mut State, layers: &[Digest]) -> Self {
         *state.held.entry(chain_name(layers)).or_default() += 1;
-        Self { inner: Arc::clone(inner), layers: layers.to_vec() }
+        Self { inner: Arc::clone(inner), layers: layers.to_vec(), left: false }
     }
 
     /// The layers, lowest first.
     pub fn layers(&self) -> &[Digest] {
         &self.layers
     }
+
+    /// Leaves the stack here for whoever opens the store next with [`Store::open_keeping`]: this process ends.
+    pub fn leave(mut self) {
+        self.left = true;
+    }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        if self.left {
+            return;
+        }
         let mut state = self.inner.lock();
         let name = chain_name(&self.layers);
         if let Some(count) = state.held.get_mut(&name) {

@@ -28,7 +28,7 @@ mod store;
 mod testing;
 
 pub use accounts::Accounts;
-pub use build::Hold;
+pub use build::{Hold, Stacks};
 pub use cache_mount::{CacheMount, CacheSharing, CacheUse, CacheWanted};
 pub use codec::decompressed;
 pub use commit::CommitOptions;

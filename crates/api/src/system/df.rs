@@ -48,6 +48,9 @@ wire! {
     pub struct BuildCache {
         #[serde(rename = "ID")]
         pub id: String,
+        /// Before 1.42.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub parent: String,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         pub parents: Vec<String>,
         #[serde(rename = "Type")]

@@ -42,11 +42,29 @@ pub struct Record {
     pub uses: u64,
     /// Bytes of what it added.
     pub size: u64,
+    /// Layers of its outputs that none of its inputs had; `None` in a record of a version that did not note them.
+    #[serde(default)]
+    pub added: Option<Vec<Digest>>,
     /// Keys of what it was made from.
     pub parents: Vec<String>,
     /// What the caller has noted beside it.
     #[serde(default)]
     pub note: Option<String>,
+}
+
+impl Record {
+    /// When it was last made or used.
+    pub fn last_used(&self) -> Timestamp {
+        self.used.unwrap_or(self.created)
+    }
+
+    /// The layers that it added; of an old record the uppermost ones.
+    pub fn added(&self) -> Vec<&Digest> {
+        match &self.added {
+            Some(added) => added.iter().collect(),
+            None => self.outputs.iter().filter_map(|(_, layers)| layers.last()).collect(),
+        }
+    }
 }
 
 /// What kind of work a record is of, in BuildKit's words.

@@ -11,6 +11,7 @@ fn record() -> Record {
         used: None,
         uses: 0,
         size: 7,
+        added: Some(vec![Digest::sha256(b"a")]),
         parents: Vec::new(),
         note: None,
     }
@@ -54,5 +55,6 @@ fn the_first_version_is_read() {
         Digest::sha256(b"a")
     );
     std::fs::write(dir.path().join(format!("{}.json", key.hex())), text).unwrap();
-    assert_eq!(Index::open(dir.path()).unwrap().get(&key).unwrap().size, 3);
+    let record = Index::open(dir.path()).unwrap().get(&key).unwrap();
+    assert_eq!((record.size, record.added()), (3, vec![&Digest::sha256(b"a")]));
 }

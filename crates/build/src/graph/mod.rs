@@ -210,6 +210,18 @@ impl Graph {
 }
 
 impl Op {
+    /// The numbers of its outputs, in order.
+    pub fn outputs(&self) -> Vec<u32> {
+        let mut all: Vec<u32> = match self {
+            Self::Exec(exec) => exec.mounts.iter().filter_map(|mount| mount.output).collect(),
+            Self::File(file) => file.actions.iter().filter_map(|action| action.output).collect(),
+            Self::Source(_) | Self::Merge | Self::Diff { .. } => vec![0],
+        };
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     fn has_output(&self, index: u32) -> bool {
         match self {
             Self::Exec(exec) => exec.mounts.iter().any(|mount| mount.output == Some(index)),

@@ -21,7 +21,7 @@ use crate::progress::{Event, Listener, VertexInfo};
 use crate::{Cancel, Error, Result};
 
 use in_flight::InFlight;
-pub use worker::{Job, Selection, Tree, Worker};
+pub use worker::{Found, Job, Selection, Tree, Worker};
 
 /// Threads that work on one build.
 const MAX_THREADS: usize = 8;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use oci::Digest;
 
 use super::worker::{Job, Tree, Worker};
 use super::{Failure, Made, Options, Solved, Solver, key};
@@ -170,31 +171,82 @@ impl<'a> Run<'a> {
             let made = Made { at: record.created, cached: true, key: Some(key) };
             return Ok(Done { outputs, made });
         }
+        if !self.options.no_cache
+            && !vertex.no_cache
+            && let Some(found) = self.worker.find(id, &key, &vertex.op.outputs())?
+        {
+            let at = found.created;
+            let outputs = found.outputs.into_iter().map(|(number, layers)| (number, Tree::Layers(layers)));
+            let outputs: Vec<_> = outputs.collect();
+            self.note(&key, vertex, inputs, &outputs, at)?;
+            self.solver.index.touch(&key, Timestamp::now());
+            return Ok(Done { outputs, made: Made { at, cached: true, key: Some(key) } });
+        }
         let outputs = self.perform(id, vertex, inputs)?;
         let at = Timestamp::now();
-        if let Some(layers) = super::layers(&outputs) {
-            let size = layers.iter().map(|(_, layers)| self.worker.size(layers)).sum();
-            let state = self.lock();
-            let made = vertex.inputs.iter().filter_map(|input| state.solved.made.get(&input.vertex));
-            let mut parents: Vec<String> =
-                made.filter_map(|made| made.key.as_ref()).map(|key| key.hex().to_owned()).collect();
-            drop(state);
-            parents.dedup();
-            let record = Record {
-                description: vertex.name.clone(),
-                kind: Kind::Regular,
-                outputs: layers,
-                created: at,
-                used: None,
-                uses: 0,
-                size,
-                parents,
-                note: None,
-            };
-            self.worker.keep(&key, &record.outputs);
-            self.solver.index.put(&key, record)?;
-        }
+        self.note(&key, vertex, inputs, &outputs, at)?;
         Ok(Done { outputs, made: Made { at, cached: false, key: Some(key) } })
+    }
+
+    /// Puts what came of a vertex into the cache, if it is made of layers.
+    fn note(
+        &self,
+        key: &Digest,
+        vertex: &Vertex,
+        inputs: &[Tree],
+        outputs: &[(u32, Tree)],
+        at: Timestamp,
+    ) -> Result<()> {
+        let Some(layers) = super::layers(outputs) else { return Ok(()) };
+        // above the input that an output stands on
+        let below = |layers: &[Digest]| {
+            let stands = inputs.iter().filter_map(|tree| match tree {
+                Tree::Layers(all) if layers.starts_with(all) => Some(all.len()),
+                _ => None,
+            });
+            stands.max().unwrap_or(0)
+        };
+        let mut added: Vec<Digest> =
+            layers.iter().flat_map(|(_, layers)| &layers[below(layers)..]).cloned().collect();
+        added.sort();
+        added.dedup();
+        let size = layers
+            .iter()
+            .filter(|(_, layers)| layers.last().is_some_and(|layer| added.contains(layer)))
+            .map(|(_, layers)| self.worker.size(layers))
+            .sum();
+        // those that an output stands on: what was only looked at or copied from may go before
+        let stands_on = |tree: &Tree| match tree {
+            Tree::Layers(all) => layers.iter().any(|(_, layers)| layers.starts_with(all)),
+            Tree::Files(_) => false,
+        };
+        let state = self.lock();
+        let mut parents: Vec<String> = vertex
+            .inputs
+            .iter()
+            .zip(inputs)
+            .filter(|(_, tree)| stands_on(tree))
+            .filter_map(|(input, _)| {
+                Some(state.solved.made.get(&input.vertex)?.key.as_ref()?.hex().to_owned())
+            })
+            .collect();
+        drop(state);
+        parents.sort();
+        parents.dedup();
+        let record = Record {
+            description: vertex.name.clone(),
+            kind: Kind::Regular,
+            outputs: layers,
+            created: at,
+            used: None,
+            uses: 0,
+            size,
+            added: Some(added),
+            parents,
+            note: None,
+        };
+        self.worker.keep(key, &record.outputs);
+        self.solver.index.put(key, record)
     }
 
     fn perform(&self, id: VertexId, vertex: &Vertex, inputs: &[Tree]) -> Result<Vec<(u32, Tree)>> {

@@ -52,6 +52,15 @@ impl Job<'_> {
     }
 }
 
+/// A result from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Layers of each output, lowest first.
+    pub outputs: Vec<(u32, Vec<Digest>)>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
 /// Does the work. Everything blocks, and is called from several threads at once.
 pub trait Worker: Sync {
     /// Brings files from outside.
@@ -92,6 +101,15 @@ pub trait Worker: Sync {
 
     /// Keeps layers until the build is over; whether they are here.
     fn hold(&self, layers: &[Digest]) -> bool;
+
+    /// A result that the cache of this daemon doesn't have, of those that the build was told to look at; its layers are
+    /// held when it comes back.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`]. A source that can't be read has no result.
+    fn find(&self, _vertex: VertexId, _key: &Digest, _outputs: &[u32]) -> Result<Option<Found>> {
+        Ok(None)
+    }
 
     /// The cache's record of this key names these layers from now on: they must stay as long as it does.
     fn keep(&self, key: &Digest, outputs: &[(u32, Vec<Digest>)]);

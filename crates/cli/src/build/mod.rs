@@ -4,6 +4,7 @@
 mod check;
 mod context;
 mod display;
+mod du;
 mod exporters;
 mod flags;
 mod history;
@@ -13,6 +14,7 @@ mod run;
 mod services;
 mod temporary;
 
+pub(crate) use du::du;
 pub(crate) use flags::FLAGS;
 pub(crate) use history::history;
 pub(crate) use run::run;

@@ -62,8 +62,21 @@ impl<'a> Pruning<'a> {
 
     /// Prunes one kind, and lists what went.
     pub(crate) fn kind(&mut self, kind: &Kind, filters: &[&str]) -> Result<()> {
+        self.kind_with(kind, filters, &[])
+    }
+
+    /// The same with more parameters; an empty one is left out.
+    pub(crate) fn kind_with(
+        &mut self,
+        kind: &Kind,
+        filters: &[&str],
+        more: &[(&'static str, String)],
+    ) -> Result<()> {
         let filters = filter::encode(filters);
         let mut request = self.context.client()?.call(kind.action, "").given("filters", &filters);
+        for (name, value) in more {
+            request = request.given(name, value);
+        }
         if self.dry_run {
             let before = self.containers.as_deref().map_or("", |filters| match filters {
                 "" => "{}",

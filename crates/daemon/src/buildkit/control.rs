@@ -9,7 +9,7 @@ use buildkit::{Status, method};
 use futures_util::StreamExt as _;
 use tonic::{Request, Response};
 
-use super::solve;
+use super::{cache, solve};
 use crate::app::App;
 
 /// The service.
@@ -45,6 +45,20 @@ impl Service for Control {
                 .await
             }
             method::LIST_WORKERS => answer(asked, |request| list_workers(Arc::clone(app), request)).await,
+            method::DISK_USAGE => {
+                answer(asked, |request: Request<control::DiskUsageRequest>| {
+                    let app = Arc::clone(app);
+                    async move { cache::disk_usage(&app, request.get_ref()).await.map(Response::new) }
+                })
+                .await
+            }
+            method::PRUNE => {
+                server_stream(asked, |request: Request<control::PruneRequest>| {
+                    let app = Arc::clone(app);
+                    async move { cache::prune(app, request.into_inner()).await.map(Response::new) }
+                })
+                .await
+            }
             method::LISTEN_BUILD_HISTORY => {
                 server_stream(asked, |request: Request<control::BuildHistoryRequest>| {
                     let history = app.history.clone();

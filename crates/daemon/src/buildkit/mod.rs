@@ -2,6 +2,7 @@
 
 mod attributes;
 mod builds;
+mod cache;
 mod control;
 mod convert;
 mod export;

@@ -1,5 +1,6 @@
 //! What the daemon is told: flags, and `daemon.json`.
 
+mod builder;
 mod file;
 mod flags;
 mod given;

@@ -161,6 +161,7 @@ fn engine(given: &Given) -> Result<engine::Config> {
     };
     config.storage_driver = text("storage-driver");
     config.keep_compressed_layers = given.flag("keep-compressed-layers").unwrap_or(false);
+    config.cache_policy = super::builder::cache_policy(given)?;
     config.dns.servers = given.list("dns");
     config.dns.options = given.list("dns-opts");
     config.dns.search = given.list("dns-search");

@@ -148,7 +148,7 @@ options! {
     "metrics-addr" => "metrics-addr" Text Later "Address that metrics are served on";
     "node-generic-resource" => "node-generic-resources" List Later "Resource of a swarm node";
     "swarm-default-advertise-addr" => "swarm-default-advertise-addr" Text Later "Address of a swarm node";
-    "" => "builder" Structure Later "Settings of the builder";
+    "" => "builder" Structure Works "How large the build cache may grow";
     "" => "features" Structure Later "Switches of single features";
     "" => "proxies" Structure Works "Proxies for registries, by flag";
     "cdi-spec-dir" => "cdi-spec-dirs" List Works "Directory of CDI specifications";

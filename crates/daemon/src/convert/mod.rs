@@ -38,7 +38,7 @@ pub(crate) use stats::stats;
 pub(crate) use summary::summary;
 pub(crate) use system::{info, version};
 pub(crate) use time::{moment, nanos};
-pub(crate) use usage::{DfWanted, disk_usage};
+pub(crate) use usage::{DfWanted, cache_rule, disk_usage};
 pub(crate) use volume::volume;
 
 /// Filters as the engine takes them.

@@ -44,8 +44,11 @@ pub(super) fn pruned_before(asked: &Asked) -> Result<HashSet<String>> {
 }
 
 /// `POST /build/prune`
-pub(crate) fn build(asked: &Asked) -> Result<Response> {
-    let (caches_deleted, space_reclaimed) =
-        asked.engine().build_prune(&convert::filters(&asked.filters()?), asked.query.flag("dry-run"))?;
-    Ok(response::ok(&api::image::BuildPruneResponse { caches_deleted, space_reclaimed }))
+pub(crate) async fn build(asked: Asked) -> Result<Response> {
+    let rule = convert::cache_rule(&asked.query, &asked.filters()?)?;
+    let pruned = asked.engine().build_prune(rule, asked.query.flag("dry-run")).await?;
+    Ok(response::ok(&api::image::BuildPruneResponse {
+        caches_deleted: pruned.records.into_iter().map(|record| record.id).collect(),
+        space_reclaimed: pruned.bytes,
+    }))
 }

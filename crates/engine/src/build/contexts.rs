@@ -10,8 +10,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use ::build::cache::Kind;
+use jiff::Timestamp;
 use oci::Digest;
 
+use super::CacheRecord;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 
@@ -48,6 +51,48 @@ impl Contexts {
         Ok(Some(taken))
     }
 
+    /// What is kept, as records of the cache.
+    ///
+    /// # Errors
+    /// A directory can't be read.
+    pub(super) fn records(&self, layout: &Layout) -> Result<Vec<CacheRecord>> {
+        let dir = layout.build_contexts();
+        let failed = |error| Error::because(format!("read {}", dir.display()), error);
+        let entries = match std::fs::read_dir(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut records = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            // one that another removes right now is no more
+            let (Ok(id), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata()) else {
+                continue;
+            };
+            let moment = |time: std::io::Result<SystemTime>| {
+                time.ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+            };
+            let in_use = self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
+            let path = entry.path();
+            let size = sys::usage::of(&path)
+                .map_err(|error| Error::because(format!("measure {}", path.display()), error))?;
+            records.push(CacheRecord {
+                id,
+                parents: Vec::new(),
+                kind: Kind::SourceLocal,
+                description: "local source of a client".to_owned(),
+                in_use,
+                shared: false,
+                mutable: true,
+                size,
+                created: moment(metadata.created()),
+                used: Some(moment(metadata.modified())),
+                uses: 0,
+            });
+        }
+        Ok(records)
+    }
+
     /// Removes those that were not used for the longest time, but for so many.
     fn forget_old(&self, layout: &Layout) {
         let Ok(entries) = std::fs::read_dir(layout.build_contexts()) else { return };
@@ -64,7 +109,8 @@ impl Contexts {
         }
     }
 
-    fn forget(&self, layout: &Layout, name: &str) {
+    /// Removes one that no build has.
+    pub(super) fn forget(&self, layout: &Layout, name: &str) {
         // held, so that no build takes it meanwhile
         let in_use = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if in_use.contains(name) {

@@ -30,6 +30,7 @@ pub(super) fn settled(engine: &Inner, config: ImageConfig, anew: bool) -> Result
         used: None,
         uses: 0,
         size: 0,
+        added: Some(Vec::new()),
         parents: Vec::new(),
         note: Some(encoded(&config)?),
     };

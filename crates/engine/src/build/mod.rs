@@ -4,6 +4,7 @@
 //! a killed daemon leaves of it (root file system, directory, addresses, cgroup) bears an id that no container has, and
 //! so the start's sweep finds it. What finished steps have made stays, by the cache's index.
 
+mod cache;
 mod classic;
 mod context;
 mod contexts;
@@ -20,16 +21,19 @@ mod trees;
 mod worker;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::build::cache::Index;
 use ::build::solve::Solver;
 use oci::Digest;
-use store::{Hold, Store};
+use store::{Hold, Stacks, Store};
+use tokio::sync::Notify;
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 
+pub(crate) use cache::collect_garbage;
+pub use cache::{CacheFilter, CacheLimits, CachePolicy, CachePruned, CacheRecord, CacheRule, CacheUsage};
 pub use lent::Lent;
 pub use remote::{DockerfileBuild, Place, RemoteBuild, RemoteBuilt, RemoteFailure, Work};
 pub use request::{BuildNews, BuildRequest};
@@ -41,6 +45,10 @@ pub(crate) struct Builder {
     pub(crate) contexts: contexts::Contexts,
     /// Layers that the cache's records name, by the records' keys.
     held: Mutex<HashMap<String, Vec<Hold>>>,
+    /// The cache may have grown too large.
+    collect: Arc<Notify>,
+    /// Held while records are taken away.
+    collecting: Mutex<()>,
 }
 
 /// The index before there is a store, and the stacks that its records name.
@@ -80,6 +88,8 @@ impl Builder {
             solver: Solver::new(opened.index),
             contexts: contexts::Contexts::default(),
             held: Mutex::new(held),
+            collect: Arc::default(),
+            collecting: Mutex::default(),
         })
     }
 
@@ -87,11 +97,42 @@ impl Builder {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// By how many records each stack is held.
+    fn holders(&self) -> HashMap<String, usize> {
+        let mut holders = HashMap::new();
+        for hold in self.held().values().flatten() {
+            *holders.entry(Stacks::name(hold.layers())).or_default() += 1;
+        }
+        holders
+    }
+
+    /// Takes a record away, and what it alone has kept.
+    ///
+    /// # Errors
+    /// A file can't be removed.
+    fn forget(&self, key: &str) -> Result<()> {
+        self.solver.index().remove(key).map_err(failed)?;
+        // let go of outside of the lock
+        let before = self.held().remove(key);
+        drop(before);
+        Ok(())
+    }
+
     /// A record names these layers from now on.
     fn keep(&self, key: &Digest, holds: Vec<Hold>) {
         // what was held for the former record is let go of outside of the lock
         let before = self.held().insert(key.hex().to_owned(), holds);
         drop(before);
+    }
+}
+
+impl Drop for Builder {
+    /// The next daemon goes on with the cache.
+    fn drop(&mut self) {
+        let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
+        held.drain().flat_map(|(_, holds)| holds).for_each(Hold::leave);
+        // who waits looks again, and finds that the engine is gone
+        self.collect.notify_one();
     }
 }
 

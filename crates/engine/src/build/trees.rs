@@ -8,8 +8,10 @@ use ::build::solve::Tree;
 use oci::Digest;
 use store::{Hold, Scratch, Store};
 use sys::path::Root;
+use tokio::sync::Notify;
 
 use super::contexts::InUse;
+use crate::engine::Inner;
 
 /// What one build has in hand.
 pub(super) struct Trees {
@@ -18,6 +20,16 @@ pub(super) struct Trees {
     holds: Mutex<HashMap<Vec<Digest>, Hold>>,
     /// Directories of this build's own.
     files: Mutex<HashMap<u64, Directory>>,
+    /// Told when all that is let go of.
+    over: Arc<Notify>,
+}
+
+impl Drop for Trees {
+    fn drop(&mut self) {
+        self.holds.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        self.files.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        self.over.notify_one();
+    }
 }
 
 /// A directory that a build has for itself.
@@ -43,8 +55,9 @@ fn failed(what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>
 }
 
 impl Trees {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, holds: Mutex::default(), files: Mutex::default() }
+    pub(super) fn new(engine: &Inner) -> Self {
+        let (store, over) = (engine.store.clone(), Arc::clone(&engine.builder.collect));
+        Self { store, holds: Mutex::default(), files: Mutex::default(), over }
     }
 
     /// Keeps layers until the build is over.

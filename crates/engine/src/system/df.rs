@@ -25,10 +25,12 @@ impl Engine {
             let accounts = engine.0.store.accounts()?;
             let idle = images.iter().filter(|image| image.containers == 0);
             let idle: HashSet<oci::Digest> = idle.filter_map(|image| parse_id(&image.id)).collect();
+            let build_cache = engine.0.cache_usage()?;
             let mut usage = DiskUsage {
                 images_size: accounts.images_total(),
                 images_reclaimable: accounts.freed_by(&idle),
-                records: accounts.rest() + accounts.cache_mounts() + engine.0.beside()?,
+                records: (accounts.rest() + engine.0.beside()?).saturating_sub(build_cache.contexts()),
+                build_cache,
                 ..DiskUsage::default()
             };
             let image_size = |id: &str| parse_id(id).map(|id| accounts.image(&id)).unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::build::CacheUsage;
 use crate::config::{CgroupDriver, Runtime};
 use crate::container::Container;
 use crate::image::Image;
@@ -133,6 +134,8 @@ pub struct DiskUsage {
     pub containers: Vec<ContainerUsage>,
     /// Volumes.
     pub volumes: Vec<VolumeUsage>,
+    /// The build cache.
+    pub build_cache: CacheUsage,
     /// Everything else: records, indexes, networks, the directories around it all.
     pub records: u64,
 }
@@ -184,6 +187,6 @@ impl DiskUsage {
     pub fn total(&self) -> u64 {
         let written: u64 = self.containers.iter().map(|one| one.written).sum();
         let volumes: u64 = self.volumes.iter().map(|one| one.size).sum();
-        self.images_size + written + self.logs() + volumes + self.records
+        self.images_size + written + self.logs() + volumes + self.build_cache.total + self.records
     }
 }

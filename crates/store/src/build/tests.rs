@@ -96,6 +96,18 @@ fn what_a_cache_names_outlives_the_process_and_an_unsynced_layer_not_the_machine
 }
 
 #[test]
+fn what_is_left_here_outlives_the_store() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path(), DriverChoice::Auto).unwrap();
+    let held = layer(&store, dir.path(), &[], "a");
+    let kept = [held.layers().to_vec()];
+    held.leave();
+    drop(store);
+    let store = Store::open_keeping(dir.path(), DriverChoice::Auto, &kept).unwrap();
+    assert!(store.hold(&kept[0]).is_some());
+}
+
+#[test]
 fn an_image_of_layers_makes_them_durable_and_keeps_them() {
     let dir = TempDir::new().unwrap();
     let store = Store::open(dir.path(), DriverChoice::Auto).unwrap();

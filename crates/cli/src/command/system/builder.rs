@@ -2,15 +2,23 @@
 
 use crate::command::pruning::{BUILD_CACHE, DRY_RUN, Pruning};
 use crate::command::{Arity, Command, Group, image};
+use crate::error::Error;
 use crate::flag::Flag;
+use crate::flag::check::parse_bytes;
 
 /// The noun.
-pub(crate) static GROUP: Group =
-    Group { name: "builder", about: "Manage builds", commands: &[&image::build::COMMAND, &HISTORY, &PRUNE] };
+pub(crate) static GROUP: Group = Group {
+    name: "builder",
+    about: "Manage builds",
+    commands: &[&image::build::COMMAND, &DU, &HISTORY, &PRUNE],
+};
 
 /// The same, by the name that Docker's plug-in has.
-pub(crate) static BUILDX: Group =
-    Group { name: "buildx", about: "Manage builds", commands: &[&image::build::COMMAND, &HISTORY, &PRUNE] };
+pub(crate) static BUILDX: Group = Group {
+    name: "buildx",
+    about: "Manage builds",
+    commands: &[&image::build::COMMAND, &DU, &HISTORY, &PRUNE],
+};
 
 static HISTORY: Command = Command::new(
     "history",
@@ -32,13 +40,38 @@ static PRUNE: Command =
             "WARNING! This will remove all dangling build cache."
         };
         let mut pruning = Pruning::begin(context, matches, warning)?;
-        pruning.kind(&BUILD_CACHE, &matches.all("filter"))?;
+        let mut more = vec![("all", if matches.bool("all") { "1".to_owned() } else { String::new() })];
+        for name in SPACES {
+            if let Some(text) = matches.given(name) {
+                more.push((name, parse_bytes(text).map_err(Error::Flag)?.to_string()));
+            }
+        }
+        pruning.kind_with(&BUILD_CACHE, &matches.all("filter"), &more)?;
         pruning.end()
     })
     .flags(&[&[
-        Flag::bool("all", "Remove all of it, not only what nothing refers to").short('a'),
+        Flag::bool("all", "Remove all of it, also what images have and the builder's own").short('a'),
         DRY_RUN,
         Flag::filter(),
         Flag::bool("force", "Do not ask").short('f'),
-        Flag::bytes("keep-storage", "Bytes that may stay"),
+        Flag::bytes("keep-storage", "Bytes that may stay (as --reserved-space)"),
+        Flag::bytes("max-used-space", "Bytes that the cache may have at most"),
+        Flag::bytes("min-free-space", "Bytes of the disk that the cache leaves free"),
+        Flag::bytes("reserved-space", "Bytes that the cache may always have"),
     ]]);
+
+/// How much may stay.
+const SPACES: [&str; 4] = ["keep-storage", "reserved-space", "max-used-space", "min-free-space"];
+
+static DU: Command = Command::new(
+    "du",
+    "[OPTIONS]",
+    "Show what the build cache takes on the disk",
+    Arity::None,
+    crate::build::du,
+)
+.flags(&[&[
+    Flag::filter(),
+    Flag::format(),
+    Flag::bool("verbose", "Show everything that is known of each record"),
+]]);

@@ -29,7 +29,8 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     }
     pruning.kind(&NETWORKS, &filters)?;
     pruning.kind(&IMAGES, &[&filters[..], &[&dangling]].concat())?;
-    pruning.kind(&BUILD_CACHE, &filters)?;
+    let all = if matches.bool("all") { "1" } else { "" };
+    pruning.kind_with(&BUILD_CACHE, &filters, &[("all", all.to_owned())])?;
     pruning.end()
 }
 

@@ -213,7 +213,7 @@ impl Build {
 
     fn run(&self, place: Scratch, file: &Dockerfile) -> Result<(), BuildNews> {
         let inner = &self.engine.0;
-        let trees = Arc::new(Trees::new(inner.store.clone()));
+        let trees = Arc::new(Trees::new(inner));
         let locals = HashMap::from([("context".to_owned(), trees.add(Arc::new(place)))]);
         let mut worker = BuildWorker {
             engine: Arc::clone(inner),

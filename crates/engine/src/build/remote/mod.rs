@@ -153,7 +153,7 @@ struct Prepared {
 
 impl Remote {
     fn run(self) -> Result<RemoteBuilt, Placed> {
-        let trees = Arc::new(Trees::new(self.engine.0.store.clone()));
+        let trees = Arc::new(Trees::new(&self.engine.0));
         let mut locals = HashMap::new();
         let prepared = self.prepare(&trees, &mut locals)?;
         let worker = BuildWorker {

@@ -1,6 +1,7 @@
 //! Builds by Docker's own clients and by ours.
 
 mod buildkit;
+mod cache;
 mod classic;
 mod display;
 mod hostile;

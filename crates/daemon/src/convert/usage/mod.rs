@@ -1,5 +1,7 @@
 //! Disk usage.
 
+mod build_cache;
+
 use api::system as wire;
 use api::{Query, Version};
 use engine::container::{Listed, Size};
@@ -8,6 +10,9 @@ use jiff::Timestamp;
 
 use super::{count, image, legacy, size, summary, total, volume};
 use crate::error::{ApiError, Result};
+use build_cache::build_cache_usage;
+
+pub(crate) use build_cache::cache_rule;
 
 /// Which kinds of things `GET /system/df` is to count.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +61,7 @@ pub(crate) fn disk_usage(
     let images = wanted.images.then(|| images(usage, version));
     let containers = wanted.containers.then(|| containers(usage, version));
     let volumes = wanted.volumes.then(|| volumes(usage));
-    let build_cache = wanted.build_cache.then(wire::Usage::<wire::BuildCache>::default);
+    let build_cache = wanted.build_cache.then(|| build_cache_usage(&usage.build_cache, version));
     let mut answer = wire::DiskUsage {
         data_root: Some(wire::DataRoot {
             path: data_root,
@@ -73,7 +78,7 @@ pub(crate) fn disk_usage(
         answer.containers = containers.as_ref().map(|usage| usage.items.clone());
         answer.volumes = volumes.as_ref().map(|usage| usage.items.clone());
         answer.build_cache = build_cache.as_ref().map(|usage| usage.items.clone());
-        answer.builder_size = (version < Version::minor(42)).then_some(0);
+        answer.builder_size = (version < Version::minor(42)).then_some(size(usage.build_cache.total));
     }
     if grouped {
         answer.image_usage = images.map(|usage| trimmed(usage, wanted.items));
