@@ -1,5 +1,6 @@
 //! Builds by Docker's own clients and by ours.
 
+mod bollard;
 mod buildkit;
 mod cache;
 mod classic;
