@@ -52,9 +52,10 @@ impl Writable {
         Ok((copy, mount))
     }
 
-    /// What it has become.
+    /// What it has become. Nobody has it mounted any more.
     pub(super) fn commit(&self, worker: &BuildWorker) -> Result<Tree> {
-        worker.committed(&self.id, &self.below, &[])
+        let hold = self.engine.store.turn_into_layer(&self.id, &self.below, &[]);
+        Ok(worker.trees.take(hold.map_err(failed("make a layer"))?))
     }
 }
 

@@ -299,3 +299,53 @@ fn definitions_that_are_wrong_are_told_so() -> Result<()> {
     no_places(&berth)?;
     berth.finish()
 }
+
+/// A process whose results are what it has made of its mounts: one that it may write to, one that it may not.
+fn results_of_mounts() -> pb::Definition {
+    let mut definition = Definition::default();
+    let base = definition.image();
+    let made = definition.files(
+        &[],
+        vec![action(-1, -1, -1, mkdir("/made/deep")), action(0, -1, 0, mkfile("/made/deep/file", "one\n"))],
+    );
+    let bind = |dest: &str, output| pb::Mount { input: 1, output, ..mount(pb::MountType::Bind, dest) };
+    let mounts = vec![
+        root(0, 0),
+        pb::Mount { selector: "/made/../made/deep".into(), ..bind("/written/../written", 1) },
+        pb::Mount { readonly: true, ..bind("/read", 2) },
+        bind("/lost", -1),
+    ];
+    let script = "echo two >> /written/file && mkdir /written/dev && echo three >> /lost/made/deep/file && \
+                  cat /read/made/deep/file && ! touch /read/x && touch /of-the-root";
+    let (ran, _) = definition.run(&[&base, &made], script, mounts);
+    let copy = |from: &str, to: &str| {
+        pb::file_action::Action::Copy(pb::FileActionCopy {
+            src: from.into(),
+            dest: to.into(),
+            create_dest_path: true,
+            timestamp: -1,
+            mode: -1,
+            ..Default::default()
+        })
+    };
+    let last = definition.files(
+        &[&base, &(ran.clone(), 1), &(ran, 2)],
+        vec![action(0, 1, -1, copy("/made", "/written/")), action(3, 2, 0, copy("/made", "/read/"))],
+    );
+    definition.result(&last)
+}
+
+#[test]
+fn a_mount_is_a_result() -> Result<()> {
+    let berth = Berth::start()?;
+    block_on(async {
+        let client = Client::connect(&berth, "mounts").await?;
+        client.solve(results_of_mounts(), "mounts").await?;
+        Ok(())
+    })?;
+    let look = "cat /written/made/deep/file; ls -d /written/made/deep/dev; cat /read/made/deep/file; ls -d /of-the-root /read/made/deep/dev";
+    let said = berth.docker(["run", "--rm", "mounts", "/bin/sh", "-c", &format!("{look}; exit 0")])?.ok()?;
+    ensure!(said.trim() == "one\ntwo\n/written/made/deep/dev\none", "{said}");
+    no_places(&berth)?;
+    berth.finish()
+}
