@@ -1,4 +1,4 @@
-//! A small Debian with systemd, made by debootstrap once and kept beside the build.
+//! Small Debians, made by debootstrap once and kept beside the build.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 /// One maker at a time in this process; between processes the finished file appears by a rename.
 static MAKING: Mutex<()> = Mutex::new(());
 
-/// What a boot does not read.
+/// What neither a boot nor a program reads.
 const UNNEEDED: [&str; 6] = [
     "var/cache/apt",
     "var/lib/apt/lists",
@@ -22,9 +22,23 @@ const UNNEEDED: [&str; 6] = [
 
 /// A tar of a minimal Debian whose `/sbin/init` is systemd, without a machine id.
 pub fn with_systemd() -> Result<PathBuf> {
+    made("bookworm-systemd", &["--include=systemd-sysv,dbus"], &|root| {
+        for id in ["etc/machine-id", "var/lib/dbus/machine-id"] {
+            let _ = std::fs::remove_file(root.join(id));
+        }
+        File::create(root.join("etc/machine-id")).map(drop)
+    })
+}
+
+/// A tar of a minimal Debian, as debootstrap leaves it but for documentation and lists of packages.
+pub fn minimal() -> Result<PathBuf> {
+    made("bookworm-minimal", &[], &|_| Ok(()))
+}
+
+fn made(name: &str, options: &[&str], finish: &dyn Fn(&Path) -> std::io::Result<()>) -> Result<PathBuf> {
     let _one = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debian");
-    let tar = cache.join("bookworm-systemd.tar");
+    let tar = cache.join(format!("{name}.tar"));
     if tar.exists() {
         return Ok(tar);
     }
@@ -32,14 +46,13 @@ pub fn with_systemd() -> Result<PathBuf> {
     let work = tempfile::tempdir_in(&cache)?;
     let root = work.path().join("root");
     run(Command::new("debootstrap")
-        .args(["--variant=minbase", "--include=systemd-sysv,dbus", "bookworm"])
+        .arg("--variant=minbase")
+        .args(options)
+        .arg("bookworm")
         .arg(&root)
         .stdout(File::create(work.path().join("log"))?))
     .context("debootstrap (apt-get install debootstrap)")?;
-    for id in ["etc/machine-id", "var/lib/dbus/machine-id"] {
-        let _ = std::fs::remove_file(root.join(id));
-    }
-    File::create(root.join("etc/machine-id"))?;
+    finish(&root)?;
     let made = work.path().join("tar");
     run(Command::new("tar")
         .args(UNNEEDED.map(|path| format!("--exclude=./{path}/*")))

@@ -10,6 +10,7 @@ mod kills;
 mod llb;
 mod mounts;
 mod own;
+mod real;
 mod secrets;
 mod vanish;
 
