@@ -42,7 +42,8 @@ pub(crate) fn make_directories(layout: &Layout) -> Result<()> {
         // Also takes away a set-group-id bit that it may have inherited: it would spread into the layers.
         fs::set_permissions(&dir, fs::Permissions::from_mode(DIR_MODE)).at("set mode of", &dir)?;
     }
-    spread(&layout.tmp())
+    // Where layers are unpacked, and where builds write the files of theirs.
+    [layout.tmp(), layout.snapshots()].iter().try_for_each(|dir| spread(dir))
 }
 
 /// Asks the file system to put each directory made in `dir`, and all that will lie in it, into a part of the disk
@@ -56,7 +57,7 @@ fn spread(dir: &Path) -> Result<()> {
         .and_then(|flags| rustix::fs::ioctl_setflags(&handle, flags | rustix::fs::IFlags::TOPDIR));
     // A hint that few file systems know.
     spread.or_else(|error| {
-        tracing::debug!(path = %dir.display(), %error, "layers are not spread over the disk");
+        tracing::debug!(path = %dir.display(), %error, "what is made in it is not spread over the disk");
         Ok(())
     })
 }

@@ -50,7 +50,9 @@ fn layers_are_spread_over_the_disk() {
         eprintln!("NOT RUN: this file system has no attribute T: {error}");
         return;
     }
-    assert!(flags(&dir.path().join("store/tmp")).unwrap().contains(rustix::fs::IFlags::TOPDIR));
+    for place in ["store/tmp", "store/snapshots"] {
+        assert!(flags(&dir.path().join(place)).unwrap().contains(rustix::fs::IFlags::TOPDIR), "{place}");
+    }
 }
 
 /// A store as it was before pulls were known.
