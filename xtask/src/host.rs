@@ -44,6 +44,7 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "skopeo", shows: "/usr/bin/skopeo" },
     Package { name: "buildah", shows: "/usr/bin/buildah" },
     Package { name: "openssh-client", shows: "/usr/bin/ssh-agent" },
+    Package { name: "git", shows: "/usr/bin/git" },
 ];
 
 /// Installs those of `packages` that are not there.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use engine::Engine;
 use tokio::sync::watch;
 
-use crate::buildkit::{Builds, History, Sessions};
+use crate::buildkit::{Builds, History, Sessions, Uploads};
 
 /// The daemon's own state, beside the engine's.
 pub(crate) struct App {
@@ -15,6 +15,8 @@ pub(crate) struct App {
     pub(crate) sessions: Sessions,
     /// Builds by BuildKit's protocol.
     pub(crate) builds: Builds,
+    /// Contexts that come beside their builds.
+    pub(crate) uploads: Uploads,
     /// Builds that were.
     pub(crate) history: History,
     reloaded: Mutex<Reloaded>,
@@ -47,6 +49,7 @@ impl App {
             engine,
             sessions: Sessions::default(),
             builds: Builds::default(),
+            uploads: Uploads::default(),
             history: History::default(),
             reloaded: Mutex::new(reloaded),
             busy: watch::Sender::new(0),

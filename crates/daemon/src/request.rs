@@ -98,6 +98,8 @@ pub(crate) struct RequestBody {
     /// Taken only when dropped.
     incoming: Option<Incoming>,
     read: Option<Box<dyn FnOnce() + Send + Sync>>,
+    /// What was read of it before anybody asked.
+    first: Option<Frame<Bytes>>,
 }
 
 /// A client that is refused half-way may go on sending before it looks for the answer: a connection closed on
@@ -118,7 +120,7 @@ impl Drop for RequestBody {
 impl RequestBody {
     /// Calls `read` when the body has been read to its end.
     pub(crate) fn new(incoming: Incoming, read: impl FnOnce() + Send + Sync + 'static) -> Self {
-        let mut body = Self { incoming: Some(incoming), read: Some(Box::new(read)) };
+        let mut body = Self { incoming: Some(incoming), read: Some(Box::new(read)), first: None };
         if body.is_end_stream() {
             body.finish();
         }
@@ -144,6 +146,17 @@ impl RequestBody {
         Ok(body)
     }
 
+    /// Waits for its first bytes: a client that waits for `100 Continue` is told so only before the answer begins, and
+    /// some answers begin before anything else of the body is read.
+    pub(crate) async fn begun(mut self) -> Self {
+        self.first = match self.frame().await {
+            Some(Ok(frame)) => Some(frame),
+            // whoever reads on hears of it again
+            Some(Err(_)) | None => None,
+        };
+        self
+    }
+
     /// The body as it comes.
     pub(crate) fn reader(self) -> engine::Reader {
         Box::new(tokio_util::io::StreamReader::new(self.into_data_stream().map_err(std::io::Error::other)))
@@ -158,6 +171,9 @@ impl hyper::body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
         if matches!(polled, Poll::Ready(None)) || self.is_end_stream() {
@@ -167,7 +183,7 @@ impl hyper::body::Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        self.first.is_none() && self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -7,7 +7,7 @@ use api::{Action, Method, Query, Version, routes, version};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
 use crate::app::App;
-use crate::buildkit::{build_by_buildkit, cancel_build};
+use crate::buildkit::cancel_build;
 use crate::convert;
 use crate::error::{ApiError, Result};
 use crate::handlers::{
@@ -114,8 +114,7 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::ImageVerify => image::verify(asked).await,
         Action::ImageTag => image::tag(asked).await,
         Action::ImageDelete => image::remove(asked).await,
-        Action::ImageBuild if asked.query.get("version") == Some("2") => build_by_buildkit(&asked),
-        Action::ImageBuild => build::classic(asked, body).await,
+        Action::ImageBuild => build::build(asked, body).await,
         Action::ImageCreate => image_archive::create(asked, body).await,
         Action::ImageLoad => image_archive::load(asked, body).await,
         Action::ImageGet | Action::ImageGetAll => image_archive::save(asked).await,

@@ -106,7 +106,7 @@ impl Inner {
         let cache = crate::build::Builder::open(&layout)?;
         let store = store::Store::open_keeping(&layout.store(), driver, &cache.kept)
             .map_err(|error| Error::because("open the image store", error))?;
-        let builder = crate::build::Builder::start(cache, &store)?;
+        let builder = crate::build::Builder::start(cache, &store, &layout)?;
         store.keep_compressed(config.keep_compressed_layers);
         let network = ::network::Network::open(crate::network::open_config(&config, layout.network())?)
             .map_err(|error| Error::because("open the network", error))?;

@@ -14,6 +14,8 @@
 //! <data>/volumes/.new-*, .gone-*          half-made and half-removed ones
 //! <data>/signatures/<hex>.json           what lay beside an image where it was pulled from
 //! <data>/build/cache/                    the build cache's index (of build)
+//! <data>/build/sources/<name>/            a client's directory or a commit's files, with what it is (`contexts.rs`)
+//! <data>/build/files/                    files of web servers (`build/source/http.rs`)
 //! <data>/store, <data>/network, <data>/cluster  of those crates
 //! <exec>/shim/<id>/                      a shim's socket
 //! <exec>/shm/<id>/                       /dev/shm that may be shared
@@ -124,8 +126,17 @@ impl Layout {
         self.data.join("build/cache")
     }
 
+    pub(crate) fn build_sources(&self) -> PathBuf {
+        self.data.join("build/sources")
+    }
+
+    /// What was in the place of [`Self::build_sources`] before 0.1; it is removed.
     pub(crate) fn build_contexts(&self) -> PathBuf {
         self.data.join("build/contexts")
+    }
+
+    pub(crate) fn build_files(&self) -> PathBuf {
+        self.data.join("build/files")
     }
 
     pub(crate) fn network(&self) -> PathBuf {

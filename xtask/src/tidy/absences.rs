@@ -51,10 +51,11 @@ const ABSENCES: &[Absence] = &[
             "crates/logdriver/",
             "crates/engine/",
         ],
-        // programs of our own, the container's, the runtime that the user has named (`--add-runtime`), and criu
+        // programs of our own, the container's, the runtime that the user has named (`--add-runtime`), criu, and git
         except: &[
             "crates/shim/src/process/backend/checkpoint/dump.rs",
             "crates/engine/src/shim/spawn.rs",
+            "crates/engine/src/build/source/program.rs",
             "crates/shim/src/init.rs",
             "crates/shim/src/log/file.rs",
             "crates/shim/src/log/forward.rs",

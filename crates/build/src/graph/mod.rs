@@ -5,6 +5,7 @@
 
 mod exec;
 mod file;
+mod location;
 mod source;
 
 use oci::Platform;
@@ -16,6 +17,8 @@ pub use exec::{
 pub use file::{
     Action, Chown, Copy, FileAction, FileInput, FileOp, MakeDir, MakeFile, Owner, Remove, Symlink,
 };
+pub(crate) use location::is_url;
+pub use location::redacted;
 pub use source::{GitSource, HttpSource, ImageSource, LocalSource, OciLayoutSource, ResolveMode, Source};
 
 /// Most vertices of one graph; a definition with more is refused.

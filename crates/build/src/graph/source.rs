@@ -83,7 +83,7 @@ pub struct HttpSource {
     pub url: String,
     /// The digest that it must have.
     pub checksum: Option<Digest>,
-    /// The file's name, empty for the URL's last component.
+    /// The file's name, empty for the URL's last component ([`HttpSource::name`]).
     pub filename: String,
     /// Mode bits, `None` for 0600.
     pub mode: Option<u32>,
@@ -91,6 +91,23 @@ pub struct HttpSource {
     pub uid: Option<u32>,
     /// Group, `None` for root's.
     pub gid: Option<u32>,
+    /// If it is an archive, compressed or not, the result is what is in it.
+    pub unpack: bool,
+}
+
+impl HttpSource {
+    /// The file's name: as it is given, or the last of the URL's path without what it escapes; `None` if that is none.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        if !self.filename.is_empty() {
+            return Some(self.filename.clone());
+        }
+        let path = self.url.split_once("://")?.1.split(['?', '#']).next()?.split_once('/')?.1;
+        let path = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
+        let name = path.trim_end_matches('/').rsplit('/').next()?;
+        let fits = !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains('\0');
+        fits.then(|| name.to_owned())
+    }
 }
 
 /// An image in an OCI layout that the client has.

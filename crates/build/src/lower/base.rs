@@ -8,7 +8,9 @@ use oci::Reference;
 
 use super::environment::{self, Arguments};
 use super::{Options, at};
-use crate::graph::{ImageSource, ResolveMode, Source};
+use crate::graph::{
+    Action, Copy, FileAction, FileInput, FileOp, ImageSource, Op, Output, ResolveMode, Source, Vertex,
+};
 use crate::{Error, Result};
 
 /// The arguments before the first `FROM`.
@@ -102,4 +104,29 @@ pub(super) fn image(name: &str, options: &Options) -> Result<Source, String> {
     let reference =
         Reference::parse(name).map_err(|error| format!("failed to parse stage name {name:?}: {error}"))?;
     Ok(Source::Image(ImageSource { reference: reference.with_default_tag(), resolve: ResolveMode::Local }))
+}
+
+/// Files that are no image as the first layer of one.
+pub(super) fn layer(name: &str, files: Output) -> Vertex {
+    let copy = Copy {
+        source: "/".into(),
+        target: "/".into(),
+        contents_only: true,
+        make_parents: true,
+        ..Copy::default()
+    };
+    let action = FileAction {
+        input: None,
+        secondary: Some(FileInput::Input(0)),
+        output: Some(0),
+        action: Action::Copy(Box::new(copy)),
+    };
+    Vertex {
+        op: Op::File(FileOp { actions: vec![action] }),
+        inputs: vec![files],
+        name: format!("[context {name}] FROM its files"),
+        progress_group: None,
+        platform: None,
+        no_cache: false,
+    }
 }

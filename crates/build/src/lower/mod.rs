@@ -189,8 +189,8 @@ fn context_vertex(source: &Source) -> Vertex {
         }
         Source::Local(LocalSource { name, .. }) => format!("[context {name}] load"),
         Source::Image(image) => format!("[context] FROM {}", image.reference.familiar()),
-        Source::Git(git) => format!("[internal] load git source {}", git.remote),
-        Source::Http(http) => format!("[internal] load {}", http.url),
+        Source::Git(git) => format!("[internal] load git source {}", git.shown()),
+        Source::Http(http) => format!("[internal] load {}", crate::graph::redacted(&http.url)),
         Source::OciLayout(layout) => format!("[context] OCI load {}", layout.reference.familiar()),
     };
     Vertex {

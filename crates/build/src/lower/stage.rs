@@ -200,28 +200,45 @@ impl Whole<'_> {
     /// A stage's beginning: an image, a named context, or nothing.
     fn begin(&mut self, name: &str, platform: Option<Platform>, line: usize) -> Result<Done> {
         if name == "scratch" {
-            let target = platform.clone().unwrap_or_else(Platform::host);
-            let mut config = RunConfig { env: vec![format!("PATH={PATH}")], ..RunConfig::default() };
-            if self.options.flavor == Flavor::Buildkit {
-                "/".clone_into(&mut config.working_dir);
-            }
-            let image = ImageConfig {
-                architecture: target.architecture,
-                os: target.os,
-                variant: target.variant,
-                ..ImageConfig::default()
-            };
-            return Ok(Done { output: None, config, image, platform, lineage: Vec::new() });
+            let image = self.empty(platform.as_ref());
+            return Ok(Done {
+                output: None,
+                config: image.config.clone(),
+                image,
+                platform,
+                lineage: Vec::new(),
+            });
         }
         let source = base::image(name, self.options).map_err(|error| at(line, error))?;
         let image = match &source {
             Source::Image(image) => self.images.config(&image.reference, platform.as_ref())?,
-            _ => ImageConfig { os: "linux".into(), ..ImageConfig::default() },
+            _ => self.empty(platform.as_ref()),
         };
-        let output = self.source(source, platform.clone())?;
+        let is_image = matches!(source, Source::Image(_));
+        let mut output = self.source(source, platform.clone())?;
+        if !is_image {
+            let vertex = self.graph.add(base::layer(name, output)).map_err(graph)?;
+            output = Output { vertex, index: 0 };
+        }
         let config = image.config.clone();
         let image = ImageConfig { container: None, parent: None, comment: None, ..image };
         Ok(Done { output: Some(output), config, image, platform, lineage: Vec::new() })
+    }
+
+    /// What an image says that begins with nothing, or with files that say nothing of themselves.
+    fn empty(&self, platform: Option<&Platform>) -> ImageConfig {
+        let target = platform.cloned().unwrap_or_else(Platform::host);
+        let mut config = RunConfig { env: vec![format!("PATH={PATH}")], ..RunConfig::default() };
+        if self.options.flavor == Flavor::Buildkit {
+            "/".clone_into(&mut config.working_dir);
+        }
+        ImageConfig {
+            architecture: target.architecture,
+            os: target.os,
+            variant: target.variant,
+            config,
+            ..ImageConfig::default()
+        }
     }
 
     /// A tree from outside, once for all who use it.
@@ -281,10 +298,14 @@ impl Whole<'_> {
         is_trigger: bool,
     ) -> Result<()> {
         let shell = state.shell();
+        let text = match &located.node {
+            Instruction::Add(_) => crate::graph::redacted(&located.at.original),
+            _ => located.at.original.clone(),
+        };
         let effect = match &located.node {
             Instruction::Run(run) => self.run(state, run, &located.at.original)?,
             Instruction::Copy(copy) => self.copy(state, copy, &located.at.original)?,
-            Instruction::Add(add) => self.add(state, add, &located.at.original)?,
+            Instruction::Add(add) => self.add(state, add, &text)?,
             Instruction::Workdir(path) => self.workdir(state, path)?,
             Instruction::Arg(arguments) => self.argument(state, arguments)?,
             other => {
@@ -295,7 +316,6 @@ impl Whole<'_> {
                 Effect { created_by, vertex: None }
             }
         };
-        let text = located.at.original.clone();
         self.push(state, text, effect.vertex, effect.created_by, false, is_trigger);
         Ok(())
     }

@@ -11,6 +11,9 @@ use crate::graph::{
     self, Action, Chown, FileAction, FileInput, FileOp, GitSource, HttpSource, MakeFile, Op, Output, Owner,
 };
 
+/// A file whose URL gives it no name.
+const UNNAMED: &str = "__unnamed__";
+
 /// A transfer on its way into a file operation.
 struct Draft {
     inputs: Vec<Output>,
@@ -81,12 +84,7 @@ impl Whole<'_> {
     pub(super) fn add(&mut self, state: &mut State<'_>, add: &Add, original: &str) -> Result<Effect> {
         let plan = plan(state, &add.transfer, false)?;
         let checksum = add.checksum.as_ref().map(|word| state.word(word)).transpose()?;
-        let checksum = checksum
-            .filter(|text| !text.is_empty())
-            .map(|text| {
-                text.parse::<Digest>().map_err(|error| state.wrong(format!("invalid checksum: {error}")))
-            })
-            .transpose()?;
+        let checksum = checksum.unwrap_or_default();
         let mut draft = Draft::new(state);
         for source in &add.transfer.sources {
             let word = match source {
@@ -97,20 +95,20 @@ impl Whole<'_> {
                 Source::Path(word) => state.word(word)?,
             };
             let copy = |unpack| plan.copy(state, &word, add.unpack.unwrap_or(unpack));
-            if let Some(git) = git(&word, add.keep_git_dir) {
+            if let Some(git) = GitSource::parse(&word) {
+                let git = GitSource { keep_git_dir: add.keep_git_dir, checksum: checksum.clone(), ..git };
+                git.check().map_err(|error| state.wrong(error))?;
                 let tree = self.source(graph::Source::Git(git), None)?;
                 let from = draft.input(Some(tree));
                 draft.copy(graph::Copy { source: "/".into(), wildcard: false, ..copy(false) }, from);
-            } else if is_url(&word) {
-                let http =
-                    HttpSource { url: word.clone(), checksum: checksum.clone(), ..HttpSource::default() };
+            } else if graph::is_url(&word) {
+                let http = http(state, &word, &checksum, &plan)?;
+                let source = format!("/{}", http.filename);
                 let tree = self.source(graph::Source::Http(http), None)?;
                 let from = draft.input(Some(tree));
-                let name = url_name(&word)
-                    .ok_or_else(|| state.wrong(format!("cannot determine filename for source {word}")))?;
-                draft.copy(graph::Copy { source: format!("/{name}"), wildcard: false, ..copy(false) }, from);
-            } else if checksum.is_some() {
-                return Err(state.wrong("checksum can't be specified for non-HTTP(S) sources"));
+                draft.copy(graph::Copy { source, wildcard: false, ..copy(false) }, from);
+            } else if !checksum.is_empty() {
+                return Err(state.wrong("checksum can't be specified for non-HTTP(S) and non-Git sources"));
             } else {
                 self.within(state, &word, true, "ADD")?;
                 let tree = self.from(state, None)?;
@@ -248,30 +246,23 @@ fn heredoc_file(
     Ok(())
 }
 
-fn is_url(text: &str) -> bool {
-    text.starts_with("http://") || text.starts_with("https://")
-}
-
-/// The last name of a URL's path.
-pub(super) fn url_name(url: &str) -> Option<&str> {
-    let rest = url.split_once("://")?.1;
-    let path = rest.split(['?', '#']).next()?.split_once('/')?.1;
-    path.rsplit('/').next().filter(|name| !name.is_empty() && *name != "." && *name != "..")
-}
-
-/// A source that is a git repository.
-fn git(text: &str, keep_git_dir: bool) -> Option<GitSource> {
-    let (remote, fragment) = text.split_once('#').unwrap_or((text, ""));
-    let is_git = text.starts_with("git@")
-        || text.starts_with("git://")
-        || text.starts_with("ssh://")
-        || is_url(text) && remote.ends_with(".git");
-    let (reference, subdir) = fragment.split_once(':').unwrap_or((fragment, ""));
-    is_git.then(|| GitSource {
-        remote: remote.to_owned(),
-        reference: reference.to_owned(),
-        subdir: subdir.to_owned(),
-        keep_git_dir,
-        ..GitSource::default()
-    })
+/// What `ADD` makes of a URL.
+fn http(state: &State<'_>, url: &str, checksum: &str, plan: &Plan) -> Result<HttpSource> {
+    let checksum = match checksum {
+        "" => None,
+        text => {
+            Some(text.parse::<Digest>().map_err(|error| state.wrong(format!("invalid checksum: {error}")))?)
+        }
+    };
+    let http = HttpSource { url: url.to_owned(), checksum, ..HttpSource::default() };
+    let filename = match http.name() {
+        Some(name) => name,
+        None if plan.destination.ends_with('/') => {
+            let url = graph::redacted(url);
+            return Err(state.wrong(format!("cannot determine filename for source {url}")));
+        }
+        // the destination is the name
+        None => UNNAMED.to_owned(),
+    };
+    Ok(HttpSource { filename, ..http })
 }

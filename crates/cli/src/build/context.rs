@@ -39,7 +39,10 @@ impl Contexts {
             url if is_url(url) => {
                 contexts.attr("context", url);
                 match file {
-                    Some("-") => contexts.dockerfile(&mut std::io::stdin().lock())?,
+                    Some("-") => {
+                        contexts.dockerfile(&mut std::io::stdin().lock())?;
+                        contexts.attr("dockerfilekey", "dockerfile");
+                    }
                     Some(name) => contexts.attr("filename", name),
                     None => {}
                 }

@@ -41,6 +41,8 @@ pub(crate) struct Attributes {
     pub(crate) context_key: String,
     /// The name of the Dockerfile's directory in the session.
     pub(crate) dockerfile_key: String,
+    /// That name was given: the Dockerfile is there even if the context is elsewhere.
+    pub(crate) own_dockerfile: bool,
     /// Only what is wrong with the Dockerfile is asked for.
     pub(crate) request: Option<String>,
 }
@@ -92,7 +94,10 @@ impl Attributes {
             "cgroup-parent" => value.clone_into(&mut self.cgroup_parent),
             "context" => value.clone_into(&mut self.context),
             "contextkey" => value.clone_into(&mut self.context_key),
-            "dockerfilekey" => value.clone_into(&mut self.dockerfile_key),
+            "dockerfilekey" => {
+                value.clone_into(&mut self.dockerfile_key);
+                self.own_dockerfile = true;
+            }
             "requestid" => self.request = Some(value.to_owned()),
             key if KNOWN.contains(&key) => {}
             _ => return Err(unknown(key)),

@@ -16,10 +16,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::solve;
+use super::{solve, uploads};
 use crate::app::App;
 use crate::error::{ApiError, Result};
-use crate::request::Asked;
+use crate::request::{Asked, RequestBody};
 use crate::response::{self, Response};
 
 /// Messages that wait for a slow client.
@@ -46,7 +46,13 @@ pub(crate) fn cancel_build(asked: &Asked) -> Response {
 }
 
 /// `POST /build?version=2`
-pub(crate) fn build(asked: &Asked) -> Result<Response> {
+pub(crate) async fn build(asked: &Asked, body: RequestBody) -> Result<Response> {
+    if let Some(id) = asked.query.get("buildid").and_then(uploaded) {
+        return match asked.app.uploads.give(id, body.reader()).await {
+            true => Ok(response::empty(StatusCode::OK)),
+            false => Err(ApiError::bad_request(format!("the context of build {id} was sent already"))),
+        };
+    }
     let request = request(asked)?;
     let (go, messages) = mpsc::channel(BACKLOG);
     tokio::spawn(run(Arc::clone(&asked.app), request, go));
@@ -103,6 +109,11 @@ fn end(solved: Result<SolveResponse, Status>) -> Message {
     }
 }
 
+/// The build that a request brings the context of.
+fn uploaded(build: &str) -> Option<&str> {
+    build.strip_prefix(uploads::REQUEST)?.strip_prefix(':')
+}
+
 #[derive(Deserialize)]
 struct Ulimit {
     #[serde(rename = "Name")]
@@ -141,14 +152,16 @@ fn request(asked: &Asked) -> Result<SolveRequest> {
     }
     let build = query.get("buildid").unwrap_or_default();
     let remote = query.get("remote").unwrap_or_default();
-    if build.starts_with("upload-request:") || remote == "upload-request" {
-        return Err(ApiError::not_implemented(
-            "a context on standard input of this client's BuildKit is not supported by this version of Berth",
-        ));
-    }
     let mut attrs = attributes(asked)?;
-    if !matches!(remote, "" | "client-session") {
-        attrs.insert("context".to_owned(), remote.to_owned());
+    match remote {
+        "" | "client-session" => {}
+        uploads::REQUEST => {
+            attrs.insert(
+                "context".to_owned(),
+                format!("http://buildkit-session/{}:{build}", uploads::REQUEST),
+            );
+        }
+        remote => drop(attrs.insert("context".to_owned(), remote.to_owned())),
     }
     let name = if build.is_empty() { crate::buildkit::builds::name() } else { build.to_owned() };
     Ok(SolveRequest {

@@ -14,19 +14,23 @@ use buildkit::filesync::Progress;
 use buildkit::session::{Dir, Pieces, Session};
 use engine::build::Lent;
 use engine::registry::Credentials;
+use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+
+use super::uploads::{self, Uploads};
 
 /// The session of one build.
 pub(super) struct Borrowed {
     session: Session,
+    uploads: Uploads,
     runtime: Handle,
     cancel: Cancel,
 }
 
 impl Borrowed {
-    pub(super) fn new(session: Session, cancel: Cancel) -> Self {
-        Self { session, runtime: Handle::current(), cancel }
+    pub(super) fn new(session: Session, uploads: Uploads, cancel: Cancel) -> Self {
+        Self { session, uploads, runtime: Handle::current(), cancel }
     }
 
     /// Waits, but not for longer than the build is wanted.
@@ -62,6 +66,12 @@ impl Lent for Borrowed {
     }
 
     fn upload(&self, host: &str, path: &str) -> Result<Box<dyn Read + Send>, String> {
+        if let Some(id) = path.strip_prefix('/').and_then(|path| path.strip_prefix(uploads::REQUEST)) {
+            let id = id.trim_start_matches(':');
+            let taken = async { Ok(self.uploads.take(id).await) };
+            let upload = self.wait(taken)?.ok_or("the context has been read already")?;
+            return Ok(Box::new(Sent { upload, runtime: self.runtime.clone() }));
+        }
         let pieces = self.wait(self.session.upload(host, path))?;
         Ok(Box::new(Upload { pieces, runtime: self.runtime.clone(), piece: Vec::new(), given: 0 }))
     }
@@ -102,6 +112,18 @@ pub(super) async fn credentials(session: &Session, registry: &str) -> Result<Cre
         (true, false) => Credentials::IdentityToken(password),
         _ => Credentials::Basic { username, password },
     })
+}
+
+/// A context that came beside its build, read by a thread.
+struct Sent {
+    upload: uploads::Upload,
+    runtime: Handle,
+}
+
+impl Read for Sent {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.runtime.block_on(self.upload.archive.read(buffer))
+    }
 }
 
 /// A stream of pieces, read by a thread.

@@ -11,9 +11,11 @@ mod http;
 mod lent;
 pub(crate) mod sessions;
 mod solve;
+mod uploads;
 
 pub(crate) use builds::Builds;
 pub(crate) use control::Control;
 pub(crate) use history::History;
 pub(crate) use http::{build as build_by_buildkit, cancel_build};
 pub(crate) use sessions::Sessions;
+pub(crate) use uploads::Uploads;

@@ -105,7 +105,7 @@ async fn work(app: &App, running: &Running, request: &SolveRequest) -> Result<So
     let session =
         session.ok_or_else(|| Status::not_found(format!("no active session for {}", request.session)))?;
     let build = remote(request, what, &exports, &cancel)?;
-    let lent = Arc::new(Borrowed::new(session.clone(), cancel));
+    let lent = Arc::new(Borrowed::new(session.clone(), app.uploads.clone(), cancel));
     let listener = Arc::clone(&running.journal);
     let built = app.engine.build_remote(build, lent, listener).await;
     let built = built.map_err(|failure| convert::failure(&failure))?;
@@ -269,5 +269,6 @@ fn dockerfile(attrs: Attributes) -> Result<DockerfileBuild, Status> {
         context: attrs.context,
         context_key: attrs.context_key,
         dockerfile_key: attrs.dockerfile_key,
+        own_dockerfile: attrs.own_dockerfile,
     })
 }

@@ -1,4 +1,4 @@
-//! `POST /build`: the classic builder.
+//! `POST /build`: the classic builder, and the way to the other.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,14 +20,20 @@ use crate::request::{Asked, RequestBody};
 use crate::response::{self, Response};
 
 /// Parameters that are understood; others are of later versions, or mistakes, and are passed over as in Docker.
-const REFUSED: [(&str, &str); 3] = [
-    ("remote", "building from a URL (remote)"),
+const REFUSED: [(&str, &str); 2] = [
     ("outputs", "other results than an image (outputs) from the classic builder"),
     ("session", "a session with the classic builder (session)"),
 ];
 
 /// `POST /build`
-pub(crate) async fn classic(asked: Asked, body: RequestBody) -> Result<Response> {
+pub(crate) async fn build(asked: Asked, body: RequestBody) -> Result<Response> {
+    match asked.query.get("version") {
+        Some("2") => crate::buildkit::build_by_buildkit(&asked, body).await,
+        _ => classic(asked, body).await,
+    }
+}
+
+async fn classic(asked: Asked, body: RequestBody) -> Result<Response> {
     if let Some(kind) = asked.headers.get("content-type").and_then(|kind| kind.to_str().ok())
         && !matches!(
             kind.split(';').next().unwrap_or_default().trim(),
@@ -63,7 +69,7 @@ fn request(asked: &Asked) -> Result<BuildRequest> {
     let query = &asked.query;
     let text = |name: &str| query.get(name).unwrap_or_default().to_owned();
     for (name, feature) in REFUSED {
-        if query.text(name).is_some_and(|value| value != "client-session") {
+        if query.text(name).is_some() {
             return Err(ApiError::not_implemented(format!(
                 "{feature} is not supported by this version of Berth"
             )));
@@ -80,6 +86,7 @@ fn request(asked: &Asked) -> Result<BuildRequest> {
     let extra_hosts = query.all("extrahosts").filter(|line| !line.is_empty()).map(str::to_owned).collect();
     Ok(BuildRequest {
         tags: query.all("t").map(str::to_owned).collect(),
+        remote: remote(asked),
         dockerfile: text("dockerfile"),
         build_args: build_args.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         labels: json(asked, "labels")?,
@@ -96,6 +103,12 @@ fn request(asked: &Asked) -> Result<BuildRequest> {
         security_opt: json(asked, "securityopt")?,
         credentials: credentials(asked),
     })
+}
+
+/// The context's URL; `client-session` is what a client says that sends its context in the request.
+fn remote(asked: &Asked) -> String {
+    let remote = asked.query.get("remote").unwrap_or_default();
+    if remote == "client-session" { String::new() } else { remote.to_owned() }
 }
 
 fn resources(asked: &Asked) -> Result<Resources> {

@@ -26,7 +26,7 @@ pub(crate) async fn load(asked: Asked, body: RequestBody) -> Result<Response> {
         )));
     }
     let quiet = asked.query.flag_or("quiet", true);
-    let progress = asked.engine().image_load(body.reader(), quiet).await?;
+    let progress = asked.engine().image_load(body.begun().await.reader(), quiet).await?;
     // As in Docker a load has begun with its first byte: what is wrong with the archive is said in the stream.
     let version = asked.version;
     Ok(lines(progress, move |step| convert::load_progress(step, version)))
@@ -39,7 +39,7 @@ pub(crate) async fn create(asked: Asked, body: RequestBody) -> Result<Response> 
         return super::registry::pull(&asked, image).await;
     }
     let source = match query.get("fromSrc").unwrap_or_default() {
-        "-" => ImportSource::Client(body.reader()),
+        "-" => ImportSource::Client(body.begun().await.reader()),
         "" => return Err(ApiError::bad_request("neither fromImage nor fromSrc is given")),
         url => ImportSource::Url(url.to_owned()),
     };

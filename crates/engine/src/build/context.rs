@@ -1,17 +1,22 @@
 //! The context of a classic build: a tar that the client sends, as a directory of the build's own.
 
 use std::io::{ErrorKind, Read};
+use std::path::Path;
 
+use ::build::graph::Source;
 use ::build::{Error, Result};
 use store::{Scratch, Store};
 use sys::path::Root;
 use tarball::{Extract, Owner, Through};
 
+use super::source::Fetcher;
+use super::trees::Directory;
+
 /// Longest Dockerfile that is read, in bytes.
 const MAX_DOCKERFILE: usize = 4 << 20;
 
 /// The default name, and the one that is taken where there is none of it.
-const NAMES: [&str; 2] = ["Dockerfile", "dockerfile"];
+pub(super) const NAMES: [&str; 2] = ["Dockerfile", "dockerfile"];
 
 /// Unpacks an archive, compressed or not. Everything becomes root's, as in Docker.
 ///
@@ -34,15 +39,28 @@ pub(super) fn unpack(store: &Store, archive: impl Read + Send) -> Result<Scratch
     Ok(place)
 }
 
+/// A context that is fetched; whether it is a Dockerfile and nothing else.
+///
+/// # Errors
+/// It can't be had.
+pub(super) fn fetched(fetcher: &Fetcher, source: &Source) -> Result<(Directory, bool)> {
+    let directory = fetcher.fetch(source, &|_, _| ())?;
+    let directory = directory.ok_or_else(|| Error::Invalid("the context is not fetched".into()))?;
+    let alone = matches!(source, Source::Http(_))
+        && std::fs::read_dir(directory.path())
+            .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == NAMES[0]));
+    Ok((directory, alone))
+}
+
 /// The Dockerfile's bytes.
 ///
 /// # Errors
 /// It is not there, leads outside, is empty or too long.
-pub(super) fn dockerfile(place: &Scratch, name: &str) -> Result<Vec<u8>> {
-    let root = Root::open_in_root(place.path()).map_err(|error| Error::because("open the context", error))?;
+pub(super) fn dockerfile(place: &Path, name: &str) -> Result<Vec<u8>> {
+    let root = Root::open_in_root(place).map_err(|error| Error::because("open the context", error))?;
     let names: &[&str] = if name.is_empty() { &NAMES } else { &[name] };
     for name in names {
-        if std::path::Path::new(name).components().any(|part| part == std::path::Component::ParentDir) {
+        if Path::new(name).components().any(|part| part == std::path::Component::ParentDir) {
             return Err(Error::Invalid(format!("the Dockerfile ({name}) must be within the build context")));
         }
         match root.read_bounded(name, MAX_DOCKERFILE) {

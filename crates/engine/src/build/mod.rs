@@ -15,6 +15,7 @@ mod remote;
 mod request;
 mod secret;
 mod settings;
+mod source;
 mod step;
 mod stubs;
 mod trees;
@@ -41,7 +42,7 @@ pub use request::{BuildNews, BuildRequest};
 /// What all builds of an engine share.
 pub(crate) struct Builder {
     pub(crate) solver: Solver,
-    /// Directories of clients' that stay for their next build.
+    /// Files from outside that stay for the next build.
     pub(crate) contexts: contexts::Contexts,
     /// Layers that the cache's records name, by the records' keys.
     held: Mutex<HashMap<String, Vec<Hold>>>,
@@ -73,7 +74,7 @@ impl Builder {
     ///
     /// # Errors
     /// A file can't be removed.
-    pub(crate) fn start(opened: Opened, store: &Store) -> Result<Self> {
+    pub(crate) fn start(opened: Opened, store: &Store, layout: &Layout) -> Result<Self> {
         let mut held = HashMap::new();
         for (key, record) in opened.index.all() {
             let holds: Option<Vec<Hold>> =
@@ -84,6 +85,13 @@ impl Builder {
             }
         }
         store.let_go_of_kept(&opened.kept)?;
+        let former = layout.build_contexts();
+        match std::fs::remove_dir_all(&former) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %former.display(), %error, "what an earlier version has kept stays");
+            }
+            _ => {}
+        }
         Ok(Self {
             solver: Solver::new(opened.index),
             contexts: contexts::Contexts::default(),

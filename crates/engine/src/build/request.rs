@@ -11,6 +11,8 @@ use crate::registry::Credentials;
 pub struct BuildRequest {
     /// Names for the image.
     pub tags: Vec<String>,
+    /// The context's URL, which is fetched instead of read from the request; empty = none.
+    pub remote: String,
     /// The Dockerfile's path in the context; empty = `Dockerfile`.
     pub dockerfile: String,
     /// `--build-arg`; those without a value are left out.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use ::build::graph::{Exec, SecretMount, SshMount};
 use ::build::{Error, Result};
 use rustix::fs::{Gid, Mode, Uid};
-use store::Scratch;
+use store::{Scratch, Store};
 use sys::mount::Attr;
 use sys::path::Root;
+use tokio::runtime::Handle;
 
 use super::lent::Lent;
 use super::worker::BuildWorker;
@@ -20,12 +21,20 @@ use super::worker::BuildWorker;
 const SOCKET: &str = "agent";
 
 /// A socket that leads to a client's agent, as long as this.
-pub(super) struct Agent {
+pub(super) struct Socket {
     accepting: tokio::task::JoinHandle<()>,
-    _place: Scratch,
+    dir: OwnedFd,
+    place: Scratch,
 }
 
-impl Drop for Agent {
+impl Socket {
+    /// Its address for programs of this host, as long as the daemon runs.
+    pub(super) fn address(&self) -> String {
+        format!("/proc/{}/fd/{}/{SOCKET}", std::process::id(), self.dir.as_fd().as_raw_fd())
+    }
+}
+
+impl Drop for Socket {
     fn drop(&mut self) {
         self.accepting.abort();
     }
@@ -75,34 +84,22 @@ impl BuildWorker {
     }
 
     /// A socket that is a mount of its own; `None` if there is no such agent and need not be.
-    pub(super) fn agent(&self, ssh: &SshMount) -> Result<Option<(OwnedFd, Agent)>> {
+    pub(super) fn agent(&self, ssh: &SshMount) -> Result<Option<(OwnedFd, Socket)>> {
         let id = if ssh.id.is_empty() { "default" } else { &ssh.id };
-        let found = match &self.lent {
-            Some(lent) => {
-                lent.has_agent(id).map_err(|error| Error::Invalid(format!("ssh agent {id}: {error}")))?
-            }
-            None => false,
+        let socket = match &self.lent {
+            Some(lent) => socket(&self.engine.store, &self.runtime, lent, id)?,
+            None => None,
         };
-        let lent = match &self.lent {
-            Some(lent) if found => Arc::clone(lent),
-            _ if ssh.required => {
+        let Some(socket) = socket else {
+            if ssh.required {
                 return Err(Error::Invalid(format!("no SSH key {id:?} forwarded from the client")));
             }
-            _ => return Ok(None),
+            return Ok(None);
         };
-        let place = self
-            .engine
-            .store
-            .scratch()
-            .map_err(|error| Error::because("make room for an agent's socket", error))?;
-        let failed = |error: std::io::Error| Error::because("make an agent's socket", error);
-        let dir = sys::file::open_directory(place.path()).map_err(failed)?;
-        // a socket's address is short, and the data root's path may not be
-        let path = format!("/proc/self/fd/{}/{SOCKET}", dir.as_fd().as_raw_fd());
-        let listener = UnixListener::bind(path).map_err(failed)?;
+        let dir = socket.dir.as_fd();
         let refused = |error: rustix::io::Errno| Error::because("make an agent's socket", error);
         rustix::fs::chownat(
-            &dir,
+            dir,
             SOCKET,
             Some(Uid::from_raw(ssh.uid)),
             Some(Gid::from_raw(ssh.gid)),
@@ -110,28 +107,47 @@ impl BuildWorker {
         )
         .map_err(refused)?;
         let mode = Mode::from_raw_mode(ssh.mode);
-        rustix::fs::chmodat(&dir, SOCKET, mode, rustix::fs::AtFlags::empty()).map_err(refused)?;
-        let mount = sys::mount::clone_path(place.path().join(SOCKET), false).map_err(refused)?;
-        let accepting = self.accept(listener, lent, id.to_owned()).map_err(failed)?;
-        Ok(Some((mount, Agent { accepting, _place: place })))
+        rustix::fs::chmodat(dir, SOCKET, mode, rustix::fs::AtFlags::empty()).map_err(refused)?;
+        let mount = sys::mount::clone_path(socket.place.path().join(SOCKET), false).map_err(refused)?;
+        Ok(Some((mount, socket)))
     }
+}
 
-    fn accept(
-        &self,
-        listener: UnixListener,
-        lent: Arc<dyn Lent>,
-        id: String,
-    ) -> std::io::Result<tokio::task::JoinHandle<()>> {
-        listener.set_nonblocking(true)?;
-        let _in_runtime = self.runtime.enter();
-        let listener = tokio::net::UnixListener::from_std(listener)?;
-        Ok(self.runtime.spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                match connection.into_std() {
-                    Ok(connection) => lent.forward(&id, connection),
-                    Err(error) => tracing::debug!(%error, "a connection to an ssh agent was lost"),
-                }
-            }
-        }))
+/// A socket that leads to a client's agent; `None` if the client has none of that name.
+pub(super) fn socket(
+    store: &Store,
+    runtime: &Handle,
+    lent: &Arc<dyn Lent>,
+    id: &str,
+) -> Result<Option<Socket>> {
+    if !lent.has_agent(id).map_err(|error| Error::Invalid(format!("ssh agent {id}: {error}")))? {
+        return Ok(None);
     }
+    let place = store.scratch().map_err(|error| Error::because("make room for an agent's socket", error))?;
+    let failed = |error: std::io::Error| Error::because("make an agent's socket", error);
+    let dir = sys::file::open_directory(place.path()).map_err(failed)?;
+    // a socket's address is short, and the data root's path may not be
+    let path = format!("/proc/self/fd/{}/{SOCKET}", dir.as_fd().as_raw_fd());
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    let accepting = accept(listener, runtime, Arc::clone(lent), id.to_owned()).map_err(failed)?;
+    Ok(Some(Socket { accepting, dir, place }))
+}
+
+fn accept(
+    listener: UnixListener,
+    runtime: &Handle,
+    lent: Arc<dyn Lent>,
+    id: String,
+) -> std::io::Result<tokio::task::JoinHandle<()>> {
+    listener.set_nonblocking(true)?;
+    let _in_runtime = runtime.enter();
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    Ok(runtime.spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            match connection.into_std() {
+                Ok(connection) => lent.forward(&id, connection),
+                Err(error) => tracing::debug!(%error, "a connection to an ssh agent was lost"),
+            }
+        }
+    }))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::build::solve::Tree;
@@ -37,14 +38,22 @@ impl Drop for Trees {
 pub(super) enum Directory {
     /// It goes with the build.
     Own(Arc<Scratch>),
+    /// A directory in one that goes with it.
+    Part {
+        /// What it goes with.
+        _place: Arc<Scratch>,
+        /// Where it is.
+        path: PathBuf,
+    },
     /// It stays for the next.
     Kept(Arc<InUse>),
 }
 
 impl Directory {
-    pub(super) fn path(&self) -> &std::path::Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
             Self::Own(place) => place.path(),
+            Self::Part { path, .. } => path,
             Self::Kept(kept) => kept.path(),
         }
     }

@@ -13,8 +13,10 @@ use jiff::Timestamp;
 use oci::{Digest, Platform, Reference};
 use sys::path::Root;
 
+use super::contexts::Label;
 use super::lent::Lent;
 use super::settings::Settings;
+use super::source::Fetcher;
 use super::trees::{Directory, Trees};
 use crate::container::view::SCAFFOLD;
 use crate::engine::Inner;
@@ -128,10 +130,7 @@ impl Worker for BuildWorker {
                     (None, None) => Err(unknown()),
                 }
             }
-            Source::Git(git) => {
-                Err(Error::Unsupported(format!("a git repository as a source ({})", git.remote)))
-            }
-            Source::Http(http) => Err(Error::Unsupported(format!("a URL as a source ({})", http.url))),
+            Source::Git(_) | Source::Http(_) => self.fetch(job, source),
             Source::OciLayout(layout) => Err(Error::Unsupported(format!(
                 "an OCI layout as a source ({})",
                 layout.reference.familiar()
@@ -249,7 +248,10 @@ impl BuildWorker {
         };
         let kept = match key {
             "" => None,
-            key => self.engine.builder.contexts.take(layout, key, &local.name).map_err(failed)?,
+            key => {
+                let key = format!("local\0{key}\0{}", local.name);
+                self.engine.builder.contexts.take(layout, &key, &Label::local(&local.name)).map_err(failed)?
+            }
         };
         let directory = match kept {
             Some(kept) => Directory::Kept(Arc::new(kept)),
@@ -267,6 +269,21 @@ impl BuildWorker {
             .directory(local, into)
             .map_err(|error| Error::Invalid(format!("transfer of directory {:?}: {error}", local.name)))?;
         job.status("transferring context:", (bytes, 0), started, true);
+        Ok(self.trees.put(directory))
+    }
+
+    /// Files of a web server or a repository.
+    fn fetch(&self, job: &Job<'_>, source: &Source) -> Result<Tree> {
+        let fetcher = Fetcher {
+            engine: Arc::clone(&self.engine),
+            runtime: self.runtime.clone(),
+            cancel: self.cancel.clone(),
+            lent: self.lent.clone(),
+        };
+        let started = Timestamp::now();
+        let tell = |come, total| job.status("fetching:", (come, total), started, total > 0 && come == total);
+        let directory = fetcher.fetch(source, &tell)?;
+        let directory = directory.ok_or_else(|| Error::Invalid("the source is not fetched".into()))?;
         Ok(self.trees.put(directory))
     }
 

@@ -59,7 +59,7 @@ pub use config::{Config, Credentials, Retry, Time};
 pub use endpoint::{InsecureRegistries, Mirror};
 pub(crate) use error::clean;
 pub use error::{Cause, Error, NetworkError, Refusal, RemoteError, Result};
-pub use fetch::Download;
+pub use fetch::{Download, Validators};
 pub use manifest::{FetchedManifest, Target};
 pub use net::{Chunks, Proxies, Proxy};
 pub use referrers::Referrer;

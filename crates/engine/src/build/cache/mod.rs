@@ -74,7 +74,8 @@ pub struct CacheUsage {
 impl CacheUsage {
     /// Bytes of directories of clients', which lie beside the store.
     pub(crate) fn contexts(&self) -> u64 {
-        let contexts = self.records.iter().filter(|record| record.kind == Kind::SourceLocal);
+        let contexts =
+            self.records.iter().filter(|record| matches!(record.kind, Kind::SourceLocal | Kind::SourceGit));
         contexts.map(|record| record.size).sum()
     }
 
@@ -161,7 +162,7 @@ impl Inner {
 
     fn forget(&self, record: &CacheRecord) -> Result<()> {
         match record.kind {
-            Kind::SourceLocal => self.builder.contexts.forget(&self.layout, &record.id),
+            Kind::SourceLocal | Kind::SourceGit => self.builder.contexts.forget(&self.layout, &record.id),
             Kind::ExecCachemount => match self.store.remove_cache_mount(&record.id) {
                 // a build has taken it meanwhile
                 Err(error) if error.kind() == store::ErrorKind::Conflict => {}

@@ -6,7 +6,7 @@ mod lines;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use ::build::graph::{ExtraHost, LocalSource, Source};
+use ::build::graph::{ExtraHost, GitSource, HttpSource, LocalSource, Source, redacted};
 use ::build::lower::{self, Flavor, Lowered};
 use ::build::solve::{self, Failure, Solved, Tree};
 use ::build::{Cancel, Error as BuildError};
@@ -14,12 +14,12 @@ use dockerfile::Dockerfile;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use oci::{Digest, Image, Platform, Reference};
-use store::Scratch;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::SyncIoBridge;
 
 use super::settings::Settings;
-use super::trees::Trees;
+use super::source::Fetcher;
+use super::trees::{Directory, Trees};
 use super::worker::BuildWorker;
 use super::{BuildNews, BuildRequest, context, failed};
 use crate::error::{Error, Result};
@@ -75,8 +75,8 @@ impl Engine {
             };
             // whoever does not wait for the beginning does not listen either
             if begin.send(answer).is_ok()
-                && let Some((place, file)) = read
-                && let Err(failure) = build.run(place, &file)
+                && let Some((directory, file)) = read
+                && let Err(failure) = build.run(directory, &file)
             {
                 news.send(failure);
             }
@@ -102,6 +102,7 @@ impl Drop for Watch {
 /// A request whose settings were checked.
 struct Plan {
     request: BuildRequest,
+    remote: Option<Source>,
     tags: Vec<Reference>,
     platform: Option<Platform>,
     extra_hosts: Vec<ExtraHost>,
@@ -136,7 +137,8 @@ impl Plan {
         };
         let extra_hosts = request.extra_hosts.iter().map(host).collect::<Result<_>>()?;
         crate::container::mode::NetworkMode::parse(&request.network)?;
-        Ok(Self { request, tags, platform, extra_hosts })
+        let remote = remote(&request.remote)?;
+        Ok(Self { request, remote, tags, platform, extra_hosts })
     }
 
     fn lowering(&self) -> lower::Options {
@@ -172,6 +174,20 @@ impl Plan {
     }
 }
 
+/// A context that is not the request's body. As in Docker, a repository's `.git` is a part of it.
+fn remote(text: &str) -> Result<Option<Source>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match Source::remote(text).map_err(Error::bad_parameter)? {
+        Some(Source::Git(git)) => Ok(Some(Source::Git(GitSource { keep_git_dir: true, ..git }))),
+        Some(Source::Http(http)) => {
+            Ok(Some(Source::Http(HttpSource { filename: context::NAMES[0].to_owned(), ..http })))
+        }
+        _ => Err(Error::bad_parameter(format!("{:?} is no context of a build", redacted(text)))),
+    }
+}
+
 /// One build.
 struct Build {
     engine: Engine,
@@ -203,18 +219,33 @@ fn message(error: &BuildError) -> BuildNews {
 }
 
 impl Build {
-    fn read(&self, archive: SyncIoBridge<Reader>) -> Result<(Scratch, Dockerfile)> {
-        let place = context::unpack(&self.engine.0.store, archive).map_err(failed)?;
-        let text = context::dockerfile(&place, &self.plan.request.dockerfile).map_err(failed)?;
+    fn read(&self, archive: SyncIoBridge<Reader>) -> Result<(Directory, Dockerfile)> {
+        let (directory, alone) = match self.plan.remote.as_ref() {
+            Some(remote) => {
+                let fetcher = Fetcher {
+                    engine: Arc::clone(&self.engine.0),
+                    runtime: self.runtime.clone(),
+                    cancel: self.cancel.clone(),
+                    lent: None,
+                };
+                context::fetched(&fetcher, remote).map_err(failed)?
+            }
+            None => {
+                let place = context::unpack(&self.engine.0.store, archive).map_err(failed)?;
+                (Directory::Own(Arc::new(place)), false)
+            }
+        };
+        let name = if alone { "" } else { self.plan.request.dockerfile.as_str() };
+        let text = context::dockerfile(directory.path(), name).map_err(failed)?;
         let file = Dockerfile::parse(&text).map_err(|error| Error::bad_parameter(error.to_string()))?;
         lower::check_target(&file, &self.plan.lowering()).map_err(failed)?;
-        Ok((place, file))
+        Ok((directory, file))
     }
 
-    fn run(&self, place: Scratch, file: &Dockerfile) -> Result<(), BuildNews> {
+    fn run(&self, directory: Directory, file: &Dockerfile) -> Result<(), BuildNews> {
         let inner = &self.engine.0;
         let trees = Arc::new(Trees::new(inner));
-        let locals = HashMap::from([("context".to_owned(), trees.add(Arc::new(place)))]);
+        let locals = HashMap::from([("context".to_owned(), trees.put(directory))]);
         let mut worker = BuildWorker {
             engine: Arc::clone(inner),
             runtime: self.runtime.clone(),

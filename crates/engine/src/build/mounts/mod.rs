@@ -11,7 +11,7 @@ use ::build::solve::{Job, Tree};
 use ::build::{Error, Result};
 use store::CacheUse;
 
-use super::secret::Agent;
+use super::secret::Socket;
 use super::worker::BuildWorker;
 use crate::container::FileMount;
 use crate::volume::Handed;
@@ -22,7 +22,7 @@ use writable::Writable;
 pub(super) struct View {
     pub(super) files: Vec<FileMount>,
     pub(super) handed: Vec<Handed>,
-    agents: Vec<Agent>,
+    agents: Vec<Socket>,
     caches: Vec<Arc<CacheUse>>,
     /// Copies whose changes nobody wants.
     copies: Vec<Writable>,

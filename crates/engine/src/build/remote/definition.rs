@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ::build::Error as BuildError;
-use ::build::graph::{LocalSource, Source};
+use ::build::graph::{GitSource, HttpSource, LocalSource, Source, redacted};
 use ::build::lower::Options;
 use ::build::solve::Tree;
 use store::Scratch;
 use sys::path::Root;
 
 use super::super::context;
-use super::super::trees::Trees;
+use super::super::source::Fetcher;
+use super::super::trees::{Directory, Trees};
 use super::{DockerfileBuild, Remote};
 
 /// Longest file that says what is left out.
@@ -32,7 +33,7 @@ impl Remote {
             let archive =
                 self.lent.upload("buildkit-session", &format!("/{path}")).map_err(BuildError::Invalid)?;
             let place = context::unpack(&self.engine.0.store, archive)?;
-            let text = context::dockerfile(&place, &dockerfile.filename)?;
+            let text = context::dockerfile(place.path(), &dockerfile.filename)?;
             let name = dockerfile.context_key.clone();
             options.context =
                 Some(Source::Local(LocalSource { name: name.clone(), ..LocalSource::default() }));
@@ -40,7 +41,18 @@ impl Remote {
             return Ok((text, options));
         }
         if !dockerfile.context.is_empty() {
-            return Err(BuildError::Unsupported(format!("the context {}", dockerfile.context)));
+            let (directory, alone) = self.elsewhere(&dockerfile.context, &options)?;
+            let name = dockerfile.context_key.clone();
+            let text = if dockerfile.own_dockerfile {
+                self.files(dockerfile)?.0
+            } else {
+                let filename = if alone { "" } else { dockerfile.filename.as_str() };
+                context::dockerfile(directory.path(), filename)?
+            };
+            options.context =
+                Some(Source::Local(LocalSource { name: name.clone(), ..LocalSource::default() }));
+            locals.insert(name, trees.put(directory));
+            return Ok((text, options));
         }
         let (text, ignore) = self.files(dockerfile)?;
         options.context = Some(Source::Local(LocalSource {
@@ -49,6 +61,29 @@ impl Remote {
             ..LocalSource::default()
         }));
         Ok((text, options))
+    }
+
+    /// A context that is no directory of the client's; whether it is a Dockerfile and nothing else.
+    fn elsewhere(&self, context: &str, options: &Options) -> Result<(Directory, bool), BuildError> {
+        let source = Source::remote(context).map_err(BuildError::Invalid)?;
+        let keep = options.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|keep| is_true(keep));
+        let source = match source {
+            Some(Source::Git(git)) => Source::Git(GitSource { keep_git_dir: keep, ..git }),
+            Some(Source::Http(http)) => {
+                Source::Http(HttpSource { filename: context::NAMES[0].to_owned(), ..http })
+            }
+            _ => {
+                let context = redacted(context);
+                return Err(BuildError::Invalid(format!("{context:?} is no context of a build")));
+            }
+        };
+        let fetcher = Fetcher {
+            engine: Arc::clone(&self.engine.0),
+            runtime: self.runtime.clone(),
+            cancel: self.request.cancel.clone(),
+            lent: Some(Arc::clone(&self.lent)),
+        };
+        context::fetched(&fetcher, &source)
     }
 
     /// The Dockerfile and its own `.dockerignore`, or the context's.
@@ -60,7 +95,7 @@ impl Remote {
             wanted.push("dockerfile".to_owned());
         }
         let place = self.some(&dockerfile.dockerfile_key, wanted)?;
-        let text = context::dockerfile(&place, &dockerfile.filename)?;
+        let text = context::dockerfile(place.path(), &dockerfile.filename)?;
         if let Some(own) = read(&place, &own)? {
             return Ok((text, Some(own)));
         }
@@ -83,6 +118,11 @@ impl Remote {
         done.map_err(|error| BuildError::Invalid(format!("failed to read {name}: {error}")))?;
         Ok(place)
     }
+}
+
+/// As Go's `strconv.ParseBool` reads it.
+fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 fn read(place: &Scratch, name: &str) -> Result<Option<Vec<u8>>, BuildError> {

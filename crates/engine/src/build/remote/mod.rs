@@ -87,6 +87,8 @@ pub struct DockerfileBuild {
     pub context_key: String,
     /// The name of the directory that the Dockerfile is in.
     pub dockerfile_key: String,
+    /// It is in the client's directory, even if the context is elsewhere.
+    pub own_dockerfile: bool,
 }
 
 impl Engine {

@@ -12,6 +12,7 @@ mod mounts;
 mod own;
 mod real;
 mod secrets;
+mod sources;
 mod vanish;
 
 use std::fs;

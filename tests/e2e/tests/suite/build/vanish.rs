@@ -58,7 +58,7 @@ fn one_that_goes_while_its_files_travel() -> Result<()> {
     large.set_len(8 << 30)?;
     let mut command = context.own_command(&[])?;
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let kept = berth.data_root().join("build/contexts");
+    let kept = berth.data_root().join("build/sources");
     programs::eventually("the file travels", || Ok(bytes_below(&kept)?.filter(|bytes| *bytes > 1 << 20)))?;
     child.kill()?;
     child.wait()?;
@@ -72,11 +72,11 @@ fn one_that_goes_while_its_files_travel() -> Result<()> {
     berth.finish()
 }
 
-/// What the files two levels below `dir` hold.
+/// What the files of the entries below `dir` hold.
 fn bytes_below(dir: &Path) -> Result<Option<u64>> {
     let mut bytes = 0;
     for context in fs::read_dir(dir).into_iter().flatten() {
-        for file in fs::read_dir(context?.path())? {
+        for file in fs::read_dir(context?.path().join("files")).into_iter().flatten() {
             // one that is renamed meanwhile counts next time
             bytes += file?.metadata().map(|found| found.len()).unwrap_or_default();
         }

@@ -44,6 +44,9 @@ pub(crate) fn graph(definition: &pb::Definition) -> Result<(Graph, Option<Output
 
 /// A context that has a name, as the Dockerfile frontend is told of it.
 pub(crate) fn context(value: &str) -> Result<Source> {
+    if let Some(remote) = Source::remote(value).map_err(refused)? {
+        return Ok(remote);
+    }
     let identifier = match value.strip_prefix("local:") {
         Some(name) => format!("local://{name}"),
         None => value.to_owned(),

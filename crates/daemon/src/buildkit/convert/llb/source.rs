@@ -17,7 +17,7 @@ pub(super) fn source(op: &pb::SourceOp) -> Result<Source> {
     let source = match scheme {
         "docker-image" => Source::Image(image(rest, &mut attributes)?),
         "local" => Source::Local(local(rest, &mut attributes)?),
-        "git" => Source::Git(git(rest, &mut attributes)),
+        "git" => Source::Git(git(rest, &mut attributes)?),
         "http" | "https" => Source::Http(http(&op.identifier, &mut attributes)?),
         "oci-layout" => Source::OciLayout(OciLayoutSource {
             reference: reference(rest)?,
@@ -88,21 +88,25 @@ fn local(name: &str, attributes: &mut Attributes) -> Result<LocalSource> {
     })
 }
 
-fn git(rest: &str, attributes: &mut Attributes) -> GitSource {
+fn git(rest: &str, attributes: &mut Attributes) -> Result<GitSource> {
     let (location, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (reference, subdir) = fragment.split_once(':').unwrap_or((fragment, ""));
     let full = attributes.take("git.fullurl");
-    GitSource {
-        remote: if full.is_empty() { format!("https://{location}") } else { full },
+    // of a full URL only the place counts: the identifier says what of it is wanted
+    let full = full.split('#').next().unwrap_or_default();
+    let git = GitSource {
+        remote: if full.is_empty() { format!("https://{location}") } else { full.to_owned() },
         reference: reference.to_owned(),
-        subdir: subdir.to_owned(),
+        subdir: subdir.trim_matches('/').to_owned(),
         keep_git_dir: attributes.take("git.keepgitdir") == "true",
         checksum: attributes.take("git.checksum"),
         auth_token_secret: attributes.take("git.authtokensecret"),
         auth_header_secret: attributes.take("git.authheadersecret"),
         ssh: attributes.take("git.mountsshsock"),
         known_hosts: attributes.take("git.knownsshhosts"),
-    }
+    };
+    git.check().map_err(refused)?;
+    Ok(git)
 }
 
 fn http(url: &str, attributes: &mut Attributes) -> Result<HttpSource> {
@@ -126,5 +130,6 @@ fn http(url: &str, attributes: &mut Attributes) -> Result<HttpSource> {
         mode,
         uid,
         gid,
+        unpack: false,
     })
 }
