@@ -42,18 +42,22 @@ impl App {
     }
 
     /// State over an open engine.
-    pub(crate) fn new(engine: Engine) -> Self {
+    ///
+    /// # Errors
+    /// The history of builds can't be read.
+    pub(crate) fn new(engine: Engine) -> std::io::Result<Self> {
         let config = engine.config();
         let reloaded = Reloaded { labels: config.labels.clone(), debug: config.debug };
-        Self {
+        let history = History::open(&engine.build_history())?;
+        Ok(Self {
             engine,
             sessions: Sessions::default(),
             builds: Builds::default(),
             uploads: Uploads::default(),
-            history: History::default(),
+            history,
             reloaded: Mutex::new(reloaded),
             busy: watch::Sender::new(0),
-        }
+        })
     }
 
     /// Settings as they are now.

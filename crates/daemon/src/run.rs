@@ -66,7 +66,7 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
     let mut signals = Signals::new()?;
     let given = settings.given();
     let engine = Engine::open(settings.engine).await.context("cannot open the engine")?;
-    let app = Arc::new(App::new(engine));
+    let app = Arc::new(App::new(engine).context("open the history of builds")?);
     let mut serving = serve(&app, listeners);
     tokio::spawn(rest::thrift(app.work()));
     ready(source)?;

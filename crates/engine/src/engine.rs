@@ -76,6 +76,12 @@ impl Engine {
         .await;
     }
 
+    /// Where the rim keeps what it knows of builds that were.
+    #[must_use]
+    pub fn build_history(&self) -> PathBuf {
+        self.0.layout.build_history()
+    }
+
     /// The settings it was opened with.
     #[must_use]
     pub fn config(&self) -> &Config {

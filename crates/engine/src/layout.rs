@@ -16,6 +16,7 @@
 //! <data>/build/cache/                    the build cache's index (of build)
 //! <data>/build/sources/<name>/            a client's directory or a commit's files, with what it is (`contexts.rs`)
 //! <data>/build/files/                    files of web servers (`build/source/http.rs`)
+//! <data>/build/history/                  builds that were (of daemon)
 //! <data>/store, <data>/network, <data>/cluster  of those crates
 //! <exec>/shim/<id>/                      a shim's socket
 //! <exec>/shm/<id>/                       /dev/shm that may be shared
@@ -128,6 +129,10 @@ impl Layout {
 
     pub(crate) fn build_sources(&self) -> PathBuf {
         self.data.join("build/sources")
+    }
+
+    pub(crate) fn build_history(&self) -> PathBuf {
+        self.data.join("build/history")
     }
 
     /// What was in the place of [`Self::build_sources`] before 0.1; it is removed.

@@ -4,6 +4,7 @@
 //! committed, which synchronises everything.
 
 mod stacks;
+mod travel;
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@
 //! A record appears and goes by one rename and waits for no disk: one that a power cut has spoilt can't be read, and is
 //! a miss. What it names (layers) is the caller's, who says which records are still true.
 
+pub mod exchange;
 mod layout;
 
 use std::collections::HashMap;

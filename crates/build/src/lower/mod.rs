@@ -140,7 +140,47 @@ fn at(line: usize, message: impl std::fmt::Display) -> Error {
     Error::At { line, message: message.to_string() }
 }
 
+/// What a line of a history should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// U+0000 stands for digits that are not known.
+    text: String,
+}
+
+impl Line {
+    /// Whether it is this one.
+    pub fn is(&self, line: &str) -> bool {
+        match self.text.split_once('\0') {
+            None => self.text == line,
+            Some((before, after)) => {
+                let digits = line.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+                digits.is_some_and(|digits| {
+                    digits.len() == 64 && digits.bytes().all(|one| one.is_ascii_hexdigit())
+                })
+            }
+        }
+    }
+}
+
 impl Lowered {
+    /// The history of the target up to a step of its own, whose key in the cache is `key`; `None` for a vertex that is
+    /// none.
+    pub fn history_until(&self, vertex: VertexId, key: &oci::Digest) -> Option<Vec<Line>> {
+        let base = self.image.history.iter();
+        let mut lines: Vec<Line> =
+            base.map(|entry| Line { text: entry.created_by.clone().unwrap_or_default() }).collect();
+        let own = self.steps.iter().filter(|step| self.lineage.contains(&step.stage) && !step.is_from);
+        for step in own {
+            let Some(text) = &step.created_by else { continue };
+            if step.vertex == Some(vertex) {
+                lines.push(Line { text: text.replace('\0', key.hex()) });
+                return Some(lines);
+            }
+            lines.push(Line { text: text.clone() });
+        }
+        None
+    }
+
     /// The target's configuration, when everything was made: with the layers, and a history whose times are those of
     /// the work.
     pub fn image(

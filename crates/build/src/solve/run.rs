@@ -173,7 +173,7 @@ impl<'a> Run<'a> {
         }
         if !self.options.no_cache
             && !vertex.no_cache
-            && let Some(found) = self.worker.find(id, &key, &vertex.op.outputs())?
+            && let Some(found) = self.worker.find(id, &key, inputs, &vertex.op.outputs())?
         {
             let at = found.created;
             let outputs = found.outputs.into_iter().map(|(number, layers)| (number, Tree::Layers(layers)));

@@ -107,7 +107,13 @@ pub trait Worker: Sync {
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`]. A source that can't be read has no result.
-    fn find(&self, _vertex: VertexId, _key: &Digest, _outputs: &[u32]) -> Result<Option<Found>> {
+    fn find(
+        &self,
+        _vertex: VertexId,
+        _key: &Digest,
+        _inputs: &[Tree],
+        _outputs: &[u32],
+    ) -> Result<Option<Found>> {
         Ok(None)
     }
 

@@ -48,8 +48,15 @@ pub(crate) struct Attributes {
 }
 
 /// Attributes that change nothing here: what a client says of itself, or of how another frontend would be found.
-const KNOWN: &[&str] =
-    &["cmdline", "source", "frontend.caps", "multi-platform", "image-resolve-mode-default"];
+const KNOWN: &[&str] = &[
+    "cmdline",
+    "source",
+    "frontend.caps",
+    "multi-platform",
+    "image-resolve-mode-default",
+    "cache-from",
+    "cache-imports",
+];
 
 impl Attributes {
     /// Reads the attributes.

@@ -129,6 +129,11 @@ impl Journal {
         })
     }
 
+    /// All that was told.
+    pub(crate) fn messages(&self) -> Vec<StatusResponse> {
+        self.lock().messages.clone()
+    }
+
     /// How many vertices there were, and how they ended.
     pub(crate) fn counts(&self) -> super::convert::Counts {
         self.lock().teller.counts()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use buildkit::grpc::{Answer, Asked, Service, answer, server_stream, unimplemented};
 use buildkit::proto::{control, health, pb, types};
 use buildkit::{Status, method};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use tonic::{Request, Response};
 
 use super::{cache, solve};
@@ -90,9 +90,13 @@ async fn status(
     request: Request<control::StatusRequest>,
 ) -> Result<Response<impl futures_util::Stream<Item = Result<control::StatusResponse, Status>>>, Status> {
     let name = request.into_inner().r#ref;
+    if let Some(messages) = app.history.status(&name) {
+        let messages = messages.map_err(|error| Status::internal(format!("read the history: {error}")))?;
+        return Ok(Response::new(stream::iter(messages.into_iter().map(Ok)).boxed()));
+    }
     let journal = app.builds.get(&name).await;
     let journal = journal.ok_or_else(|| Status::not_found(format!("no such job {name}")))?;
-    Ok(Response::new(journal.follow().map(Ok)))
+    Ok(Response::new(journal.follow().map(Ok).boxed()))
 }
 
 async fn list_workers(

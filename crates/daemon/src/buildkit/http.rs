@@ -198,14 +198,10 @@ fn attributes(asked: &Asked) -> Result<HashMap<String, String>> {
     if query.flag("pull") {
         given("image-resolve-mode", "pull".to_owned());
     }
+    let caches: Vec<String> = json(asked, "cachefrom")?;
+    given("cache-from", caches.join(","));
     if query.flag("nocache") {
         attrs.insert("no-cache".to_owned(), String::new());
-    }
-    let caches: Vec<String> = json(asked, "cachefrom")?;
-    if let Some(cache) = caches.first() {
-        return Err(ApiError::not_implemented(format!(
-            "cachefrom ({cache}) is not supported by this version of Berth"
-        )));
     }
     let args: BTreeMap<String, Option<String>> = json(asked, "buildargs")?;
     attrs.extend(args.into_iter().filter_map(|(name, value)| Some((format!("build-arg:{name}"), value?))));

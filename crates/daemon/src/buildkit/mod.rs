@@ -3,6 +3,7 @@
 mod attributes;
 mod builds;
 mod cache;
+mod cache_options;
 mod control;
 mod convert;
 mod export;

@@ -12,6 +12,7 @@ use engine::build::{DockerfileBuild, RemoteBuild, Work};
 
 use super::attributes::Attributes;
 use super::builds::Running;
+use super::cache_options;
 use super::convert::{self, timestamp};
 use super::export::{self, Export};
 use super::lent::Borrowed;
@@ -88,6 +89,7 @@ impl Drop for Noted<'_> {
         record.num_completed_steps = counts.completed;
         record.num_cached_steps = counts.cached;
         record.completed_at = Some(timestamp(jiff::Timestamp::now()));
+        self.app.history.note_status(&record.r#ref, &self.running.journal.messages());
         self.app.history.note(record);
     }
 }
@@ -100,7 +102,6 @@ async fn work(app: &App, running: &Running, request: &SolveRequest) -> Result<So
     let cancel = running.journal.cancel.clone();
     let what = what(request)?;
     let exports = export::read(&exporters(request))?;
-    caches(request)?;
     let session = app.sessions.get(&request.session).await;
     let session =
         session.ok_or_else(|| Status::not_found(format!("no active session for {}", request.session)))?;
@@ -124,6 +125,10 @@ async fn deliver(
         answer.insert("containerimage.config.digest".to_owned(), image.as_str().to_owned());
         answer.insert("containerimage.digest".to_owned(), image.as_str().to_owned());
     }
+    if let Some(cache) = &built.cache {
+        let text = serde_json::to_string(cache).map_err(|error| Status::internal(error.to_string()))?;
+        answer.insert("cache.manifest".to_owned(), text);
+    }
     for export in exports {
         export.deliver(app, session, &built, &mut answer).await?;
     }
@@ -139,23 +144,6 @@ fn exporters(request: &SolveRequest) -> Vec<Exporter> {
         }];
     }
     request.exporters.clone()
-}
-
-fn caches(request: &SolveRequest) -> Result<(), Status> {
-    let Some(cache) = &request.cache else { return Ok(()) };
-    if let Some(export) = cache.exports.first() {
-        return Err(Status::unimplemented(format!(
-            "--cache-to type={} is not supported by this version of Berth",
-            export.r#type
-        )));
-    }
-    match cache.imports.first() {
-        Some(import) => Err(Status::unimplemented(format!(
-            "--cache-from type={} is not supported by this version of Berth",
-            import.r#type
-        ))),
-        None => Ok(()),
-    }
 }
 
 /// What is to be done.
@@ -204,6 +192,8 @@ fn remote(
         names: exports.iter().flat_map(Export::names).collect(),
         image: exports.iter().any(Export::needs_image),
         files: exports.iter().any(Export::needs_files),
+        cache_from: cache_options::imports(request)?,
+        cache_to: cache_options::exports(request)?,
         cancel: cancel.clone(),
         ..RemoteBuild::default()
     };

@@ -94,6 +94,7 @@ fn request(asked: &Asked) -> Result<BuildRequest> {
         platform: text("platform"),
         no_cache: query.flag("nocache"),
         pull: query.flag("pull"),
+        cache_from: json(asked, "cachefrom")?,
         squash: query.flag("squash"),
         quiet: query.flag("q"),
         network: text("networkmode"),

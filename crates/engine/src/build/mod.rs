@@ -18,6 +18,7 @@ mod settings;
 mod source;
 mod step;
 mod stubs;
+mod travel;
 mod trees;
 mod worker;
 
@@ -38,6 +39,7 @@ pub use cache::{CacheFilter, CacheLimits, CachePolicy, CachePruned, CacheRecord,
 pub use lent::Lent;
 pub use remote::{DockerfileBuild, Place, RemoteBuild, RemoteBuilt, RemoteFailure, Work};
 pub use request::{BuildNews, BuildRequest};
+pub use travel::{CacheExport, CacheImport, CacheTarget};
 
 /// What all builds of an engine share.
 pub(crate) struct Builder {

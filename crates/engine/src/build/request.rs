@@ -27,6 +27,8 @@ pub struct BuildRequest {
     pub no_cache: bool,
     /// Ask the registry for newer base images.
     pub pull: bool,
+    /// Images whose histories tell what need not be done again, if they are here.
+    pub cache_from: Vec<String>,
     /// One layer instead of those that the build has made.
     pub squash: bool,
     /// Say nothing but the id.

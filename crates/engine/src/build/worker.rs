@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::build::files;
-use ::build::graph::{Action, Exec, FileAction, FileInput, FileOp, LocalSource, Source};
-use ::build::solve::{Job, Selection, Tree, Worker};
+use ::build::graph::{Action, Exec, FileAction, FileInput, FileOp, LocalSource, Source, VertexId};
+use ::build::solve::{Found, Job, Selection, Tree, Worker};
 use ::build::{Cancel, Error, Result};
 use jiff::Timestamp;
 use oci::{Digest, Platform, Reference};
@@ -17,6 +17,7 @@ use super::contexts::Label;
 use super::lent::Lent;
 use super::settings::Settings;
 use super::source::Fetcher;
+use super::travel::Elsewhere;
 use super::trees::{Directory, Trees};
 use crate::container::view::SCAFFOLD;
 use crate::engine::Inner;
@@ -38,6 +39,8 @@ pub(super) struct BuildWorker {
     /// Images that the Dockerfile names, by name and platform, as they were when they were looked up.
     pub(super) images: Mutex<HashMap<ImageKey, Vec<Digest>>>,
     pub(super) digests: Mutex<HashMap<(Vec<Digest>, String), Digest>>,
+    /// What is looked at beside the daemon's own cache.
+    pub(super) elsewhere: Elsewhere,
 }
 
 /// An error of ours as the builder's.
@@ -216,6 +219,17 @@ impl Worker for BuildWorker {
 
     fn hold(&self, layers: &[Digest]) -> bool {
         self.trees.hold(layers)
+    }
+
+    fn find(
+        &self,
+        vertex: VertexId,
+        key: &Digest,
+        inputs: &[Tree],
+        outputs: &[u32],
+    ) -> Result<Option<Found>> {
+        let (store, trees) = (&self.engine.store, &self.trees);
+        self.elsewhere.find(store, trees, &self.cancel, (vertex, key), (inputs, outputs))
     }
 
     fn keep(&self, key: &Digest, outputs: &[(u32, Vec<Digest>)]) {

@@ -20,6 +20,7 @@ pub use manifests::{ManifestKind, ManifestSummary, Manifests};
 pub use model::*;
 pub use prune::{ImagePrune, PrunedImages};
 pub use pull::PullOptions;
+pub(crate) use push::Blobs;
 pub use push::PushOptions;
 pub use search::{SearchHit, SearchOptions};
 

@@ -60,12 +60,19 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchImage`].
     pub fn push_plan(&self, id: &Digest) -> Result<PushPlan> {
+        let state = self.inner().lock();
+        let entry = state.images.get(id).ok_or_else(|| Error::NoSuchImage(id.to_string()))?;
+        let (image, mut manifests) = (entry.image.clone(), entry.record.manifests.clone());
+        drop(state);
+        manifests.reverse();
+        self.plan(image, manifests)
+    }
+
+    /// The same of layers that are held.
+    pub(crate) fn plan(&self, image: Arc<Image>, manifests: Vec<KeptManifest>) -> Result<PushPlan> {
         let inner = self.inner();
         let mut lease = Lease::new(inner);
         let mut state = inner.lock();
-        let entry = state.images.get(id).ok_or_else(|| Error::NoSuchImage(id.to_string()))?;
-        let (image, mut manifests) = (entry.image.clone(), entry.record.manifests.clone());
-        manifests.reverse();
         let keys = state.chain_of(&image).unwrap_or_default().to_vec();
         let layer = |key: &String| {
             let layer = state.layers.get(key)?;
@@ -80,7 +87,7 @@ impl Store {
         let layers: Option<Result<Vec<PushLayer>>> = keys.iter().map(layer).collect();
         let layers = layers.transpose()?;
         let layers = layers.filter(|layers| layers.len() == image.diff_ids().len());
-        let layers = layers.ok_or_else(|| Error::Damaged(format!("layers of {id} are missing")))?;
+        let layers = layers.ok_or_else(|| Error::Damaged(format!("layers of {} are missing", image.id())))?;
         keys.iter().for_each(|key| lease.take(&mut state, key));
         drop(state);
         Ok(PushPlan { inner: inner.clone(), image, layers, manifests, keys, _lease: lease })

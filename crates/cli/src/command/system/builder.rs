@@ -22,13 +22,14 @@ pub(crate) static BUILDX: Group = Group {
 
 static HISTORY: Command = Command::new(
     "history",
-    "[OPTIONS] [ls | rm BUILD...]",
-    "List the builds that were, or forget some",
+    "[OPTIONS] [ls | inspect [BUILD] | logs [BUILD] | rm BUILD...]",
+    "List the builds that were, tell of one, or forget some",
     Arity::Any,
     crate::build::history,
 )
 .flags(&[&[
     Flag::bool("all", "Forget all builds").short('a'),
+    Flag::string("progress", "How logs are shown (\"plain\", \"rawjson\")").default("auto"),
     Flag::bool("quiet", "Print the builds' ids only").short('q'),
 ]]);
 

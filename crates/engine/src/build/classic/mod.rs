@@ -13,12 +13,13 @@ use ::build::{Cancel, Error as BuildError};
 use dockerfile::Dockerfile;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
-use oci::{Digest, Image, Platform, Reference};
+use oci::{Digest, Image, ImageConfig, Platform, Reference};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::SyncIoBridge;
 
 use super::settings::Settings;
 use super::source::Fetcher;
+use super::travel::Elsewhere;
 use super::trees::{Directory, Trees};
 use super::worker::BuildWorker;
 use super::{BuildNews, BuildRequest, context, failed};
@@ -256,6 +257,7 @@ impl Build {
             images: Mutex::default(),
             digests: Mutex::default(),
             lent: None,
+            elsewhere: Elsewhere::default(),
         };
         let credentials = |image: &Reference| Ok(self.credentials(image));
         let tell = |step| self.pulled(step);
@@ -267,6 +269,7 @@ impl Build {
             return Err(BuildNews::Failed { code: 0, message });
         }
         worker.images = Mutex::new(images.into_layers());
+        worker.elsewhere.images = Some((lowered.clone(), self.cache_from()));
         let lines = Lines::new(&lowered, &self.news, self.plan.request.quiet);
         let solved = self.solve(&lowered, &worker, &lines)?;
         lines.rest(&solved);
@@ -275,6 +278,12 @@ impl Build {
             .map_err(|error| BuildNews::Failed { code: 0, message: error.to_string() })?;
         self.tell(&lowered, &lines, &id);
         Ok(())
+    }
+
+    /// The images that are here of those that the client names: what led to their layers need not be done again.
+    fn cache_from(&self) -> Vec<ImageConfig> {
+        let names = self.plan.request.cache_from.iter();
+        names.filter_map(|name| Some(self.engine.0.find_image(name).ok()?.image.config().clone())).collect()
     }
 
     fn pulled(&self, step: Progress) -> Result<(), BuildError> {

@@ -10,20 +10,22 @@ use std::sync::{Arc, Mutex};
 
 use ::build::graph::{Graph, ImageSource, Op, Output, Source};
 use ::build::lower::{self, Flavor, Images as _, Lowered};
-use ::build::progress::Listener;
+use ::build::progress::{Event, Listener, Warning};
 use ::build::solve::{self, Solved, Tree};
 use ::build::{Cancel, Error as BuildError};
 use jiff::Timestamp;
-use oci::{Digest, Image, ImageConfig, Platform, Reference};
+use oci::{Descriptor, Digest, Image, ImageConfig, Platform, Reference};
 
 use super::classic::images::BaseImages;
 use super::failed;
 use super::lent::Lent;
 use super::settings::Settings;
+use super::travel::{self, CacheExport, CacheImport, CacheTarget, Elsewhere, Imported};
 use super::trees::Trees;
 use super::worker::{BuildWorker, ImageKey};
 use crate::Engine;
 use crate::error::{Error, Result};
+use crate::registry::Credentials;
 
 pub use failure::{Place, RemoteFailure};
 use failure::{Placed, Source as SourceFile};
@@ -50,6 +52,10 @@ pub struct RemoteBuild {
     pub allow_host_network: bool,
     /// Steps may have all rights.
     pub allow_insecure: bool,
+    /// Where results of other builds may be found.
+    pub cache_from: Vec<CacheImport>,
+    /// Where the results go for other builds.
+    pub cache_to: Vec<CacheExport>,
     /// Giving it up.
     pub cancel: Cancel,
 }
@@ -168,6 +174,7 @@ impl Remote {
             images: Mutex::new(prepared.layers.clone()),
             digests: Mutex::default(),
             lent: Some(Arc::clone(&self.lent)),
+            elsewhere: Elsewhere { imports: self.imports()?, images: None },
         };
         let solved = self.solve(&prepared, &worker)?;
         let tree = match prepared.output {
@@ -177,7 +184,58 @@ impl Remote {
         self.request.cancel.check()?;
         let tree = tree.unwrap_or(Tree::Layers(Vec::new()));
         let image = if self.request.image { Some(self.image(&prepared, &solved, &tree)?) } else { None };
-        Ok(RemoteBuilt::new(image, tree, trees))
+        let cache = self.send_cache(&solved, &tree)?;
+        Ok(RemoteBuilt::new(image, tree, trees, cache))
+    }
+
+    fn credentials(&self, reference: &Reference) -> Result<Credentials, BuildError> {
+        self.lent.credentials(reference.domain()).map_err(BuildError::Invalid)
+    }
+
+    /// Caches that the client names; one that can't be read is told, and does without.
+    fn imports(&self) -> Result<Vec<Imported>, BuildError> {
+        let mut imports = Vec::new();
+        for import in &self.request.cache_from {
+            self.request.cancel.check()?;
+            let credentials = |reference: &Reference| self.credentials(reference);
+            match travel::open(&self.engine.0, &self.runtime, import, &credentials) {
+                Ok(imported) => imports.push(imported),
+                Err(BuildError::Cancelled) => return Err(BuildError::Cancelled),
+                Err(error) => self.warn(&error),
+            }
+        }
+        Ok(imports)
+    }
+
+    /// Sends the cache where the client wants it; gives its manifest in the last place.
+    fn send_cache(&self, solved: &Solved, tree: &Tree) -> Result<Option<Descriptor>, BuildError> {
+        let result = match tree {
+            Tree::Layers(layers) => layers.as_slice(),
+            Tree::Files(_) => &[],
+        };
+        let mut last = None;
+        for export in &self.request.cache_to {
+            self.request.cancel.check()?;
+            let credentials = |reference: &Reference| self.credentials(reference);
+            match travel::send(&self.engine.0, &self.runtime, export, &credentials, (solved, result)) {
+                Ok(manifest) => last = manifest.or(last),
+                Err(error) if export.ignore_error => self.warn(&error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(last)
+    }
+
+    fn warn(&self, error: &BuildError) {
+        self.listener.event(Event::Warning(Warning {
+            vertex: None,
+            short: error.to_string(),
+            detail: Vec::new(),
+            url: String::new(),
+            filename: String::new(),
+            source: Vec::new(),
+            lines: Vec::new(),
+        }));
     }
 
     fn settings(&self) -> Settings {
@@ -190,8 +248,7 @@ impl Remote {
     }
 
     fn prepare(&self, trees: &Trees, locals: &mut HashMap<String, Tree>) -> Result<Prepared, Placed> {
-        let credentials =
-            |reference: &Reference| self.lent.credentials(reference.domain()).map_err(BuildError::Invalid);
+        let credentials = |reference: &Reference| self.credentials(reference);
         let tell = |_| self.request.cancel.check();
         let images = BaseImages::new(&self.engine, self.request.pull, &self.runtime, &credentials, &tell);
         match &self.request.work {
@@ -254,6 +311,11 @@ impl Remote {
             Some(lowered) => lowered.image(solved, layers.clone(), Timestamp::now(), Flavor::Buildkit),
             None => bare(layers.clone()),
         };
+        let mut config = config;
+        if self.request.cache_to.iter().any(|export| export.to == CacheTarget::Inline) {
+            let solver = &self.engine.0.builder.solver;
+            config.build_cache = Some(travel::inline(solver, solved, &config.rootfs.diff_ids)?);
+        }
         let failed = |what: &'static str| move |error: Error| BuildError::because(what, error);
         let config = super::image::settled(&self.engine.0, config, self.request.no_cache)
             .map_err(failed("make the image"))?;

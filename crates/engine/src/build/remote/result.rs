@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ::build::solve::Tree;
-use oci::Digest;
+use oci::{Descriptor, Digest};
 use tarball::{Packer, Xattrs};
 
 use super::super::failed;
@@ -17,13 +17,20 @@ use crate::image::written::written;
 pub struct RemoteBuilt {
     /// The image, if one was wanted.
     pub image: Option<Digest>,
+    /// The manifest of the cache that was sent to a registry.
+    pub cache: Option<Descriptor>,
     tree: Tree,
     trees: Arc<Trees>,
 }
 
 impl RemoteBuilt {
-    pub(super) fn new(image: Option<Digest>, tree: Tree, trees: Arc<Trees>) -> Self {
-        Self { image, tree, trees }
+    pub(super) fn new(
+        image: Option<Digest>,
+        tree: Tree,
+        trees: Arc<Trees>,
+        cache: Option<Descriptor>,
+    ) -> Self {
+        Self { image, cache, tree, trees }
     }
 
     /// The files, as a directory that nothing can be written to.

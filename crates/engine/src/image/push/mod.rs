@@ -4,6 +4,7 @@
 //! was pulled from elsewhere is passed on from there, so that it keeps its digest; only where that fails, and for
 //! layers that were made here, the store compresses it. A push ends with its client.
 
+mod blobs;
 mod layer;
 mod source;
 
@@ -23,6 +24,7 @@ use crate::container::task::blocking;
 use crate::error::{Error, Result};
 use crate::registry::{Credentials, Current, Doing, failed};
 use crate::{Engine, Stream};
+pub(crate) use blobs::Blobs;
 use layer::Sent;
 
 /// What is to be pushed.

@@ -190,3 +190,41 @@ fn the_cache_stays_within_the_bounds_of_daemon_json_and_outlives_the_daemon() ->
     becomes(&["c", "d"])?;
     berth.finish()
 }
+
+#[test]
+fn the_history_outlives_the_daemon() -> Result<()> {
+    let mut berth = Berth::start()?;
+    let good = format!("FROM {IMAGE}\nRUN echo these words\n");
+    Context::new(&berth, "good", &[("Dockerfile", &good)])?.own(&["-t", "good"])?.ok()?;
+    let bad = format!("FROM {IMAGE}\nRUN echo other words; exit 3\n");
+    Context::new(&berth, "bad", &[("Dockerfile", &bad)])?.own(&[])?.fails(1, "exit code: 3")?;
+    let check = |berth: &Berth| -> Result<Vec<String>> {
+        let shown = berth.berth(["builder", "history"])?.ok()?;
+        ensure!(shown.contains("Completed") && shown.contains("Error"), "{shown}");
+        let names = berth.berth(["builder", "history", "ls", "-q"])?.ok()?;
+        let names: Vec<String> = names.lines().map(str::to_owned).collect();
+        ensure!(names.len() == 2, "{names:?}");
+        let told = berth.berth(["builder", "history", "inspect", &names[1]])?.ok()?;
+        ensure!(told.contains("exit code: 3") && told.contains(&names[1]), "{told}");
+        for (name, words) in [(&names[0], "these words"), (&names[1], "other words")] {
+            let ran = berth.berth(["builder", "history", "logs", name])?;
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            ensure!(ran.code == 0 && said.contains(words), "{said}");
+        }
+        Ok(names)
+    };
+    let names = check(&berth)?;
+    berth.kill()?;
+    berth.spawn()?;
+    ensure!(check(&berth)? == names);
+    // the last one, and one by its first digits
+    let told = berth.berth(["builder", "history", "inspect"])?.ok()?;
+    ensure!(told.contains(&names[1]), "{told}");
+    berth.berth(["builder", "history", "rm", &names[0]])?.ok()?;
+    berth.terminate()?;
+    berth.spawn()?;
+    ensure!(berth.berth(["builder", "history", "ls", "-q"])?.ok()? == names[1]);
+    berth.berth(["builder", "history", "logs", &names[0]])?.fails(1, "not in the history")?;
+    ensure!(super::found_below(&berth.data_root().join("build/history"), b"these words")?.is_none());
+    berth.finish()
+}

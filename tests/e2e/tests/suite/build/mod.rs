@@ -13,6 +13,7 @@ mod own;
 mod real;
 mod secrets;
 mod sources;
+mod travel;
 mod vanish;
 
 use std::fs;

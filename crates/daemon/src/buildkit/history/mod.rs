@@ -1,15 +1,21 @@
-//! Builds that were, as `berth builder history` shows them. They are remembered as long as the daemon runs.
+//! Builds that were, as `berth builder history` shows them, with how they went. The next daemon knows them, too.
+
+mod layout;
 
 use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use buildkit::Status;
 use buildkit::proto::control::{
-    BuildHistoryEvent, BuildHistoryEventType, BuildHistoryRecord, BuildHistoryRequest,
+    BuildHistoryEvent, BuildHistoryEventType, BuildHistoryRecord, BuildHistoryRequest, StatusResponse,
     UpdateBuildHistoryRequest,
 };
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{broadcast, watch};
+
+use layout::Layout;
 
 /// Builds that are remembered, but for pinned ones.
 const MAX_RECORDS: usize = 100;
@@ -19,35 +25,93 @@ const MAX_LAG: usize = 256;
 /// What is remembered.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
+    layout: Arc<Layout>,
     records: Arc<watch::Sender<VecDeque<BuildHistoryRecord>>>,
     changes: broadcast::Sender<BuildHistoryEvent>,
 }
 
-impl Default for History {
-    fn default() -> Self {
-        Self { records: Arc::default(), changes: broadcast::Sender::new(MAX_LAG) }
-    }
-}
-
 impl History {
-    /// Notes how a build stands: the first time that it began, with an end that it is over.
-    pub(crate) fn note(&self, record: BuildHistoryRecord) {
-        let done = record.completed_at.is_some();
+    /// Reads what former daemons have left. Builds that one of them had not ended were ended by its own end.
+    ///
+    /// # Errors
+    /// The directory can't be read or made, or is of a newer version.
+    pub(crate) fn open(dir: &Path) -> io::Result<Self> {
+        let layout = Layout::open(dir)?;
+        let mut records: VecDeque<BuildHistoryRecord> = layout.records()?.into();
+        for record in records.iter_mut().filter(|record| record.completed_at.is_none()) {
+            // when that was nobody knows
+            record.completed_at = Some(record.created_at.unwrap_or_default());
+            record.error = Some(buildkit::proto::rpc::Status {
+                code: buildkit::Code::Aborted.into(),
+                message: "the daemon has ended before the build".to_owned(),
+                details: Vec::new(),
+            });
+            layout.write(record)?;
+        }
+        let history = Self {
+            layout: Arc::new(layout),
+            records: Arc::new(watch::Sender::new(records)),
+            changes: broadcast::Sender::new(MAX_LAG),
+        };
+        history.forget_old();
+        Ok(history)
+    }
+
+    /// Removes those that are too many.
+    fn forget_old(&self) {
         self.records.send_modify(|records| {
-            if let Some(old) = records.iter_mut().find(|old| old.r#ref == record.r#ref) {
-                *old = BuildHistoryRecord { pinned: old.pinned, ..record.clone() };
-                return;
-            }
-            records.push_back(record.clone());
             while records.len() > MAX_RECORDS {
                 let Some(oldest) =
                     records.iter().position(|record| !record.pinned && record.completed_at.is_some())
                 else {
                     break;
                 };
-                records.remove(oldest);
+                if let Some(record) = records.remove(oldest) {
+                    self.forget(&record.r#ref);
+                }
             }
         });
+    }
+
+    fn forget(&self, build: &str) {
+        if let Err(error) = self.layout.remove(build) {
+            tracing::warn!(%error, build, "a build stays in the history's files");
+        }
+    }
+
+    /// Keeps a record for the next daemon.
+    fn keep(&self, record: &BuildHistoryRecord) {
+        if let Err(error) = self.layout.write(record) {
+            tracing::warn!(%error, build = %record.r#ref, "the history forgets this build when the daemon ends");
+        }
+    }
+
+    /// Keeps how a build went.
+    pub(crate) fn note_status(&self, build: &str, messages: &[StatusResponse]) {
+        if let Err(error) = self.layout.write_status(build, messages) {
+            tracing::warn!(%error, build, "how this build went is not kept");
+        }
+    }
+
+    /// How a build went that is over; `None` for one that is not in the history, or not over.
+    pub(crate) fn status(&self, build: &str) -> Option<io::Result<Vec<StatusResponse>>> {
+        let over = |record: &BuildHistoryRecord| record.r#ref == build && record.completed_at.is_some();
+        self.records.borrow().iter().any(over).then(|| self.layout.status(build))
+    }
+
+    /// Notes how a build stands: the first time that it began, with an end that it is over.
+    pub(crate) fn note(&self, record: BuildHistoryRecord) {
+        let done = record.completed_at.is_some();
+        let mut now = record.clone();
+        self.records.send_modify(|records| match records.iter_mut().find(|old| old.r#ref == record.r#ref) {
+            Some(old) => {
+                now.pinned = old.pinned;
+                old.clone_from(&now);
+            }
+            None => records.push_back(now.clone()),
+        });
+        self.keep(&now);
+        self.forget_old();
         self.tell(
             if done { BuildHistoryEventType::Complete } else { BuildHistoryEventType::Started },
             record,
@@ -115,10 +179,12 @@ impl History {
         match found {
             None => Err(Status::not_found(format!("build {} is not in the history", request.r#ref))),
             Some(record) if request.delete => {
+                self.forget(&record.r#ref);
                 self.tell(BuildHistoryEventType::Deleted, record);
                 Ok(())
             }
             Some(record) => {
+                self.keep(&record);
                 self.tell(BuildHistoryEventType::Complete, record);
                 Ok(())
             }
@@ -147,7 +213,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_last_are_remembered_and_the_pinned() {
-        let history = History::default();
+        let dir = tempfile::TempDir::new().unwrap();
+        let history = History::open(dir.path()).unwrap();
         history.note(record("first", true));
         let pin = UpdateBuildHistoryRequest { r#ref: "first".into(), pinned: true, ..Default::default() };
         history.update(&pin).unwrap();
@@ -163,5 +230,32 @@ mod tests {
         let delete = UpdateBuildHistoryRequest { r#ref: "first".into(), delete: true, ..Default::default() };
         history.update(&delete).unwrap();
         assert!(history.update(&delete).is_err());
+        // what is left, and the version
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), MAX_RECORDS);
+    }
+
+    #[tokio::test]
+    async fn the_next_daemon_knows_what_was() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let history = History::open(dir.path()).unwrap();
+        history.note(record("done", true));
+        let said = StatusResponse {
+            logs: vec![buildkit::proto::control::VertexLog { msg: b"words".to_vec(), ..Default::default() }],
+            ..Default::default()
+        };
+        history.note_status("done", std::slice::from_ref(&said));
+        history.note(record("killed", false));
+        std::fs::write(dir.path().join(format!("{}.record", "0".repeat(64))), "spoilt").unwrap();
+        std::fs::write(dir.path().join("x.record.new"), "").unwrap();
+        let history = History::open(dir.path()).unwrap();
+        assert_eq!(names(&history, BuildHistoryRequest::default()).await.len(), 2);
+        let active = BuildHistoryRequest { active_only: true, ..Default::default() };
+        assert!(names(&history, active).await.is_empty());
+        assert_eq!(history.status("done").unwrap().unwrap(), [said]);
+        assert!(history.status("killed").unwrap().unwrap().is_empty() && history.status("other").is_none());
+        // two records, how one went, and the version
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 4);
+        std::fs::write(dir.path().join("version"), "2").unwrap();
+        assert!(History::open(dir.path()).unwrap_err().to_string().contains("version 2"));
     }
 }
