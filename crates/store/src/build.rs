@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use oci::{Digest, Image, Reference};
 
-use crate::image::Progress;
-use crate::load::{FreshLayers, NewImage, Publisher, commit_images, rename};
+use crate::image::{Known, Progress};
+use crate::load::{FreshLayers, Kept, NewImage, Publisher, commit_images, rename};
 use crate::state::{State, chain_name, prune};
 use crate::store::{Inner, now};
 use crate::{Error, Result, Store};
@@ -147,7 +147,8 @@ impl Store {
         publisher.stack_unsynced(layers, &[], &mut FreshLayers::new())
     }
 
-    /// Makes an image of layers that are here. On disk for good when it returns, and so are its layers.
+    /// Makes an image of layers that are here. On disk for good when it returns, and so are its layers, and what else
+    /// is known of it.
     ///
     /// # Errors
     /// A layer is missing; [`Error::NoSpace`]. Nothing stays behind.
@@ -155,16 +156,22 @@ impl Store {
         &self,
         image: Image,
         names: Vec<Reference>,
+        known: Option<Known>,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Digest> {
-        if self.name_again(image.id(), &names, progress)? {
+        if known.is_none() && self.name_again(image.id(), &names, progress)? {
             return Ok(image.id().clone());
         }
         let mut publisher = Publisher::new(self.inner());
         let keys = self.keys(image.diff_ids())?;
         publisher.hold(&keys);
         let id = image.id().clone();
-        let image = NewImage { image: Arc::new(image), names, keys, kept: None };
+        let kept = known.map(|known| Kept {
+            documents: known.documents.into_iter().map(|bytes| (Digest::sha256(&bytes), bytes)).collect(),
+            blobs: image.diff_ids().iter().cloned().zip(known.blobs).collect(),
+            manifest: known.manifest,
+        });
+        let image = NewImage { image: Arc::new(image), names, keys, kept };
         commit_images(&mut publisher, &[image], progress)?;
         Ok(id)
     }

@@ -9,6 +9,7 @@ mod codec;
 mod commit;
 mod disk;
 mod error;
+mod export;
 mod image;
 mod import;
 mod in_flight;
@@ -19,6 +20,7 @@ mod limits;
 mod load;
 mod pull;
 mod push;
+mod rewrite;
 mod save;
 mod scratch;
 mod snapshot;
@@ -33,15 +35,16 @@ pub use cache_mount::{CacheMount, CacheSharing, CacheUse, CacheWanted};
 pub use codec::decompressed;
 pub use commit::CommitOptions;
 pub use error::{Error, ErrorKind, Result};
+pub use export::OciLayout;
 pub use image::{
     DiskUsage, GraphDriver, HistoryItem, ImageLayers, ImageSummary, ImageUse, ImportOptions, KeptManifest,
-    Loaded, Progress, RemoveOptions, Removed,
+    Known, Loaded, Progress, RemoveOptions, Removed,
 };
 pub use in_flight::{LayerNews, Listener};
 pub use ingest::{BlobWriter, Finished, Ingest};
 pub use layer::LayerBlob;
 pub use pull::{Claim, Leftovers, Pull, PullLayer, PullRequest, RawDocument, Waiter};
-pub use push::{Compressing, PushLayer, PushPlan, Pushed};
+pub use push::{Compressing, Form, Kind, PushLayer, PushPlan, Pushed};
 pub use scratch::Scratch;
 pub use snapshot::{Change, ChangeKind, Driver, DriverChoice, Snapshot, Swept};
 pub use store::Store;

@@ -13,6 +13,7 @@ mod path;
 mod pax;
 mod sparse;
 mod stream;
+mod times;
 mod write;
 
 pub use content::{write as write_content, write_with as write_content_with};
@@ -23,6 +24,7 @@ pub use limits::{Limits, MAX_DEPTH, MAX_PATH};
 pub use pack::{Packer, Xattrs, listed, names};
 pub use path::{clean, show, split};
 pub use stream::{NoTap, Tap, TarStream, is_tar_start};
+pub use times::clamp_times;
 pub use write::TarWriter;
 
 /// Bytes of a block.

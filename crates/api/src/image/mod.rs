@@ -82,6 +82,16 @@ wire! {
         pub variant: String,
     }
 
+    /// An entry of `GET /images/{name}/attestations`.
+    #[serde(rename_all = "PascalCase")]
+    pub struct AttestationStatement {
+        pub descriptor: Descriptor,
+        pub predicate_type: String,
+        /// The in-toto statement, if it was asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub statement: Option<serde_json::Value>,
+    }
+
     /// A line of `GET /images/search`.
     pub struct SearchResult {
         pub star_count: i64,

@@ -31,6 +31,14 @@ pub const MAX_INPUTS: usize = 1_024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VertexId(usize);
 
+impl Output {
+    /// The same in a graph whose vertices were moved up by so many places.
+    #[must_use]
+    pub fn moved(self, by: usize) -> Self {
+        Self { vertex: VertexId(self.vertex.0 + by), ..self }
+    }
+}
+
 impl VertexId {
     /// The place, counted from zero.
     pub fn index(self) -> usize {
@@ -173,6 +181,24 @@ impl Graph {
         }
         self.vertices.push(vertex);
         Ok(VertexId(self.vertices.len() - 1))
+    }
+
+    /// Puts another graph's vertices above those that are there; they keep their order. Says by how much their places
+    /// grow.
+    ///
+    /// # Errors
+    /// [`GraphError::TooManyVertices`]. The graph is as before.
+    pub fn join(&mut self, other: Self) -> Result<usize, GraphError> {
+        let by = self.vertices.len();
+        if by + other.vertices.len() > MAX_VERTICES {
+            return Err(GraphError::TooManyVertices);
+        }
+        let moved = other.vertices.into_iter().map(|mut vertex| {
+            vertex.inputs.iter_mut().for_each(|input| *input = input.moved(by));
+            vertex
+        });
+        self.vertices.extend(moved);
+        Ok(by)
     }
 
     /// The vertices, inputs first.

@@ -46,6 +46,13 @@ pub(super) fn base(file: &Dockerfile, stage: &Stage, global: &Arguments) -> Resu
     Ok(base)
 }
 
+/// What a stage's vertices are called by: its name if there are several, its platform if that is not the only one.
+pub(super) fn shown(options: &Options, stage: &str, several: bool) -> String {
+    let platform = options.platform.as_ref().filter(|_| options.several_platforms);
+    let platform = platform.map(|platform| format!("{platform} ")).unwrap_or_default();
+    if several { format!("{platform}{stage} ") } else { platform }
+}
+
 /// The stage that is the target.
 pub(super) fn target(file: &Dockerfile, options: &Options) -> Result<usize> {
     if options.target.is_empty() {

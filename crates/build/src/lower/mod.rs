@@ -68,6 +68,8 @@ pub struct Options {
     pub context: Option<Source>,
     /// Named contexts (`--build-context`).
     pub contexts: BTreeMap<String, Source>,
+    /// Vertices say for which platform they are: the image is built for several.
+    pub several_platforms: bool,
     /// Files are made with this time, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
     pub source_date_epoch: Option<i64>,
 }
@@ -179,6 +181,39 @@ impl Lowered {
             lines.push(Line { text: text.clone() });
         }
         None
+    }
+
+    /// Moves the graph above another.
+    ///
+    /// # Errors
+    /// There are too many vertices.
+    pub fn join(&mut self, graph: &mut Graph) -> Result<()> {
+        let own = std::mem::take(&mut self.graph);
+        let by = graph.join(own).map_err(|error| Error::Invalid(error.to_string()))?;
+        self.output = self.output.map(|output| output.moved(by));
+        for step in &mut self.steps {
+            step.output = step.output.map(|output| output.moved(by));
+            step.vertex = step.vertex.map(|vertex| Output { vertex, index: 0 }.moved(by).vertex);
+        }
+        Ok(())
+    }
+
+    /// How many of the image's layers are its base image's.
+    pub fn base_layers(&self) -> usize {
+        self.image.rootfs.diff_ids.len()
+    }
+
+    /// The platform that the image says it is for.
+    pub fn platform(&self) -> Platform {
+        let host = Platform::host();
+        let or = |text: &String, host: String| if text.is_empty() { host } else { text.clone() };
+        Platform {
+            architecture: or(&self.image.architecture, host.architecture),
+            os: or(&self.image.os, host.os),
+            os_version: self.image.os_version.clone(),
+            os_features: self.image.os_features.clone(),
+            variant: self.image.variant.clone(),
+        }
     }
 
     /// The target's configuration, when everything was made: with the layers, and a history whose times are those of

@@ -167,7 +167,7 @@ impl Whole<'_> {
             platform: begun.platform,
             cmd_set: false,
             counted: (1, total),
-            name: if self.several { format!("{shown} ") } else { String::new() },
+            name: base::shown(self.options, &shown, self.several),
             lines: (line, stage.at.last_line),
             no_cache,
         };

@@ -36,7 +36,42 @@ pub(super) fn exporters(matches: &Matches) -> Result<Exporters> {
     if all.wire.is_empty() || matches.bool("load") {
         all.add("type=moby", &tags)?;
     }
+    annotate(&mut all, &matches.all("annotation"))?;
+    source_date(&mut all);
     Ok(all)
+}
+
+/// `--annotation [kind[platform],…:]key=value`: attributes of every exporter of images, as buildx writes them.
+fn annotate(all: &mut Exporters, annotations: &[&str]) -> Result<()> {
+    const KINDS: [&str; 4] = ["manifest", "index", "manifest-descriptor", "index-descriptor"];
+    for text in annotations {
+        let (whole, value) = text
+            .split_once('=')
+            .ok_or_else(|| Error::said(format!("invalid annotation {text:?}: expected key=value")))?;
+        let kind = |place: &str| KINDS.contains(&place.split('[').next().unwrap_or_default());
+        let (places, key) = match whole.split_once(':') {
+            Some((places, key)) if places.split(',').all(kind) => (places, key),
+            _ => ("manifest", whole),
+        };
+        if key.is_empty() {
+            return Err(Error::said(format!("invalid annotation {text:?}: the key is empty")));
+        }
+        let images = |exporter: &&mut Exporter| !matches!(exporter.r#type.as_str(), "local" | "tar");
+        for exporter in all.wire.iter_mut().filter(images) {
+            for place in places.split(',') {
+                exporter.attrs.insert(format!("annotation-{place}.{key}"), value.to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the user's environment says of the time counts for what is given out, too.
+fn source_date(all: &mut Exporters) {
+    let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") else { return };
+    for exporter in all.wire.iter_mut().filter(|_| !epoch.is_empty()) {
+        exporter.attrs.entry("source-date-epoch".to_owned()).or_insert_with(|| epoch.clone());
+    }
 }
 
 /// An image's name, with its tag.
@@ -88,6 +123,11 @@ impl Exporters {
                 self.outputs.insert(id, Output::Directory(PathBuf::from(path)));
             }
             "tar" => drop(self.outputs.insert(id, file(dest)?)),
+            // an image layout as a directory
+            "oci" | "docker" if matches!(attrs.get("tar").map(String::as_str), Some("false" | "0")) => {
+                let path = dest.ok_or_else(|| wrong("dest is required for a directory"))?;
+                self.outputs.insert(id, Output::Directory(PathBuf::from(path)));
+            }
             "oci" => drop(self.outputs.insert(id, file(dest)?)),
             // without a place it stays with the daemon
             "docker" if dest.is_some() => drop(self.outputs.insert(id, file(dest)?)),
@@ -148,6 +188,20 @@ mod tests {
         assert!(add("type=local").unwrap_err().contains("dest is required"));
         assert!(add("type=ftp").unwrap_err().contains("\"ftp\""));
         assert!(add("type=tar,x").unwrap_err().contains("'x'"));
+    }
+
+    #[test]
+    fn annotations() {
+        let mut all = add("type=oci,dest=x").unwrap();
+        annotate(&mut all, &["a=1", "index,manifest[linux/arm64]:b=2:3", "x:y=z"]).unwrap();
+        let attrs = &all.wire[0].attrs;
+        assert_eq!(attrs["annotation-manifest.a"], "1");
+        assert_eq!(attrs["annotation-index.b"], "2:3");
+        assert_eq!(attrs["annotation-manifest[linux/arm64].b"], "2:3");
+        assert_eq!(attrs["annotation-manifest.x:y"], "z");
+        assert!(annotate(&mut all, &["a"]).unwrap_err().to_string().contains("key=value"));
+        let directory = add("type=oci,dest=x,tar=false").unwrap();
+        assert_eq!(directory.outputs["0"], Output::Directory("x".into()));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{exporters, mounts};
 use crate::error::{Error, Result};
 use crate::flag::Matches;
 use crate::flag::check::parse_bytes;
+use crate::opts::kv;
 
 /// All that a build needs, checked.
 pub(super) struct Job {
@@ -33,20 +34,6 @@ pub(super) struct Job {
     /// Directories that go with this value.
     _contexts: Contexts,
 }
-
-/// Flags of the classic builder that BuildKit's protocol has no words for.
-const REFUSED: &[&str] = &[
-    "annotation",
-    "compress",
-    "cpu-period",
-    "cpu-quota",
-    "cpu-shares",
-    "cpuset-cpus",
-    "cpuset-mems",
-    "memory",
-    "memory-swap",
-    "security-opt",
-];
 
 impl Job {
     /// Reads the flags.
@@ -116,8 +103,8 @@ fn refuse(matches: &Matches) -> Result<()> {
             "{what} is not supported by this version of Berth: BuildKit's protocol has no words for it"
         )))
     };
-    if let Some(name) = REFUSED.iter().find(|name| matches.has(name)) {
-        return unsupported(&format!("--{name}"));
+    if matches.has("compress") {
+        return unsupported("--compress");
     }
     if matches.bool("squash") {
         return unsupported("--squash");
@@ -137,25 +124,61 @@ fn refuse(matches: &Matches) -> Result<()> {
             matches.get("builder")
         )));
     }
-    attestations(matches)?;
     match matches.get("call") {
         "build" | "check" | "lint" => Ok(()),
         other => Err(Error::said(format!("--call={other} is not supported by this version of Berth"))),
     }
 }
 
-fn attestations(matches: &Matches) -> Result<()> {
+/// `--attest type=…`, `--provenance` and `--sbom`, which stand for one each.
+fn attestations(matches: &Matches, attrs: &mut HashMap<String, String>) -> Result<()> {
+    for text in matches.all("attest") {
+        let wrong = |why: &str| Error::said(format!("invalid --attest {text}: {why}"));
+        let fields = kv::csv(text).map_err(|error| wrong(&error))?;
+        let kind = fields.iter().find_map(|field| field.strip_prefix("type="));
+        let kind = kind.ok_or_else(|| wrong("attestation type not specified"))?;
+        let rest: Vec<&str> =
+            fields.iter().map(String::as_str).filter(|field| !field.starts_with("type=")).collect();
+        attrs.insert(format!("attest:{kind}"), rest.join(","));
+    }
     for name in ["provenance", "sbom"] {
-        if !matches!(matches.get(name), "" | "false") {
-            return Err(Error::said(format!("--{name} is not supported by this version of Berth")));
+        match matches.get(name) {
+            "" => {}
+            "true" => drop(attrs.insert(format!("attest:{name}"), String::new())),
+            "false" => drop(attrs.insert(format!("attest:{name}"), "disabled=true".to_owned())),
+            rest => drop(attrs.insert(format!("attest:{name}"), rest.to_owned())),
         }
     }
-    match matches.all("attest").iter().find(|attest| !attest.contains("disabled=true")) {
-        Some(attest) => {
-            Err(Error::said(format!("--attest {attest} is not supported by this version of Berth")))
-        }
-        None => Ok(()),
+    Ok(())
+}
+
+/// Limits of steps, for which Berth's daemon has words of its own.
+fn limits(matches: &Matches, attrs: &mut HashMap<String, String>) -> Result<()> {
+    let mut set = |name: &str, value: String| drop(attrs.insert(format!("berth:{name}"), value));
+    if let Some(memory) = matches.given("memory") {
+        set("memory", parse_bytes(memory).map_err(Error::Flag)?.to_string());
     }
+    match matches.given("memory-swap") {
+        None => {}
+        Some("-1") => set("memswap", "-1".to_owned()),
+        Some(swap) => set("memswap", parse_bytes(swap).map_err(Error::Flag)?.to_string()),
+    }
+    for (flag, name) in [
+        ("cpu-period", "cpuperiod"),
+        ("cpu-quota", "cpuquota"),
+        ("cpu-shares", "cpushares"),
+        ("cpuset-cpus", "cpusetcpus"),
+        ("cpuset-mems", "cpusetmems"),
+    ] {
+        if let Some(value) = matches.given(flag) {
+            set(name, value.to_owned());
+        }
+    }
+    let options = matches.all("security-opt");
+    if !options.is_empty() {
+        set("securityopt", serde_json::to_string(&options).map_err(|error| Error::said(error.to_string()))?);
+    }
+    Ok(())
 }
 
 fn attributes(matches: &Matches) -> Result<HashMap<String, String>> {
@@ -213,5 +236,13 @@ fn attributes(matches: &Matches) -> Result<HashMap<String, String>> {
     if let Some(parent) = matches.given("cgroup-parent") {
         set("cgroup-parent".to_owned(), parent.to_owned());
     }
+    // as buildx does, so that a user's environment counts without a flag
+    if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH")
+        && !epoch.is_empty()
+    {
+        attrs.entry("build-arg:SOURCE_DATE_EPOCH".to_owned()).or_insert(epoch);
+    }
+    attestations(matches, &mut attrs)?;
+    limits(matches, &mut attrs)?;
     Ok(attrs)
 }

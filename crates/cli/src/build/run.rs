@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::Action;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use buildkit::grpc::{self, Channel, Rewound};
 use buildkit::method::{self, header};
 use buildkit::proto::control::{SolveResponse, StatusRequest, StatusResponse};
@@ -155,8 +157,10 @@ fn report(context: &Context<'_>, job: &Job, solved: &SolveResponse) -> Result<()
         write(path, id.as_bytes())?;
     }
     if let Some(path) = &job.metadata {
-        let known: BTreeMap<&String, Value> =
-            solved.exporter_response.iter().map(|(key, value)| (key, value_of(value))).collect();
+        let mut known: BTreeMap<&str, Value> =
+            solved.exporter_response.iter().map(|(key, value)| (key.as_str(), value_of(value))).collect();
+        let build = format!("default/default/{}", job.request.r#ref);
+        known.insert("buildx.build.ref", build.into());
         let text = serde_json::to_string_pretty(&known).map_err(|error| Error::said(error.to_string()))?;
         write(path, text.as_bytes())?;
     }
@@ -166,10 +170,14 @@ fn report(context: &Context<'_>, job: &Job, solved: &SolveResponse) -> Result<()
     }
 }
 
-/// A value that is JSON itself is shown as such.
+/// A value that is JSON itself, or that in base64, is shown as such.
 fn value_of(text: &str) -> Value {
-    let parsed = serde_json::from_str::<Value>(text).ok();
-    parsed.filter(|value| value.is_object() || value.is_array()).unwrap_or_else(|| text.into())
+    let json = |bytes: &[u8]| {
+        let parsed = serde_json::from_slice::<Value>(bytes).ok();
+        parsed.filter(|value| value.is_object() || value.is_array())
+    };
+    let decoded = || STANDARD.decode(text).ok().and_then(|bytes| json(&bytes));
+    json(text.as_bytes()).or_else(decoded).unwrap_or_else(|| text.into())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

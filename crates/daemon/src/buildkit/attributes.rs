@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use build::attest;
 use build::graph::{ExtraHost, NetworkMode, Ulimit};
 use buildkit::Status;
 use oci::Platform;
@@ -21,8 +22,14 @@ pub(crate) struct Attributes {
     pub(crate) no_cache: Option<Vec<String>>,
     /// Named contexts.
     pub(crate) contexts: BTreeMap<String, String>,
-    /// For which platform; `None` for the daemon's.
-    pub(crate) platform: Option<Platform>,
+    /// For which platforms; none for the daemon's.
+    pub(crate) platforms: Vec<Platform>,
+    /// How the result came to be is to be said.
+    pub(crate) provenance: Option<attest::Wanted>,
+    /// What packages it holds is to be said.
+    pub(crate) sbom: bool,
+    /// Limits of steps, by the names that `POST /build` knows them by: Berth's own words, which BuildKit has none for.
+    pub(crate) limits: BTreeMap<String, String>,
     /// `--add-host`.
     pub(crate) hosts: Vec<ExtraHost>,
     /// `--network`.
@@ -58,6 +65,13 @@ const KNOWN: &[&str] = &[
     "cache-imports",
 ];
 
+/// Most platforms of one build.
+const MAX_PLATFORMS: usize = 16;
+
+/// Limits of steps that our own client has words for.
+const LIMITS: &[&str] =
+    &["memory", "memswap", "cpushares", "cpuperiod", "cpuquota", "cpusetcpus", "cpusetmems", "securityopt"];
+
 impl Attributes {
     /// Reads the attributes.
     pub(crate) fn parse(attrs: &HashMap<String, String>) -> Result<Self, Status> {
@@ -80,10 +94,13 @@ impl Attributes {
                 "build-arg" => self.args.insert(name, value),
                 "label" => self.labels.insert(name, value),
                 "context" => self.contexts.insert(name, value),
-                // of where the sources came from, for a provenance that is not made
+                // of where the sources came from: the provenance has all attributes
                 "vcs" => None,
-                "attest" if value.contains("disabled=true") => None,
-                "attest" => return Err(unsupported(&format!("--attest type={name}"))),
+                "attest" => {
+                    self.attest(&name, &value)?;
+                    None
+                }
+                "berth" if LIMITS.contains(&name.as_str()) => self.limits.insert(name, value),
                 _ => return Err(unknown(key)),
             };
             return Ok(());
@@ -92,7 +109,7 @@ impl Attributes {
             "filename" => self.filename = Some(value.to_owned()).filter(|name| !name.is_empty()),
             "target" => value.clone_into(&mut self.target),
             "no-cache" => self.no_cache = Some(list(value)),
-            "platform" => self.platform = platform(value)?,
+            "platform" => self.platforms = platforms(value)?,
             "add-hosts" => self.hosts = hosts(value)?,
             "force-network-mode" => self.network = Some(network(value)?),
             "image-resolve-mode" => self.pull = resolve(value)?,
@@ -113,6 +130,54 @@ impl Attributes {
     }
 }
 
+impl Attributes {
+    fn attest(&mut self, name: &str, value: &str) -> Result<(), Status> {
+        let mut wanted = attest::Wanted::default();
+        let mut disabled = false;
+        for (key, value) in list(value).iter().map(|pair| pair.split_once('=').unwrap_or((pair, "true"))) {
+            let wrong = || Status::invalid_argument(format!("invalid {key}={value} of --attest type={name}"));
+            match (name, key) {
+                (_, "disabled") => disabled = truth(value).ok_or_else(wrong)?,
+                ("provenance", "mode") => wanted.max = one_of(value, ["min", "max"]).ok_or_else(wrong)? == 1,
+                ("provenance", "version") => {
+                    wanted.slsa1 = one_of(value, ["v0.2", "v1"]).ok_or_else(wrong)? == 1;
+                }
+                ("provenance", "builder-id") => value.clone_into(&mut wanted.builder),
+                ("provenance", "reproducible") => wanted.reproducible = truth(value).ok_or_else(wrong)?,
+                // what the older client says of what it wants of the result itself
+                ("provenance", "inline-only") if truth(value) == Some(false) => {}
+                ("sbom", "generator") => {
+                    return Err(Status::unimplemented(format!(
+                        "an SBOM generator ({value}) is not supported by this version of Berth, which looks for packages \
+                         itself: leave the generator out"
+                    )));
+                }
+                _ => return Err(unsupported(&format!("{key}={value} of --attest type={name}"))),
+            }
+        }
+        match name {
+            _ if disabled => Ok(()),
+            "provenance" => {
+                self.provenance = Some(wanted);
+                Ok(())
+            }
+            "sbom" => {
+                self.sbom = true;
+                Ok(())
+            }
+            other => Err(unsupported(&format!("--attest type={other}"))),
+        }
+    }
+}
+
+fn truth(value: &str) -> Option<bool> {
+    one_of(value, ["false", "true"]).or_else(|| one_of(value, ["0", "1"])).map(|place| place == 1)
+}
+
+fn one_of(value: &str, all: [&str; 2]) -> Option<usize> {
+    all.iter().position(|known| *known == value)
+}
+
 fn unknown(key: &str) -> Status {
     Status::invalid_argument(format!(
         "the Dockerfile frontend has no attribute {key:?} in this version of Berth"
@@ -131,11 +196,17 @@ fn number(key: &str, value: &str) -> Result<u64, Status> {
     value.parse().map_err(|error| Status::invalid_argument(format!("{key} {value:?}: {error}")))
 }
 
-fn platform(value: &str) -> Result<Option<Platform>, Status> {
-    match list(value).as_slice() {
-        [] => Ok(None),
-        [one] => Platform::parse(one).map(Some).map_err(Status::invalid_argument),
-        _ => Err(unsupported(&format!("building for several platforms at once ({value})"))),
+fn platforms(value: &str) -> Result<Vec<Platform>, Status> {
+    let mut all: Vec<Platform> = Vec::new();
+    for text in list(value) {
+        let platform = Platform::parse(&text).map_err(Status::invalid_argument)?;
+        if all.iter().all(|known| known.normalized() != platform.normalized()) {
+            all.push(platform);
+        }
+    }
+    match all.len() {
+        0..=MAX_PLATFORMS => Ok(all),
+        _ => Err(Status::invalid_argument(format!("more than {MAX_PLATFORMS} platforms at once"))),
     }
 }
 
@@ -198,7 +269,10 @@ mod tests {
             ("ulimit", "nofile=1024:2048,nproc=7"),
             ("force-network-mode", "host"),
             ("image-resolve-mode", "pull"),
-            ("platform", "linux/amd64"),
+            ("platform", "linux/amd64,linux/arm64,linux/arm64/v8"),
+            ("attest:provenance", "mode=max,version=v1,builder-id=me"),
+            ("attest:sbom", "disabled=true"),
+            ("berth:memory", "5"),
         ])
         .unwrap();
         assert_eq!(read.filename.as_deref(), Some("Other"));
@@ -207,6 +281,10 @@ mod tests {
         let hosts: Vec<_> = read.hosts.iter().map(|host| (host.host.as_str(), host.ip.as_str())).collect();
         assert_eq!(hosts, [("a", "1.2.3.4"), ("b", "::1"), ("c", "5.6.7.8")]);
         assert_eq!(read.ulimits[0], Ulimit { name: "nofile".into(), soft: 1024, hard: 2048 });
+        assert_eq!(read.platforms.len(), 2);
+        assert_eq!(read.limits["memory"], "5");
+        let wanted = read.provenance.unwrap();
+        assert!(wanted.max && wanted.slsa1 && wanted.builder == "me");
         assert!(read.pull && read.network == Some(NetworkMode::Host));
     }
 
@@ -215,8 +293,12 @@ mod tests {
         for (pair, why) in [
             (("flavour", "x"), "no attribute \"flavour\""),
             (("colour:x", "y"), "no attribute \"colour:x\""),
-            (("attest:sbom", ""), "--attest type=sbom"),
-            (("platform", "linux/amd64,linux/arm64"), "several platforms"),
+            (("attest:sbom", "generator=x/y"), "SBOM generator (x/y)"),
+            (("attest:mood", ""), "--attest type=mood"),
+            (("platform", "linux/amd64,x/y/z/w"), "invalid OS platform"),
+            (("attest:provenance", "mode=all"), "invalid mode=all"),
+            (("attest:provenance", "inline-only=true"), "inline-only=true"),
+            (("berth:cake", "1"), "no attribute \"berth:cake\""),
             (("force-network-mode", "container:x"), "network mode \"container:x\""),
             (("ulimit", "x"), "invalid ulimit argument: x"),
         ] {

@@ -1,22 +1,29 @@
 //! What becomes of a result.
 
-use std::collections::HashMap;
+mod read;
 
-use buildkit::Status;
-use buildkit::proto::control::Exporter;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use buildkit::session::Session;
-use engine::build::RemoteBuilt;
-use engine::image::PushOptions;
+use buildkit::{Code, Status};
+use engine::build::{Exported, ImageExport, RemoteBuilt};
+use engine::image::{Progress, PushOptions};
 use futures_util::StreamExt as _;
+use oci::{Descriptor, Digest, Reference};
 
 use super::lent::credentials;
 use crate::app::App;
 
+pub(super) use read::{epoch, read};
+
 /// One of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Export {
     kind: Kind,
-    names: Vec<String>,
+    image: ImageExport,
     /// The client's number for it.
     id: String,
 }
@@ -24,153 +31,153 @@ pub(super) struct Export {
 /// What is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// An image here, and in its registry if it is pushed.
-    Image { push: bool },
-    /// An archive of an image for the client.
-    Archive,
-    /// The files, for a directory of the client's.
-    Local,
+    /// An image here.
+    Image(Push),
+    /// An image layout for the client, as an archive or a directory; for Docker's `load`, too.
+    Layout { docker: bool, tar: bool },
+    /// The files, for a directory of the client's; whether platforms are in directories of their own.
+    Local { split: Option<bool> },
     /// The files, in an archive for the client.
-    Tar,
+    Tar { split: Option<bool> },
 }
 
-/// Attributes that say what is so anyway, and with which value.
-const HARMLESS: &[(&str, &str)] = &[
-    ("type", "docker"),
-    ("unpack", "true"),
-    ("store", "true"),
-    ("oci-mediatypes", "false"),
-    ("tar", "true"),
-];
-
-/// Reads the exporters of a request. Without any, the result is made and thrown away.
-pub(super) fn read(exporters: &[Exporter]) -> Result<Vec<Export>, Status> {
-    exporters.iter().enumerate().map(|(place, exporter)| one(place, exporter)).collect()
+/// Whether an image goes to its registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Push {
+    /// It stays here.
+    No,
+    /// Under its names.
+    Names,
+    /// Without any.
+    Digest,
 }
 
-fn one(place: usize, exporter: &Exporter) -> Result<Export, Status> {
-    let mut attrs = exporter.attrs.clone();
-    let names = attrs.remove("name").unwrap_or_default();
-    let names = names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-    let truth =
-        |value: Option<String>| value.is_some_and(|value| matches!(value.as_str(), "" | "true" | "1"));
-    let push = truth(attrs.remove("push"));
-    let kind = match exporter.r#type.as_str() {
-        "moby" | "image" => Kind::Image { push },
-        "docker" | "oci" => Kind::Archive,
-        "local" => Kind::Local,
-        "tar" => Kind::Tar,
-        other => {
-            return Err(Status::unimplemented(format!(
-                "exporter {other:?} is not supported by this version of Berth"
-            )));
-        }
-    };
-    if push && (names.is_empty() || !matches!(kind, Kind::Image { .. })) {
-        return Err(Status::invalid_argument("only an image with a name can be pushed"));
-    }
-    let odd = attrs.iter().find(|(key, value)| !HARMLESS.contains(&(key.as_str(), value.as_str())));
-    match odd {
-        Some((key, value)) => Err(Status::unimplemented(format!(
-            "attribute {key}={value} of exporter {:?} is not supported by this version of Berth",
-            exporter.r#type
-        ))),
-        None => Ok(Export { kind, names, id: place.to_string() }),
-    }
+fn unknown(error: engine::Error) -> Status {
+    Status::unknown(error.to_string())
+}
+
+/// A client that has no such service has not asked for what its exporter gives.
+fn taken(done: Result<(), Status>) -> Result<(), Status> {
+    done.map_err(|status| match status.code() {
+        Code::Unimplemented => Status::failed_precondition(format!(
+            "the client takes no result of this kind: {}",
+            status.message()
+        )),
+        _ => status,
+    })
 }
 
 impl Export {
-    /// The image's names.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.names.clone()
-    }
-
     /// Whether an image must be made.
     pub(super) fn needs_image(&self) -> bool {
-        matches!(self.kind, Kind::Image { .. } | Kind::Archive)
+        matches!(self.kind, Kind::Image(_) | Kind::Layout { .. })
     }
 
     /// Whether the files are needed.
     pub(super) fn needs_files(&self) -> bool {
-        matches!(self.kind, Kind::Local | Kind::Tar)
+        matches!(self.kind, Kind::Local { .. } | Kind::Tar { .. })
     }
 
-    /// Does what is left to do when the build is over.
+    /// Does what is left to do when the build is over. `epoch` is the build's, for want of the exporter's own.
     pub(super) async fn deliver(
         &self,
         app: &App,
         session: &Session,
-        built: &RemoteBuilt,
+        built: &Arc<RemoteBuilt>,
+        epoch: Option<i64>,
         answer: &mut HashMap<String, String>,
     ) -> Result<(), Status> {
-        let internal = |error: engine::Error| Status::unknown(error.to_string());
+        let image = ImageExport { epoch: self.image.epoch.or(epoch), ..self.image.clone() };
+        let exporter = Some(self.id.as_str());
         match self.kind {
-            Kind::Image { push } => {
-                if !self.names.is_empty() {
-                    answer.insert("image.name".to_owned(), self.names.join(","));
+            Kind::Image(push) => self.here(app, session, built, image, push, answer).await,
+            Kind::Layout { docker, tar } => {
+                let made = app.engine.export_layout(Arc::clone(built), image, docker).await;
+                let (exported, layout) = made.map_err(unknown)?;
+                self.told(&exported, answer);
+                if tar {
+                    return taken(session.send_stream(exporter, &[], app.engine.archive(layout)).await);
                 }
-                for name in self.names.iter().filter(|_| push) {
-                    self.push(app, session, name).await?;
-                }
-                Ok(())
+                let open = std::fs::File::open(layout.path());
+                let dir =
+                    open.map_err(|error| Status::internal(format!("open the image layout: {error}")))?;
+                taken(session.send_dir(exporter, &[], dir.into()).await)
             }
-            Kind::Archive => {
-                let image = built.image.as_ref().map(|id| id.as_str().to_owned());
-                let names = if self.names.is_empty() { image.into_iter().collect() } else { self.names() };
-                let archive = app.engine.image_save(names).await.map_err(internal)?;
-                session.send_stream(Some(&self.id), &[], archive).await
+            Kind::Local { split } => {
+                let files = app.engine.export_files(Arc::clone(built), split).await.map_err(unknown)?;
+                taken(session.send_dir(exporter, &[], files.directory().map_err(unknown)?).await)
             }
-            Kind::Local => {
-                let files = built.files().map_err(internal)?;
-                session.send_dir(Some(&self.id), &[], files).await
-            }
-            Kind::Tar => {
-                let archive = built.archive().map_err(internal)?;
-                session.send_stream(Some(&self.id), &[], archive).await
+            Kind::Tar { split } => {
+                let files = app.engine.export_files(Arc::clone(built), split).await.map_err(unknown)?;
+                let archive = files.archive(image.epoch).map_err(unknown)?;
+                taken(session.send_stream(exporter, &[], archive).await)
             }
         }
     }
 
-    async fn push(&self, app: &App, session: &Session, name: &str) -> Result<(), Status> {
-        let wrong = |error: oci::ReferenceError| Status::invalid_argument(format!("{name}: {error}"));
-        let reference = oci::Reference::parse(name).map_err(wrong)?.with_default_tag();
-        let options = PushOptions {
-            image: reference.name(),
-            tag: reference.tag().unwrap_or_default().to_owned(),
-            platform: String::new(),
-            credentials: credentials(session, reference.domain()).await?,
-        };
-        let failed = |error: engine::Error| Status::unknown(format!("push {name}: {error}"));
-        let mut progress = app.engine.image_push(options).await.map_err(failed)?;
-        while let Some(step) = progress.next().await {
-            step.map_err(failed)?;
+    async fn here(
+        &self,
+        app: &App,
+        session: &Session,
+        built: &Arc<RemoteBuilt>,
+        mut image: ImageExport,
+        push: Push,
+        answer: &mut HashMap<String, String>,
+    ) -> Result<(), Status> {
+        if push == Push::Digest {
+            image.names.clear();
         }
+        let mut exported = app.engine.export_here(Arc::clone(built), image).await.map_err(unknown)?;
+        let by_digest = (push == Push::Digest).then(|| exported.image.as_str().to_owned());
+        for name in self.image.names.iter().filter(|_| push != Push::No) {
+            let pushed = Self::push(app, session, name, by_digest.clone()).await?;
+            exported.top = exported.top.or(pushed);
+        }
+        self.told(&exported, answer);
         Ok(())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(kind: &str, attrs: &[(&str, &str)]) -> Result<Export, Status> {
-        let attrs = attrs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        one(0, &Exporter { r#type: kind.into(), attrs })
+    /// As BuildKit tells it.
+    fn told(&self, exported: &Exported, answer: &mut HashMap<String, String>) {
+        let mut tell = |key: &str, value: String| drop(answer.insert(key.to_owned(), value));
+        if !self.image.names.is_empty() {
+            let names: Vec<String> = self.image.names.iter().map(ToString::to_string).collect();
+            tell("image.name", names.join(","));
+        }
+        tell("containerimage.config.digest", exported.image.as_str().to_owned());
+        let Some(top) = &exported.top else {
+            // an image that no registry has a name for
+            return tell("containerimage.digest", exported.image.as_str().to_owned());
+        };
+        tell("containerimage.digest", top.digest.as_str().to_owned());
+        if let Ok(descriptor) = serde_json::to_vec(top) {
+            tell("containerimage.descriptor", STANDARD.encode(descriptor));
+        }
     }
 
-    #[test]
-    fn what_an_exporter_needs() {
-        let moby = parse("moby", &[("name", "a:1,b:2"), ("type", "docker")]).unwrap();
-        assert!(moby.needs_image() && !moby.needs_files());
-        assert_eq!(moby.names(), ["a:1", "b:2"]);
-        assert!(parse("local", &[]).unwrap().needs_files());
-        for (kind, attr, why) in [
-            ("ftp", ("name", "a"), "exporter \"ftp\""),
-            ("image", ("compression", "zstd"), "attribute compression=zstd"),
-            ("image", ("push", "true"), "only an image with a name"),
-        ] {
-            let error = parse(kind, &[attr]).unwrap_err();
-            assert!(error.message().contains(why), "{error}");
+    /// Pushes one name, and says what the registry has now.
+    async fn push(
+        app: &App,
+        session: &Session,
+        name: &Reference,
+        by_digest: Option<String>,
+    ) -> Result<Option<Descriptor>, Status> {
+        let options = PushOptions {
+            image: name.name(),
+            tag: name.tag().unwrap_or_default().to_owned(),
+            platform: String::new(),
+            by_digest,
+            credentials: credentials(session, name.domain()).await?,
+        };
+        let failed = |error: engine::Error| Status::unknown(format!("push {}: {error}", name.familiar()));
+        let mut progress = app.engine.image_push(options).await.map_err(failed)?;
+        let mut pushed = None;
+        while let Some(step) = progress.next().await {
+            if let Progress::Pushed { digest, size, media_type, .. } = step.map_err(failed)? {
+                let digest: Option<Digest> = digest.parse().ok();
+                pushed = digest.map(|digest| Descriptor::new(&media_type, digest, size));
+            }
         }
+        Ok(pushed)
     }
 }

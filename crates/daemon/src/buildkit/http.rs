@@ -26,7 +26,10 @@ use crate::response::{self, Response};
 const BACKLOG: usize = 64;
 
 /// Parameters that this way of building has no words for, and the values that change nothing.
-const REFUSED: &[(&str, &[&str])] = &[
+const REFUSED: &[(&str, &[&str])] = &[("squash", &["", "0", "false"]), ("isolation", &["", "default"])];
+
+/// Parameters that are limits of steps, and the values that are none.
+const LIMITS: &[(&str, &[&str])] = &[
     ("cpuperiod", &["", "0"]),
     ("cpuquota", &["", "0"]),
     ("cpusetcpus", &[""]),
@@ -35,8 +38,6 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("memory", &["", "0"]),
     ("memswap", &["", "0"]),
     ("securityopt", &["", "null", "[]"]),
-    ("squash", &["", "0", "false"]),
-    ("isolation", &["", "default"]),
 ];
 
 /// `POST /build/cancel`: a build that is over already is no error.
@@ -185,6 +186,12 @@ fn attributes(asked: &Asked) -> Result<HashMap<String, String>> {
     given("filename", query.get("dockerfile").unwrap_or_default().to_owned());
     given("target", query.get("target").unwrap_or_default().to_owned());
     given("platform", query.get("platform").unwrap_or_default().to_owned());
+    for (name, none) in LIMITS {
+        let value = query.get(name).unwrap_or_default();
+        if !none.contains(&value) {
+            given(&format!("berth:{name}"), value.to_owned());
+        }
+    }
     given("cgroup-parent", query.get("cgroupparent").unwrap_or_default().to_owned());
     given("force-network-mode", query.get("networkmode").unwrap_or_default().to_owned());
     given("add-hosts", query.all("extrahosts").collect::<Vec<_>>().join(","));

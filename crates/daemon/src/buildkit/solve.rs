@@ -1,6 +1,6 @@
 //! A build that a client asks for, from its request to its exports.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use build::Cancel;
@@ -110,7 +110,7 @@ async fn work(app: &App, running: &Running, request: &SolveRequest) -> Result<So
     let listener = Arc::clone(&running.journal);
     let built = app.engine.build_remote(build, lent, listener).await;
     let built = built.map_err(|failure| convert::failure(&failure))?;
-    deliver(app, &session, &exports, built).await
+    deliver(app, &session, &exports, Arc::new(built), epoch(request)?).await
 }
 
 /// One exporter's words go into the answer as they are, of several those of all.
@@ -118,21 +118,26 @@ async fn deliver(
     app: &App,
     session: &Session,
     exports: &[Export],
-    built: engine::build::RemoteBuilt,
+    built: Arc<engine::build::RemoteBuilt>,
+    epoch: Option<i64>,
 ) -> Result<SolveResponse, Status> {
     let mut answer = HashMap::new();
-    if let Some(image) = &built.image {
-        answer.insert("containerimage.config.digest".to_owned(), image.as_str().to_owned());
-        answer.insert("containerimage.digest".to_owned(), image.as_str().to_owned());
-    }
     if let Some(cache) = &built.cache {
         let text = serde_json::to_string(cache).map_err(|error| Status::internal(error.to_string()))?;
         answer.insert("cache.manifest".to_owned(), text);
     }
     for export in exports {
-        export.deliver(app, session, &built, &mut answer).await?;
+        export.deliver(app, session, &built, epoch, &mut answer).await?;
     }
     Ok(SolveResponse { exporter_response: answer })
+}
+
+/// `SOURCE_DATE_EPOCH` of the build's arguments.
+fn epoch(request: &SolveRequest) -> Result<Option<i64>, Status> {
+    match request.frontend_attrs.get("build-arg:SOURCE_DATE_EPOCH").map(String::as_str) {
+        None | Some("") => Ok(None),
+        Some(text) => export::epoch(text).map(Some),
+    }
 }
 
 /// The exporters, those of older clients too.
@@ -189,7 +194,6 @@ fn remote(
     cancel: &Cancel,
 ) -> Result<RemoteBuild, Status> {
     let mut build = RemoteBuild {
-        names: exports.iter().flat_map(Export::names).collect(),
         image: exports.iter().any(Export::needs_image),
         files: exports.iter().any(Export::needs_files),
         cache_from: cache_options::imports(request)?,
@@ -223,19 +227,59 @@ fn remote(
                 Some(build::graph::NetworkMode::None) => "none".to_owned(),
                 _ => String::new(),
             };
+            build.platforms.clone_from(&attrs.platforms);
+            limits(&attrs.limits, &mut build)?;
+            build.attest.provenance.clone_from(&attrs.provenance);
+            (build.attest.sbom, build.attest.epoch) = (attrs.sbom, epoch(request)?);
+            build.attest.told = build::attest::Facts {
+                invocation: request.r#ref.clone(),
+                frontend: request.frontend.clone(),
+                args: request
+                    .frontend_attrs
+                    .iter()
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect(),
+                entry_point: attrs.filename.clone().unwrap_or_else(|| "Dockerfile".to_owned()),
+                source_uri: attrs.context.clone(),
+                ..build::attest::Facts::default()
+            };
             Work::Dockerfile(Box::new(dockerfile(*attrs)?))
         }
     };
     Ok(build)
 }
 
-fn dockerfile(attrs: Attributes) -> Result<DockerfileBuild, Status> {
-    let epoch = match attrs.args.get("SOURCE_DATE_EPOCH").map(|text| text.parse::<i64>()) {
-        None => None,
-        Some(Ok(epoch)) => Some(epoch),
-        Some(Err(error)) => {
-            return Err(Status::invalid_argument(format!("invalid SOURCE_DATE_EPOCH: {error}")));
+/// Limits of steps, in the words of `POST /build`.
+fn limits(given: &BTreeMap<String, String>, build: &mut RemoteBuild) -> Result<(), Status> {
+    let resources = &mut build.resources;
+    for (key, value) in given {
+        let number = || {
+            value
+                .parse::<i64>()
+                .map_err(|error| Status::invalid_argument(format!("{key} {value:?}: {error}")))
+        };
+        match key.as_str() {
+            "memory" => resources.memory = number()?,
+            "memswap" => resources.memory_swap = number()?,
+            "cpushares" => resources.cpu_shares = number()?,
+            "cpuperiod" => resources.cpu_period = number()?,
+            "cpuquota" => resources.cpu_quota = number()?,
+            "cpusetcpus" => resources.cpuset_cpus.clone_from(value),
+            "cpusetmems" => resources.cpuset_mems.clone_from(value),
+            "securityopt" => {
+                build.security_opt = serde_json::from_str(value)
+                    .map_err(|error| Status::invalid_argument(format!("{key} {value:?}: {error}")))?;
+            }
+            other => return Err(Status::invalid_argument(format!("there is no limit {other:?}"))),
         }
+    }
+    Ok(())
+}
+
+fn dockerfile(attrs: Attributes) -> Result<DockerfileBuild, Status> {
+    let epoch = match attrs.args.get("SOURCE_DATE_EPOCH").map(String::as_str) {
+        None | Some("") => None,
+        Some(text) => Some(export::epoch(text)?),
     };
     let contexts = attrs.contexts.iter().map(|(name, value)| Ok((name.clone(), convert::context(value)?)));
     let options = Options {
@@ -243,7 +287,6 @@ fn dockerfile(attrs: Attributes) -> Result<DockerfileBuild, Status> {
         build_args: attrs.args,
         target: attrs.target,
         labels: attrs.labels,
-        platform: attrs.platform,
         extra_hosts: attrs.hosts,
         shm_size: attrs.shm_size,
         ulimits: attrs.ulimits,

@@ -3,7 +3,9 @@
 use api::Version;
 use api::image as wire;
 use api::progress::{Message, Progress as Progressed};
-use engine::image::{HistoryEntry, Image, ManifestKind, ManifestSummary, Manifests, Progress, Removed};
+use engine::image::{
+    HistoryEntry, Image, ManifestKind, ManifestSummary, Manifests, Progress, Removed, Statement,
+};
 use engine::trust::{ImageVerdict, NameVerdict, Signature};
 use jiff::Timestamp;
 
@@ -60,6 +62,15 @@ fn manifest(one: ManifestSummary) -> wire::ManifestSummary {
         size: wire::ManifestSize { content: size(one.content), total: size(one.content + unpacked) },
         image_data,
         attestation_data,
+    }
+}
+
+/// A statement about an image; one that is no JSON is none.
+pub(crate) fn image_statement(one: Statement) -> wire::AttestationStatement {
+    wire::AttestationStatement {
+        descriptor: registry::full_descriptor(&one.descriptor),
+        predicate_type: one.kind,
+        statement: one.bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
     }
 }
 
@@ -135,7 +146,7 @@ fn message(step: Progress) -> Message {
             original_index: registry::descriptor(&index),
             selected_manifest: registry::descriptor(&manifest),
         }),
-        Progress::Pushed { tag, digest, size: bytes } => {
+        Progress::Pushed { tag, digest, size: bytes, .. } => {
             aux(&wire::PushResult { tag, digest, size: size(bytes) })
         }
     }

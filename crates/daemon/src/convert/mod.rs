@@ -27,7 +27,7 @@ pub(crate) use create::{console_size, create, update};
 pub(crate) use event::{event, reloaded};
 pub(crate) use files::{change, path_stat};
 pub(crate) use image::{history, load_progress, progress, removed};
-pub(crate) use image::{image_inspect, image_listed, image_manifests, image_verdict};
+pub(crate) use image::{image_inspect, image_listed, image_manifests, image_statement, image_verdict};
 pub(crate) use inspect::{inspect, waited};
 pub(crate) use legacy::understood;
 pub(crate) use network::{

@@ -27,7 +27,6 @@ fn is_swarm(path: &str) -> bool {
 fn feature(action: Action, path: &str) -> String {
     let name = match action {
         Action::ImageBuild | Action::Session => "building images",
-        Action::ImageAttestations => "image attestations",
         _ if path.starts_with("/plugins") => "managing plugins",
         _ => return format!("{} {path}", action.route().method.as_str()),
     };

@@ -1,5 +1,6 @@
 //! Images, apart from archives of them.
 
+use api::Action;
 use engine::image::{Image, ImageListOptions};
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -54,8 +55,23 @@ pub(crate) async fn history(asked: Asked) -> Result<Response> {
     Ok(response::ok(&list))
 }
 
+/// What others say of an image: its attestations, or the verdict of the signature policy.
+pub(crate) async fn said(action: Action, asked: Asked) -> Result<Response> {
+    if action == Action::ImageVerify { verify(asked).await } else { attestations(asked).await }
+}
+
+/// `GET /images/{name}/attestations`
+async fn attestations(asked: Asked) -> Result<Response> {
+    of_platform(&asked, &asked.param).await?;
+    let kinds = asked.query.all("type").filter(|kind| !kind.is_empty()).map(str::to_owned).collect();
+    let whole = asked.query.flag("statement");
+    let statements = asked.engine().image_statements(&asked.param, kinds, whole).await?;
+    let list: Vec<_> = statements.into_iter().map(convert::image_statement).collect();
+    Ok(response::ok(&list))
+}
+
 /// `GET /images/{name}/verify`, which is not Docker's: what the signature policy says of an image.
-pub(crate) async fn verify(asked: Asked) -> Result<Response> {
+async fn verify(asked: Asked) -> Result<Response> {
     let verdict = asked.engine().image_verify(&asked.param).await?;
     Ok(response::ok(&convert::image_verdict(verdict)))
 }

@@ -64,6 +64,7 @@ async fn push(asked: Asked, body: RequestBody) -> Result<Response> {
         image: asked.param.clone(),
         tag: asked.query.get("tag").unwrap_or_default().to_owned(),
         platform: platform(&asked)?.map(|platform| platform.to_string()).unwrap_or_default(),
+        by_digest: None,
         credentials,
     };
     messages(asked.engine().image_push(options).await?, asked.version).await

@@ -8,9 +8,11 @@ mod cache;
 mod classic;
 mod context;
 mod contexts;
+mod foreign;
 mod image;
 mod lent;
 mod mounts;
+mod output;
 mod remote;
 mod request;
 mod secret;
@@ -37,8 +39,10 @@ use crate::layout::Layout;
 pub(crate) use cache::collect_garbage;
 pub use cache::{CacheFilter, CacheLimits, CachePolicy, CachePruned, CacheRecord, CacheRule, CacheUsage};
 pub use lent::Lent;
-pub use remote::{DockerfileBuild, Place, RemoteBuild, RemoteBuilt, RemoteFailure, Work};
+pub use output::{Annotations, Exported, Files, ImageExport};
+pub use remote::{Attest, Built, DockerfileBuild, Place, RemoteBuild, RemoteBuilt, RemoteFailure, Work};
 pub use request::{BuildNews, BuildRequest};
+pub use store::{Form, OciLayout};
 pub use travel::{CacheExport, CacheImport, CacheTarget};
 
 /// What all builds of an engine share.

@@ -15,13 +15,13 @@ use sys::signal::Signal;
 use tokio::sync::oneshot;
 
 use super::mounts::{Mounted, View};
+use super::settings;
 use super::stubs::Stubs;
 use super::worker::{BuildWorker, because, layers};
 use crate::container::start::{self, Extra};
 use crate::container::task::{blocking, remove_shim_directory};
 use crate::container::{
-    Chunk, Container, ContainerConfig, HostConfig, LogConfig, NetworkingConfig, Source, State, Ulimit, mode,
-    record,
+    Chunk, Container, ContainerConfig, HostConfig, LogConfig, NetworkingConfig, Source, State, mode, record,
 };
 use crate::engine::Inner;
 use crate::error;
@@ -124,11 +124,7 @@ impl BuildWorker {
     fn host(&self, exec: &Exec) -> error::Result<HostConfig> {
         let engine = &self.engine;
         let mut resources = self.settings.resources.clone();
-        resources.ulimits.extend(exec.ulimits.iter().map(|limit| Ulimit {
-            name: limit.name.clone(),
-            soft: limit.soft,
-            hard: limit.hard,
-        }));
+        resources.ulimits.extend(exec.ulimits.iter().map(settings::ulimit));
         if !exec.cgroup_parent.is_empty() {
             resources.cgroup_parent.clone_from(&exec.cgroup_parent);
         }
@@ -151,7 +147,7 @@ impl BuildWorker {
             NetworkMode::Sandbox if self.settings.network.is_empty() => "bridge".to_owned(),
             NetworkMode::Sandbox => self.settings.network.clone(),
         };
-        Ok(HostConfig {
+        let mut host = HostConfig {
             resources,
             network_mode,
             privileged,
@@ -164,7 +160,10 @@ impl BuildWorker {
             security_opt: self.settings.security_opt.clone(),
             init: Some(false),
             ..HostConfig::default()
-        })
+        };
+        // a definition of a client's says more than its request
+        settings::check(engine, &mut host)?;
+        Ok(host)
     }
 
     /// From the first process's beginning to its end; its exit code.

@@ -41,6 +41,8 @@ pub(super) struct BuildWorker {
     pub(super) digests: Mutex<HashMap<(Vec<Digest>, String), Digest>>,
     /// What is looked at beside the daemon's own cache.
     pub(super) elsewhere: Elsewhere,
+    /// Steps that this machine does not run by itself.
+    pub(super) foreign: HashMap<VertexId, Platform>,
 }
 
 /// An error of ours as the builder's.
@@ -160,6 +162,9 @@ impl Worker for BuildWorker {
     }
 
     fn exec(&self, job: &Job<'_>, exec: &Exec, inputs: &[Tree]) -> Result<Vec<(u32, Tree)>> {
+        if let Some(platform) = self.foreign.get(&job.vertex) {
+            super::foreign::check(platform)?;
+        }
         self.step(job, exec, inputs)
     }
 

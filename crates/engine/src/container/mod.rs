@@ -3,7 +3,7 @@
 pub(crate) mod cdi;
 mod change;
 mod changes;
-mod check;
+pub(crate) mod check;
 pub(crate) mod checkpoint;
 pub(crate) mod files;
 pub(crate) mod host;

@@ -13,7 +13,7 @@ use crate::engine::Inner;
 use crate::error::{Error, Result};
 
 /// What an attestation's descriptor says it is about.
-pub(super) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// An image's manifests.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -113,10 +113,18 @@ impl<'a> Here<'a> {
                 return self.image(entry);
             }
             let here = kept.companions.iter().any(|companion| companion.digest == entry.digest);
+            let parts = |digest: &Digest| match Document::parse(&self.engine.store.document(digest)?) {
+                Ok(Document::Manifest(manifest)) => {
+                    let parts = [manifest.config].into_iter().chain(manifest.layers);
+                    Ok::<_, Error>(parts.map(|part| part.digest).collect::<Vec<_>>())
+                }
+                _ => Ok(Vec::new()),
+            };
+            let parts = if here { parts(&entry.digest).unwrap_or_default() } else { Vec::new() };
+            let kept = |part: &Digest| kept.attachments.iter().any(|kept| kept.digest == *part);
             ManifestSummary {
                 descriptor: entry.clone(),
-                // of what it refers to nothing is kept
-                available: false,
+                available: !parts.is_empty() && parts.iter().all(kept),
                 content: if here { entry.size } else { 0 },
                 kind: ManifestKind::Attestation {
                     about: entry.annotations.get(REFERENCE_DIGEST).cloned().unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! Images as Docker sees them, over crate `store`.
 
 mod archive;
+mod attestations;
 pub(crate) mod change;
 mod convert;
 mod distribution;
@@ -14,8 +15,10 @@ mod search;
 mod verb;
 pub(crate) mod written;
 
+pub use attestations::Statement;
 pub(crate) use convert::{named, parse_id};
 pub use distribution::Distribution;
+pub(crate) use manifests::REFERENCE_DIGEST;
 pub use manifests::{ManifestKind, ManifestSummary, Manifests};
 pub use model::*;
 pub use prune::{ImagePrune, PrunedImages};

@@ -125,6 +125,8 @@ pub enum Progress {
         digest: String,
         /// Bytes of the manifest.
         size: u64,
+        /// What it is.
+        media_type: String,
     },
 }
 

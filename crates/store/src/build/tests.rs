@@ -114,7 +114,7 @@ fn an_image_of_layers_makes_them_durable_and_keeps_them() {
     let held = layer(&store, dir.path(), &[], "a");
     let rootfs = RootFs { diff_ids: held.layers().to_vec(), ..RootFs::default() };
     let image = Image::encode(&ImageConfig { rootfs, ..ImageConfig::default() }).unwrap();
-    let id = store.create_image(image, Vec::new(), &|_| ()).unwrap();
+    let id = store.create_image(image, Vec::new(), None, &|_| ()).unwrap();
     let marker = dir.path().join("layers").join(held.layers()[0].hex()).join("unsynced");
     assert!(!marker.exists());
     drop(held);
@@ -135,7 +135,7 @@ fn an_image_that_is_here_gets_names_and_nothing_else() {
     let create = |image: &Image, names: &[&str]| {
         let names = names.iter().map(|name| Reference::parse(name).unwrap().with_default_tag()).collect();
         let progress = |progress| moved.lock().unwrap().push(progress);
-        store.create_image(image.clone(), names, &progress).unwrap()
+        store.create_image(image.clone(), names, None, &progress).unwrap()
     };
     let (id, other) = (create(&first, &["a"]), create(&other, &["b"]));
     let tagged = store.image(&id).unwrap().last_tagged;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::list::entry;
 use crate::disk::Trash;
 use crate::error::Context;
+use crate::layer::LayerBlob;
 use crate::layout::Layout;
 use crate::state::State;
 use crate::{Error, Result, Store};
@@ -28,6 +29,9 @@ pub struct KeptManifest {
     /// Manifests of the index that say something about this one (attestations) and were pulled with it.
     #[serde(default)]
     pub companions: Vec<Descriptor>,
+    /// What the companions are made of: their configurations and statements, as far as they are here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Descriptor>,
     /// Repositories that it was pulled from or pushed to (`docker.io/library/alpine`), newest last.
     #[serde(default)]
     pub repositories: Vec<String>,
@@ -42,12 +46,23 @@ impl KeptManifest {
     /// All documents.
     pub(crate) fn documents(&self) -> impl Iterator<Item = &Digest> {
         let all = std::iter::once(&self.manifest).chain(&self.indexes).chain(&self.companions);
-        all.map(|descriptor| &descriptor.digest)
+        all.chain(&self.attachments).map(|descriptor| &descriptor.digest)
     }
 
     fn same(&self, other: &Self) -> bool {
         self.manifest.digest == other.manifest.digest && self.indexes == other.indexes
     }
+}
+
+/// What is known of an image beside its configuration and its layers.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The manifest, and what leads to it and speaks of it.
+    pub manifest: KeptManifest,
+    /// The bytes of all that it names.
+    pub documents: Vec<Vec<u8>>,
+    /// The blob of each layer, lowest first.
+    pub blobs: Vec<LayerBlob>,
 }
 
 /// Adds a manifest as the newest.
@@ -60,6 +75,11 @@ pub(crate) fn add(kept: &mut Vec<KeptManifest>, mut new: KeptManifest) {
         for companion in old.companions {
             if !new.companions.contains(&companion) {
                 new.companions.push(companion);
+            }
+        }
+        for attachment in old.attachments {
+            if !new.attachments.contains(&attachment) {
+                new.attachments.push(attachment);
             }
         }
     }
@@ -119,6 +139,7 @@ mod tests {
             manifest: Descriptor::new("m", Digest::sha256(&n.to_le_bytes()), 1),
             indexes: Vec::new(),
             companions: Vec::new(),
+            attachments: Vec::new(),
             repositories: vec![repository.into()],
         }
     }

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use manifests::KeptManifest;
+pub use manifests::{KeptManifest, Known};
 pub(crate) use names::select;
 use oci::{Digest, Image, Reference};
 

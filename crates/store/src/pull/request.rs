@@ -49,6 +49,8 @@ pub struct PullRequest {
     pub indexes: Vec<RawDocument>,
     /// Manifests of the last index that say something about this one (attestations).
     pub companions: Vec<RawDocument>,
+    /// What the companions are made of, as far as it is to be kept.
+    pub attachments: Vec<(Descriptor, Vec<u8>)>,
 }
 
 /// A request whose parts belong together.
@@ -81,9 +83,11 @@ pub(super) fn check(request: PullRequest, limits: &Limits) -> Result<Checked> {
         manifest: request.manifest.descriptor(),
         indexes: request.indexes.iter().map(RawDocument::descriptor).collect(),
         companions: request.companions.iter().map(RawDocument::descriptor).collect(),
+        attachments: request.attachments.iter().map(|(descriptor, _)| descriptor.clone()).collect(),
         repositories: vec![request.name.name()],
     };
     chain(&request, &kept)?;
+    attachments(&request)?;
     let top = kept.top().digest.clone();
     if let Some(expected) = request.name.digest().filter(|digest| **digest != top) {
         let (what, expected) = (request.name.familiar(), expected.clone());
@@ -92,14 +96,16 @@ pub(super) fn check(request: PullRequest, limits: &Limits) -> Result<Checked> {
     let tagged = request.name.tag().filter(|_| request.name.digest().is_none());
     let mut names = vec![request.name.clone().with_digest(top)];
     names.extend(tagged.map(|tag| request.name.clone().with_tag(tag)).transpose()?);
+    let attached = request.attachments.into_iter().map(|(descriptor, bytes)| (descriptor.digest, bytes));
     let all = [request.manifest].into_iter().chain(request.indexes).chain(request.companions);
+    let all = all.map(|document| (Digest::sha256(&document.bytes), document.bytes));
     Ok(Checked {
         image,
         layers: manifest.layers,
         names,
         repository: request.name.name(),
         kept,
-        documents: all.map(|document| (Digest::sha256(&document.bytes), document.bytes)).collect(),
+        documents: all.chain(attached).collect(),
     })
 }
 
@@ -137,6 +143,27 @@ fn layers(layers: &[Descriptor], limits: &Limits) -> Result<()> {
         if layer.size > limits.tar.bytes {
             let what = format!("size of layer {}", layer.digest);
             return Err(Error::Limit { what, limit: limits.tar.bytes });
+        }
+    }
+    Ok(())
+}
+
+/// Each is what its descriptor says, and a part of a companion.
+fn attachments(request: &PullRequest) -> Result<()> {
+    let mut named = Vec::new();
+    for companion in &request.companions {
+        if let Document::Manifest(manifest) = companion.parse()? {
+            named.extend([manifest.config].into_iter().chain(manifest.layers));
+        }
+    }
+    for (descriptor, bytes) in &request.attachments {
+        let actual = Digest::sha256(bytes);
+        if actual != descriptor.digest || bytes.len() as u64 != descriptor.size {
+            let (what, expected) = ("attestation".into(), descriptor.digest.clone());
+            return Err(Error::DigestMismatch { what, expected, actual });
+        }
+        if !named.iter().any(|named| named.digest == descriptor.digest) {
+            return Err(Error::Document(format!("no attestation names {}", descriptor.digest)));
         }
     }
     Ok(())

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 /// Bytes of the tar in one block: what independence costs at its borders is lost in it.
 pub(super) const BLOCK: usize = 1 << 20;
 /// Measured on the bench's layers: see the table in `docs`.
-const LEVEL: u32 = 2;
+pub(super) const LEVEL: u32 = 2;
 /// Blocks on their way for each thread: one in work, one that waits.
 const AHEAD: usize = 2;
 
@@ -54,7 +54,7 @@ pub(super) fn trailer(crc: &Crc) -> Vec<u8> {
 }
 
 /// Starts to deflate the tar of the layer in `dir`. The threads end when nobody reads any more.
-pub(super) fn start(dir: PathBuf, threads: usize) -> Result<Receiver<Step>> {
+pub(super) fn start(dir: PathBuf, threads: usize, level: u32) -> Result<Receiver<Step>> {
     let (jobs, work) = sync_channel::<Job>(threads);
     let (order, steps) = sync_channel(threads * AHEAD);
     let work = Arc::new(Mutex::new(work));
@@ -62,7 +62,7 @@ pub(super) fn start(dir: PathBuf, threads: usize) -> Result<Receiver<Step>> {
         let work = work.clone();
         Builder::new()
             .name("store-deflate".into())
-            .spawn(move || deflate_all(&work))
+            .spawn(move || deflate_all(&work, level))
             .context("start a thread")?;
     }
     let read = move || {
@@ -116,8 +116,8 @@ impl Write for Cutter {
     }
 }
 
-fn deflate_all(work: &Mutex<Receiver<Job>>) {
-    let mut deflater = Compress::new(Compression::new(LEVEL), false);
+fn deflate_all(work: &Mutex<Receiver<Job>>, level: u32) {
+    let mut deflater = Compress::new(Compression::new(level), false);
     loop {
         let job = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((block, done)) = job else { return };

@@ -5,17 +5,18 @@
 //! the same bytes.
 
 mod deflate;
+mod encode;
+mod form;
 mod kept;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use flate2::Crc;
-use oci::{Descriptor, Digest, Image, Manifest, Reference, media_type};
+use oci::{Descriptor, Digest, Image, Reference, media_type};
 use sha2::{Digest as _, Sha256};
 
 use crate::image::KeptManifest;
@@ -26,6 +27,7 @@ use crate::state::Lease;
 use crate::store::Inner;
 use crate::{Error, Result, Store};
 use deflate::Step;
+pub use form::{Form, Kind};
 use kept::Kept;
 
 /// An image to be pushed. Its layers stay as long as this lives.
@@ -66,6 +68,14 @@ impl Store {
         drop(state);
         manifests.reverse();
         self.plan(image, manifests)
+    }
+
+    /// The same of an image that is not here; its layers are, on each other, and somebody holds them.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when they are not.
+    pub fn export_plan(&self, image: Image) -> Result<PushPlan> {
+        self.plan(Arc::new(image), Vec::new())
     }
 
     /// The same of layers that are held.
@@ -116,9 +126,36 @@ impl PushPlan {
         let dir = self.inner.layout.layer(key);
         let from = match Kept::find(&dir, &layer.blobs)? {
             Some(kept) => From::Kept(kept),
-            None => From::Deflate(deflate::start(dir, threads)?),
+            None => From::Deflate(deflate::start(dir, threads, deflate::LEVEL)?),
         };
-        Ok(Compressing {
+        Ok(self.compressing(layer, from))
+    }
+
+    /// A layer as a blob of this form, the same bytes each time.
+    ///
+    /// # Errors
+    /// A thread can't be started.
+    pub fn encode(&self, position: usize, form: Form) -> Result<Compressing> {
+        let (Some(layer), Some(key)) = (self.layers.get(position), self.keys.get(position)) else {
+            return Err(Error::Damaged(format!("the image has no layer {position}")));
+        };
+        let dir = self.inner.layout.layer(key);
+        let from = match form {
+            Form::Gzip(level) => {
+                let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+                From::Deflate(deflate::start(dir, threads, level.unwrap_or(deflate::LEVEL))?)
+            }
+            Form::Plain => From::Piped(encode::start(dir, None)?, media_type::OCI_LAYER),
+            Form::Zstd(level) => {
+                let level = level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
+                From::Piped(encode::start(dir, Some(level))?, media_type::OCI_LAYER_ZSTD)
+            }
+        };
+        Ok(self.compressing(layer, from))
+    }
+
+    fn compressing(&self, layer: &PushLayer, from: From) -> Compressing {
+        Compressing {
             inner: self.inner.clone(),
             diff_id: layer.diff_id.clone(),
             tar_size: layer.tar_size,
@@ -127,36 +164,7 @@ impl PushPlan {
             state: State::Start,
             chunk: Vec::new(),
             at: 0,
-        })
-    }
-
-    /// A manifest for these blobs, one of each layer: Docker's, or OCI's when a blob is of a kind that Docker's has
-    /// no name for. The same blobs give the same bytes.
-    ///
-    /// # Errors
-    /// Not one blob for each layer.
-    pub fn manifest(&self, blobs: &[LayerBlob]) -> Result<RawDocument> {
-        if blobs.len() != self.layers.len() {
-            return Err(Error::Damaged(format!("{} blobs for {} layers", blobs.len(), self.layers.len())));
         }
-        let oci = blobs.iter().any(|blob| compression(&blob.media_type) == Kind::Zstd);
-        let (kind, config) = match oci {
-            true => (media_type::OCI_MANIFEST, media_type::OCI_CONFIG),
-            false => (media_type::DOCKER_MANIFEST, media_type::DOCKER_CONFIG),
-        };
-        let layer = |blob: &LayerBlob| {
-            let name = compression(&blob.media_type).name(oci);
-            Descriptor::new(name, blob.digest.clone(), blob.size)
-        };
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(kind.into()),
-            config: Descriptor::new(config, self.image.id().clone(), self.image.raw().len() as u64),
-            layers: blobs.iter().map(layer).collect(),
-            annotations: BTreeMap::new(),
-        };
-        let bytes = serde_json::to_vec(&manifest).map_err(|error| Error::Document(error.to_string()))?;
-        Ok(RawDocument { media_type: kind.into(), bytes })
     }
 
     /// Notes that a manifest of this image, new or one of [`PushPlan::manifests`], was pushed to the repository of
@@ -175,6 +183,7 @@ impl PushPlan {
                     manifest: descriptor,
                     indexes: Vec::new(),
                     companions: Vec::new(),
+                    attachments: Vec::new(),
                     repositories: Vec::new(),
                 };
                 (kept, vec![(digest, raw.bytes)])
@@ -211,36 +220,6 @@ pub enum Pushed {
     Kept(Box<KeptManifest>),
 }
 
-/// How a layer's blob is compressed, as its media type says.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    None,
-    Gzip,
-    Zstd,
-}
-
-impl Kind {
-    fn name(self, oci: bool) -> &'static str {
-        match (self, oci) {
-            (Self::None, true) => media_type::OCI_LAYER,
-            (Self::None, false) => media_type::DOCKER_LAYER,
-            (Self::Gzip, true) => media_type::OCI_LAYER_GZIP,
-            (Self::Gzip, false) => media_type::DOCKER_LAYER_GZIP,
-            (Self::Zstd, _) => media_type::OCI_LAYER_ZSTD,
-        }
-    }
-}
-
-fn compression(media_type: &str) -> Kind {
-    if media_type.ends_with("zstd") {
-        Kind::Zstd
-    } else if media_type.ends_with("gzip") {
-        Kind::Gzip
-    } else {
-        Kind::None
-    }
-}
-
 /// A layer on its way out.
 pub struct Compressing {
     inner: Arc<Inner>,
@@ -257,6 +236,8 @@ pub struct Compressing {
 /// Where the bytes come from.
 enum From {
     Deflate(Receiver<Step>),
+    /// In pieces, of this media type.
+    Piped(Receiver<encode::Piece>, &'static str),
     Kept(Kept),
 }
 
@@ -289,6 +270,14 @@ impl Compressing {
         let chunk = match (&self.state, &mut self.from) {
             (State::Ended, _) => return Ok(None),
             (_, From::Kept(kept)) => kept.next()?,
+            (_, From::Piped(pieces, _)) => match pieces.recv().map_err(|_gone| gone())? {
+                encode::Piece::Bytes(bytes) => bytes,
+                encode::Piece::End(digest) => {
+                    self.ended(&digest)?;
+                    return Ok(None);
+                }
+                encode::Piece::Failed(error) => return Err(error),
+            },
             (State::Start, From::Deflate(_)) => {
                 self.state = State::Blocks;
                 deflate::HEADER.to_vec()
@@ -327,22 +316,30 @@ impl Compressing {
                 self.out.crc.combine(&packed.crc);
                 Ok(packed.bytes)
             }
-            Step::End(digest) if digest == self.diff_id => {
-                self.state = State::Ended;
-                Ok(deflate::trailer(&self.out.crc))
-            }
             Step::End(digest) => {
-                let what = format!("layer {} is not what it was: its tar has digest {digest}", self.diff_id);
-                Err(Error::Damaged(what))
+                self.ended(&digest)?;
+                Ok(deflate::trailer(&self.out.crc))
             }
             Step::Failed(error) => Err(error),
         }
+    }
+
+    /// The tar has come out whole: is it still what it was?
+    fn ended(&mut self, digest: &Digest) -> Result<()> {
+        if *digest != self.diff_id {
+            let what = format!("layer {} is not what it was: its tar has digest {digest}", self.diff_id);
+            return Err(Error::Damaged(what));
+        }
+        self.state = State::Ended;
+        Ok(())
     }
 
     /// Bytes of the tar that are in what has come out; of a kept blob, in proportion.
     pub fn tar_bytes(&self) -> u64 {
         match &self.from {
             From::Deflate(_) => self.out.tar_bytes,
+            // how much of the tar that is, its encoder does not say
+            From::Piped(..) => self.out.bytes.min(self.tar_size),
             From::Kept(kept) => {
                 let part = u128::from(self.tar_size) * u128::from(self.out.bytes);
                 u64::try_from(part / u128::from(kept.blob.size.max(1))).unwrap_or(self.tar_size)
@@ -359,13 +356,15 @@ impl Compressing {
         if self.state != State::Ended {
             return Err(Error::Damaged(format!("layer {} was not compressed to its end", self.diff_id)));
         }
-        if let From::Kept(kept) = self.from {
-            return Ok(kept.blob);
-        }
+        let media_type = match self.from {
+            From::Kept(kept) => return Ok(kept.blob),
+            From::Deflate(_) => media_type::DOCKER_LAYER_GZIP,
+            From::Piped(_, media_type) => media_type,
+        };
         let blob = LayerBlob {
             digest: Digest::from_sha256(self.out.sum.finalize().into()),
             size: self.out.bytes,
-            media_type: media_type::DOCKER_LAYER_GZIP.into(),
+            media_type: media_type.into(),
             repositories: Vec::new(),
         };
         let mut state = self.inner.lock();

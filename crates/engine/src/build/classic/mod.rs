@@ -56,6 +56,7 @@ impl Engine {
     /// A setting is wrong, or the context or the Dockerfile can't be read. In the stream: whatever else.
     pub async fn build(&self, request: BuildRequest, archive: Reader) -> Result<Stream<BuildNews>> {
         let plan = Plan::of(request)?;
+        let settings = plan.settings().checked(&self.0, &[], u64::try_from(plan.request.shm_size).ok())?;
         self.0.swept().await;
         let (sender, receiver) = mpsc::channel(BACKLOG);
         let (engine, cancel, runtime) = (self.clone(), Cancel::new(), tokio::runtime::Handle::current());
@@ -68,7 +69,7 @@ impl Engine {
         let archive = SyncIoBridge::new(archive);
         let (begin, begun) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
-            let build = Build { engine, plan, cancel, runtime, news: news.clone() };
+            let build = Build { engine, plan, settings, cancel, runtime, news: news.clone() };
             let read = build.read(archive);
             let (answer, read) = match read {
                 Ok(read) => (Ok(()), Some(read)),
@@ -193,6 +194,7 @@ fn remote(text: &str) -> Result<Option<Source>> {
 struct Build {
     engine: Engine,
     plan: Plan,
+    settings: Settings,
     cancel: Cancel,
     runtime: tokio::runtime::Handle,
     news: News,
@@ -250,7 +252,7 @@ impl Build {
         let mut worker = BuildWorker {
             engine: Arc::clone(inner),
             runtime: self.runtime.clone(),
-            settings: self.plan.settings(),
+            settings: self.settings.clone(),
             trees,
             cancel: self.cancel.clone(),
             locals,
@@ -258,6 +260,7 @@ impl Build {
             digests: Mutex::default(),
             lent: None,
             elsewhere: Elsewhere::default(),
+            foreign: HashMap::new(),
         };
         let credentials = |image: &Reference| Ok(self.credentials(image));
         let tell = |step| self.pulled(step);
@@ -270,6 +273,7 @@ impl Build {
         }
         worker.images = Mutex::new(images.into_layers());
         worker.elsewhere.images = Some((lowered.clone(), self.cache_from()));
+        worker.foreign = super::foreign::vertices(&lowered.graph);
         let lines = Lines::new(&lowered, &self.news, self.plan.request.quiet);
         let solved = self.solve(&lowered, &worker, &lines)?;
         lines.rest(&solved);
@@ -352,7 +356,7 @@ impl Build {
         let config = lowered.image(solved, layers, Timestamp::now(), Flavor::Classic);
         let config = super::image::settled(inner, config, self.plan.request.no_cache)?;
         let image = Image::encode(&config).map_err(|error| Error::because("encode the image", error))?;
-        let id = inner.store.create_image(image, self.plan.tags.clone(), &|_| ())?;
+        let id = inner.store.create_image(image, self.plan.tags.clone(), None, &|_| ())?;
         for tag in &self.plan.tags {
             self.engine.image_event("tag", id.as_str(), &tag.familiar());
         }

@@ -8,13 +8,14 @@ mod result;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use ::build::attest::{self, Predicate};
 use ::build::graph::{Graph, ImageSource, Op, Output, Source};
 use ::build::lower::{self, Flavor, Images as _, Lowered};
 use ::build::progress::{Event, Listener, Warning};
 use ::build::solve::{self, Solved, Tree};
 use ::build::{Cancel, Error as BuildError};
 use jiff::Timestamp;
-use oci::{Descriptor, Digest, Image, ImageConfig, Platform, Reference};
+use oci::{Descriptor, Digest, ImageConfig, Platform, Reference};
 
 use super::classic::images::BaseImages;
 use super::failed;
@@ -24,20 +25,19 @@ use super::travel::{self, CacheExport, CacheImport, CacheTarget, Elsewhere, Impo
 use super::trees::Trees;
 use super::worker::{BuildWorker, ImageKey};
 use crate::Engine;
+use crate::container::Resources;
 use crate::error::{Error, Result};
 use crate::registry::Credentials;
 
 pub use failure::{Place, RemoteFailure};
 use failure::{Placed, Source as SourceFile};
-pub use result::RemoteBuilt;
+pub use result::{Built, RemoteBuilt};
 
 /// What is to be built, and how.
 #[derive(Clone, Debug, Default)]
 pub struct RemoteBuild {
     /// The work.
     pub work: Work,
-    /// Names for the image.
-    pub names: Vec<String>,
     /// An image is wanted.
     pub image: bool,
     /// The files are wanted.
@@ -46,8 +46,16 @@ pub struct RemoteBuild {
     pub no_cache: bool,
     /// Ask registries for images that are here.
     pub pull: bool,
+    /// For which platforms; none for the daemon's.
+    pub platforms: Vec<Platform>,
+    /// What is to be said of the result.
+    pub attest: Attest,
     /// The network of steps; empty = the default.
     pub network: String,
+    /// Limits of steps.
+    pub resources: Resources,
+    /// Security options of steps.
+    pub security_opt: Vec<String>,
     /// Steps may have the host's network.
     pub allow_host_network: bool,
     /// Steps may have all rights.
@@ -58,6 +66,19 @@ pub struct RemoteBuild {
     pub cache_to: Vec<CacheExport>,
     /// Giving it up.
     pub cancel: Cancel,
+}
+
+/// What is to be said of a result.
+#[derive(Clone, Debug, Default)]
+pub struct Attest {
+    /// How it came to be.
+    pub provenance: Option<attest::Wanted>,
+    /// What packages it holds.
+    pub sbom: bool,
+    /// When the list of packages says that it was made, in seconds since 1970; `None` for now.
+    pub epoch: Option<i64>,
+    /// What the client has told of the build, for the provenance.
+    pub told: attest::Facts,
 }
 
 /// The work of a build.
@@ -108,20 +129,12 @@ impl Engine {
         lent: Arc<dyn Lent>,
         listener: Arc<dyn Listener>,
     ) -> Result<RemoteBuilt, RemoteFailure> {
-        let mut names = Vec::new();
-        for name in &request.names {
-            let name = Reference::parse(name).map_err(|error| Error::bad_parameter(error.to_string()))?;
-            if name.digest().is_some() {
-                return Err(Error::bad_parameter("build tag cannot contain a digest").into());
-            }
-            names.push(name.with_default_tag());
-        }
         crate::container::mode::NetworkMode::parse(&request.network)?;
         self.0.swept().await;
         let cancel = CancelOnDrop(request.cancel.clone());
         let (engine, runtime) = (self.clone(), tokio::runtime::Handle::current());
         let built = tokio::task::spawn_blocking(move || {
-            let remote = Remote { engine, request, names, lent, listener, runtime };
+            let remote = Remote { engine, request, lent, listener, runtime };
             remote.run()
         });
         let built = built.await.map_err(|error| Error::because("build", error))?;
@@ -143,31 +156,37 @@ impl Drop for CancelOnDrop {
 struct Remote {
     engine: Engine,
     request: RemoteBuild,
-    names: Vec<Reference>,
     lent: Arc<dyn Lent>,
     listener: Arc<dyn Listener>,
     runtime: tokio::runtime::Handle,
 }
 
-/// A graph, and what makes an image of its result.
+/// A graph, and what makes images of its results.
 struct Prepared {
     graph: Graph,
-    output: Option<Output>,
-    lowered: Option<Lowered>,
+    targets: Vec<Target>,
     /// The Dockerfile that it was made of.
     source: Option<SourceFile>,
     layers: HashMap<ImageKey, Vec<Digest>>,
 }
 
+/// One platform's result.
+struct Target {
+    platform: Platform,
+    output: Option<Output>,
+    lowered: Option<Lowered>,
+}
+
 impl Remote {
     fn run(self) -> Result<RemoteBuilt, Placed> {
+        let started = Timestamp::now();
         let trees = Arc::new(Trees::new(&self.engine.0));
         let mut locals = HashMap::new();
         let prepared = self.prepare(&trees, &mut locals)?;
         let worker = BuildWorker {
             engine: Arc::clone(&self.engine.0),
             runtime: self.runtime.clone(),
-            settings: self.settings(),
+            settings: self.settings()?,
             trees: Arc::clone(&trees),
             cancel: self.request.cancel.clone(),
             locals,
@@ -175,17 +194,25 @@ impl Remote {
             digests: Mutex::default(),
             lent: Some(Arc::clone(&self.lent)),
             elsewhere: Elsewhere { imports: self.imports()?, images: None },
+            foreign: super::foreign::vertices(&prepared.graph),
         };
         let solved = self.solve(&prepared, &worker)?;
-        let tree = match prepared.output {
-            Some(output) => solved.tree(output).cloned(),
-            None => None,
-        };
         self.request.cancel.check()?;
-        let tree = tree.unwrap_or(Tree::Layers(Vec::new()));
-        let image = if self.request.image { Some(self.image(&prepared, &solved, &tree)?) } else { None };
-        let cache = self.send_cache(&solved, &tree)?;
-        Ok(RemoteBuilt::new(image, tree, trees, cache))
+        let mut results = Vec::with_capacity(prepared.targets.len());
+        for target in &prepared.targets {
+            let tree = target.output.and_then(|output| solved.tree(output).cloned());
+            let tree = tree.unwrap_or(Tree::Layers(Vec::new()));
+            let config = match self.request.image {
+                true => Some(self.image(target, &solved, &tree)?),
+                false => None,
+            };
+            let predicates = self.predicates(&prepared.graph, target, &tree, &trees, started)?;
+            let base_layers = target.lowered.as_ref().map_or(0, Lowered::base_layers);
+            let platform = target.platform.clone();
+            results.push(Built { platform, config, base_layers, predicates, tree });
+        }
+        let cache = self.send_cache(&solved, &results)?;
+        Ok(RemoteBuilt { results, cache, trees })
     }
 
     fn credentials(&self, reference: &Reference) -> Result<Credentials, BuildError> {
@@ -208,16 +235,17 @@ impl Remote {
     }
 
     /// Sends the cache where the client wants it; gives its manifest in the last place.
-    fn send_cache(&self, solved: &Solved, tree: &Tree) -> Result<Option<Descriptor>, BuildError> {
-        let result = match tree {
-            Tree::Layers(layers) => layers.as_slice(),
-            Tree::Files(_) => &[],
+    fn send_cache(&self, solved: &Solved, built: &[Built]) -> Result<Option<Descriptor>, BuildError> {
+        let layers = |one: &Built| match &one.tree {
+            Tree::Layers(layers) => layers.clone(),
+            Tree::Files(_) => Vec::new(),
         };
+        let results: Vec<Vec<Digest>> = built.iter().map(layers).collect();
         let mut last = None;
         for export in &self.request.cache_to {
             self.request.cancel.check()?;
             let credentials = |reference: &Reference| self.credentials(reference);
-            match travel::send(&self.engine.0, &self.runtime, export, &credentials, (solved, result)) {
+            match travel::send(&self.engine.0, &self.runtime, export, &credentials, (solved, &results)) {
                 Ok(manifest) => last = manifest.or(last),
                 Err(error) if export.ignore_error => self.warn(&error),
                 Err(error) => return Err(error),
@@ -238,13 +266,20 @@ impl Remote {
         }));
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
+    fn settings(&self) -> Result<Settings, BuildError> {
+        let (ulimits, shm_size) = match &self.request.work {
+            Work::Dockerfile(dockerfile) => (dockerfile.options.ulimits.clone(), dockerfile.options.shm_size),
+            Work::Graph { .. } => (Vec::new(), None),
+        };
+        let settings = Settings {
             network: self.request.network.clone(),
+            resources: self.request.resources.clone(),
+            security_opt: self.request.security_opt.clone(),
             allow_host_network: self.request.allow_host_network,
             allow_insecure: self.request.allow_insecure,
-            ..Settings::default()
-        }
+        };
+        let checked = settings.checked(&self.engine.0, &ulimits, shm_size);
+        checked.map_err(|error| BuildError::Invalid(error.to_string()))
     }
 
     fn prepare(&self, trees: &Trees, locals: &mut HashMap<String, Tree>) -> Result<Prepared, Placed> {
@@ -258,16 +293,16 @@ impl Remote {
                     .map_err(|error| BuildError::Invalid(error.report()))?;
                 let name = if dockerfile.filename.is_empty() { "Dockerfile" } else { &dockerfile.filename };
                 let source = SourceFile { file: name.to_owned(), text };
-                let lowered = lower::lower(&file, &options, &images);
-                let lowered = lowered.map_err(|error| source.placed(error, None))?;
-                let (graph, output) = (lowered.graph.clone(), lowered.output);
-                Ok(Prepared {
-                    graph,
-                    output,
-                    lowered: Some(lowered),
-                    source: Some(source),
-                    layers: images.into_layers(),
-                })
+                let mut graph = Graph::new();
+                let mut targets = Vec::new();
+                for options in self.platforms(options) {
+                    let lowered = lower::lower(&file, &options, &images);
+                    let mut lowered = lowered.map_err(|error| source.placed(error, None))?;
+                    lowered.join(&mut graph)?;
+                    let platform = options.platform.clone().unwrap_or_else(|| lowered.platform());
+                    targets.push(Target { platform, output: lowered.output, lowered: Some(lowered) });
+                }
+                Ok(Prepared { graph, targets, source: Some(source), layers: images.into_layers() })
             }
             Work::Graph { graph, output } => {
                 for (_, vertex) in graph.vertices() {
@@ -276,21 +311,41 @@ impl Remote {
                     }
                 }
                 let layers = images.into_layers();
-                Ok(Prepared { graph: graph.clone(), output: *output, lowered: None, source: None, layers })
+                let target = Target { platform: Platform::host(), output: *output, lowered: None };
+                Ok(Prepared { graph: graph.clone(), targets: vec![target], source: None, layers })
+            }
+        }
+    }
+
+    /// The options for each platform.
+    fn platforms(&self, options: lower::Options) -> Vec<lower::Options> {
+        let several_platforms = self.request.platforms.len() > 1;
+        match self.request.platforms.as_slice() {
+            [] => vec![options],
+            all => {
+                let one = |platform: &Platform| {
+                    let platform = Some(platform.clone());
+                    lower::Options { platform, several_platforms, ..options.clone() }
+                };
+                all.iter().map(one).collect()
             }
         }
     }
 
     fn solve(&self, prepared: &Prepared, worker: &BuildWorker) -> Result<Solved, Placed> {
-        let Some(output) = prepared.output else { return Ok(Solved::default()) };
+        let targets: Vec<Output> = prepared.targets.iter().filter_map(|target| target.output).collect();
+        if targets.is_empty() {
+            return Ok(Solved::default());
+        }
         let options = solve::Options { no_cache: self.request.no_cache, cancel: self.request.cancel.clone() };
         let solver = &self.engine.0.builder.solver;
-        let solved = solver.solve(&prepared.graph, &[output], worker, &*self.listener, &options);
+        let solved = solver.solve(&prepared.graph, &targets, worker, &*self.listener, &options);
         solved.map_err(|failure| {
             let name =
                 failure.vertex.and_then(|vertex| prepared.graph.get(vertex)).map(|vertex| &vertex.name);
-            let lines = failure.vertex.zip(prepared.lowered.as_ref());
-            let lines = lines.and_then(|(vertex, lowered)| lowered.lines_of(vertex));
+            let lowered = || prepared.targets.iter().filter_map(|target| target.lowered.as_ref());
+            let lines =
+                failure.vertex.and_then(|vertex| lowered().find_map(|lowered| lowered.lines_of(vertex)));
             let error = match (name, failure.error) {
                 (_, BuildError::Cancelled) => BuildError::Cancelled,
                 (Some(name), error) => BuildError::Invalid(format!("failed to solve: {name}: {error}")),
@@ -303,31 +358,67 @@ impl Remote {
         })
     }
 
-    fn image(&self, prepared: &Prepared, solved: &Solved, tree: &Tree) -> Result<Digest, BuildError> {
+    fn image(&self, target: &Target, solved: &Solved, tree: &Tree) -> Result<ImageConfig, BuildError> {
         let Tree::Layers(layers) = tree else {
             return Err(BuildError::Invalid("a client's directory is no image".into()));
         };
-        let config = match &prepared.lowered {
+        let mut config = match &target.lowered {
             Some(lowered) => lowered.image(solved, layers.clone(), Timestamp::now(), Flavor::Buildkit),
             None => bare(layers.clone()),
         };
-        let mut config = config;
         if self.request.cache_to.iter().any(|export| export.to == CacheTarget::Inline) {
             let solver = &self.engine.0.builder.solver;
             config.build_cache = Some(travel::inline(solver, solved, &config.rootfs.diff_ids)?);
         }
-        let failed = |what: &'static str| move |error: Error| BuildError::because(what, error);
-        let config = super::image::settled(&self.engine.0, config, self.request.no_cache)
-            .map_err(failed("make the image"))?;
-        let image = Image::encode(&config).map_err(|error| BuildError::because("encode the image", error))?;
-        let store = &self.engine.0.store;
-        let id = store
-            .create_image(image, self.names.clone(), &|_| ())
-            .map_err(|error| BuildError::because("make the image", error))?;
-        for name in &self.names {
-            self.engine.image_event("tag", id.as_str(), &name.familiar());
+        super::image::settled(&self.engine.0, config, self.request.no_cache)
+            .map_err(|error| BuildError::because("make the image", error))
+    }
+
+    /// What is to be said of a result.
+    fn predicates(
+        &self,
+        graph: &Graph,
+        target: &Target,
+        tree: &Tree,
+        trees: &Trees,
+        started: Timestamp,
+    ) -> Result<Vec<Predicate>, BuildError> {
+        let wanted = &self.request.attest;
+        let mut all = Vec::new();
+        if wanted.sbom {
+            let root = trees.open(tree)?;
+            let packages = sbom::scan(&root, &|| self.request.cancel.check().is_err())
+                .map_err(|error| BuildError::because("look for packages", error))?;
+            self.request.cancel.check()?;
+            let created = wanted.epoch.and_then(|epoch| Timestamp::from_second(epoch).ok());
+            let created = created.unwrap_or_else(Timestamp::now);
+            let value = sbom::spdx(&packages, &target.platform.to_string(), created);
+            all.push(Predicate { kind: attest::SPDX.to_owned(), value });
         }
-        Ok(id)
+        if let Some(provenance) = &wanted.provenance {
+            let mut facts = wanted.told.clone();
+            facts.images = self.base_images(graph, target);
+            (facts.started, facts.finished) = (started, Timestamp::now());
+            all.push(attest::provenance(provenance, &facts, graph, target.output));
+        }
+        Ok(all)
+    }
+
+    /// The images that a result is made of, by the digests that registries know them by.
+    fn base_images(&self, graph: &Graph, target: &Target) -> Vec<(Reference, Platform, Digest)> {
+        let store = &self.engine.0.store;
+        let needed = graph.needed(&target.output.into_iter().collect::<Vec<_>>());
+        let mut all = Vec::new();
+        for (_, vertex) in graph.vertices().filter(|(id, _)| needed[id.index()]) {
+            let Op::Source(Source::Image(ImageSource { reference, .. })) = &vertex.op else { continue };
+            // one that was removed meanwhile has no digest any more
+            let Ok(id) = store.resolve(&reference.to_string()) else { continue };
+            let manifests = store.manifests(&id).unwrap_or_default();
+            let digest = manifests.first().map_or(id, |kept| kept.top().digest.clone());
+            let platform = vertex.platform.clone().unwrap_or_else(|| target.platform.clone());
+            all.push((reference.clone(), platform, digest));
+        }
+        all
     }
 }
 

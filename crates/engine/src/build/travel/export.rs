@@ -17,12 +17,14 @@ use crate::engine::Inner;
 use crate::image::Blobs;
 use crate::registry::Credentials;
 
-/// The results of a build that go along with `result`, its uppermost layers.
-fn gather(solver: &Solver, solved: &Solved, result: &[Digest], max: bool) -> Outgoing {
+/// The results of a build that go along with `results`, the layers of what it gives out.
+fn gather(solver: &Solver, solved: &Solved, results: &[Vec<Digest>], max: bool) -> Outgoing {
     let mut out = Outgoing::default();
     for key in &solved.keys {
         if let Some(record) = solver.index().get(key) {
-            out.add(key.hex(), &record, &|layers| max || result.starts_with(layers));
+            out.add(key.hex(), &record, &|layers| {
+                max || results.iter().any(|result| result.starts_with(layers))
+            });
         }
     }
     out
@@ -34,7 +36,7 @@ fn gather(solver: &Solver, solved: &Solved, result: &[Digest], max: bool) -> Out
 /// It can't be encoded.
 pub(in crate::build) fn inline(solver: &Solver, solved: &Solved, result: &[Digest]) -> Result<String> {
     use base64::Engine as _;
-    let entries = gather(solver, solved, result, false).inline(result);
+    let entries = gather(solver, solved, &[result.to_vec()], false).inline(result);
     let bytes = serde_json::to_vec(&entries).map_err(|error| Error::because("encode the cache", error))?;
     Ok(base64::engine::general_purpose::STANDARD.encode(bytes))
 }
@@ -48,10 +50,10 @@ pub(in crate::build) fn send(
     runtime: &tokio::runtime::Handle,
     export: &CacheExport,
     credentials: &dyn Fn(&Reference) -> Result<Credentials>,
-    (solved, result): (&Solved, &[Digest]),
+    (solved, results): (&Solved, &[Vec<Digest>]),
 ) -> Result<Option<Descriptor>> {
     let CacheTarget::Registry { reference, image_manifest, oci_types } = &export.to else { return Ok(None) };
-    let out = gather(&engine.builder.solver, solved, result, export.max);
+    let out = gather(&engine.builder.solver, solved, results, export.max);
     let plans = plans(engine, &out)?;
     let to = Blobs::new(engine, reference, credentials(reference)?);
     let what = format!("export the cache to {}", reference.familiar());

@@ -15,6 +15,9 @@ use crate::registry::{Doing, failed};
 const DEPTH: usize = 4;
 /// Manifests that accompany one and are fetched with it.
 const COMPANIONS: usize = 16;
+/// Longest statement of an attestation that is kept, and most bytes of all of an image's.
+const MAX_STATEMENT: u64 = 32 << 20;
+const MAX_STATEMENTS: u64 = 128 << 20;
 /// Platforms that an error names.
 const NAMED: usize = 12;
 
@@ -61,12 +64,14 @@ impl Documents<'_> {
                     for companion in &companions {
                         documents.push(self.document(companion).await?);
                     }
+                    let attachments = self.attachments(&documents).await?;
                     let request = PullRequest {
                         name: self.reference.clone(),
                         config,
                         manifest: raw,
                         indexes,
                         companions: documents,
+                        attachments,
                     };
                     return Ok(Found { request, top, config: manifest.config.digest });
                 }
@@ -101,6 +106,37 @@ impl Documents<'_> {
             Some(bytes) => Ok(RawDocument { media_type: descriptor.media_type.clone(), bytes }),
             None => self.fetch(&Target::Digest(descriptor.digest.clone())).await,
         }
+    }
+
+    /// What attestations are made of. One that is larger than any honest one, or that the registry doesn't have, is
+    /// left out: the image runs without it.
+    async fn attachments(&self, companions: &[RawDocument]) -> Result<Vec<(Descriptor, Vec<u8>)>> {
+        let mut all: Vec<(Descriptor, Vec<u8>)> = Vec::new();
+        let mut left = MAX_STATEMENTS;
+        for companion in companions {
+            let Ok(Document::Manifest(manifest)) = Document::parse(&companion.bytes) else { continue };
+            for part in [manifest.config].into_iter().chain(manifest.layers) {
+                let known = all.iter().any(|(known, _)| known.digest == part.digest);
+                if known || part.size > MAX_STATEMENT.min(left) {
+                    continue;
+                }
+                left -= part.size;
+                if let Some(bytes) = self.stored(&part.digest).await {
+                    all.push((part, bytes));
+                    continue;
+                }
+                match self.repository.small_blob(&part, MAX_STATEMENT).await {
+                    Ok(bytes) => all.push((part, bytes.to_vec())),
+                    Err(error) if error.is_not_found() => {
+                        tracing::info!(blob = %part.digest, "an attestation's part is not in its registry");
+                    }
+                    Err(error) => {
+                        return Err(failed(error, Doing::Fetching(self.reference, &part.digest)));
+                    }
+                }
+            }
+        }
+        Ok(all)
     }
 
     async fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {

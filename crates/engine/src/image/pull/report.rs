@@ -46,9 +46,10 @@ impl News {
     }
 
     /// A push's result, for programs.
-    pub(crate) async fn pushed(&self, tag: &str, digest: &oci::Digest, size: u64) {
-        let (tag, digest) = (tag.to_owned(), digest.as_str().to_owned());
-        self.tell(Progress::Pushed { tag, digest, size }).await;
+    pub(crate) async fn pushed(&self, tag: &str, pushed: &oci::Descriptor) {
+        let (tag, digest) = (tag.to_owned(), pushed.digest.as_str().to_owned());
+        let (size, media_type) = (pushed.size, pushed.media_type.clone());
+        self.tell(Progress::Pushed { tag, digest, size, media_type }).await;
     }
 
     /// A push has put a manifest in the place of the index that it is of.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oci::{Descriptor, Digest, Reference};
 use registry::client::{BlobSource, Mount, Repository, Session};
-use store::{LayerBlob, PushLayer, PushPlan};
+use store::{Form, Kind, LayerBlob, PushLayer, PushPlan};
 use tokio::sync::{Semaphore, watch};
 
 use super::source::{Compressed, Relayed};
@@ -175,7 +175,15 @@ impl Send {
 
     async fn compress(&self, session: Option<Session>) -> Result<LayerBlob> {
         let (counts, mut heard) = watch::channel((0, 0));
-        let compressed = Arc::new(Compressed::new(Arc::clone(&self.plan), self.position, counts));
+        let form =
+            self.wanted.as_ref().filter(|_| self.layer().kept.is_none()).map(|wanted| {
+                match Kind::of(&wanted.media_type) {
+                    Kind::None => Form::Plain,
+                    Kind::Gzip => Form::Gzip(None),
+                    Kind::Zstd => Form::Zstd(None),
+                }
+            });
+        let compressed = Arc::new(Compressed::new(Arc::clone(&self.plan), self.position, form, counts));
         let source: Arc<dyn BlobSource> = Arc::clone(&compressed) as Arc<dyn BlobSource>;
         let upload = self.repository.upload_stream(&source, session);
         let sent = self.meter().during("Pushing", &mut heard, |count| *count, upload).await;

@@ -5,6 +5,7 @@
 //! layers that were made here, the store compresses it. A push ends with its client.
 
 mod blobs;
+mod index;
 mod layer;
 mod source;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use oci::{Digest, Document, Manifest, Platform, Reference};
+use oci::{Descriptor, Digest, Document, Manifest, Platform, Reference};
 use registry::client::{BlobSource, Repository, Target};
 use store::{KeptManifest, LayerBlob, PushPlan, Pushed};
 use tokio::sync::{Semaphore, mpsc};
@@ -36,6 +37,8 @@ pub struct PushOptions {
     pub tag: String,
     /// `os/arch[/variant]`: the image must be for it; empty = whatever it is for.
     pub platform: String,
+    /// Id of the image that is pushed without a tag, by its digest alone; the tag does not matter then.
+    pub by_digest: Option<String>,
     /// Who pushes.
     pub credentials: Credentials,
 }
@@ -68,10 +71,26 @@ impl Engine {
             let current = engine.0.registries.current();
             let repository = current.repository(&name, &options.credentials);
             let credentials = options.credentials;
-            let pusher =
-                Pusher { engine, current, repository, credentials, name, platform, news: news.clone() };
+            let by_digest = options.by_digest.as_deref().and_then(super::parse_id);
+            let tagged = by_digest.is_none();
+            let pusher = Pusher {
+                engine,
+                current,
+                repository,
+                credentials,
+                name,
+                platform,
+                tagged,
+                news: news.clone(),
+            };
+            let run = async {
+                match &by_digest {
+                    Some(id) => pusher.one(&pusher.name.clone().with_default_tag(), id).await,
+                    None => pusher.run(wanted).await,
+                }
+            };
             let done = tokio::select! {
-                done = pusher.run(wanted) => done,
+                done = run => done,
                 () = news.abandoned() => return,
             };
             if let Err(error) = done {
@@ -91,6 +110,8 @@ struct Pusher {
     /// Without a tag.
     name: Reference,
     platform: Option<Platform>,
+    /// The registry gets a tag, too.
+    tagged: bool,
     news: News,
 }
 
@@ -143,9 +164,9 @@ impl Pusher {
         let sent = self.layers(&plan, chosen.as_ref()).await?;
         self.config(&plan, chosen.as_ref()).await?;
         let tag = reference.tag().unwrap_or(oci::DEFAULT_TAG);
-        let (digest, size) = self.manifest(&plan, chosen, sent, reference).await?;
-        self.news.say(format!("{tag}: digest: {digest} size: {size}")).await;
-        self.news.pushed(tag, &digest, size).await;
+        let pushed = self.manifest(&plan, chosen, sent, reference).await?;
+        self.news.say(format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size)).await;
+        self.news.pushed(tag, &pushed).await;
         let labels = self.engine.image_labels(id.as_str());
         self.engine.image_event_with("push", &reference.familiar(), &reference.familiar_name(), labels);
         Ok(())
@@ -167,7 +188,14 @@ impl Pusher {
     async fn choose(&self, plan: &Arc<PushPlan>) -> Result<Option<Chosen>> {
         let here = |kept: &&KeptManifest| kept.repositories.contains(&self.name.name());
         let kept = plan.manifests.iter().find(here).or_else(|| plan.manifests.first()).cloned();
-        let Some(kept) = kept else { return Ok(None) };
+        match kept {
+            Some(kept) => self.read(plan, kept).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A manifest that the image is known by, if it fits.
+    async fn read(&self, plan: &Arc<PushPlan>, kept: KeptManifest) -> Result<Option<Chosen>> {
         let (store, plan) = (self.engine.0.store.clone(), Arc::clone(plan));
         blocking(move || {
             let bytes = store.document(&kept.manifest.digest)?;
@@ -242,60 +270,50 @@ impl Pusher {
         self.repository.upload(digest, size, &source, None).await.map_err(|error| self.failed(error))
     }
 
-    /// Puts the manifest, under the tag. Returns its digest and size.
+    /// Puts the manifest, under the tag. Says what the tag leads to.
     async fn manifest(
         &self,
         plan: &Arc<PushPlan>,
         chosen: Option<Chosen>,
         sent: Vec<Sent>,
         reference: &Reference,
-    ) -> Result<(Digest, u64)> {
+    ) -> Result<Descriptor> {
         let blobs: Vec<LayerBlob> = sent.into_iter().map(|one| one.blob).collect();
         let same = |chosen: &Chosen| {
             chosen.manifest.layers.iter().zip(&blobs).all(|(layer, blob)| layer.digest == blob.digest)
         };
-        let target = Target::Tag(reference.tag().unwrap_or(oci::DEFAULT_TAG).to_owned());
+        let target = |digest: &Digest| match self.tagged {
+            true => Target::Tag(reference.tag().unwrap_or(oci::DEFAULT_TAG).to_owned()),
+            false => Target::Digest(digest.clone()),
+        };
         let (pushed, descriptor) = match chosen.filter(same) {
             Some(chosen) => {
-                let mut kept = chosen.kept;
-                if !self.index(&kept, &target).await? {
+                let mut kept = chosen.kept.clone();
+                if !self.index(&chosen, &target).await? {
                     if let Some(index) = kept.indexes.first().filter(|_| self.platform.is_none()) {
                         self.news.pushed_instead(index, &kept.manifest).await;
                     }
                     kept.indexes.clear();
                     kept.companions.clear();
-                    let media_type = kept.manifest.media_type.clone();
-                    self.put(&target, &media_type, chosen.bytes).await?;
+                    kept.attachments.clear();
+                    let manifest = &chosen.kept.manifest;
+                    self.put(&target(&manifest.digest), &manifest.media_type, chosen.bytes).await?;
                 }
                 let descriptor = kept.top().clone();
                 (Pushed::Kept(Box::new(kept)), descriptor)
             }
             None => {
                 let raw = plan.manifest(&blobs)?;
-                let digest = self.put(&target, &raw.media_type, raw.bytes.clone()).await?;
-                let descriptor = oci::Descriptor::new(&raw.media_type, digest, raw.bytes.len() as u64);
+                let digest = self
+                    .put(&target(&Digest::sha256(&raw.bytes)), &raw.media_type, raw.bytes.clone())
+                    .await?;
+                let descriptor = Descriptor::new(&raw.media_type, digest, raw.bytes.len() as u64);
                 (Pushed::New(raw), descriptor)
             }
         };
         let (plan, name) = (Arc::clone(plan), self.name.clone());
         blocking(move || Ok(plan.pushed(&name, pushed, &blobs)?)).await?;
-        Ok((descriptor.digest, descriptor.size))
-    }
-
-    /// Puts the index that the manifest came with, where its other manifests are: in the repository that it came from.
-    async fn index(&self, kept: &KeptManifest, target: &Target) -> Result<bool> {
-        let Some(top) = kept.indexes.first() else { return Ok(false) };
-        if self.platform.is_some() || !kept.repositories.contains(&self.name.name()) {
-            return Ok(false);
-        }
-        let (store, digest) = (self.engine.0.store.clone(), top.digest.clone());
-        let bytes = blocking(move || Ok(store.document(&digest)?)).await?;
-        match self.repository.put_manifest(target, &top.media_type, bytes.into()).await {
-            Ok(_) => Ok(true),
-            // Some of it is gone there by now: the image alone goes.
-            Err(error) if matches!(error.status(), Some(400 | 404)) => Ok(false),
-            Err(error) => Err(self.failed(error)),
-        }
+        Ok(descriptor)
     }
 
     async fn put(&self, target: &Target, media_type: &str, bytes: Vec<u8>) -> Result<Digest> {

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use oci::Descriptor;
 use registry::client::{BlobSink, BlobSource, Chunks, Repository};
-use store::{LayerBlob, PushPlan};
+use store::{Form, LayerBlob, PushPlan};
 use tokio::sync::{mpsc, watch};
 
 use crate::image::pull::Count;
@@ -41,13 +41,20 @@ impl BlobSource for Whole {
 pub(super) struct Compressed {
     plan: Arc<PushPlan>,
     position: usize,
+    /// The form that a manifest wants; without it the blob that is kept, or ours.
+    form: Option<Form>,
     counts: watch::Sender<Count>,
     result: Arc<Mutex<Option<LayerBlob>>>,
 }
 
 impl Compressed {
-    pub(super) fn new(plan: Arc<PushPlan>, position: usize, counts: watch::Sender<Count>) -> Self {
-        Self { plan, position, counts, result: Arc::default() }
+    pub(super) fn new(
+        plan: Arc<PushPlan>,
+        position: usize,
+        form: Option<Form>,
+        counts: watch::Sender<Count>,
+    ) -> Self {
+        Self { plan, position, form, counts, result: Arc::default() }
     }
 
     /// What has come out, once all has.
@@ -59,10 +66,10 @@ impl Compressed {
 impl BlobSource for Compressed {
     fn open(&self, offset: u64) -> BoxFuture<'_, io::Result<Chunks>> {
         let (sender, receiver) = mpsc::channel(AHEAD);
-        let (plan, position) = (Arc::clone(&self.plan), self.position);
+        let (plan, position, form) = (Arc::clone(&self.plan), self.position, self.form);
         let (counts, result) = (self.counts.clone(), Arc::clone(&self.result));
         tokio::task::spawn_blocking(move || {
-            match compress(&plan, position, offset, &counts, &sender) {
+            match compress(&plan, (position, form), offset, &counts, &sender) {
                 Ok(Some(blob)) => *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(blob),
                 // nobody wants the rest
                 Ok(None) => {}
@@ -78,13 +85,16 @@ impl BlobSource for Compressed {
 /// Compresses a layer and sends what lies behind `offset`.
 fn compress(
     plan: &PushPlan,
-    position: usize,
+    (position, form): (usize, Option<Form>),
     offset: u64,
     counts: &watch::Sender<Count>,
     sender: &Pieces,
 ) -> store::Result<Option<LayerBlob>> {
     let total = plan.layers.get(position).map_or(0, |layer| layer.tar_size);
-    let mut compressing = plan.compress(position)?;
+    let mut compressing = match form {
+        Some(form) => plan.encode(position, form)?,
+        None => plan.compress(position)?,
+    };
     let mut at = 0;
     // The last piece is held back until the store has noted the whole: the end of the stream is the end of the work.
     let mut held: Option<Bytes> = None;

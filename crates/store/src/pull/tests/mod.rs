@@ -47,6 +47,7 @@ impl Remote {
             },
             indexes: Vec::new(),
             companions: Vec::new(),
+            attachments: Vec::new(),
         }
     }
 

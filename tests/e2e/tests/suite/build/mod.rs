@@ -9,6 +9,7 @@ mod hostile;
 mod kills;
 mod llb;
 mod mounts;
+mod outputs;
 mod own;
 mod real;
 mod secrets;
