@@ -12,17 +12,12 @@ use tarball::TarWriter;
 use crate::error::Context;
 use crate::layer::LayerBlob;
 use crate::push::{Form, PushPlan};
+use crate::save::{BLOB_MODE, DOCUMENT_MODE, MARK};
 use crate::scratch::Scratch;
 use crate::{Result, Store};
 
 /// Bytes of a file that are copied at once.
 const CHUNK: usize = 1 << 20;
-/// Mode of blobs and of the layout's mark, as Docker writes them.
-const BLOB_MODE: u32 = 0o444;
-/// Mode of the documents.
-const DOCUMENT_MODE: u32 = 0o644;
-/// The mark of an image layout.
-const MARK: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// An image layout that is being made.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ impl Store {
     pub fn import(&self, input: &mut (dyn Read + Send), options: ImportOptions) -> Result<Digest> {
         let inner = self.inner();
         let mut publisher = Publisher::new(inner);
-        let layer = unpack_stream(inner, input)?;
+        let (layer, _) = unpack_stream(inner, input)?;
         let (diff_id, _) = publisher.lowest(layer)?;
         let names = options.name.clone().map(oci::Reference::with_default_tag).into_iter().collect();
         let image = Image::encode(&config(options, diff_id.clone()))

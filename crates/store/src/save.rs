@@ -18,9 +18,11 @@ use crate::{Error, Result, Store};
 use tarball::TarWriter;
 
 /// Mode of blobs and of the layout's mark, as Docker writes them.
-const BLOB_MODE: u32 = 0o444;
+pub(crate) const BLOB_MODE: u32 = 0o444;
 /// Mode of the documents.
-const DOCUMENT_MODE: u32 = 0o644;
+pub(crate) const DOCUMENT_MODE: u32 = 0o644;
+/// The mark of an image layout.
+pub(crate) const MARK: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// What becomes of one image.
 struct Saved {
@@ -96,7 +98,7 @@ impl Store {
         };
         tar.file("index.json", DOCUMENT_MODE, &encode(&index)?).context(write)?;
         tar.file("manifest.json", DOCUMENT_MODE, &encode(&items)?).context(write)?;
-        tar.file("oci-layout", BLOB_MODE, br#"{"imageLayoutVersion":"1.0.0"}"#).context(write)?;
+        tar.file("oci-layout", BLOB_MODE, MARK).context(write)?;
         tar.finish().context(write).map(drop)
     }
 

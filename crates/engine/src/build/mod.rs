@@ -25,11 +25,15 @@ mod trees;
 mod worker;
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::build::cache::Index;
 use ::build::solve::Solver;
 use oci::Digest;
+use sha2::{Digest as _, Sha256};
 use store::{Hold, Stacks, Store};
 use tokio::sync::Notify;
 
@@ -93,7 +97,7 @@ impl Builder {
         store.let_go_of_kept(&opened.kept)?;
         let former = layout.build_contexts();
         match std::fs::remove_dir_all(&former) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(path = %former.display(), %error, "what an earlier version has kept stays");
             }
             _ => {}
@@ -148,6 +152,13 @@ impl Drop for Builder {
         // who waits looks again, and finds that the engine is gone
         self.collect.notify_one();
     }
+}
+
+/// The digest of a file's bytes.
+fn file_digest(path: &Path) -> io::Result<Digest> {
+    let mut sum = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut sum)?;
+    Ok(Digest::from_sha256(sum.finalize().into()))
 }
 
 /// The builder's failure as the engine's.

@@ -5,25 +5,11 @@ use std::sync::Arc;
 
 use oci::image::RootFs;
 use oci::{Digest, Image, ImageConfig};
-use sha2::{Digest as _, Sha256};
+use sha2::Digest as _;
 
 use super::{Hold, missing};
 use crate::load::{Publisher, unpack_stream};
 use crate::{Error, PushPlan, Result, Store};
-
-/// Counts on what it reads.
-struct Hashed<'a> {
-    input: &'a mut (dyn Read + Send),
-    sum: Sha256,
-}
-
-impl Read for Hashed<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.input.read(buffer)?;
-        self.sum.update(&buffer[..count]);
-        Ok(count)
-    }
-}
 
 impl Store {
     /// Whether a layer is here, in whatever stack.
@@ -46,11 +32,10 @@ impl Store {
         let mut publisher = Publisher::new(self.inner());
         let keys = self.keys(below)?;
         publisher.hold(&keys);
-        let mut input = Hashed { input, sum: Sha256::new() };
-        let fresh = unpack_stream(self.inner(), &mut input)?;
+        let (fresh, mut sum) = unpack_stream(self.inner(), &mut *input)?;
         // what is behind the tar belongs to the blob
-        std::io::copy(&mut input, &mut std::io::sink()).map_err(|error| Error::io("read a layer", error))?;
-        let found = Digest::from_sha256(input.sum.finalize().into());
+        std::io::copy(input, &mut sum).map_err(|error| Error::io("read a layer", error))?;
+        let found = Digest::from_sha256(sum.finalize().into());
         if found != *blob {
             let what = "blob of a layer".to_owned();
             return Err(Error::DigestMismatch { what, expected: blob.clone(), actual: found });

@@ -120,8 +120,9 @@ pub(crate) fn unpack_reader(input: ChunkReader, dir: TmpDir, limits: Limits, uma
     unpack(input, dir, limits, umask, true)
 }
 
-/// Unpacks a tar, compressed or not, while it is read, and says its digest.
-pub(crate) fn unpack_stream(inner: &Inner, mut input: impl Read) -> Result<Fresh> {
+/// Unpacks a tar, compressed or not, while it is read, and says its digest. Beside it the sum of what was read, which
+/// goes to the tar's end or beyond it.
+pub(crate) fn unpack_stream(inner: &Inner, mut input: impl Read) -> Result<(Fresh, Sha256)> {
     let failed = |error| Error::io("read the archive", error);
     let mut first = vec![0; CHUNK];
     let filled = fill(&mut input, &mut first).map_err(failed)?;
@@ -144,8 +145,8 @@ pub(crate) fn unpack_stream(inner: &Inner, mut input: impl Read) -> Result<Fresh
         }
     }
     let mut fresh = job.finish()?;
-    fresh.diff_id.get_or_insert_with(|| Digest::from_sha256(sum.finalize().into()));
-    Ok(fresh)
+    fresh.diff_id.get_or_insert_with(|| Digest::from_sha256(sum.clone().finalize().into()));
+    Ok((fresh, sum))
 }
 
 /// Unpacks a tar from a reader in this thread, and says its digest.

@@ -7,12 +7,11 @@ use std::path::PathBuf;
 
 use ::build::attest::{Predicate, SPDX};
 use oci::Digest;
-use sha2::{Digest as _, Sha256};
 use store::{Scratch, Store};
 use tarball::{Extract, Owner, Packer, Through, Xattrs};
 
-use super::super::failed;
 use super::super::remote::{Built, RemoteBuilt};
+use super::super::{failed, file_digest};
 use crate::Reader;
 use crate::error::{Error, Result};
 use crate::image::written::written;
@@ -159,10 +158,7 @@ fn digests(dir: &std::path::Path, prefix: &str, all: &mut Vec<(String, Digest)>)
         if kind.is_dir() {
             digests(&entry.path(), &format!("{name}/"), all)?;
         } else if kind.is_file() {
-            let mut hash = Sha256::new();
-            let mut file = std::fs::File::open(entry.path()).map_err(failed)?;
-            std::io::copy(&mut file, &mut hash).map_err(failed)?;
-            all.push((name, Digest::from_sha256(hash.finalize().into())));
+            all.push((name, file_digest(&entry.path()).map_err(failed)?));
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::super::trees::Directory;
-use super::super::{context, worker};
+use super::super::{context, file_digest, worker};
 use super::{Fetcher, Tell};
 
 /// Largest file that is fetched, in bytes.
@@ -73,7 +73,7 @@ impl Kept {
     fn take(&self, place: &Path) -> Option<Note> {
         let note = self.read()?;
         fs::hard_link(self.bytes(&note.digest), place).ok()?;
-        let same = digest(place).is_ok_and(|found| found == note.digest);
+        let same = file_digest(place).is_ok_and(|found| found == note.digest);
         if !same {
             // another comes in its place
             let _ = fs::remove_file(place);
@@ -122,23 +122,6 @@ impl Kept {
         }
         Ok(())
     }
-}
-
-fn digest(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(of(hash)),
-            count => hash.update(&buffer[..count]),
-        }
-    }
-}
-
-#[expect(clippy::expect_used, reason = "64 hex digits are a digest")]
-fn of(hash: Sha256) -> Digest {
-    format!("sha256:{}", hex::encode(hash.finalize())).parse().expect("a digest")
 }
 
 /// The URL without a name and a password in it, and whose they are.
@@ -252,7 +235,7 @@ async fn receive(download: &mut Download, path: &Path, tell: Tell<'_>) -> Result
         }
     }
     tell(come, come);
-    Ok(of(hash))
+    Ok(Digest::from_sha256(hash.finalize().into()))
 }
 
 /// Owner, mode and time: the server's, or none, as in Docker.
