@@ -94,8 +94,7 @@ fn run(global: &Global, parsed: &Parsed) -> Outcome {
         return Ok(ended?);
     }
     let removed = delete::remove(&directory, cgroup.as_ref());
-    // what a failed hook says does not change how the container ended
-    let _ = runtime::poststop(&spec, || state::for_hooks(&spec, &id, &bundle, "stopped", 0));
+    delete::poststop(global, &spec, &id, &bundle);
     let code = ended?;
     removed?;
     Ok(code)

@@ -1,6 +1,9 @@
 //! `delete`.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
+use oci_spec::runtime::Spec;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use sys::cgroup::Cgroup;
 use sys::signal::Signal;
@@ -51,10 +54,16 @@ fn run(global: &Global, parsed: &Parsed) -> Outcome {
     let spec = container.spec().ok();
     remove(&container.directory, container.cgroup()?.as_ref())?;
     if let Some(spec) = spec {
-        let record = &container.state;
-        runtime::poststop(&spec, || state::for_hooks(&spec, &record.id, &record.bundle, "stopped", 0))?;
+        poststop(global, &spec, &container.state.id, &container.state.bundle);
     }
     Ok(0)
+}
+
+/// Runs the `poststop` hooks. The container is gone: one that fails is a warning (runtime specification, "Lifecycle").
+pub(super) fn poststop(global: &Global, spec: &Spec, id: &str, bundle: &Path) {
+    if let Err(error) = runtime::poststop(spec, || state::for_hooks(spec, id, bundle, "stopped", 0)) {
+        global.log.warning(&error.to_string());
+    }
 }
 
 /// Kills the first process and waits for its end.
