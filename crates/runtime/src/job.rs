@@ -56,6 +56,8 @@ impl<'a> Job<'a> {
         let spec = options.spec;
         let process = spec.process().as_ref().ok_or_else(|| Error::invalid("process", "there is none"))?;
         refuse_unsupported(spec)?;
+        check_hooks(spec)?;
+        check_annotations(spec)?;
         let namespaces = namespaces::plan(spec, options.netns)?;
         check_namespaces(spec, &namespaces)?;
         let mounted = namespaces.new.contains(Namespaces::MOUNT);
@@ -125,6 +127,30 @@ fn refuse_unsupported(spec: &Spec) -> Result<()> {
         return Err(Error::invalid("netDevices", "is not supported"));
     }
     Ok(())
+}
+
+/// The specification's own rules for hooks: a path that does not depend on where the runtime stands, and time to run.
+fn check_hooks(spec: &Spec) -> Result<()> {
+    let Some(hooks) = spec.hooks() else { return Ok(()) };
+    let late = hooks.poststart().iter().chain(hooks.poststop()).flatten();
+    let Hooks { runtime, container, start } = Hooks::of(spec);
+    for hook in runtime.into_iter().chain(container).chain(start).chain(late) {
+        let what = hook.path().display();
+        if !hook.path().is_absolute() {
+            return Err(Error::invalid("hooks", format!("{what}: must be an absolute path")));
+        }
+        if hook.timeout().is_some_and(|seconds| seconds <= 0) {
+            return Err(Error::invalid("hooks", format!("{what}: the timeout must be greater than zero")));
+        }
+    }
+    Ok(())
+}
+
+fn check_annotations(spec: &Spec) -> Result<()> {
+    match spec.annotations().as_ref().is_some_and(|map| map.contains_key("")) {
+        true => Err(Error::invalid("annotations", "a key is empty")),
+        false => Ok(()),
+    }
 }
 
 /// What only makes sense with a namespace of its own.

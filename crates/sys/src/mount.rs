@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::CWD;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
 
 use crate::{Errno, Result, raw};
 
@@ -93,6 +95,15 @@ impl FsContext {
         rustix::mount::fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC).map(Self)
     }
 
+    /// Starts with the filesystem that the mount at `fd` is of, to change it (`fspick(2)`).
+    ///
+    /// # Errors
+    /// `EINVAL` when `fd` isn't the root of a mount; what `fspick(2)` says.
+    pub fn pick(fd: impl AsFd) -> Result<Self> {
+        let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+        rustix::mount::fspick(fd, "", flags).map(Self)
+    }
+
     /// Sets `key=value`.
     ///
     /// # Errors
@@ -137,6 +148,14 @@ impl FsContext {
     /// What `fsconfig(2)` says.
     pub fn create(&self) -> Result<()> {
         rustix::mount::fsconfig_create(self.0.as_fd())
+    }
+
+    /// Applies what was set to a superblock that exists ([`FsContext::pick`]).
+    ///
+    /// # Errors
+    /// What `fsconfig(2)` says.
+    pub fn reconfigure(&self) -> Result<()> {
+        rustix::mount::fsconfig_reconfigure(self.0.as_fd())
     }
 
     /// The detached mount of it.

@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Bind(OwnedFd, bool),
     /// A view on the container's own control groups.
     Cgroup,
+    /// Changes of what is mounted there already (`remount`).
+    Remount,
     /// A filesystem type to be made inside, with this source.
     Filesystem { name: String, source: String },
 }
@@ -50,7 +52,10 @@ fn one<'a>(
     let options = options::parse(mount.options().as_deref().unwrap_or(&[]));
     let typ = mount.typ().as_deref().unwrap_or("");
     let handed = o.mounts.iter().find(|(i, _)| *i == index).map(|(_, fd)| *fd);
-    let kind = if let Some(fd) = handed {
+    together(mount)?;
+    let kind = if options.remount {
+        Kind::Remount
+    } else if let Some(fd) = handed {
         bind_kind(sys::fd::dup_above(fd, 3).step("mount source", destination.display())?, destination)?
     } else if typ == "bind" || options.bind.is_some() {
         bind(o, mount, &options, root)?
@@ -69,6 +74,15 @@ fn one<'a>(
         ));
     }
     Ok(Planned { destination, kind, options })
+}
+
+/// Mappings of users without such of groups, or the other way round, are half of a wish.
+fn together(mount: &Mount) -> Result<()> {
+    if mount.uid_mappings().is_some() == mount.gid_mappings().is_some() {
+        return Ok(());
+    }
+    let what = mount.destination().display();
+    Err(Error::invalid("mounts", format!("{what}: uidMappings and gidMappings must be given together")))
 }
 
 fn bind(o: &CreateOptions<'_>, mount: &Mount, options: &Options, root: Option<Propagation>) -> Result<Kind> {

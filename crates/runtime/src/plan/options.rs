@@ -45,6 +45,8 @@ pub(crate) struct Options {
     /// A v1 hierarchy (`name=systemd`) of a read-only cgroup mount that is writable all the same: what a service
     /// manager in the container keeps its groups in. A word of our own, `x-cgroup-rw=…`.
     pub(crate) writable_hierarchy: Option<String>,
+    /// Not a new mount: changes of the one that is there.
+    pub(crate) remount: bool,
     /// What is left: for the filesystem.
     pub(crate) data: Vec<String>,
 }
@@ -117,9 +119,12 @@ impl Options {
             "tmpcopyup" => self.copy_up = true,
             "idmap" => self.idmap = Some(false),
             "ridmap" => self.idmap = Some(true),
-            // mount(8)'s words for "nothing special"
-            "" | "defaults" | "async" | "nomand" | "noiversion" | "loud" | "user" | "nouser" | "auto"
-            | "noauto" | "_netdev" | "nofail" => {}
+            "remount" => self.remount = true,
+            // mount(8)'s words for "nothing special". `silent` is how fsopen(2) is: complaints go to its context and
+            // not to the kernel's log. `iversion` can't be said through it: what keeps versions does so by itself
+            // (btrfs, xfs, ext4 since Linux 6.x), and others never did, whatever mount(2) was told.
+            "silent" | "iversion" | "" | "defaults" | "async" | "nomand" | "noiversion" | "loud" | "user"
+            | "nouser" | "auto" | "noauto" | "_netdev" | "nofail" => {}
             word => match word.strip_prefix("x-cgroup-rw=") {
                 Some(hierarchy) => self.writable_hierarchy = Some(hierarchy.to_owned()),
                 None => self.data.push(word.to_owned()),
@@ -154,6 +159,7 @@ mod tests {
     fn the_rest_is_data() {
         let options = parse(&["nosuid", "size=64m", "mode=1777", "tmpcopyup", "defaults"]);
         assert_eq!(options.data, ["size=64m", "mode=1777"]);
+        assert!(!options.remount && parse(&["remount", "ro"]).remount);
         assert!(options.copy_up);
     }
 }

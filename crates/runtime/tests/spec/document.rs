@@ -11,6 +11,10 @@ const SECTIONS: &[(&str, &[Requirement])] = &[
     ("runtime.md: lifecycle", crate::lifecycle::ALL),
     ("runtime.md: errors and warnings", crate::errors::ALL),
     ("runtime.md: operations", crate::operations::ALL),
+    ("config.md: version, root, names, annotations, values", crate::config::ALL),
+    ("config.md: mounts", crate::mounts::ALL),
+    ("config.md: mount options of Linux", crate::options::ALL),
+    ("config.md: hooks", crate::hooks::ALL),
 ];
 
 const HEAD: &str = "# The OCI runtime specification, requirement by requirement

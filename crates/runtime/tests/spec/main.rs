@@ -16,11 +16,16 @@
 
 #[macro_use]
 mod requirement;
+
 mod bundle;
 mod document;
 mod subject;
 
+mod config;
 mod errors;
+mod hooks;
 mod lifecycle;
+mod mounts;
 mod operations;
+mod options;
 mod state;

@@ -35,6 +35,7 @@ fn one(job: &Job<'_>, state: &mut State, mount: &Planned<'_>) -> Result<()> {
             let target = target::directory(&state.root, path)?;
             cgroup_view::mount(job, mount, &target)
         }
+        Kind::Remount => remount(state, mount),
         Kind::Filesystem { name, source } => filesystem(state, mount, name, source),
     }
 }
@@ -43,6 +44,23 @@ fn bind(fd: &OwnedFd, target: &OwnedFd, mount: &Planned<'_>) -> Result<()> {
     attributes(fd, &mount.options, mount.destination)?;
     sys::mount::attach(fd, target).step("mount", mount.destination.display())?;
     propagate(fd, &mount.options, mount.destination)
+}
+
+/// Changes a mount of the container: the mount's own attributes, and, unless it is said to be a bind mount, what its
+/// file system is told (`mount(8)`, "remount").
+fn remount(state: &State, mount: &Planned<'_>) -> Result<()> {
+    let path = mount.destination;
+    let fd = state.root.handle(path).step("remount", path.display())?;
+    if mount.options.bind.is_none() && !mount.options.data.is_empty() {
+        let context = FsContext::pick(&fd).step("remount", path.display())?;
+        for option in &mount.options.data {
+            context.set_list(option).step("remount", path.display())?;
+        }
+        context.reconfigure().step("remount", path.display())?;
+    }
+    // EINVAL when nothing is mounted right there
+    attributes(&fd, &mount.options, path)?;
+    propagate(&fd, &mount.options, path)
 }
 
 fn filesystem(state: &mut State, mount: &Planned<'_>, name: &str, source: &str) -> Result<()> {
