@@ -9,7 +9,7 @@ use sys::process::Namespaces;
 
 use crate::CreateOptions;
 use crate::error::{Context, Error, Result};
-use crate::plan::{mounts, namespaces, process, root};
+use crate::plan::{mounts, namespaces, process, root, sysctl};
 
 /// A container to be.
 pub(crate) struct Job<'a> {
@@ -60,6 +60,7 @@ impl<'a> Job<'a> {
         check_annotations(spec)?;
         let namespaces = namespaces::plan(spec, options.netns)?;
         check_namespaces(spec, &namespaces)?;
+        sysctl::check(spec, &namespaces)?;
         let mounted = namespaces.new.contains(Namespaces::MOUNT);
         let root = root::plan(options, mounted)?;
         let mounts = if mounted { mounts::plan(options, root.propagation)? } else { Vec::new() };
@@ -172,6 +173,10 @@ fn check_namespaces(spec: &Spec, namespaces: &namespaces::Plan) -> Result<()> {
     }
     let Some(linux) = spec.linux() else { return Ok(()) };
     let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|l| !l.is_empty());
+    let restricted = linux.masked_paths().iter().chain(linux.readonly_paths()).flatten();
+    if let Some(path) = restricted.into_iter().find(|path| !path.starts_with('/')) {
+        return Err(Error::invalid("restricted paths", format!("{path}: must be an absolute path")));
+    }
     if !namespaces.new.contains(Namespaces::MOUNT)
         && (some(linux.masked_paths()) || some(linux.readonly_paths()))
     {

@@ -6,6 +6,7 @@ mod console;
 mod container;
 mod foreground;
 mod global;
+mod lenient;
 mod limits;
 mod log;
 mod sealed;

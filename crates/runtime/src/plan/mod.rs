@@ -6,3 +6,4 @@ pub(crate) mod namespaces;
 pub(crate) mod options;
 pub(crate) mod process;
 pub(crate) mod root;
+pub(crate) mod sysctl;

@@ -74,6 +74,12 @@ pub(crate) fn plan(spec: &Spec, netns: Option<BorrowedFd<'_>>) -> Result<Plan> {
         }
         match namespace.path().as_ref().filter(|p| !p.as_os_str().is_empty()) {
             None => plan.new |= kind,
+            Some(path) if !path.is_absolute() => {
+                return Err(Error::invalid(
+                    "namespaces",
+                    format!("{}: must be an absolute path", path.display()),
+                ));
+            }
             Some(path) => {
                 let file = std::fs::File::open(path).step("join namespace", path.display())?;
                 plan.joined.push(Joined { kind, fd: file.into(), path: path.clone() });

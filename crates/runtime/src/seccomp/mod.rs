@@ -71,6 +71,9 @@ pub enum Error {
     /// Notification in a place where it can't work.
     #[error("seccomp: SCMP_ACT_NOTIFY {0}")]
     Notify(&'static str),
+    /// A rule or a setting that says half of something.
+    #[error("seccomp: {0}")]
+    Setting(&'static str),
     /// A flag that needs another setting.
     #[error("seccomp: {0}")]
     Flag(&'static str),
@@ -104,6 +107,13 @@ pub fn compile_for(policy: &LinuxSeccomp, machine: Machine) -> Result<Compiled, 
 }
 
 fn listener(policy: &LinuxSeccomp) -> Result<Option<Listener>, Error> {
+    let some = |text: &Option<String>| text.as_deref().is_some_and(|t| !t.is_empty());
+    if some(policy.listener_metadata()) && policy.listener_path().is_none() {
+        return Err(Error::Setting("listenerMetadata needs a listenerPath"));
+    }
+    if policy.syscalls().iter().flatten().any(|rule| rule.names().is_empty()) {
+        return Err(Error::Setting("a rule has no names"));
+    }
     const NOTIFY: LinuxSeccompAction = LinuxSeccompAction::ScmpActNotify;
     if policy.default_action() == NOTIFY {
         return Err(Error::Notify("can't be the default: the runtime itself would wait for an answer"));

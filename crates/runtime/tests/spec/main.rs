@@ -22,10 +22,15 @@ mod document;
 mod subject;
 
 mod config;
+mod devices;
 mod errors;
 mod hooks;
 mod lifecycle;
 mod mounts;
+mod namespaces;
 mod operations;
 mod options;
+mod process;
+mod resources;
+mod seccomp;
 mod state;

@@ -60,7 +60,7 @@ fn start(global: &Global, parsed: &Parsed) -> Result<u8> {
         _ => {}
     }
     let spec = container.spec()?;
-    let process = process(parsed, &spec)?;
+    let process = process(global, parsed, &spec)?;
     launch::warn_of_lacking(global, &spec, Some(&process))?;
     let detached = parsed.has("detach");
     let terminal = process.terminal().unwrap_or(false);
@@ -117,10 +117,11 @@ fn cgroup(container: &Container, parsed: &Parsed) -> Result<Option<Cgroup>> {
 }
 
 /// What is to be run: a file's content, or the container's own process with the flags' changes.
-fn process(parsed: &Parsed, spec: &Spec) -> Result<Process> {
+fn process(global: &Global, parsed: &Parsed, spec: &Spec) -> Result<Process> {
     if let Some(path) = parsed.get("process") {
         let bytes = sys::file::read_bounded(path, MAX_CONFIG).with_context(|| format!("process {path}"))?;
-        return serde_json::from_slice(&bytes).with_context(|| format!("process {path}"));
+        let (process, _) = launch::parse(global, bytes, true).with_context(|| format!("process {path}"))?;
+        return Ok(process);
     }
     let args = parsed.words.get(1..).unwrap_or_default();
     if args.is_empty() {

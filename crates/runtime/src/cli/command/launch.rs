@@ -7,13 +7,14 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use oci_spec::runtime::{LinuxCapabilities, LinuxNamespaceType, Process, Spec};
 use runtime::seccomp::Compiled;
 use runtime::{CgroupEntry, CreateOptions, Created, Filter, Stdio};
+use serde::de::DeserializeOwned;
 use sys::caps::CapSet;
 use sys::cgroup::Cgroup;
 
 use crate::cli::args::{Flag, Parsed, option, switch};
 use crate::cli::container::{Directory, MAX_CONFIG, State, stat};
 use crate::cli::global::Global;
-use crate::cli::{console, limits, time};
+use crate::cli::{console, lenient, limits, time};
 
 pub(super) const BUNDLE: Flag =
     option("bundle", "b", "DIR", "the bundle's directory (default: the current one)");
@@ -36,8 +37,8 @@ pub(super) struct Launched {
     pub(super) cgroup: Option<Cgroup>,
 }
 
-/// The specification in a bundle, and its bytes.
-fn read_spec(bundle: &Path) -> Result<(Spec, Vec<u8>)> {
+/// The specification in a bundle, and its bytes, less what is only worth a warning.
+fn read_spec(global: &Global, bundle: &Path) -> Result<(Spec, Vec<u8>)> {
     let path = bundle.join("config.json");
     let bytes = match sys::file::read_bounded(&path, MAX_CONFIG) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -45,11 +46,29 @@ fn read_spec(bundle: &Path) -> Result<(Spec, Vec<u8>)> {
         }
         other => other.with_context(|| path.display().to_string())?,
     };
-    let spec: Spec = serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?;
+    let (spec, bytes): (Spec, _) = parse(global, bytes, false).with_context(|| path.display().to_string())?;
     if !spec.version().starts_with("1.") {
         bail!("{}: unsupported ociVersion {:?}", path.display(), spec.version());
     }
     Ok((spec, bytes))
+}
+
+/// Reads a specification, or (`whole`) a process alone; capabilities that nobody knows are a warning.
+pub(super) fn parse<T: DeserializeOwned>(
+    global: &Global,
+    bytes: Vec<u8>,
+    whole: bool,
+) -> Result<(T, Vec<u8>)> {
+    let error = match serde_json::from_slice(&bytes) {
+        Ok(value) => return Ok((value, bytes)),
+        Err(error) => error,
+    };
+    let Some((bytes, unknown)) = lenient::without_unknown_capabilities(&bytes, whole) else {
+        return Err(error.into());
+    };
+    let value = serde_json::from_slice(&bytes)?;
+    global.log.warning(&format!("capabilities that are not known here: {}", unknown.join(", ")));
+    Ok((value, bytes))
 }
 
 pub(super) fn bundle(parsed: &Parsed) -> Result<PathBuf> {
@@ -82,7 +101,7 @@ pub(super) fn check_terminal(terminal: bool, socket: Option<&str>, detached: boo
 pub(super) fn launch(global: &Global, parsed: &Parsed, wait: bool, detached: bool) -> Result<Launched> {
     let id = parsed.id()?;
     let bundle = bundle(parsed)?;
-    let (spec, bytes) = read_spec(&bundle)?;
+    let (spec, bytes) = read_spec(global, &bundle)?;
     let terminal = spec.process().as_ref().and_then(Process::terminal).unwrap_or(false);
     check_terminal(terminal, parsed.get("console-socket"), detached)?;
     warn_of_lacking(global, &spec, spec.process().as_ref())?;

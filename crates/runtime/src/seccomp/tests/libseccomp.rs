@@ -148,6 +148,7 @@ fn known(policy: &LinuxSeccomp) -> LinuxSeccomp {
         let names = rule.names().iter().filter(|name| !newer_than_debian(name)).cloned().collect();
         rule.set_names(names);
     }
+    rules.retain(|rule| !rule.names().is_empty());
     policy.set_syscalls(Some(rules));
     policy
 }
