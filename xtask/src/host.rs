@@ -44,6 +44,7 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "skopeo", shows: "/usr/bin/skopeo" },
     Package { name: "buildah", shows: "/usr/bin/buildah" },
     Package { name: "openssh-client", shows: "/usr/bin/ssh-agent" },
+    Package { name: "openssh-server", shows: "/usr/sbin/sshd" },
     Package { name: "git", shows: "/usr/bin/git" },
 ];
 

@@ -29,6 +29,14 @@ impl<W: Write> TarWriter<W> {
         self.header(name, EntryType::Directory, 0o755, 0)
     }
 
+    /// A directory that is its owner's alone; the name is written as it is, without a slash, as Docker's contexts have it.
+    ///
+    /// # Errors
+    /// The output's.
+    pub fn private_directory(&mut self, name: &str) -> io::Result<()> {
+        self.header(name, EntryType::Directory, 0o700, 0)
+    }
+
     /// A file whose content is at hand.
     ///
     /// # Errors

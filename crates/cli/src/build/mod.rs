@@ -6,6 +6,7 @@ mod context;
 mod display;
 mod du;
 mod exporters;
+mod far;
 mod flags;
 mod history;
 mod mounts;

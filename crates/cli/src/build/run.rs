@@ -8,18 +8,18 @@ use std::time::Duration;
 use api::Action;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use buildkit::grpc::{self, Channel, Rewound};
+use buildkit::grpc::{self, Channel};
 use buildkit::method::{self, header};
 use buildkit::proto::control::{SolveResponse, StatusRequest, StatusResponse};
 use buildkit::{Code, Status};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::context::Contexts;
 use super::display::Display;
+use super::far::asynchronous;
 use super::request::Job;
 use super::services::{METHODS, Services};
-use crate::client::{Client, Connection, Stream};
+use crate::client::{Client, Connection};
 use crate::command::Context;
 use crate::error::{Error, Result, reason};
 use crate::flag::Matches;
@@ -67,21 +67,6 @@ fn open_session(client: &Client, job: &Job) -> Result<Connection> {
         request = request.header(format!("{}: {method}", header::SESSION_METHOD));
     }
     Ok(request.upgrade("h2c")?.1)
-}
-
-/// A stream of either kind, for the event loop.
-trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
-
-fn asynchronous(connection: Connection) -> std::io::Result<Rewound<Box<dyn Io>>> {
-    let early = connection.buffer().to_vec();
-    let stream = connection.into_inner();
-    stream.set_nonblocking(true)?;
-    let io: Box<dyn Io> = match stream {
-        Stream::Unix(stream) => Box::new(tokio::net::UnixStream::from_std(stream)?),
-        Stream::Tcp(stream) => Box::new(tokio::net::TcpStream::from_std(stream)?),
-    };
-    Ok(Rewound::new(early, io))
 }
 
 /// Greets the daemon's `Control` on a connection.

@@ -2,77 +2,17 @@
 //! library with its event loop would cost a third of the CLI's time budget.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 
 use api::container::PathStat;
 
+use super::Stream;
 use crate::error::{Error, Result};
 
 /// The longest status line or header line.
 const LINE_LIMIT: u64 = 64 << 10;
 /// The most headers of one answer.
 const HEADER_LIMIT: usize = 128;
-
-/// A connected stream of either kind.
-#[derive(Debug)]
-pub(crate) enum Stream {
-    /// Local.
-    Unix(UnixStream),
-    /// Remote.
-    Tcp(TcpStream),
-}
-
-impl Stream {
-    /// No more will be written; reading goes on.
-    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
-        let how = std::net::Shutdown::Write;
-        match self {
-            Self::Unix(stream) => stream.shutdown(how),
-            Self::Tcp(stream) => stream.shutdown(how),
-        }
-    }
-
-    /// Switches blocking off or on.
-    pub(crate) fn set_nonblocking(&self, on: bool) -> io::Result<()> {
-        match self {
-            Self::Unix(stream) => stream.set_nonblocking(on),
-            Self::Tcp(stream) => stream.set_nonblocking(on),
-        }
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Unix(stream) => stream.as_fd(),
-            Self::Tcp(stream) => stream.as_fd(),
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Unix(stream) => stream.read(buffer),
-            Self::Tcp(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Unix(stream) => stream.write(bytes),
-            Self::Tcp(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// A connection between two messages.
 pub(crate) type Connection = BufReader<Stream>;
@@ -376,6 +316,8 @@ impl Read for Incoming {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     fn body_of(answer: &str) -> io::Result<(Head, String, bool)> {

@@ -4,22 +4,31 @@ pub(crate) mod autostart;
 pub(crate) mod config;
 pub(crate) mod host;
 pub(crate) mod http;
+mod relayed;
 mod request;
+mod ssh;
+mod stream;
+mod tls;
 
 use std::cell::RefCell;
 use std::io::{self, BufReader};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
-pub(crate) use host::{Choice, Host};
-pub(crate) use http::{Body, Connection, Incoming, Stream};
+pub(crate) use host::{Choice, Endpoint, Host};
+pub(crate) use http::{Body, Connection, Incoming};
+pub(crate) use relayed::Behind;
 pub(crate) use request::Request;
+pub(crate) use stream::Stream;
+pub(crate) use tls::Given as GivenTls;
 
 use crate::error::{Error, Result, reason};
 
 /// A daemon to talk to; one idle connection is kept for the next request.
 pub(crate) struct Client {
     host: Host,
+    /// How TLS is spoken over TCP, made when it is first needed.
+    tls: Option<tls::Client>,
     /// `/v1.44`, when the environment asks for a version; else the daemon's newest.
     prefix: String,
     as_docker: bool,
@@ -32,14 +41,9 @@ impl Client {
         let version = std::env::var("DOCKER_API_VERSION").unwrap_or_default();
         let version = version.trim_start_matches('v');
         let prefix = if version.is_empty() { String::new() } else { format!("/v{version}") };
-        let host = choice.resolve()?;
-        let tls = std::env::var_os("DOCKER_TLS_VERIFY").is_some_and(|value| !value.is_empty());
-        if tls && matches!(host, Host::Tcp(_)) {
-            return Err(Error::said(
-                "DOCKER_TLS_VERIFY is set: TLS to a remote daemon is not supported yet; forward its socket with 'ssh -L'",
-            ));
-        }
-        Ok(Self { host, prefix, as_docker, idle: RefCell::new(None) })
+        let Endpoint { host, tls } = choice.resolve()?;
+        let tls = tls.map(tls::Client::new);
+        Ok(Self { host, tls, prefix, as_docker, idle: RefCell::new(None) })
     }
 
     /// The version that the environment asks for.
@@ -66,10 +70,14 @@ impl Client {
     fn dial(&self) -> io::Result<Stream> {
         match &self.host {
             Host::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
+            Host::Ssh(target) => target.dial(),
             Host::Tcp(address) => {
                 let stream = TcpStream::connect(address)?;
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                match &self.tls {
+                    Some(tls) => tls.wrap(stream, address),
+                    None => Ok(Stream::Tcp(stream)),
+                }
             }
         }
     }
@@ -82,6 +90,12 @@ impl Client {
                 self.host,
                 reason(error)
             ));
+        }
+        let failure = |inner: &(dyn std::error::Error + Send + Sync + 'static)| {
+            inner.downcast_ref::<relayed::Failure>().is_some()
+        };
+        if error.get_ref().is_some_and(failure) {
+            return self.broken(error);
         }
         let simple = matches!(error.kind(), NotFound | ConnectionRefused);
         let (name, program) =
@@ -113,7 +127,14 @@ impl Client {
     }
 
     fn broken(&self, error: &io::Error) -> Error {
-        Error::Transport(format!("{}: {}", self.host, reason(error)))
+        // a record of TLS is no status line
+        let clear = matches!(self.host, Host::Tcp(_)) && self.tls.is_none();
+        let hint = if clear && error.kind() == io::ErrorKind::InvalidData {
+            "\n* Are you trying to connect to a TLS-enabled daemon without TLS?"
+        } else {
+            ""
+        };
+        Error::Transport(format!("{}: {}{hint}", self.host, reason(error)))
     }
 
     /// Sends a request and reads the head of the answer, on the idle connection if there is one.

@@ -4,6 +4,7 @@ pub(crate) mod absent;
 pub(crate) mod checkpoint;
 pub(crate) mod completion;
 pub(crate) mod container;
+pub(crate) mod context;
 pub(crate) mod help;
 pub(crate) mod image;
 pub(crate) mod manifest;
@@ -18,7 +19,7 @@ pub(crate) mod volume;
 
 pub(crate) use spec::{Arity, Command, Context, Entry, Group};
 
-use crate::client::{Choice, config};
+use crate::client::{Choice, GivenTls, config};
 use crate::error::{Error, Result};
 use crate::flag::{self, Flag, Matches};
 use crate::out::Out;
@@ -142,14 +143,6 @@ fn run(
 
 /// What the global flags say about the daemon.
 fn choice(globals: &Matches) -> Result<Choice> {
-    if ["tls", "tlsverify"].iter().any(|name| globals.bool(name)) {
-        return Err(Error::said(
-            "TLS to a remote daemon is not supported yet; forward its socket with 'ssh -L'",
-        ));
-    }
-    if let Some(name) = ["tlscacert", "tlscert", "tlskey"].iter().find(|name| globals.has(name)) {
-        return Err(Error::said(format!("--{name}: TLS to a remote daemon is not supported yet")));
-    }
     let level = globals.get("log-level");
     if !["debug", "info", "warn", "error", "fatal", "panic", "trace", "warning"].contains(&level) {
         return Err(Error::said(format!("Unable to parse logging level: {level}")));
@@ -158,7 +151,17 @@ fn choice(globals: &Matches) -> Result<Choice> {
     if hosts.len() > 1 {
         return Err(Error::said("Specify only one -H"));
     }
+    let switch = |name| globals.has(name).then(|| globals.bool(name));
+    let file = |name| globals.given(name).filter(|path| !path.is_empty()).map(Into::into);
+    let tls = GivenTls {
+        tls: switch("tls"),
+        verify: switch("tlsverify"),
+        ca: file("tlscacert"),
+        cert: file("tlscert"),
+        key: file("tlskey"),
+    };
     Ok(Choice {
+        tls,
         host: hosts.first().map(|host| (*host).to_owned()),
         context: globals.given("context").map(str::to_owned),
         tells: globals.bool("debug") || ["debug", "trace"].contains(&level),

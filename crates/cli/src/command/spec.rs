@@ -180,7 +180,7 @@ impl<'a> Context<'a> {
             let config = self.choice.config_dir.display();
             self.out.error_line(&format!(
                 "level=debug msg=\"daemon at {}, configuration in {config}\"",
-                self.choice.resolve()?
+                self.choice.resolve()?.host
             ));
         }
         let client = Client::new(&self.choice, self.program == "docker")?;

@@ -1,6 +1,8 @@
 //! What may follow the program's name, in the order of the help.
 
-use super::{Entry, checkpoint, container, image, manifest, network, object, registry, system, volume};
+use super::{
+    Entry, checkpoint, container, context, image, manifest, network, object, registry, system, volume,
+};
 use Entry::{Command, Group, OutOfScope};
 
 /// Every word, section by section.
@@ -30,7 +32,7 @@ pub(crate) static SECTIONS: &[(&str, &[Entry])] = &[
             Group(&checkpoint::GROUP),
             Command("completion", &super::completion::COMMAND),
             Group(&container::GROUP),
-            Group(&system::planned::CONTEXT),
+            Group(&context::GROUP),
             Group(&image::GROUP),
             Group(&manifest::GROUP),
             Group(&network::GROUP),

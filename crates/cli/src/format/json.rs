@@ -51,6 +51,17 @@ impl Json {
         out
     }
 
+    /// As one line that Go has written with HTML escaping on, as it writes files.
+    pub(crate) fn compact_escaped(&self) -> String {
+        // outside of strings there are none
+        self.compact().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    }
+
+    /// As [`Self::pretty`], with HTML escaping on.
+    pub(crate) fn pretty_escaped(&self) -> String {
+        self.pretty().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    }
+
     /// On many lines, each level indented by four spaces, as `inspect` prints.
     pub(crate) fn pretty(&self) -> String {
         self.indented("    ")

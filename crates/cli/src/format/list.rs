@@ -14,6 +14,8 @@ pub(crate) struct Row {
     pub(crate) fields: Vec<(&'static str, String)>,
     /// A field that is an object: its text and its JSON, or nothing known.
     pub(crate) object: Option<(&'static str, Option<(String, String)>)>,
+    /// Fields that are true or false.
+    pub(crate) switches: Vec<(&'static str, bool)>,
     /// Labels by key.
     pub(crate) labels: BTreeMap<String, String>,
 }

@@ -83,6 +83,10 @@ impl Data {
             super::json::quote(&mut quoted, text);
             json.insert(*name, quoted);
         }
+        for (name, on) in &row.switches {
+            fields.insert(Arc::from(*name), Value::Bool(*on));
+            json.insert(*name, on.to_string());
+        }
         if let Some((name, known)) = &row.object {
             let (value, text) = match known {
                 Some((text, json)) => (Value::String(text.as_str().into()), json.as_str()),

@@ -15,15 +15,15 @@ const LIMIT: usize = 4 << 20;
 const MOST_LINKS: usize = 8;
 
 /// The file, and what it holds.
-pub(super) struct ConfigFile {
+pub(crate) struct ConfigFile {
     directory: PathBuf,
     /// The whole object: what we don't know is kept as it is.
-    pub(super) root: Map<String, Value>,
+    pub(crate) root: Map<String, Value>,
 }
 
 impl ConfigFile {
     /// Reads it; an absent or empty file is an empty object.
-    pub(super) fn open(directory: &Path) -> Result<Self> {
+    pub(crate) fn open(directory: &Path) -> Result<Self> {
         let path = directory.join("config.json");
         let bytes = match sys::file::read_bounded(&path, LIMIT) {
             Ok(bytes) => bytes,
@@ -46,7 +46,7 @@ impl ConfigFile {
 
     /// Replaces the file by one rename, so that no reader sees half of it. A symbolic link stays, and its target
     /// is replaced; owner and mode stay; a new file is the user's alone.
-    pub(super) fn save(&self) -> Result<()> {
+    pub(crate) fn save(&self) -> Result<()> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)

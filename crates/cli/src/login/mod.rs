@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use file::ConfigFile;
+pub(crate) use file::ConfigFile;
 use helper::Helper;
 
 /// The name that Docker Hub's login has had since its first protocol.

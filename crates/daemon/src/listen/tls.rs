@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -55,8 +56,37 @@ impl Acceptor {
 
     /// Does the handshake.
     pub(super) async fn accept(self, stream: TcpStream) -> io::Result<Box<dyn Transport>> {
-        let stream = tokio::time::timeout(HANDSHAKE_TIME, self.0.accept(stream)).await??;
+        let handshake = async {
+            match self.0.accept(stream).into_fallible().await {
+                Ok(stream) => Ok(stream),
+                Err((error, stream)) => {
+                    say_why(stream).await;
+                    Err(error)
+                }
+            }
+        };
+        let stream = tokio::time::timeout(HANDSHAKE_TIME, handshake).await??;
         Ok(Box::new(stream))
+    }
+}
+
+/// Bytes that a refused client may still send.
+const REST: usize = 64 << 10;
+
+/// A client that is refused has the reason in an alert, and may have sent its request already: a socket closed on that
+/// would answer with a reset, which can overtake the alert. So what comes is read and thrown away, until the client has
+/// read the alert and goes.
+async fn say_why(mut stream: TcpStream) {
+    let mut rest = [0; 1024];
+    let mut left = REST;
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    while let Ok(count @ 1..) = stream.read(&mut rest).await {
+        left = left.saturating_sub(count);
+        if left == 0 {
+            return;
+        }
     }
 }
 

@@ -28,6 +28,7 @@ mod prune;
 mod pull;
 mod registry;
 mod relay;
+mod remote;
 mod sdk;
 mod seen;
 mod sharing;

@@ -105,6 +105,7 @@ pub(crate) fn row(container: &Summary, whole: bool) -> Row {
             ("Networks", networks.join(",")),
         ],
         object: Some(("Platform", platform(container))),
+        switches: Vec::new(),
         labels: container.labels.clone(),
     }
 }

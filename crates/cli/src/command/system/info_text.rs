@@ -12,7 +12,7 @@ pub(super) fn client(context: &Context<'_>) -> String {
     format!(
         "Client:\n Version:    {}\n Context:    {}\n Debug Mode: false\n",
         env!("CARGO_PKG_VERSION"),
-        context.choice.context.as_deref().unwrap_or("default")
+        context.choice.context_name()
     )
 }
 

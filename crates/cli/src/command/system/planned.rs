@@ -2,22 +2,6 @@
 
 use crate::command::{Command, Group};
 
-pub(crate) static CONTEXT: Group = Group {
-    name: "context",
-    about: "Manage contexts",
-    commands: &[
-        &Command::planned("create", "[OPTIONS] CONTEXT", "Create a context"),
-        &Command::planned("export", "CONTEXT [FILE|-]", "Write a context to an archive"),
-        &Command::planned("import", "CONTEXT FILE|-", "Read a context from an archive"),
-        &Command::planned("inspect", "[OPTIONS] [CONTEXT] [CONTEXT...]", "Show everything about contexts"),
-        &Command::planned("ls", "[OPTIONS]", "List contexts").aliases(&["list"]),
-        &Command::planned("rm", "CONTEXT [CONTEXT...]", "Remove contexts").aliases(&["remove"]),
-        &Command::planned("show", "", "Print the name of the current context"),
-        &Command::planned("update", "[OPTIONS] CONTEXT", "Change a context"),
-        &Command::planned("use", "CONTEXT", "Make a context the current one"),
-    ],
-};
-
 pub(crate) static PLUGIN: Group = Group {
     name: "plugin",
     about: "Manage plugins",

@@ -75,7 +75,7 @@ fn client(version: &str, newest: &str, context: &Context<'_>) -> Json {
         ("Os", "linux"),
         ("Arch", architecture),
         ("BuildTime", &built),
-        ("Context", context.choice.context.as_deref().unwrap_or("default")),
+        ("Context", &context.choice.context_name()),
     ];
     Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect())
 }
