@@ -251,7 +251,8 @@ impl Drop for Berth {
 /// One byte means ready; end of file means that the daemon ended before.
 fn wait_ready(mut pipe: impl Read + AsFd) -> Result<()> {
     let mut polled = [rustix::event::PollFd::new(&pipe, rustix::event::PollFlags::IN)];
-    let timeout = rustix::event::Timespec { tv_sec: STARTING.as_secs() as i64, tv_nsec: 0 };
+    let timeout =
+        rustix::event::Timespec { tv_sec: programs::patient(STARTING).as_secs() as i64, tv_nsec: 0 };
     if rustix::event::poll(&mut polled, Some(&timeout))? == 0 {
         bail!("nothing heard within {STARTING:?}");
     }

@@ -12,6 +12,18 @@ use anyhow::{Context, Result, bail};
 /// How long one command of a test may take. Generous: it exists to end a hang, not to measure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A wait as long as this machine needs it: `BERTH_TEST_PATIENCE` says how many times slower than one that runs tests
+/// in earnest it is (`cargo xtask vm` has an emulated processor). Waits that tests depend on, such as what must *not*
+/// come, go through this as well.
+pub fn patient(time: Duration) -> Duration {
+    static FACTOR: OnceLock<u32> = OnceLock::new();
+    let factor = FACTOR.get_or_init(|| {
+        let text = std::env::var("BERTH_TEST_PATIENCE").unwrap_or_default();
+        text.parse().ok().filter(|factor| *factor > 0).unwrap_or(1)
+    });
+    time * *factor
+}
+
 /// What a program that ended left behind.
 #[derive(Debug)]
 pub struct Ran {
@@ -143,7 +155,7 @@ pub fn run_with(command: &mut Command, input: &[u8], patience: Duration) -> Resu
     let status = wait(&mut child, patience)?;
     let collect = |what: &mpsc::Receiver<Vec<u8>>| {
         // A container left behind may hold the pipe open: its output is not waited for for ever.
-        let bytes = what.recv_timeout(Duration::from_secs(5)).unwrap_or_default();
+        let bytes = what.recv_timeout(patient(Duration::from_secs(5))).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
     let (stdout, stderr) = (collect(&stdout), collect(&stderr));
@@ -168,6 +180,7 @@ pub fn wait_quietly(child: &mut Child, patience: Duration) -> Result<Option<Exit
     if let Some(status) = child.try_wait()? {
         return Ok(Some(status));
     }
+    let patience = patient(patience);
     let pid = rustix::process::Pid::from_child(child);
     let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
     let mut polled = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
@@ -205,8 +218,8 @@ pub fn eventually<T>(what: &str, mut question: impl FnMut() -> Result<Option<T>>
         if let Some(answer) = question()? {
             return Ok(answer);
         }
-        if start.elapsed() > PATIENCE {
-            bail!("{what}: not within {PATIENCE:?}");
+        if start.elapsed() > patient(PATIENCE) {
+            bail!("{what}: not within {:?}", patient(PATIENCE));
         }
         #[expect(
             clippy::disallowed_methods,

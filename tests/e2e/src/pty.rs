@@ -74,7 +74,7 @@ impl Terminal {
                 let rest = self.seen.split_off(at + words.len());
                 return Ok(std::mem::replace(&mut self.seen, rest));
             }
-            let left = PATIENCE.saturating_sub(start.elapsed());
+            let left = programs::patient(PATIENCE).saturating_sub(start.elapsed());
             if left.is_zero() || !self.read(left)? {
                 bail!("no {words:?} on the terminal; seen: {:?}", self.seen);
             }
@@ -95,7 +95,7 @@ impl Terminal {
 
     /// Waits for the program's end; gives its exit code and what was still printed.
     pub fn wait(mut self) -> Result<(i32, String)> {
-        while self.read(PATIENCE)? {}
+        while self.read(programs::patient(PATIENCE))? {}
         let status = programs::wait(&mut self.child, PATIENCE)?.context("the program did not end")?;
         Ok((status.code().unwrap_or(-1), self.seen))
     }

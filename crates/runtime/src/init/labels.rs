@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use crate::error::{Context, Error, Result};
 use crate::plan::process::Plan;
 
-/// The open files and what is to be written.
+/// The open files, the module that each is of, and what is to be written.
 #[derive(Debug, Default)]
-pub(super) struct Labels(Vec<(std::fs::File, String)>);
+pub(super) struct Labels(Vec<(std::fs::File, &'static str, String)>);
 
 fn open_attr(path: &str) -> std::io::Result<std::fs::File> {
     std::fs::OpenOptions::new().write(true).open(path)
@@ -24,7 +24,7 @@ pub(super) fn open(process: &Plan<'_>) -> Result<Labels> {
         if enabled {
             let file =
                 open_attr("/proc/self/attr/apparmor/exec").or_else(|_| open_attr("/proc/self/attr/exec"));
-            labels.0.push((file.step("apparmor", profile)?, format!("exec {profile}")));
+            labels.0.push((file.step("apparmor", profile)?, "apparmor", format!("exec {profile}")));
         } else if profile != "unconfined" {
             return Err(Error::invalid(
                 "apparmor",
@@ -36,7 +36,8 @@ pub(super) fn open(process: &Plan<'_>) -> Result<Labels> {
         if !std::path::Path::new("/sys/fs/selinux/enforce").exists() {
             return Err(Error::invalid("selinux", format!("{label}: SELinux is not enabled on this host")));
         }
-        labels.0.push((open_attr("/proc/self/attr/exec").step("selinux", label)?, label.to_owned()));
+        let file = open_attr("/proc/self/attr/exec").step("selinux", label)?;
+        labels.0.push((file, "selinux", label.to_owned()));
     }
     Ok(labels)
 }
@@ -44,14 +45,20 @@ pub(super) fn open(process: &Plan<'_>) -> Result<Labels> {
 impl Labels {
     /// The open files.
     pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.0.iter().map(|(file, _)| file.as_fd())
+        self.0.iter().map(|(file, ..)| file.as_fd())
     }
 
     /// The next exec gets the labels.
     pub(super) fn apply(&self) -> Result<()> {
-        for (file, text) in &self.0 {
+        for (file, module, text) in &self.0 {
             let mut file = file;
-            file.write_all(text.as_bytes()).step("label", text)?;
+            match file.write_all(text.as_bytes()) {
+                // not the program, as who reads only the kernel's word would think
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(Error::invalid(*module, format!("{text}: no such profile is loaded")));
+                }
+                written => written.step(module, text)?,
+            }
         }
         Ok(())
     }

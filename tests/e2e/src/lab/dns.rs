@@ -266,7 +266,7 @@ impl Client {
     pub fn collect(mut self, count: impl Fn() -> usize, so_far: &AtomicU64) -> Result<BTreeMap<u16, Told>> {
         let (mut buffer, mut last) = ([0; 4096], Instant::now());
         self.socket.set_read_timeout(Some(Duration::from_millis(100)))?;
-        while self.answers.len() < count() && last.elapsed() < programs::PATIENCE {
+        while self.answers.len() < count() && last.elapsed() < programs::patient(programs::PATIENCE) {
             let Ok(len) = self.socket.recv(&mut buffer) else { continue };
             let id = u16::from_be_bytes(*buffer[..len].first_chunk().context("an answer")?);
             self.answers.insert(id, Told::read(&buffer[..len])?);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 use super::Namespace;
+use crate::programs::patient;
 
 /// Between two packets.
 const PACE: Duration = Duration::from_millis(1);
@@ -26,7 +27,7 @@ impl Flow {
         let socket = from.within(|| {
             let socket = UdpSocket::bind(("0.0.0.0", 0))?;
             socket.connect(to)?;
-            socket.set_read_timeout(Some(PATIENCE))?;
+            socket.set_read_timeout(Some(patient(PATIENCE)))?;
             Ok(socket)
         })?;
         let (end, ended) = channel();

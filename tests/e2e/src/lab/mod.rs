@@ -110,7 +110,10 @@ impl Lab {
         let start = Instant::now();
         let mut seen = probe().with_context(|| what.to_owned())?.to_string();
         // What arrives late on a machine under load has arrived.
-        while seen != expected && expected != Answer::Silence.to_string() && start.elapsed() < PATIENCE {
+        while seen != expected
+            && expected != Answer::Silence.to_string()
+            && start.elapsed() < crate::programs::patient(PATIENCE)
+        {
             seen = probe().with_context(|| what.to_owned())?.to_string();
         }
         self.is(what, expected, seen);

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, sockopt};
 
 use super::{Answer, Namespace};
+use crate::programs::patient;
 
 /// As for the other probes.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -35,7 +36,7 @@ pub fn ping(netns: &Namespace, to: IpAddr, payload: usize) -> Result<Answer> {
         let start = Instant::now();
         let mut buffer = vec![0; 128 + packet.len()];
         loop {
-            let left = PATIENCE.saturating_sub(start.elapsed()).max(Duration::from_millis(1));
+            let left = patient(PATIENCE).saturating_sub(start.elapsed()).max(Duration::from_millis(1));
             sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(left))?;
             let (len, _) = match rustix::net::recv(&socket, &mut buffer[..], RecvFlags::empty()) {
                 Ok(len) => len,

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::Namespace;
+use crate::programs::patient;
 
 /// What has not come by then never will: the hosts are a bridge away. The kernel repeats a SYN after a second.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -126,7 +127,7 @@ fn plain(ip: IpAddr) -> IpAddr {
 /// Connects from a namespace by TCP.
 pub fn tcp(netns: &Namespace, to: SocketAddr) -> Result<Answer> {
     netns.within(|| {
-        let said = TcpStream::connect_timeout(&to, PATIENCE).and_then(hear);
+        let said = TcpStream::connect_timeout(&to, patient(PATIENCE)).and_then(hear);
         said.map_or_else(|error| Answer::of(&error), |words| Ok(Answer::Heard(words)))
     })
 }
@@ -135,7 +136,7 @@ pub fn tcp(netns: &Namespace, to: SocketAddr) -> Result<Answer> {
 pub fn tcp_from(netns: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<Answer> {
     netns.within(|| {
         let socket = open(from, SocketType::STREAM)?;
-        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(PATIENCE))?;
+        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(patient(PATIENCE)))?;
         // A time-out of connect(2) by SO_SNDTIMEO is EINPROGRESS.
         match rustix::net::connect(&socket, &to) {
             Ok(()) => {}
@@ -147,7 +148,7 @@ pub fn tcp_from(netns: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<A
 }
 
 fn hear(mut stream: TcpStream) -> std::io::Result<String> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patient(PATIENCE)))?;
     let mut words = String::new();
     stream.read_to_string(&mut words)?;
     Ok(words)
@@ -162,7 +163,7 @@ pub fn udp(netns: &Namespace, to: SocketAddr) -> Result<Answer> {
 pub fn udp_from(netns: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<Answer> {
     netns.within(|| {
         let socket: UdpSocket = open(from, SocketType::DGRAM)?.into();
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(patient(PATIENCE)))?;
         let mut buffer = [0; 128];
         let asked =
             socket.connect(to).and_then(|()| socket.send(b"?")).and_then(|_| socket.recv(&mut buffer));

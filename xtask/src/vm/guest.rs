@@ -1,0 +1,188 @@
+//! A running guest: started, entered, ended as wanted or as by a power cut.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::root::{READY, Root};
+use super::session::Session;
+use super::{disk, run};
+
+/// How long a guest may take from its start until it can be entered. Generous, for its processor is emulated.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Memory of a guest, MiB, and its processors.
+const MEMORY: &str = "3072";
+const PROCESSORS: &str = "2";
+/// Of the kernel: what Debian's own start leaves to the boot loader (AppArmor is Debian's default, and said here), and
+/// nothing that costs time: guards against a processor that is not there, and devices that nobody uses.
+const KERNEL: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 apparmor=1 security=apparmor mitigations=off \
+                      modprobe.blacklist=ata_piix,aesni_intel,floppy,psmouse";
+
+/// A machine that runs until it is ended; dropped, it loses its power.
+pub(super) struct Guest {
+    qemu: Child,
+    port: u16,
+    key: PathBuf,
+    console: PathBuf,
+    ready: mpsc::Receiver<()>,
+    _place: tempfile::TempDir,
+}
+
+impl Guest {
+    /// Starts a guest on a new disk, and returns when it can be entered. What it writes is never synchronised.
+    pub(super) fn boot(root: &Root, work: &Path) -> Result<Self> {
+        let place = place()?;
+        let disk = place.path().join("root.qcow2");
+        disk::over(&disk, &root.disk)?;
+        let disk = format!("file={},format=qcow2,cache=unsafe", disk.display());
+        Self::start(root, work, &disk, place)
+    }
+
+    /// Starts a guest on a disk that is served on a unix socket.
+    pub(super) fn on(root: &Root, work: &Path, socket: &Path) -> Result<Self> {
+        let disk = format!("file=nbd+unix:///?socket={},format=raw,cache=writeback", socket.display());
+        Self::start(root, work, &disk, place()?)
+    }
+
+    fn start(root: &Root, work: &Path, disk: &str, place: tempfile::TempDir) -> Result<Self> {
+        // The port is free again when qemu asks for it; whoever takes it in between makes qemu end with a message.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS, "-m", MEMORY])
+            .args(["-nodefaults", "-display", "none", "-serial", "stdio", "-device", "virtio-rng-pci"])
+            .args(["-append", KERNEL])
+            .arg("-kernel")
+            .arg(&root.kernel)
+            .arg("-initrd")
+            .arg(&root.initrd)
+            .args(["-netdev", &format!("user,id=way-in,hostfwd=tcp:127.0.0.1:{port}-:22")])
+            .args(["-device", "virtio-net-pci,netdev=way-in"])
+            .args(["-drive", &format!("{disk},if=virtio")])
+            .arg("-drive")
+            // written to as well (caches of tests), and forgotten
+            .arg(format!("file={},format=raw,snapshot=on,if=virtio", work.display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut qemu = qemu.spawn().context("cannot run qemu-system-x86_64")?;
+        let out = qemu.stdout.take().context("no console")?;
+        let console = place.path().join("console");
+        let ready = listen(out, &console);
+        let guest = Self { qemu, port, key: root.key.clone(), console, ready, _place: place };
+        guest.wait_ready()?;
+        Ok(guest)
+    }
+
+    /// Waits until the guest says that it can be entered.
+    fn wait_ready(&self) -> Result<()> {
+        match self.ready.recv_timeout(PATIENCE) {
+            Ok(()) => Ok(()),
+            Err(_) => bail!("the guest does not get ready; its console said:\n{}", self.console()),
+        }
+    }
+
+    /// The end of what the guest's console said.
+    fn console(&self) -> String {
+        const MOST: usize = 16 * 1024;
+        let bytes = std::fs::read(&self.console).unwrap_or_default();
+        String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(MOST)..]).into_owned()
+    }
+
+    fn ssh(&self) -> Command {
+        let mut ssh = Command::new("ssh");
+        ssh.args([
+            "-q",
+            "-F",
+            "none",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+        ])
+        .args(["-o", "BatchMode=yes", "-o", "ServerAliveInterval=60", "-p", &self.port.to_string(), "-i"])
+        .arg(&self.key)
+        .arg("root@127.0.0.1");
+        ssh
+    }
+
+    /// Runs a shell's command in the guest, with its output on ours; one that fails shows the console's end, for it may
+    /// be the kernel that has failed.
+    pub(super) fn run(&self, command: &str) -> Result<()> {
+        let status = self.ssh().arg(command).stdin(Stdio::null()).status().context("cannot run ssh")?;
+        match status.code() {
+            Some(0) => Ok(()),
+            // ssh's own
+            Some(255) => bail!("the guest is gone; its console said:\n{}", self.console()),
+            _ => bail!("in the guest: {command:?} ended with {status}"),
+        }
+    }
+
+    /// Runs a shell's command in the guest, and gives what it prints.
+    pub(super) fn ask(&self, command: &str) -> Result<String> {
+        Ok(run::output(self.ssh().arg(command))?.trim_end().to_owned())
+    }
+
+    /// A shell in the guest.
+    pub(super) fn session(&self) -> Result<Session> {
+        Session::open(self.ssh())
+    }
+
+    /// The power goes.
+    pub(super) fn cut(self) {
+        drop(self);
+    }
+
+    /// Lets a person work in the guest.
+    pub(super) fn shell(&self) -> Result<()> {
+        let _ = self.ssh().args(["-t", "exec bash -l"]).status()?;
+        Ok(())
+    }
+
+    /// Restarts the guest in order, and returns when it can be entered again.
+    pub(super) fn reboot(&self) -> Result<()> {
+        // The connection may end before the command's answer.
+        let _ = self.ssh().arg("systemctl reboot").stdin(Stdio::null()).status()?;
+        self.wait_ready()
+    }
+
+    /// Shuts the guest down in order.
+    pub(super) fn power_off(mut self) -> Result<()> {
+        let _ = self.ssh().arg("systemctl poweroff").stdin(Stdio::null()).status()?;
+        self.qemu.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+fn place() -> Result<tempfile::TempDir> {
+    Ok(tempfile::Builder::new().prefix("berth-vm-").tempdir()?)
+}
+
+/// Writes what the console says to a file, and tells whenever it says that the guest is ready.
+fn listen(console: impl std::io::Read + Send + 'static, log: &Path) -> mpsc::Receiver<()> {
+    let (tell, ready) = mpsc::channel();
+    let file = std::fs::File::create(log);
+    std::thread::spawn(move || {
+        let Ok(mut file) = file else { return };
+        let mut console = BufReader::new(console);
+        let mut line = Vec::new();
+        while console.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            let _ = file.write_all(&line);
+            if String::from_utf8_lossy(&line).contains(READY) {
+                let _ = tell.send(());
+            }
+            line.clear();
+        }
+    });
+    ready
+}

@@ -1,0 +1,85 @@
+//! `cargo xtask vm`: a second host. Debian's kernel for clouds and a small Debian with systemd, cgroup v2 and
+//! AppArmor, under an emulated processor, with our programs and tests in it.
+//!
+//! The guest's disks are `root` (what Debian is made of, a copy-on-write layer over a file that is made once and kept
+//! in `target/vm`) and `work` (the programs, the test program and the files that it reads, at the checkout's own path).
+
+use anyhow::{Context, Result, bail};
+
+use crate::{host, run};
+
+mod cpio;
+mod disk;
+mod guest;
+mod kernel;
+mod powercut;
+mod root;
+mod service;
+mod session;
+mod volatile;
+mod work;
+
+use guest::Guest;
+use root::Kind;
+
+/// What a machine in a machine needs.
+const PACKAGES: &[host::Package] = &[
+    host::Package { name: "qemu-system-x86", shows: "/usr/bin/qemu-system-x86_64" },
+    host::Package { name: "qemu-utils", shows: "/usr/bin/qemu-img" },
+    host::Package { name: "debootstrap", shows: "/usr/sbin/debootstrap" },
+    host::Package { name: "e2fsprogs", shows: "/usr/sbin/mke2fs" },
+    host::Package { name: "openssh-client", shows: "/usr/bin/ssh" },
+];
+
+const USAGE: &str = "usage: cargo xtask vm [shell | powercut [CUTS [SEED]] | all | [--peers] FILTER...]";
+
+/// Tests that CI runs there: what is different with cgroup v2, systemd and AppArmor. None needs a peer.
+const SHORT: &[&str] = &["apparmor::", "limits::", "survival::a_container", "lifecycle::policies_after"];
+
+pub(crate) fn main(args: &[String]) -> Result<()> {
+    host::install(host::BUILD)?;
+    host::install(host::DEMO)?;
+    host::install(PACKAGES)?;
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["shell", kind @ ..] => shell(if kind == ["--peers"] { Kind::Peers } else { Kind::Small }),
+        ["powercut", words @ ..] => powercut::main(words),
+        [] => short(),
+        ["all", more @ ..] => tests(Kind::Peers, more),
+        ["--peers", filters @ ..] => tests(Kind::Peers, filters),
+        [first, ..] if first.starts_with('-') => bail!(USAGE),
+        filters => tests(Kind::Small, filters),
+    }
+}
+
+/// What CI runs: the [`SHORT`] set, and a service that comes up again with the machine.
+fn short() -> Result<()> {
+    let guest = boot(Kind::Small)?;
+    run::step("tests, in the guest");
+    guest.run(&work::command(SHORT))?;
+    service::comes_up_again(&guest)?;
+    guest.power_off().context("the guest does not end")
+}
+
+/// Runs the tests that match one of `filters` (all of them, if there is none) in the guest.
+fn tests(kind: Kind, filters: &[&str]) -> Result<()> {
+    let guest = boot(kind)?;
+    run::step("tests, in the guest");
+    let result = guest.run(&work::command(filters));
+    guest.power_off().context("the guest does not end")?;
+    result
+}
+
+/// A shell in the guest, with our programs in its path.
+fn shell(kind: Kind) -> Result<()> {
+    let guest = boot(kind)?;
+    let result = guest.shell();
+    guest.power_off()?;
+    result
+}
+
+fn boot(kind: Kind) -> Result<Guest> {
+    let (root, work) = (root::prepare(kind)?, work::prepare()?);
+    run::step("a guest");
+    Guest::boot(&root, &work)
+}

@@ -1,0 +1,71 @@
+//! berthd as the guest's service, under systemd and through a restart of the machine.
+
+use anyhow::{Result, ensure};
+
+use super::guest::Guest;
+use super::{run, work};
+
+/// The service, as an administrator would write it: systemd ends the daemon alone, and lets its containers be.
+const UNIT: &str = "\
+[Unit]
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+ExecStart=PROGRAMS/berthd OPTIONS
+# the service is up when it answers
+ExecStartPost=/bin/sh -c 'until [ -S /run/berth/berth.sock ]; do sleep 0.05; done; PROGRAMS/berth version > /dev/null'
+Restart=always
+KillMode=process
+Delegate=yes
+
+[Install]
+WantedBy=multi-user.target
+";
+
+/// Installs and starts the service, with an image made of the guest's busybox.
+pub(super) fn install(guest: &Guest, options: &str) -> Result<()> {
+    let unit = UNIT.replace("PROGRAMS", &work::programs()).replace("OPTIONS", options);
+    guest.run(&format!(
+        "cat > /etc/systemd/system/berthd.service <<'END'\n{unit}END\n\
+         systemctl enable --quiet --now berthd && \
+         mkdir -p /image/bin /image/tmp && cp /bin/busybox /image/bin && \
+         for name in sh sleep true cat head sync; do ln -sf busybox /image/bin/$name; done && \
+         tar -C /image -c . | berth import - box > /image/id"
+    ))
+}
+
+/// Installs and starts a registry, whose storage is on the disk as well.
+pub(super) fn install_registry(guest: &Guest) -> Result<()> {
+    let unit = "[Service]\nExecStart=PROGRAMS/berth registry serve --config /etc/registry.toml\n\n\
+                [Install]\nWantedBy=multi-user.target\n"
+        .replace("PROGRAMS", &work::programs());
+    guest.run(&format!(
+        "printf '[storage]\\npath = \"/var/lib/registry\"\\n[http]\\nlisten = \"127.0.0.1:5000\"\\n' > /etc/registry.toml\n\
+         cat > /etc/systemd/system/registry.service <<'END'\n{unit}END\nsystemctl enable --quiet --now registry"
+    ))
+}
+
+/// A container's restart policy holds through an orderly restart of the machine, with limits made by systemd.
+pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
+    run::step("the service, and a restart of the machine");
+    install(guest, "--cgroup-driver systemd")?;
+    guest.run(
+        "berth volume create kept && \
+         berth run -d --name stays --restart always -m 64m -v kept:/kept box sh -c 'echo begun >> /kept/log; exec sleep 1000000' && \
+         berth run -d --name goes box sleep 1000000",
+    )?;
+    let limit = "cat /sys/fs/cgroup/system.slice/berth-$(berth inspect -f '{{.Id}}' stays).scope/memory.max";
+    ensure!(guest.ask(limit)? == "67108864");
+    guest.reboot()?;
+    let states = guest.ask(
+        "until berth version > /dev/null 2>&1; do sleep 0.2; done; \
+        until [ \"$(berth inspect -f '{{.State.Status}}' stays)\" = running ]; do sleep 0.2; done; \
+        berth ps -a --format '{{.Names}} {{.State}}' | sort; berth run --rm -v kept:/kept box cat /kept/log",
+    )?;
+    ensure!(states == "goes exited\nstays running\nbegun\nbegun", "after the restart: {states:?}");
+    ensure!(guest.ask(limit)? == "67108864");
+    guest.run(
+        "berth rm -f stays goes > /dev/null && berth volume rm kept > /dev/null && systemctl stop berthd",
+    )
+}

@@ -1,0 +1,104 @@
+//! The guest's second disk: our programs and tests, where the checkout lies on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::disk;
+use crate::run;
+
+/// How many times slower than this machine the tests take the guest to be.
+pub(super) const SLOWER: u32 = 6;
+/// Files of the checkout that tests read; a virtual environment and the Debians that they have made are there if they
+/// have been made.
+const READ: &[&str] = &["tests", "docs", "target/venv", "target/debian"];
+/// The newest client of Docker, which is no package of Debian's.
+const CLIENT: &str = "/usr/local/bin/docker";
+
+/// Builds the programs and the tests, and makes the disk.
+pub(super) fn prepare() -> Result<PathBuf> {
+    run::step("build");
+    run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;
+    let suite = suite()?;
+    let dir = run::root().join("target/vm");
+    std::fs::create_dir_all(&dir)?;
+    let work = tempfile::tempdir_in(&dir)?;
+    let tree = work.path().join("tree");
+    let programs = run::programs("debug")?;
+    copy(&programs_in(&programs)?, &tree.join("programs"))?;
+    copy(&[suite], &tree.join("suite"))?;
+    std::fs::create_dir(tree.join("target"))?;
+    for folder in READ.iter().copied().filter(|folder| run::root().join(folder).exists()) {
+        let to = tree.join(folder);
+        // of what is a link here (the slash), the folder that it leads to
+        run::run(Command::new("cp").arg("-aT").arg(run::root().join(folder).join("")).arg(to))?;
+    }
+    if Path::new(CLIENT).exists() {
+        std::fs::copy(CLIENT, tree.join("suite/docker"))?;
+    }
+    let disk = dir.join("work.img");
+    disk::from_tree(&disk, &tree, 8 << 30)?;
+    Ok(disk)
+}
+
+/// Where the guest has our programs.
+pub(super) fn programs() -> String {
+    run::root().join("programs").display().to_string()
+}
+
+/// The command that runs the tests which match one of `filters`.
+pub(super) fn command(filters: &[&str]) -> String {
+    let root = run::root();
+    let root = root.display();
+    // The virtual environment names the Python that it was made with by its path on this machine.
+    let python = std::fs::read_link(run::root().join("target/venv/bin/python3")).unwrap_or_default();
+    let python = match python.parent() {
+        Some(parent) if python.is_absolute() && !python.starts_with("/usr/bin") => {
+            format!("mkdir -p {} && ln -sf /usr/bin/python3 {} && ", parent.display(), python.display())
+        }
+        _ => String::new(),
+    };
+    format!(
+        "{python}cd {root}/tests/e2e && RUST_BACKTRACE=0 BERTH_TEST_MUST=apparmor BERTH_TEST_PATIENCE={SLOWER} BERTH_TEST_PROGRAMS={} \
+         {root}/suite/suite {}",
+        programs(),
+        filters.join(" ")
+    )
+}
+
+/// The end-to-end tests' program, which cargo names in its messages.
+fn suite() -> Result<PathBuf> {
+    let args = ["test", "--quiet", "-p", "e2e", "--test", "suite", "--no-run", "--message-format=json"];
+    let messages = run::output(&mut run::cargo(args))?;
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "suite")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo names no test program")
+}
+
+fn programs_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut programs = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        if meta.is_file() && meta.permissions().mode() & 0o111 != 0 {
+            programs.push(entry.path());
+        }
+    }
+    Ok(programs)
+}
+
+/// Copies files without what only a debugger reads: the guest reads them from an emulated disk.
+fn copy(files: &[PathBuf], to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for file in files {
+        let name = file.file_name().context("no name")?.to_string_lossy().into_owned();
+        let name = if name.starts_with("suite-") { "suite".to_owned() } else { name };
+        run::run(Command::new("strip").arg("-o").arg(to.join(name)).arg(file))?;
+    }
+    Ok(())
+}
