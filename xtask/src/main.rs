@@ -1,4 +1,4 @@
-//! The developer's commands: `cargo xtask check | tidy | test | storm | churn | demo | compat | bench | vm`.
+//! The developer's commands: `cargo xtask check | tidy | test | storm | churn | fuzz | demo | compat | bench | vm`.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod compat;
 mod demo;
+mod fuzz;
 mod host;
 mod run;
 mod test;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         "check" => check::main(),
         "compat" => compat::main(),
         "demo" => demo::main(),
+        "fuzz" => fuzz::main(rest),
         "churn" => test::churn(rest),
         "storm" => test::storm(rest),
         "test" => test::main(rest),

@@ -14,6 +14,7 @@ mod error;
 mod explorer;
 mod flag;
 mod format;
+pub mod fuzzing;
 mod login;
 mod opts;
 mod out;

@@ -9,6 +9,7 @@ mod config;
 mod convert;
 mod descriptors;
 mod error;
+pub mod fuzzing;
 mod handlers;
 mod listen;
 mod logging;

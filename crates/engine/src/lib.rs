@@ -6,6 +6,7 @@ pub mod container;
 pub mod error;
 pub mod events;
 pub mod filters;
+pub mod fuzzing;
 pub mod image;
 pub mod network;
 pub mod registry;

@@ -14,6 +14,7 @@ mod endpoint;
 mod error;
 pub mod files;
 mod firewall;
+pub mod fuzzing;
 mod ipam;
 #[cfg(test)]
 mod lab;

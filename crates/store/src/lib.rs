@@ -10,6 +10,7 @@ mod commit;
 mod disk;
 mod error;
 mod export;
+pub mod fuzzing;
 mod image;
 mod import;
 mod in_flight;

@@ -187,7 +187,7 @@ impl Format {
     /// Parses a template; `\t` and `\n` stand for what they mean. `{{.Label "key"}}`, a method in
     /// Docker, becomes the function that it is here.
     pub(crate) fn parse(source: &str) -> Result<Self> {
-        let source = source.replace("\\t", "\t").replace("\\n", "\n").replace(".Label ", "__label ");
+        let source = labels(&source.replace("\\t", "\t").replace("\\n", "\n"));
         let template = build(&source, &Data { value: Value::Nil, texts: Texts::new(), labels: None })?;
         Ok(Self { template, source, kind: "" })
     }
@@ -248,6 +248,22 @@ impl Format {
         }
         format!("template: :{line}:{column}: executing \"\" at <{chain}>: map has no entry for key \"{key}\"")
     }
+}
+
+/// `.Label ` as the function that it is here, in actions; text around them stays.
+fn labels(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    for (index, piece) in source.split("{{").enumerate() {
+        if index == 0 {
+            out.push_str(piece);
+            continue;
+        }
+        let (action, text) = piece.split_at(piece.find("}}").unwrap_or(piece.len()));
+        out.push_str("{{");
+        out.push_str(&action.replace(".Label ", "__label "));
+        out.push_str(text);
+    }
+    out
 }
 
 /// Line, column and whole chain of the first use of field `key`, as Go counts them: the column of
@@ -416,6 +432,11 @@ mod tests {
             render("{{json .State}} {{json .L}} {{json .N}}", DATA),
             r#"{"Pid":7,"Err":""} ["b","a"] null"#
         );
+    }
+
+    #[test]
+    fn text_is_no_label() {
+        assert_eq!(render("a.Label b {{.A}} c.Label d", r#"{"A":1}"#), "a.Label b 1 c.Label d");
     }
 
     #[test]

@@ -14,8 +14,10 @@ pub(crate) mod sessions;
 mod solve;
 mod uploads;
 
+pub(crate) use attributes::Attributes;
 pub(crate) use builds::Builds;
 pub(crate) use control::Control;
+pub(crate) use convert::graph;
 pub(crate) use history::History;
 pub(crate) use http::{build as build_by_buildkit, cancel_build};
 pub(crate) use sessions::Sessions;

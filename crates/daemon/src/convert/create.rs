@@ -27,6 +27,11 @@ pub(crate) fn create(
     })
 }
 
+/// The settings of a wish as an answer would show them.
+pub(crate) fn told(request: &model::CreateRequest) -> (wire::Config, wire::HostConfig) {
+    (config::to_wire(&request.config), host_config::to_wire(&request.host))
+}
+
 /// Other limits for a container.
 pub(crate) fn update(request: wire::UpdateRequest) -> Result<model::Update> {
     let restart_policy = match request.restart_policy.name.as_str() {

@@ -23,7 +23,7 @@ mod usage;
 mod volume;
 
 pub(crate) use config::from_wire as config;
-pub(crate) use create::{console_size, create, update};
+pub(crate) use create::{console_size, create, told, update};
 pub(crate) use event::{event, reloaded};
 pub(crate) use files::{change, path_stat};
 pub(crate) use image::{history, load_progress, progress, removed};

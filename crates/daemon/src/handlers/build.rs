@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use api::Query;
 use api::auth::AuthConfig;
 use api::progress::{ErrorDetail, Message};
 use base64::Engine as _;
@@ -11,6 +12,7 @@ use engine::build::{BuildNews, BuildRequest};
 use engine::container::{Resources, Ulimit};
 use engine::registry::Credentials;
 use futures_util::StreamExt as _;
+use hyper::HeaderMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -42,7 +44,7 @@ async fn classic(asked: Asked, body: RequestBody) -> Result<Response> {
     {
         return Err(ApiError::bad_request(format!("Content-Type {kind} is not supported")));
     }
-    let request = request(&asked)?;
+    let request = request(&asked.query, &asked.headers)?;
     let news = asked.engine().build(request, body.reader()).await?;
     Ok(response::lines(messages(news, asked.version)))
 }
@@ -65,8 +67,11 @@ fn messages(
     })
 }
 
-fn request(asked: &Asked) -> Result<BuildRequest> {
-    let query = &asked.query;
+/// What the parameters and headers ask for.
+///
+/// # Errors
+/// The parameter that is wrong, or that is not done.
+pub(crate) fn request(query: &Query, headers: &HeaderMap) -> Result<BuildRequest> {
     let text = |name: &str| query.get(name).unwrap_or_default().to_owned();
     for (name, feature) in REFUSED {
         if query.text(name).is_some() {
@@ -82,37 +87,37 @@ fn request(asked: &Asked) -> Result<BuildRequest> {
     if !matches!(query.get("isolation").unwrap_or_default(), "" | "default") {
         return Err(ApiError::bad_request(format!("unsupported isolation: \"{}\"", text("isolation"))));
     }
-    let build_args: HashMap<String, Option<String>> = json(asked, "buildargs")?;
+    let build_args: HashMap<String, Option<String>> = json(query, "buildargs")?;
     let extra_hosts = query.all("extrahosts").filter(|line| !line.is_empty()).map(str::to_owned).collect();
     Ok(BuildRequest {
         tags: query.all("t").map(str::to_owned).collect(),
-        remote: remote(asked),
+        remote: remote(query),
         dockerfile: text("dockerfile"),
         build_args: build_args.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
-        labels: json(asked, "labels")?,
+        labels: json(query, "labels")?,
         target: text("target"),
         platform: text("platform"),
         no_cache: query.flag("nocache"),
         pull: query.flag("pull"),
-        cache_from: json(asked, "cachefrom")?,
+        cache_from: json(query, "cachefrom")?,
         squash: query.flag("squash"),
         quiet: query.flag("q"),
         network: text("networkmode"),
         extra_hosts,
-        shm_size: asked.int("shmsize")?.unwrap_or(0),
-        resources: resources(asked)?,
-        security_opt: json(asked, "securityopt")?,
-        credentials: credentials(asked),
+        shm_size: int(query, "shmsize")?.unwrap_or(0),
+        resources: resources(query)?,
+        security_opt: json(query, "securityopt")?,
+        credentials: credentials(headers),
     })
 }
 
 /// The context's URL; `client-session` is what a client says that sends its context in the request.
-fn remote(asked: &Asked) -> String {
-    let remote = asked.query.get("remote").unwrap_or_default();
+fn remote(query: &Query) -> String {
+    let remote = query.get("remote").unwrap_or_default();
     if remote == "client-session" { String::new() } else { remote.to_owned() }
 }
 
-fn resources(asked: &Asked) -> Result<Resources> {
+fn resources(query: &Query) -> Result<Resources> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "PascalCase", default)]
     struct Limit {
@@ -120,9 +125,9 @@ fn resources(asked: &Asked) -> Result<Resources> {
         soft: i64,
         hard: i64,
     }
-    let text = |name: &str| asked.query.get(name).unwrap_or_default().to_owned();
-    let int = |name: &str| Ok::<_, ApiError>(asked.int(name)?.unwrap_or(0));
-    let limits: Vec<Limit> = json(asked, "ulimits")?;
+    let text = |name: &str| query.get(name).unwrap_or_default().to_owned();
+    let int = |name: &str| Ok::<_, ApiError>(int(query, name)?.unwrap_or(0));
+    let limits: Vec<Limit> = json(query, "ulimits")?;
     let limit = |limit: Limit| Ulimit { name: limit.name, soft: limit.soft, hard: limit.hard };
     Ok(Resources {
         memory: int("memory")?,
@@ -138,17 +143,21 @@ fn resources(asked: &Asked) -> Result<Resources> {
     })
 }
 
+fn int(query: &Query, name: &str) -> Result<Option<i64>> {
+    query.int(name).map_err(ApiError::bad_request)
+}
+
 /// A parameter that is JSON; `null` and nothing are the default.
-fn json<T: DeserializeOwned + Default>(asked: &Asked, name: &str) -> Result<T> {
-    let Some(text) = asked.query.text(name) else { return Ok(T::default()) };
+fn json<T: DeserializeOwned + Default>(query: &Query, name: &str) -> Result<T> {
+    let Some(text) = query.text(name) else { return Ok(T::default()) };
     let read: std::result::Result<Option<T>, _> = serde_json::from_str(text);
     read.map(Option::unwrap_or_default)
         .map_err(|error| ApiError::bad_request(format!("invalid {name} {text:?}: {error}")))
 }
 
 /// Who the client is at registries. As in Docker, a header that can't be read is none.
-fn credentials(asked: &Asked) -> BTreeMap<String, Credentials> {
-    let Some(header) = asked.headers.get("x-registry-config") else { return BTreeMap::new() };
+fn credentials(headers: &HeaderMap) -> BTreeMap<String, Credentials> {
+    let Some(header) = headers.get("x-registry-config") else { return BTreeMap::new() };
     let read = || -> Option<BTreeMap<String, AuthConfig>> {
         let text = header.as_bytes();
         let bytes = URL_SAFE.decode(text).or_else(|_| STANDARD.decode(text)).ok()?;

@@ -41,6 +41,18 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     }
 }
 
+/// Bytes of the head that `bytes` begin with; nothing where it is not whole.
+///
+/// # Errors
+/// They are no head.
+pub(crate) fn length(bytes: &[u8]) -> Result<Option<usize>, ()> {
+    match parse(bytes) {
+        Parsed::Complete(head) => Ok(Some(head.length)),
+        Parsed::Partial => Ok(None),
+        Parsed::Malformed => Err(()),
+    }
+}
+
 fn owned(request: &httparse::Request<'_, '_>, length: usize) -> Option<Head> {
     let mut headers = HeaderMap::new();
     for header in request.headers.iter() {

@@ -10,7 +10,7 @@ mod transport;
 mod websocket;
 
 pub(crate) use connection::connection;
-pub(crate) use head::takes_over;
+pub(crate) use head::{length as head_length, takes_over};
 pub(crate) use transport::Transport;
 
 /// Longest request head, in bytes.

@@ -20,9 +20,10 @@ pub(crate) use claims::{Claim, Volumes, claim};
 pub(crate) use copy::prepare;
 pub(crate) use event::{mounted, unmounted};
 pub(crate) use image::{images_of, is_image_of};
-pub(crate) use plan::{more, plan};
+pub(crate) use plan::{clean_path, more, parse_mode, plan};
 pub(crate) use shared::{Shared, shared};
 pub(crate) use store::{leave, size, sweep};
+pub(crate) use tmpfs::merge as merge_tmpfs;
 pub use verb::{VolumePrune, VolumeRequest};
 
 use std::collections::BTreeMap;

@@ -26,7 +26,7 @@ const DATA: [&str; 7] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks",
 ///
 /// # Errors
 /// Docker's `invalid tmpfs option`.
-pub(super) fn merge(options: &str) -> Result<Vec<String>> {
+pub(crate) fn merge(options: &str) -> Result<Vec<String>> {
     let mut merged: Vec<(&str, &str)> = Vec::new();
     let asked = options.split(',').filter(|_| !options.is_empty());
     for word in DEFAULTS.into_iter().chain(asked) {

@@ -38,6 +38,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod fetch;
+pub mod fuzzing;
 pub mod limits;
 mod link;
 mod manifest;

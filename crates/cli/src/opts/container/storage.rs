@@ -20,7 +20,7 @@ pub(crate) const FLAGS: &[Flag] = &[
 ];
 
 /// What is before the first colon that has something on either side; `None` = the text is a path inside only.
-fn source(text: &str) -> Result<Option<&str>, String> {
+pub(crate) fn source(text: &str) -> Result<Option<&str>, String> {
     if text.is_empty() {
         return Err("invalid empty volume spec".to_owned());
     }

@@ -5,5 +5,6 @@ mod llb;
 mod status;
 
 pub(super) use failure::failure;
-pub(super) use llb::{context, graph};
+pub(super) use llb::context;
+pub(crate) use llb::graph;
 pub(super) use status::{Counts, Teller, timestamp};

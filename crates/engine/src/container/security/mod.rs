@@ -11,6 +11,7 @@ use oci_spec::runtime::LinuxSeccomp;
 use crate::error::{Error, Result};
 
 pub(crate) use options::{Options, Seccomp};
+pub(crate) use seccomp::load_profile;
 
 /// The system-call filter of a container with these capabilities (without `CAP_`); `None` = unconfined.
 ///
@@ -23,7 +24,7 @@ pub(crate) fn filter(choice: &Seccomp, capabilities: &BTreeSet<String>) -> Resul
     let capabilities = capabilities.iter().map(|name| format!("CAP_{name}")).collect();
     let (machine, kernel) = (seccomp::machine()?, seccomp::running_kernel());
     match choice {
-        Seccomp::Profile(json) => seccomp::load_profile(json, &capabilities, machine, kernel).map(Some),
+        Seccomp::Profile(json) => load_profile(json, &capabilities, machine, kernel).map(Some),
         _ => seccomp::default_profile(&capabilities, machine, kernel).map(Some),
     }
 }

@@ -7,6 +7,8 @@ mod root;
 mod wish;
 
 pub(super) use mode::PROPAGATIONS;
+pub(crate) use mode::parse as parse_mode;
+pub(crate) use path::clean as clean_path;
 
 use crate::container::{ContainerConfig, HostConfig, Mount, MountKind, MountPoint};
 use crate::engine::Inner;

@@ -6,17 +6,17 @@ pub(in super::super) const PROPAGATIONS: [&str; 6] =
 
 /// What the words say.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Words {
-    pub(super) read_only: bool,
-    pub(super) no_copy: bool,
+pub(crate) struct Words {
+    pub(crate) read_only: bool,
+    pub(crate) no_copy: bool,
     /// Empty = not said.
-    pub(super) propagation: String,
+    pub(crate) propagation: String,
     /// `container`, a mapping, or empty.
-    pub(super) id_map: String,
+    pub(crate) id_map: String,
 }
 
 /// Reads a mode; `None` when it is none. Of each kind of word there may be one.
-pub(super) fn parse(mode: &str) -> Option<Words> {
+pub(crate) fn parse(mode: &str) -> Option<Words> {
     let mut words = Words::default();
     if mode.is_empty() {
         return Some(words);

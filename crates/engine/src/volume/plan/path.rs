@@ -43,7 +43,7 @@ fn tidy(path: &str) -> Vec<&str> {
 ///
 /// # Errors
 /// It is not absolute.
-pub(super) fn clean(path: &str) -> Result<String> {
+pub(crate) fn clean(path: &str) -> Result<String> {
     absolute(path)?;
     Ok(format!("/{}", tidy(path).join("/")))
 }

@@ -1,6 +1,6 @@
 //! Who we are to a registry: what it wants to know is remembered, and tokens are kept until they end.
 
-mod challenge;
+pub(crate) mod challenge;
 mod scope;
 mod token;
 

@@ -1,7 +1,7 @@
 //! Blobs: asked for, fetched whole or in parts, deleted.
 
 mod download;
-mod ranges;
+pub(crate) mod ranges;
 mod stream;
 
 use std::io;

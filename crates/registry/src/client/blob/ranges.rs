@@ -29,7 +29,7 @@ pub(super) fn total(ranges: &VecDeque<Range<u64>>) -> u64 {
 }
 
 /// `Content-Range: bytes 0-9/100`: the range, and the size of the whole when it is told.
-pub(super) fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
+pub(crate) fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
     let rest = text.trim().strip_prefix("bytes")?.trim_start();
     let (range, size) = rest.split_once('/')?;
     let (first, last) = range.split_once('-')?;

@@ -68,7 +68,8 @@ fn json_start(file: &File, missing: u64) -> io::Result<(u64, u64)> {
 fn local_start(file: &File, missing: u64) -> io::Result<(u64, u64)> {
     let mut at = super::sound_length(file)?;
     let mut found = 0;
-    while at > 0 && found < missing {
+    // What is left of a damaged file may be shorter than a length.
+    while at >= LENGTH as u64 && found < missing {
         let mut length = [0; LENGTH];
         file.read_exact_at(&mut length, at - LENGTH as u64)?;
         let length = u32::from_be_bytes(length) as usize;
