@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::config::{BUILT_IN_RUNTIME, CgroupDriver, Config, Runtime};
 use crate::container::registry::Registry;
-use crate::container::security::{Compiled, Options, Seccomp};
+use crate::container::security::{AppArmor, Compiled, Options, Seccomp};
 use crate::container::stats::Machine;
 use crate::container::task::blocking;
 use crate::container::{Container, Execs, Host, HostConfig, Resources};
@@ -45,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) volumes: crate::volume::Volumes,
     pub(crate) builder: crate::build::Builder,
     seccomp: Seccomp,
+    pub(crate) apparmor: AppArmor,
     pub(crate) filters: Compiled,
     pub(crate) closing: watch::Sender<bool>,
     swept: watch::Sender<bool>,
@@ -124,6 +125,7 @@ impl Inner {
             machine: Machine::new(crate::system::memory(), host.cgroup_v2),
             host,
             seccomp,
+            apparmor: AppArmor::open()?,
             filters: Compiled::default(),
             store,
             network,
@@ -181,7 +183,7 @@ impl Inner {
     /// # Errors
     /// One of them is wrong.
     pub(crate) fn security(&self, host: &HostConfig) -> Result<Options> {
-        Options::parse(host, self.config.no_new_privileges, &self.seccomp)
+        Options::parse(host, self.config.no_new_privileges, &self.seccomp, self.apparmor)
     }
 
     /// A runtime by name; empty = the default.

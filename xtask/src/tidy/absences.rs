@@ -51,11 +51,13 @@ const ABSENCES: &[Absence] = &[
             "crates/logdriver/",
             "crates/engine/",
         ],
-        // programs of our own, the container's, the runtime that the user has named (`--add-runtime`), criu, and git
+        // programs of our own, the container's, the runtime that the user has named (`--add-runtime`), criu, git, and
+        // apparmor_parser
         except: &[
             "crates/shim/src/process/backend/checkpoint/dump.rs",
             "crates/engine/src/shim/spawn.rs",
             "crates/engine/src/build/source/program.rs",
+            "crates/engine/src/container/security/apparmor/mod.rs",
             "crates/shim/src/init.rs",
             "crates/shim/src/log/file.rs",
             "crates/shim/src/log/forward.rs",

@@ -42,7 +42,9 @@ pub(crate) async fn inspect(asked: Asked) -> Result<Response> {
         false => None,
     };
     let directories = asked.engine().container_directories(&container.id);
-    Ok(response::ok(&convert::inspect(&container, size, directories, asked.version)))
+    let mut answer = convert::inspect(&container, size, directories, asked.version);
+    answer.app_armor_profile = asked.engine().apparmor_profile(&container);
+    Ok(response::ok(&answer))
 }
 
 /// `GET /containers/{id}/top`

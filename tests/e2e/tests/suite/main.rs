@@ -1,5 +1,6 @@
 //! The end-to-end tests, one program so that they share one link and run in parallel.
 
+mod apparmor;
 mod bad_input;
 mod build;
 mod changes;

@@ -1,5 +1,6 @@
 //! `--security-opt`, and the system-call policy.
 
+mod apparmor;
 mod options;
 mod seccomp;
 
@@ -10,6 +11,7 @@ use oci_spec::runtime::LinuxSeccomp;
 
 use crate::error::{Error, Result};
 
+pub(crate) use apparmor::AppArmor;
 pub(crate) use options::{Options, Seccomp};
 pub(crate) use seccomp::load_profile;
 

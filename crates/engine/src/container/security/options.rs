@@ -1,5 +1,6 @@
 //! What `--security-opt` says.
 
+use super::apparmor::{self, AppArmor};
 use crate::container::HostConfig;
 use crate::error::{Error, Result};
 
@@ -22,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) seccomp: Seccomp,
     /// `systempaths=unconfined`: nothing is masked or read-only.
     pub(crate) unconfined_paths: bool,
+    /// The AppArmor profile; `None` where the host has none.
+    pub(crate) apparmor: Option<String>,
 }
 
 impl Options {
@@ -33,12 +36,23 @@ impl Options {
         host: &HostConfig,
         no_new_privileges: bool,
         default_seccomp: &Seccomp,
+        apparmor: AppArmor,
     ) -> Result<Self> {
         let seccomp = if host.privileged { Seccomp::Unconfined } else { default_seccomp.clone() };
-        let mut options = Self { no_new_privileges, seccomp, unconfined_paths: false };
+        let mut options = Self { no_new_privileges, seccomp, ..Self::default() };
         for text in &host.security_opt {
             options.add(text)?;
         }
+        let default = if host.privileged { apparmor::UNCONFINED } else { apparmor::DEFAULT };
+        options.apparmor = match options.apparmor {
+            asked if apparmor.is_enabled() => asked.or_else(|| Some(default.to_owned())),
+            Some(profile) if profile != apparmor::UNCONFINED => {
+                return Err(Error::bad_parameter(format!(
+                    "AppArmor is not enabled on this host: profile {profile} cannot be applied"
+                )));
+            }
+            _ => None,
+        };
         Ok(options)
     }
 
@@ -63,12 +77,7 @@ impl Options {
                 }
             }
             "systempaths" if value == "unconfined" => self.unconfined_paths = true,
-            "apparmor" if value == "unconfined" || value.is_empty() => {}
-            "apparmor" => {
-                return Err(Error::bad_parameter(format!(
-                    "AppArmor is not enabled on this host: profile {value} cannot be applied"
-                )));
-            }
+            "apparmor" => self.apparmor = Some(value.to_owned()).filter(|profile| !profile.is_empty()),
             "label" if value == "disable" => {}
             "label" => {
                 return Err(Error::bad_parameter(format!(
@@ -88,7 +97,24 @@ mod tests {
 
     fn parse(options: &[&str]) -> Result<Options> {
         let security_opt = options.iter().map(|text| (*text).to_owned()).collect();
-        Options::parse(&HostConfig { security_opt, ..HostConfig::default() }, false, &Seccomp::Default)
+        let host = HostConfig { security_opt, ..HostConfig::default() };
+        Options::parse(&host, false, &Seccomp::Default, AppArmor::ABSENT)
+    }
+
+    fn profile(options: &[&str], privileged: bool) -> Option<String> {
+        let security_opt = options.iter().map(|text| (*text).to_owned()).collect();
+        let host = HostConfig { security_opt, privileged, ..HostConfig::default() };
+        Options::parse(&host, false, &Seccomp::Default, AppArmor::PRESENT).unwrap().apparmor
+    }
+
+    #[test]
+    fn the_last_profile_counts_and_privileges_need_none() {
+        assert_eq!(profile(&[], false).unwrap(), "docker-default");
+        assert_eq!(profile(&["apparmor="], false).unwrap(), "docker-default");
+        assert_eq!(profile(&[], true).unwrap(), "unconfined");
+        assert_eq!(profile(&["apparmor=mine"], true).unwrap(), "mine");
+        assert_eq!(profile(&["apparmor=mine", "apparmor:unconfined"], false).unwrap(), "unconfined");
+        assert_eq!(parse(&["apparmor=unconfined"]).unwrap().apparmor, None);
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Process> {
         let size = BoxBuilder::default().height(u64::from(height)).width(u64::from(width)).build();
         process.set_console_size(Some(built(size)?));
     }
+    process.set_apparmor_profile(inputs.security.apparmor.clone());
     process.set_oom_score_adj(i32::try_from(host.oom_score_adj).ok().filter(|adj| *adj != 0));
     Ok(process)
 }
@@ -66,7 +67,8 @@ pub(crate) struct ExecProcess<'a> {
     pub(crate) container: &'a Container,
     pub(crate) config: &'a ExecConfig,
     pub(crate) user: &'a Identity,
-    pub(crate) no_new_privileges: bool,
+    /// The container's; a privileged session of a confined container stays confined, as in Docker.
+    pub(crate) security: &'a crate::container::security::Options,
     pub(crate) default_ulimits: &'a [Ulimit],
     /// Variables that tell of linked containers.
     pub(crate) linked: &'a [String],
@@ -101,9 +103,10 @@ pub(crate) fn exec(inputs: &ExecProcess<'_>) -> Result<Process> {
             .user(user(inputs.user)?)
             .capabilities(capabilities::sets(&names, inputs.user.uid == 0)?)
             .rlimits(rlimits(&host.resources.ulimits, inputs.default_ulimits)?)
-            .no_new_privileges(inputs.no_new_privileges)
+            .no_new_privileges(inputs.security.no_new_privileges)
             .build(),
     )?;
+    process.set_apparmor_profile(inputs.security.apparmor.clone());
     process.set_oom_score_adj(i32::try_from(host.oom_score_adj).ok().filter(|adj| *adj != 0));
     Ok(process)
 }

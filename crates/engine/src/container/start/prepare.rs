@@ -41,6 +41,9 @@ pub(crate) fn prepare(
     shared: Shared,
 ) -> Result<Prepared> {
     engine.judge_container(container)?;
+    if let Some(profile) = engine.security(&container.host)?.apparmor {
+        engine.apparmor.ensure(&profile)?;
+    }
     let (config, resources) = (&container.config, &container.host.resources);
     let mount = match view {
         Some(view) => view.root_to_run()?,

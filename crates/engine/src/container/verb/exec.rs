@@ -193,7 +193,7 @@ impl Engine {
             container,
             config,
             user: &user,
-            no_new_privileges: security.no_new_privileges,
+            security: &security,
             default_ulimits: &self.0.config.default_ulimits,
             linked: &linked,
         })?;

@@ -24,6 +24,18 @@ impl Engine {
         Ok(Arc::new(shown))
     }
 
+    /// The AppArmor profile of a container: from its first start on, or as soon as it is named; else nothing, like
+    /// Docker.
+    #[must_use]
+    pub fn apparmor_profile(&self, container: &Container) -> String {
+        let host = &container.host;
+        let named = host.security_opt.iter().any(|option| option.starts_with("apparmor"));
+        let known = named || container.state.started_at().is_some();
+        let profile =
+            if known { self.0.security(host).ok().and_then(|options| options.apparmor) } else { None };
+        profile.unwrap_or_default()
+    }
+
     /// Where a container's root lies on the disk, by the storage driver's names for it; nothing for one without a root.
     #[must_use]
     pub fn container_directories(&self, id: &str) -> BTreeMap<String, String> {
