@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::header::{Header, flag};
@@ -155,6 +155,14 @@ impl<W: Write> Packer<W> {
     /// What the kernel says of it; the output's failure.
     pub fn one(&mut self, dir: BorrowedFd<'_>, name: &[u8], path: &[u8]) -> Result<Option<OwnedFd>> {
         let failed = |error| Error::at("open", path, error);
+        match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(error) if vanished(error) => return Ok(None),
+            Ok(stat) if kind(&stat) == FileType::RegularFile && self.at_once(dir, name, path)? => {
+                return Ok(None);
+            }
+            // what else there is to say of it, its handle says
+            _ => {}
+        }
         let handle = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = match rustix::fs::openat(dir, name, handle, Mode::empty()) {
             Err(error) if vanished(error) => return Ok(None),
@@ -174,8 +182,7 @@ impl<W: Write> Packer<W> {
         }
     }
 
-    /// A file that the directory says is a regular one, opened without a look at it first: most are what they are
-    /// said to be. One that has become something else meanwhile is left to [`Self::one`].
+    /// A file that is said to be a regular one, opened without a handle first: most are what they are said to be. One that has become something else meanwhile is left to [`Self::one`].
     fn at_once(&mut self, dir: BorrowedFd<'_>, name: &[u8], path: &[u8]) -> Result<bool> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let Ok(file) = rustix::fs::openat(dir, name, flags, Mode::empty()) else { return Ok(false) };
@@ -288,14 +295,16 @@ impl<W: Write> Packer<W> {
 }
 
 fn all_xattrs(file: BorrowedFd<'_>) -> Result<Attributes, Errno> {
-    let mut list = vec![0; MAX_XATTR];
-    let length = match rustix::fs::flistxattr(file, &mut list[..]) {
-        Ok(length) => length,
-        Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+    // most files have none: no list is made room for before it is known that there is one
+    match rustix::fs::flistxattr(file, &mut [0_u8; 0][..]) {
+        Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Ok(_) => {}
         Err(error) => return Err(error),
-    };
+    }
+    let mut list = vec![0; MAX_XATTR];
+    let length = rustix::fs::flistxattr(file, &mut list[..])?;
     let mut found = Vec::new();
-    let mut value = vec![0; if length == 0 { 0 } else { MAX_XATTR }];
+    let mut value = vec![0; MAX_XATTR];
     let keys = list[..length].split(|&byte| byte == 0).filter(|key| !key.is_empty());
     for key in keys.filter(|key| !crate::extract::is_reserved(key)) {
         match rustix::fs::fgetxattr(file, key, &mut value[..]) {

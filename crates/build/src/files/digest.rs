@@ -11,7 +11,7 @@ use tarball::MAX_DEPTH;
 use super::attributes::{kind, xattrs};
 use super::copy::ids_of;
 use super::select::{clean, select};
-use super::walk::{Filter, each, open_dir, open_file};
+use super::walk::{Filter, Item, each, open_dir};
 use crate::graph::Copy;
 use crate::{Cancel, Error, Result};
 
@@ -35,7 +35,8 @@ pub fn digest_copy(tree: &Root, copy: &Copy, cancel: &Cancel) -> Result<Digest> 
         if one.is_dir() {
             sum.directory(one.handle.as_fd(), &one.stat, &name, &path, !named)?;
         } else if filter.takes(&path) {
-            sum.thing(one.handle.as_fd(), &one.stat, &name, &path)?;
+            let item = Item { name: &name, handle: one.handle.as_fd(), stat: &one.stat, is_open: false };
+            sum.thing(&item, &path)?;
         }
     }
     Ok(sum.finish())
@@ -54,7 +55,8 @@ pub fn digest_path(tree: &Root, path: &str, cancel: &Cancel) -> Result<Digest> {
         if one.is_dir() {
             sum.directory(one.handle.as_fd(), &one.stat, b"", &path, false)?;
         } else {
-            sum.thing(one.handle.as_fd(), &one.stat, b"", &path)?;
+            let item = Item { name: b"", handle: one.handle.as_fd(), stat: &one.stat, is_open: false };
+            sum.thing(&item, &path)?;
         }
     }
     Ok(sum.finish())
@@ -116,7 +118,7 @@ impl<'a> Sum<'a> {
             if item.kind() == FileType::Directory {
                 return self.directory(item.handle, item.stat, item.name, path, false);
             }
-            if self.filter.takes(path) { self.thing(item.handle, item.stat, item.name, path) } else { Ok(()) }
+            if self.filter.takes(path) { self.thing(item, path) } else { Ok(()) }
         })
     }
 
@@ -138,25 +140,30 @@ impl<'a> Sum<'a> {
         self.number(gid.into());
     }
 
-    fn thing(&mut self, handle: BorrowedFd<'_>, stat: &Stat, name: &[u8], path: &str) -> Result<()> {
+    fn thing(&mut self, item: &Item<'_>, path: &str) -> Result<()> {
         let failed = |error: rustix::io::Errno| Error::path(path, error);
+        let (stat, name) = (item.stat, item.name);
         match kind(stat) {
             FileType::RegularFile => {
-                let file = open_file(handle).map_err(failed)?;
+                let file = item.file().map_err(failed)?;
                 self.head(file.as_fd(), stat, name, path)?;
-                self.number(stat.st_size.cast_unsigned());
-                loop {
+                let size = stat.st_size.cast_unsigned();
+                self.number(size);
+                let mut come = 0;
+                // a file's end is not asked for where it is known; one of no size may have contents all the same (/proc)
+                while size == 0 || come < size {
                     let count = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut self.buffer))
                         .map_err(failed)?;
                     if count == 0 {
-                        return Ok(());
+                        break;
                     }
+                    come += count as u64;
                     let (sum, buffer) = (&mut self.sum, &self.buffer);
                     sum.update(&buffer[..count]);
                 }
             }
             FileType::Symlink => {
-                let target = rustix::fs::readlinkat(handle, "", Vec::new()).map_err(failed)?;
+                let target = rustix::fs::readlinkat(item.handle, "", Vec::new()).map_err(failed)?;
                 self.plain(stat, name);
                 self.piece(target.as_bytes());
             }

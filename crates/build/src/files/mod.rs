@@ -8,6 +8,7 @@ mod copy;
 mod digest;
 mod make;
 mod mode;
+mod queue;
 mod select;
 mod walk;
 

@@ -1,5 +1,7 @@
 //! From a gRPC stream to a thread that blocks, and back.
 
+use std::collections::VecDeque;
+
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -11,26 +13,40 @@ use crate::proto::fsutil::packet::PacketType;
 /// What a blocking end reads and writes.
 #[derive(Debug)]
 pub struct Ends {
-    incoming: mpsc::Receiver<Result<Packet>>,
+    incoming: mpsc::Receiver<Result<Vec<Packet>>>,
+    /// Those that have come and were not taken yet.
+    come: VecDeque<Packet>,
     outgoing: mpsc::Sender<Packet>,
 }
 
-/// Packets that come, for who receives them; and those that go, as a stream.
-pub type Pipe = (mpsc::Sender<Result<Packet>>, mpsc::Receiver<Packet>);
+/// Packets that come, several at a time, for who receives them; and those that go, as a stream.
+pub type Pipe = (mpsc::Sender<Result<Vec<Packet>>>, mpsc::Receiver<Packet>);
+
+/// Most packets that are handed over together, and bytes of contents: a thread that is woken for each takes 10 µs more
+/// for it, and most are as small as a name.
+const BATCH: usize = 128;
+const BATCH_BYTES: usize = 256 << 10;
+/// Batches that wait.
+const BATCHES: usize = 4;
 
 impl Ends {
     /// A blocking end, and its other sides.
     #[must_use]
     pub fn new() -> (Self, Pipe) {
-        let (come, incoming) = mpsc::channel(QUEUE);
+        let (come, incoming) = mpsc::channel(BATCHES);
         let (outgoing, go) = mpsc::channel(QUEUE);
-        (Self { incoming, outgoing }, (come, go))
+        (Self { incoming, come: VecDeque::new(), outgoing }, (come, go))
     }
 
     /// The next packet; `None` when the other end has said all.
     pub(super) fn next(&mut self) -> Result<Option<Packet>> {
-        let Some(packet) = self.incoming.blocking_recv() else { return Ok(None) };
-        let packet = packet?;
+        let packet = loop {
+            if let Some(packet) = self.come.pop_front() {
+                break packet;
+            }
+            let Some(packets) = self.incoming.blocking_recv() else { return Ok(None) };
+            self.come = packets?.into();
+        };
         if packet.r#type() == PacketType::PacketErr {
             return Err(Error::Peer(String::from_utf8_lossy(&packet.data).chars().take(2000).collect()));
         }
@@ -64,7 +80,7 @@ pub(super) fn of(kind: PacketType) -> Packet {
 /// As [`pump`], of an answer that has not begun; that it never does is told, too.
 pub async fn pump_answer(
     answer: impl Future<Output = std::result::Result<tonic::Streaming<Packet>, Status>>,
-    to: mpsc::Sender<Result<Packet>>,
+    to: mpsc::Sender<Result<Vec<Packet>>>,
 ) {
     match answer.await {
         Ok(stream) => pump(stream, to).await,
@@ -74,20 +90,41 @@ pub async fn pump_answer(
 }
 
 /// Passes on what comes until either side has enough.
-pub async fn pump(mut stream: tonic::Streaming<Packet>, to: mpsc::Sender<Result<Packet>>) {
+pub async fn pump(mut stream: tonic::Streaming<Packet>, to: mpsc::Sender<Result<Vec<Packet>>>) {
     loop {
         let next = tokio::select! {
             next = stream.message() => next,
             () = to.closed() => return,
         };
-        let packet = match next {
-            Ok(Some(packet)) => Ok(packet),
-            Ok(None) => return,
-            Err(status) => Err(failure(&status)),
-        };
-        let last = packet.is_err();
-        if to.send(packet).await.is_err() || last {
+        let (mut packets, mut end) = (Vec::new(), None);
+        let mut bytes = 0;
+        let mut next = Some(next);
+        while let Some(come) = next.take() {
+            match come {
+                Ok(Some(packet)) => {
+                    bytes += packet.data.len();
+                    packets.push(packet);
+                }
+                Ok(None) => end = Some(Ok(())),
+                Err(status) => end = Some(Err(failure(&status))),
+            }
+            if end.is_none() && packets.len() < BATCH && bytes < BATCH_BYTES {
+                // what is there already goes along, and nothing is waited for
+                next = tokio::select! {
+                    biased;
+                    come = stream.message() => Some(come),
+                    () = std::future::ready(()) => None,
+                };
+            }
+        }
+        if !packets.is_empty() && to.send(Ok(packets)).await.is_err() {
             return;
+        }
+        match end {
+            None => {}
+            Some(Ok(())) => return,
+            // nobody may be listening any more
+            Some(Err(error)) => return drop(to.send(Err(error)).await),
         }
     }
 }

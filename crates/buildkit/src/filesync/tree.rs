@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use sys::path::Root;
 
-use super::{Error, Owner, Result, stat};
+use super::{Error, Owner, Result, order, stat};
 use crate::proto::fsutil::Stat;
 
 /// Attributes that are taken over; others belong to the machine that they come from.
@@ -19,45 +19,60 @@ const CAPABILITY: &str = "security.capability";
 pub(super) struct Tree {
     root: Root,
     owner: Owner,
+    /// The directory that was looked into last, and its path.
+    last: Option<(String, OwnedFd)>,
 }
 
 impl Tree {
     pub(super) fn new(root: OwnedFd, owner: Owner) -> Self {
-        Self { root: Root::strict(root), owner }
+        Self { root: Root::strict(root), owner, last: None }
     }
 
     /// Whether the file is there already, as far as its attributes tell: a file that was received only in part
     /// bears another time.
-    pub(super) fn has(&self, wanted: &Stat, kind: FileType) -> Result<bool> {
-        let handle = match self.root.handle_nofollow(&wanted.path) {
-            Ok(handle) => handle,
+    pub(super) fn has(&mut self, wanted: &Stat, kind: FileType) -> Result<bool> {
+        let failed = || Error::file("look at", &wanted.path);
+        let (name, owner) = (order::name(&wanted.path), self.owner);
+        let Some(dir) = self.enter(order::parent(&wanted.path)).map_err(failed())? else { return Ok(false) };
+        let found = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(false),
-            Err(error) => return Err(Error::file("look at", &wanted.path)(error)),
+            found => found.map_err(failed())?,
         };
-        let failed = Error::file("look at", &wanted.path);
-        let found = rustix::fs::fstat(&handle).map_err(failed)?;
         if FileType::from_raw_mode(found.st_mode) != kind {
             return Ok(false);
         }
         if kind == FileType::Directory {
             return Ok(true);
         }
-        let owned = self.owner == Owner::Caller || (found.st_uid, found.st_gid) == (wanted.uid, wanted.gid);
+        let owned = owner == Owner::Caller || (found.st_uid, found.st_gid) == (wanted.uid, wanted.gid);
         if !owned || stat::nanos(&found) != wanted.mod_time {
             return Ok(false);
         }
         let same_mode = found.st_mode & 0o7777 == stat::permissions(wanted.mode);
         match kind {
             FileType::Symlink => {
-                let target = rustix::fs::readlinkat(&handle, "", Vec::new());
+                let target = rustix::fs::readlinkat(dir, name, Vec::new());
                 Ok(target.is_ok_and(|target| target.to_bytes() == wanted.linkname.as_bytes()))
             }
             FileType::RegularFile => {
-                Ok(same_mode && found.st_size == wanted.size && same_attributes(&handle, wanted))
+                Ok(same_mode && found.st_size == wanted.size && same_attributes(dir, name, wanted))
             }
             // made anew each time: it costs nothing
             _ => Ok(false),
         }
+    }
+
+    /// The directory of the paths that are looked at now, opened once for all of them: they come in order. `None` if
+    /// there is none.
+    fn enter(&mut self, dir: &str) -> Result<Option<BorrowedFd<'_>>, Errno> {
+        if self.last.as_ref().is_none_or(|(known, _)| known != dir) {
+            self.last = match self.root.open_dir(if dir.is_empty() { "." } else { dir }) {
+                Ok(opened) => Some((dir.to_owned(), opened)),
+                Err(Errno::NOENT) => None,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(self.last.as_ref().map(|(_, opened)| opened.as_fd()))
     }
 
     /// Makes a directory, a link, a pipe or a device, in the place of whatever is there.
@@ -194,20 +209,26 @@ fn attributes(wanted: &Stat) -> impl Iterator<Item = (&str, &[u8])> {
         .map(|(key, value)| (key.as_str(), value.as_slice()))
 }
 
-fn same_attributes(handle: &OwnedFd, wanted: &Stat) -> bool {
-    let path = sys::fd::proc_path(handle.as_fd());
-    let mut names = vec![0; 64 << 10];
-    let length = match rustix::fs::listxattr(&*path, &mut names[..]) {
-        Ok(length) => length,
-        Err(Errno::OPNOTSUPP) => 0,
+fn same_attributes(dir: BorrowedFd<'_>, name: &str, wanted: &Stat) -> bool {
+    // the directory's own magic link, and one name that is not followed
+    let path = format!("{}/{name}", sys::fd::proc_path(dir));
+    let path = path.as_str();
+    // most files have none: no list is made room for before it is known that there is one
+    let mut names = match rustix::fs::llistxattr(path, &mut [0_u8; 0][..]) {
+        Ok(0) | Err(Errno::OPNOTSUPP) => Vec::new(),
+        Ok(_) => vec![0; 64 << 10],
         Err(_) => return false,
     };
+    if names.is_empty() {
+        return attributes(wanted).next().is_none();
+    }
+    let Ok(length) = rustix::fs::llistxattr(path, &mut names[..]) else { return false };
     let count = names[..length].split(|byte| *byte == 0).filter(|name| {
         std::str::from_utf8(name).is_ok_and(|name| name == CAPABILITY || name.starts_with("user."))
     });
     let mut value = vec![0; 64 << 10];
     count.count() == attributes(wanted).count()
         && attributes(wanted).all(|(key, wanted)| {
-            rustix::fs::getxattr(&*path, key, &mut value[..]).is_ok_and(|length| value[..length] == *wanted)
+            rustix::fs::lgetxattr(path, key, &mut value[..]).is_ok_and(|length| value[..length] == *wanted)
         })
 }

@@ -2,7 +2,7 @@
 //! AUFS's form (image specification, "Whiteouts").
 
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -26,12 +26,18 @@ pub(crate) fn pack(top: &Path, changes: &[Change], output: impl Write) -> Result
     sys::mount::change(&mount, &MountChange { set, ..MountChange::default() }).at("mount", top)?;
     let root = Root::strict(mount);
     let mut packer = Packer::new(output, Xattrs::All);
+    // the directory of the last change: mostly that of the next
+    let mut last: Option<(&Path, OwnedFd)> = None;
     for change in changes {
         let path = change.path.strip_prefix("/").unwrap_or(&change.path);
-        let (parent, name) = match root.parent(path) {
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::INVAL) => continue,
-            found => found.at("open", path)?,
-        };
+        let (Some(up), Some(name)) = (path.parent(), path.file_name()) else { continue };
+        if last.as_ref().is_none_or(|(known, _)| *known != up) {
+            last = match root.parent(path) {
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::INVAL) => continue,
+                found => Some((up, found.at("open", path)?.0)),
+            };
+        }
+        let Some((_, parent)) = &last else { continue };
         let (path, name) = (path.as_os_str().as_bytes(), name.as_bytes());
         if change.kind == ChangeKind::Deleted {
             let up = &path[..path.len() - name.len()];

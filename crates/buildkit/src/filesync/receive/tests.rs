@@ -29,7 +29,7 @@ fn sync(from: &Path, to: &Path, filter: crate::filesync::Filter<'_>) -> (Result<
         let come = come.clone();
         move || {
             while let Some(packet) = go.blocking_recv() {
-                if come.blocking_send(Ok(packet)).is_err() {
+                if come.blocking_send(Ok(vec![packet])).is_err() {
                     return;
                 }
             }
@@ -61,7 +61,7 @@ fn hear(to: &Path, packets: Vec<Packet>) -> Result<()> {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for packet in packets {
-                if come.blocking_send(Ok(packet)).is_err() {
+                if come.blocking_send(Ok(vec![packet])).is_err() {
                     break;
                 }
             }
