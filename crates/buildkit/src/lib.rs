@@ -4,6 +4,7 @@
 //! The messages are BuildKit's own, the connections whatever HTTP/1.1 has given away by `Upgrade: h2c`. Nothing
 //! here knows an image, a Dockerfile's meaning or a terminal.
 
+pub mod content;
 pub mod details;
 pub mod filesync;
 pub mod grpc;

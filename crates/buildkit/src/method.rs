@@ -37,6 +37,12 @@ pub const CHECK_AGENT: &str = "/moby.sshforward.v1.SSH/CheckAgent";
 pub const FORWARD_AGENT: &str = "/moby.sshforward.v1.SSH/ForwardAgent";
 /// A stream that the client has named by a URL, such as a context on its standard input.
 pub const PULL: &str = "/moby.upload.v1.Upload/Pull";
+/// What is known of a blob of the client's.
+pub const CONTENT_INFO: &str = "/containerd.services.content.v1.Content/Info";
+/// A blob of the client's.
+pub const CONTENT_READ: &str = "/containerd.services.content.v1.Content/Read";
+/// A blob for the client.
+pub const CONTENT_WRITE: &str = "/containerd.services.content.v1.Content/Write";
 
 /// Headers of `POST /session`.
 pub mod header {
@@ -66,10 +72,20 @@ pub mod metadata {
     pub const EXPORTER_PREFIX: &str = "exporter-md-";
     /// Which of several outputs this is.
     pub const EXPORTER_ID: &str = "buildkit-attachable-exporter-id";
+    /// Which of the client's stores of blobs.
+    pub const STORE_ID: &str = "buildkit-attachable-store-id";
     /// Which agent.
     pub const SSH_ID: &str = "buildkit.ssh.id";
     /// The path of an upload's URL.
     pub const URL_PATH: &str = "urlpath";
     /// The host of an upload's URL.
     pub const URL_HOST: &str = "urlhost";
+}
+
+/// What begins the name of one of the client's stores of blobs.
+pub mod store {
+    /// An image layout, by the name that the client has given it.
+    pub const LAYOUT: &str = "oci:";
+    /// A directory for caches, by its path.
+    pub const CACHE: &str = "local:";
 }

@@ -74,6 +74,15 @@ impl OciLayout {
         Ok(())
     }
 
+    /// Opens a blob that was added.
+    ///
+    /// # Errors
+    /// There is none of this digest.
+    pub fn open(&self, digest: &Digest) -> Result<File> {
+        let path = self.blobs().join(digest.hex());
+        File::open(&path).at("open", &path)
+    }
+
     /// Adds a blob that is at hand.
     ///
     /// # Errors

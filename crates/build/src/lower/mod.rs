@@ -18,7 +18,9 @@ use jiff::Timestamp;
 use oci::image::RunConfig;
 use oci::{ImageConfig, Platform, Reference};
 
-use crate::graph::{ExtraHost, Graph, LocalSource, Op, Output, Source, Ulimit, Vertex, VertexId};
+use crate::graph::{
+    ExtraHost, Graph, LocalSource, OciLayoutSource, Op, Output, Source, Ulimit, Vertex, VertexId,
+};
 use crate::solve::Solved;
 use crate::{Error, Result};
 
@@ -29,6 +31,27 @@ pub trait Images {
     /// # Errors
     /// There is none, or it can't be had.
     fn config(&self, image: &Reference, platform: Option<&Platform>) -> Result<ImageConfig>;
+
+    /// The same of an image in a layout that the client has.
+    ///
+    /// # Errors
+    /// There is none, or it can't be had.
+    fn layout(&self, layout: &OciLayoutSource, _platform: Option<&Platform>) -> Result<ImageConfig> {
+        let name = layout.reference.familiar();
+        Err(Error::Unsupported(format!("an OCI layout as a source of this build ({name})")))
+    }
+
+    /// The configuration of a source; `None` for one that is no image.
+    ///
+    /// # Errors
+    /// As [`Self::config`].
+    fn of(&self, source: &Source, platform: Option<&Platform>) -> Result<Option<ImageConfig>> {
+        match source {
+            Source::Image(image) => self.config(&image.reference, platform).map(Some),
+            Source::OciLayout(layout) => self.layout(layout, platform).map(Some),
+            Source::Local(_) | Source::Git(_) | Source::Http(_) => Ok(None),
+        }
+    }
 }
 
 /// In whose words histories are written.

@@ -210,11 +210,9 @@ impl Whole<'_> {
             });
         }
         let source = base::image(name, self.options).map_err(|error| at(line, error))?;
-        let image = match &source {
-            Source::Image(image) => self.images.config(&image.reference, platform.as_ref())?,
-            _ => self.empty(platform.as_ref()),
-        };
-        let is_image = matches!(source, Source::Image(_));
+        let known = self.images.of(&source, platform.as_ref())?;
+        let is_image = known.is_some();
+        let image = known.unwrap_or_else(|| self.empty(platform.as_ref()));
         let mut output = self.source(source, platform.clone())?;
         if !is_image {
             let vertex = self.graph.add(base::layer(name, output)).map_err(graph)?;
@@ -243,7 +241,7 @@ impl Whole<'_> {
 
     /// A tree from outside, once for all who use it.
     pub(super) fn source(&mut self, source: Source, platform: Option<Platform>) -> Result<Output> {
-        let platform = platform.filter(|_| matches!(source, Source::Image(_)));
+        let platform = platform.filter(|_| matches!(source, Source::Image(_) | Source::OciLayout(_)));
         let known = self.sources.iter().find(|(known, with, _)| *known == source && *with == platform);
         if let Some((_, _, output)) = known {
             return Ok(*output);
@@ -285,9 +283,7 @@ impl Whole<'_> {
         }
         let source = base::image(name, self.options)
             .map_err(|error| state.wrong(format!("invalid from flag value {name}: {error}")))?;
-        if let Source::Image(image) = &source {
-            self.images.config(&image.reference, state.platform.as_ref())?;
-        }
+        self.images.of(&source, state.platform.as_ref())?;
         self.source(source, state.platform.clone()).map(Some)
     }
 

@@ -61,10 +61,22 @@ impl Channel {
         Q: Message + Clone + 'static,
         A: Message + Default + 'static,
     {
+        self.ask_with(method, Request::new(question)).await
+    }
+
+    /// The same, with metadata.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub async fn ask_with<Q, A>(&self, method: &'static str, question: Request<Q>) -> Result<A, Status>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Default + 'static,
+    {
         let mut grpc = self.ready().await?;
         let path = PathAndQuery::from_static(method);
         let codec = ProstCodec::<Q, A>::default();
-        grpc.unary(Request::new(question), path, codec).await.map(tonic::Response::into_inner)
+        grpc.unary(question, path, codec).await.map(tonic::Response::into_inner)
     }
 
     /// One question, many answers.
@@ -76,10 +88,26 @@ impl Channel {
         Q: Message + Clone + 'static,
         A: Message + Default + 'static,
     {
+        self.subscribe_with(method, Request::new(question)).await
+    }
+
+    /// The same, with metadata.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub async fn subscribe_with<Q, A>(
+        &self,
+        method: &'static str,
+        question: Request<Q>,
+    ) -> Result<Streaming<A>, Status>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Default + 'static,
+    {
         let mut grpc = self.ready().await?;
         let path = PathAndQuery::from_static(method);
         let codec = ProstCodec::<Q, A>::default();
-        grpc.server_streaming(Request::new(question), path, codec).await.map(tonic::Response::into_inner)
+        grpc.server_streaming(question, path, codec).await.map(tonic::Response::into_inner)
     }
 
     /// Many questions, many answers, and metadata before the first.

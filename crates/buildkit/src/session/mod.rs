@@ -2,12 +2,14 @@
 //! results. The daemon asks, the client serves.
 
 mod calls;
+mod content;
 
 use std::collections::BTreeSet;
 
 use crate::grpc::Channel;
 
 pub use calls::{Dir, Pieces, Registry, Token, values};
+pub use content::{Content, Expected};
 
 /// Longest id, name or key of a session, in bytes.
 pub const MAX_NAME: usize = 256;

@@ -5,6 +5,10 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use buildkit::method;
+use oci::{Digest, Reference};
+
+use super::layout::{LATEST, Layout};
 use super::services::Upload;
 use super::temporary::{Temporary, random};
 use crate::error::{Error, Result, reason};
@@ -19,6 +23,8 @@ pub(super) struct Contexts {
     pub(super) dirs: BTreeMap<String, PathBuf>,
     /// Streams that are lent.
     pub(super) uploads: BTreeMap<String, Upload>,
+    /// Image layouts that are lent, by their stores' names.
+    pub(super) layouts: BTreeMap<String, Layout>,
     /// Attributes of the frontend.
     pub(super) attrs: BTreeMap<String, String>,
     /// Directories that go with this value.
@@ -157,10 +163,8 @@ impl Contexts {
         let wrong = || Error::said(format!("invalid context value: {text}, expected key=value"));
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
         let key = format!("context:{name}");
-        if value.starts_with("oci-layout://") {
-            return Err(Error::said(format!(
-                "--build-context {text}: OCI layouts are not supported by this version of Berth"
-            )));
+        if let Some(layout) = value.strip_prefix("oci-layout://") {
+            return self.layout(&key, layout);
         }
         if is_url(value) || value.starts_with("docker-image://") || value.starts_with("target:") {
             self.attr(&key, value);
@@ -171,6 +175,39 @@ impl Contexts {
         }
         self.attr(&key, &format!("local:{name}"));
         self.dirs.insert(name.to_owned(), PathBuf::from(value));
+        Ok(())
+    }
+
+    /// An image in a layout of this machine's: `directory[:tag][@digest]`.
+    fn layout(&mut self, key: &str, text: &str) -> Result<()> {
+        let wrong = |why: &str| Error::said(format!("invalid context value oci-layout://{text}: {why}"));
+        let (place, digest) =
+            text.split_once('@').map_or((text, None), |(place, digest)| (place, Some(digest)));
+        // a colon in a directory's name is none before a tag
+        let tagged = place.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
+        let (dir, tag) = tagged.map_or((place, None), |(dir, tag)| (dir, Some(tag)));
+        if !Path::new(dir).is_dir() {
+            return Err(wrong(&format!("{dir} is no directory")));
+        }
+        let layout = Layout::new(dir, false);
+        let digest = match digest {
+            Some(digest) => digest.parse::<Digest>().map_err(|error| wrong(&error.to_string()))?,
+            None => {
+                let found = match (layout.find(tag.unwrap_or(LATEST))?, tag) {
+                    (Some(found), _) => Some(found),
+                    (None, None) => layout.only()?,
+                    (None, Some(_)) => None,
+                };
+                let none = || wrong(&format!("no image is called {:?} there", tag.unwrap_or(LATEST)));
+                found.ok_or_else(none)?.digest
+            }
+        };
+        // where it is, is nobody's business: the daemon knows it by this
+        let store = random(12)?;
+        let reference = Reference::parse(&format!("{store}:{}@{digest}", tag.unwrap_or(LATEST)))
+            .map_err(|error| wrong(&error.to_string()))?;
+        self.attr(key, &format!("oci-layout://{}", reference.familiar()));
+        self.layouts.insert(format!("{}{store}", method::store::LAYOUT), layout);
         Ok(())
     }
 
@@ -230,6 +267,19 @@ mod tests {
             (contexts.attrs["context:here"].as_str(), contexts.dirs["here"].as_path()),
             ("local:here", Path::new("/"))
         );
+        let layout = tempfile::tempdir().unwrap();
+        let path = layout.path().to_str().unwrap();
+        let digest = Digest::sha256(b"x");
+        assert!(contexts.named(&format!("i=oci-layout://{path}")).is_err());
+        contexts.named(&format!("i=oci-layout://{path}:1@{digest}")).unwrap();
+        let image = contexts.attrs["context:i"].strip_prefix("oci-layout://").unwrap().to_owned();
+        let (store, rest) = image.split_once(':').unwrap();
+        assert_eq!(rest, format!("1@{digest}"));
+        assert!(contexts.layouts.contains_key(&format!("oci:{store}")));
+        let known = oci::Descriptor::new(oci::media_type::OCI_MANIFEST, digest, 1);
+        Layout::new(path, true).note("tag", &known).unwrap();
+        contexts.named(&format!("j=oci-layout://{path}:tag")).unwrap();
+        assert!(contexts.named(&format!("j=oci-layout://{path}:other")).is_err());
         assert!(contexts.named("x").is_err() && contexts.named("x=/nonexistent").is_err());
     }
 }

@@ -1,10 +1,10 @@
-//! `--output`, `--push`, `--load` and the caches: where results go, and where they come from.
+//! `--output`, `--push` and `--load`: where results go.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use buildkit::proto::control::{CacheOptionsEntry, Exporter};
+use buildkit::proto::control::Exporter;
 
 use super::services::Output;
 use crate::error::{Error, Result};
@@ -147,24 +147,6 @@ fn pairs(fields: &[&str]) -> HashMap<String, String> {
     kv::map(fields).into_iter().collect()
 }
 
-/// `--cache-from` and `--cache-to`.
-pub(super) fn caches(flags: &[&str]) -> Result<Vec<CacheOptionsEntry>> {
-    flags
-        .iter()
-        .map(|flag| {
-            if !flag.contains('=') {
-                let attrs = HashMap::from([("ref".to_owned(), (*flag).to_owned())]);
-                return Ok(CacheOptionsEntry { r#type: "registry".to_owned(), attrs });
-            }
-            let wrong = |why: &str| Error::said(format!("invalid cache {flag}: {why}"));
-            let fields = kv::csv(flag).map_err(|error| wrong(&error))?;
-            let mut attrs = pairs(&fields.iter().map(String::as_str).collect::<Vec<_>>());
-            let kind = attrs.remove("type").ok_or_else(|| wrong("type required form"))?;
-            Ok(CacheOptionsEntry { r#type: kind, attrs })
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,12 +184,5 @@ mod tests {
         assert!(annotate(&mut all, &["a"]).unwrap_err().to_string().contains("key=value"));
         let directory = add("type=oci,dest=x,tar=false").unwrap();
         assert_eq!(directory.outputs["0"], Output::Directory("x".into()));
-    }
-
-    #[test]
-    fn caches_of_registries_need_only_a_name() {
-        let all = caches(&["busybox", "type=local,src=x"]).unwrap();
-        assert_eq!((all[0].r#type.as_str(), all[0].attrs["ref"].as_str()), ("registry", "busybox"));
-        assert_eq!((all[1].r#type.as_str(), all[1].attrs["src"].as_str()), ("local", "x"));
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use buildkit::proto::control::{CacheOptions, SolveRequest};
+use buildkit::proto::control::SolveRequest;
 
+use super::caches::Caches;
 use super::context::Contexts;
 use super::display::Progress;
+use super::layout::Layout;
 use super::services::Lent;
 use super::temporary::random;
 use super::{exporters, mounts};
@@ -29,6 +31,10 @@ pub(super) struct Job {
     pub(super) metadata: Option<PathBuf>,
     /// The id is printed, and nothing else.
     pub(super) quiet: bool,
+    /// Directories in which a cache that was made is noted, and under which tag.
+    pub(super) noted: Vec<(Layout, String)>,
+    /// What the user should know before it begins.
+    pub(super) warnings: Vec<String>,
     /// Tells the daemon which directories are the same as before.
     pub(super) shared_key: String,
     /// Directories that go with this value.
@@ -47,7 +53,11 @@ impl Job {
         let progress = Progress::parse(matches.get("progress"))?;
         let mut attrs: HashMap<String, String> = attributes(matches)?;
         attrs.extend(std::mem::take(&mut contexts.attrs));
+        let mut caches = Caches::read(matches)?;
+        let mut layouts = std::mem::take(&mut contexts.layouts);
+        layouts.append(&mut caches.layouts);
         let lent = Lent {
+            layouts,
             dirs: contexts.dirs.clone(),
             uploads: std::mem::take(&mut contexts.uploads),
             secrets: mounts::secrets(&matches.all("secret"))?,
@@ -55,17 +65,12 @@ impl Job {
             outputs: exporters.outputs,
             logins: None,
         };
-        let cache = CacheOptions {
-            imports: exporters::caches(&matches.all("cache-from"))?,
-            exports: exporters::caches(&matches.all("cache-to"))?,
-            ..Default::default()
-        };
         let request = SolveRequest {
             r#ref: random(16)?,
             session: random(16)?,
             frontend: "dockerfile.v0".to_owned(),
             frontend_attrs: attrs,
-            cache: Some(cache),
+            cache: Some(caches.wire),
             entitlements: matches.list("allow"),
             exporters: exporters.wire,
             ..Default::default()
@@ -78,6 +83,8 @@ impl Job {
             iidfile: path("iidfile"),
             metadata: path("metadata-file"),
             quiet,
+            noted: caches.noted,
+            warnings: caches.warnings,
             shared_key: shared_key(&contexts),
             _contexts: contexts,
         })

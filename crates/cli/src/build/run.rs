@@ -43,6 +43,9 @@ pub(crate) fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
     if let Some(path) = &job.iidfile {
         remove(path)?;
     }
+    for warning in &job.warnings {
+        context.out.error_line(&format!("WARNING: {warning}"));
+    }
     let mut display = Display::new(context.out, job.progress)?;
     let client = context.client()?;
     let session = open_session(client, &job)?;
@@ -137,6 +140,7 @@ fn failure(status: &Status) -> Error {
 }
 
 fn report(context: &Context<'_>, job: &Job, solved: &SolveResponse) -> Result<()> {
+    super::caches::note(&job.noted, solved.exporter_response.get("cache.manifest"))?;
     let id = IDS.iter().find_map(|key| solved.exporter_response.get(*key));
     if let (Some(path), Some(id)) = (&job.iidfile, id) {
         write(path, id.as_bytes())?;

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use buildkit::Status;
 use buildkit::proto::control::{CacheOptionsEntry, SolveRequest};
-use engine::build::{CacheExport, CacheImport, CacheTarget};
-use oci::Reference;
+use engine::build::{CacheExport, CacheForm, CacheImport, CacheTarget, Form};
+use oci::{Digest, Reference};
 use serde::Deserialize;
+
+use super::compression;
 
 /// Most caches of one build.
 const MAX_CACHES: usize = 64;
@@ -125,6 +127,13 @@ impl<'a> Attrs<'a> {
         Ok(Reference::parse(&name).map_err(wrong)?.with_default_tag())
     }
 
+    fn form(&mut self) -> Result<CacheForm, Status> {
+        Ok(CacheForm {
+            image_manifest: self.flag("image-manifest")?,
+            oci_types: self.flag("oci-mediatypes")?.unwrap_or(true),
+        })
+    }
+
     /// Nothing is left that was not looked at.
     fn end(self) -> Result<(), Status> {
         match self.left.iter().min() {
@@ -143,6 +152,18 @@ fn import(entry: &CacheOptionsEntry) -> Result<CacheImport, Status> {
             let reference = attrs.reference()?;
             attrs.end()?;
             Ok(CacheImport::Registry(reference))
+        }
+        "local" => {
+            let need = |what: &str| Status::invalid_argument(format!("local cache importer requires {what}"));
+            let src = attrs.text("src").ok_or_else(|| need("src"))?;
+            let digest = attrs.text("digest").ok_or_else(|| need("explicit digest"))?;
+            let digest: Digest = digest.parse().map_err(|error| {
+                Status::invalid_argument(format!("--cache-from digest={digest}: {error}"))
+            })?;
+            // by it the client has found the digest
+            attrs.text("tag");
+            attrs.end()?;
+            Ok(CacheImport::Client { src, digest })
         }
         other => Err(unsupported(&format!("--cache-from type={other}"))),
     }
@@ -167,11 +188,19 @@ fn export(entry: &CacheOptionsEntry) -> Result<CacheExport, Status> {
                     attrs.left.remove(name);
                 }
             }
-            CacheTarget::Registry {
-                reference: attrs.reference()?,
-                image_manifest: attrs.flag("image-manifest")?,
-                oci_types: attrs.flag("oci-mediatypes")?.unwrap_or(true),
-            }
+            CacheTarget::Registry { reference: attrs.reference()?, form: attrs.form()? }
+        }
+        "local" => {
+            let missing = || Status::invalid_argument("local cache exporter requires dest");
+            let dest = attrs.text("dest").ok_or_else(missing)?;
+            // where the client notes it is its own matter, and layers are always encoded anew
+            attrs.text("tag");
+            attrs.flag("force-compression")?;
+            let (kind, level) = (attrs.text("compression"), attrs.text("compression-level"));
+            let what = "--cache-to type=local";
+            let compression = compression::form(what, kind.as_deref(), level.as_deref())?;
+            let compression = compression.unwrap_or(Form::Gzip(None));
+            CacheTarget::Client { dest, form: attrs.form()?, compression }
         }
         other => return Err(unsupported(&format!("--cache-to type={other}"))),
     };
@@ -210,8 +239,7 @@ mod tests {
         assert!(exported[0].max && !exported[0].ignore_error);
         let to = CacheTarget::Registry {
             reference: named("host/b"),
-            image_manifest: Some(false),
-            oci_types: true,
+            form: CacheForm { image_manifest: Some(false), oci_types: true },
         };
         assert_eq!(exported[0].to, to);
         let mut request = asked(Vec::new(), Vec::new());
@@ -228,6 +256,8 @@ mod tests {
     fn what_is_not_known_is_named() {
         for (from, why) in [
             (entry("gha", &[]), "--cache-from type=gha"),
+            (entry("local", &[("src", "a")]), "requires explicit digest"),
+            (entry("local", &[("src", "a"), ("digest", "x")]), "digest=x"),
             (entry("registry", &[]), "needs a ref"),
             (entry("registry", &[("ref", "A")]), "ref=A"),
             (entry("registry", &[("ref", "a"), ("registry.insecure", "true")]), "registry.insecure=true"),
@@ -237,6 +267,9 @@ mod tests {
         }
         for (to, why) in [
             (entry("s3", &[]), "--cache-to type=s3"),
+            (entry("local", &[]), "requires dest"),
+            (entry("local", &[("dest", "a"), ("compression", "estargz")]), "compression=estargz"),
+            (entry("local", &[("dest", "a"), ("compression-level", "12")]), "compression-level=12"),
             (entry("inline", &[("mode", "all")]), "mode=all"),
             (entry("registry", &[("ref", "a"), ("compression", "zstd")]), "compression=zstd"),
             (entry("registry", &[("ref", "a"), ("ignore-error", "x")]), "ignore-error=x"),

@@ -11,14 +11,19 @@ use build::Cancel;
 use build::graph::LocalSource;
 use buildkit::Status;
 use buildkit::filesync::Progress;
-use buildkit::session::{Dir, Pieces, Session};
+use buildkit::session::{self, Dir, Expected, Pieces, Session};
 use engine::build::Lent;
 use engine::registry::Credentials;
+use oci::Digest;
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::uploads::{self, Uploads};
+
+/// Bytes of a blob that are read at once, and pieces that wait for the client.
+const PIECE: usize = 256 << 10;
+const AHEAD: usize = 4;
 
 /// The session of one build.
 pub(super) struct Borrowed {
@@ -73,7 +78,7 @@ impl Lent for Borrowed {
             return Ok(Box::new(Sent { upload, runtime: self.runtime.clone() }));
         }
         let pieces = self.wait(self.session.upload(host, path))?;
-        Ok(Box::new(Upload { pieces, runtime: self.runtime.clone(), piece: Vec::new(), given: 0 }))
+        Ok(Box::new(Pieced::new(Upload { pieces, runtime: self.runtime.clone() })))
     }
 
     fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, String> {
@@ -101,6 +106,59 @@ impl Lent for Borrowed {
     fn credentials(&self, registry: &str) -> Result<Credentials, String> {
         self.wait(credentials(&self.session, registry))
     }
+
+    fn content(&self, store: &str, digest: &Digest) -> Result<Option<Box<dyn Read + Send>>, String> {
+        let digest = digest.as_str();
+        let found = async {
+            match self.session.content_size(store, digest).await? {
+                None => Ok(None),
+                Some(_) => self.session.content(store, digest).await.map(Some),
+            }
+        };
+        let pieces = self.wait(found)?;
+        let source = |pieces| Content { pieces, runtime: self.runtime.clone(), cancel: self.cancel.clone() };
+        Ok(pieces.map(|pieces| Box::new(Pieced::new(source(pieces))) as Box<dyn Read + Send>))
+    }
+
+    fn put_content(
+        &self,
+        store: &str,
+        digest: &Digest,
+        size: u64,
+        source: &mut (dyn Read + Send),
+    ) -> Result<(), String> {
+        let expected = Expected { digest: digest.to_string(), size };
+        if self.wait(self.session.content_size(store, &expected.digest))?.is_some() {
+            return Ok(());
+        }
+        let (go, pieces) = mpsc::channel(AHEAD);
+        std::thread::scope(|scope| {
+            let writing = scope.spawn(|| self.wait(self.session.put_content(store, &expected, pieces)));
+            let read = given(source, &go);
+            drop(go);
+            let written = writing.join().unwrap_or_else(|_panic| Err("a thread failed".to_owned()));
+            // what can't be read is why the client has not got all of it
+            read.and(written)
+        })
+    }
+}
+
+/// Gives what is read to who writes it, until that has enough.
+fn given(source: &mut (dyn Read + Send), go: &mpsc::Sender<Vec<u8>>) -> Result<(), String> {
+    loop {
+        let mut piece = vec![0; PIECE];
+        match source.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                piece.truncate(count);
+                if go.blocking_send(piece).is_err() {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(format!("read a blob: {error}")),
+        }
+    }
 }
 
 /// Who the client is at a registry.
@@ -126,19 +184,57 @@ impl Read for Sent {
     }
 }
 
-/// A stream of pieces, read by a thread.
+/// What comes in pieces that are waited for.
+trait Next {
+    /// The next piece, `None` at the end.
+    fn next(&mut self) -> io::Result<Option<Vec<u8>>>;
+}
+
+/// A stream that the client has named by a URL.
 struct Upload {
     pieces: Pieces,
     runtime: Handle,
+}
+
+impl Next for Upload {
+    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let next = self.runtime.block_on(self.pieces.next());
+        next.map_err(|status| io::Error::other(status.message().to_owned()))
+    }
+}
+
+/// A blob of the client's.
+struct Content {
+    pieces: session::Content,
+    runtime: Handle,
+    cancel: Cancel,
+}
+
+impl Next for Content {
+    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.cancel.check().map_err(io::Error::other)?;
+        let next = self.runtime.block_on(self.pieces.next());
+        next.map_err(|status| io::Error::other(status.message().to_owned()))
+    }
+}
+
+/// Pieces as a stream, read by a thread.
+struct Pieced<T> {
+    source: T,
     piece: Vec<u8>,
     given: usize,
 }
 
-impl Read for Upload {
+impl<T> Pieced<T> {
+    fn new(source: T) -> Self {
+        Self { source, piece: Vec::new(), given: 0 }
+    }
+}
+
+impl<T: Next> Read for Pieced<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.given == self.piece.len() {
-            let next = self.runtime.block_on(self.pieces.next());
-            match next.map_err(|status| io::Error::other(status.message().to_owned()))? {
+            match self.source.next()? {
                 None => return Ok(0),
                 Some(piece) => (self.piece, self.given) = (piece, 0),
             }

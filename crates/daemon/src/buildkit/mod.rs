@@ -4,6 +4,7 @@ mod attributes;
 mod builds;
 mod cache;
 mod cache_options;
+mod compression;
 mod control;
 mod convert;
 mod export;

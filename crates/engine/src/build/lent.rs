@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use ::build::graph::LocalSource;
+use oci::Digest;
 
 use crate::registry::Credentials;
 
@@ -46,4 +47,22 @@ pub trait Lent: Send + Sync {
     /// # Errors
     /// It can't be asked.
     fn credentials(&self, registry: &str) -> Result<Credentials, String>;
+
+    /// A blob of one of the client's stores, `None` if that doesn't have it. Whoever reads it looks at its digest.
+    ///
+    /// # Errors
+    /// There is no such store, or it can't be read.
+    fn content(&self, store: &str, digest: &Digest) -> Result<Option<Box<dyn Read + Send>>, String>;
+
+    /// Gives one of the client's stores a blob of so many bytes, if it doesn't have it.
+    ///
+    /// # Errors
+    /// There is no such store, or it takes nothing; the source can't be read, or has other bytes.
+    fn put_content(
+        &self,
+        store: &str,
+        digest: &Digest,
+        size: u64,
+        source: &mut (dyn Read + Send),
+    ) -> Result<(), String>;
 }

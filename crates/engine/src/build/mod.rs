@@ -47,7 +47,7 @@ pub use output::{Annotations, Exported, Files, ImageExport};
 pub use remote::{Attest, Built, DockerfileBuild, Place, RemoteBuild, RemoteBuilt, RemoteFailure, Work};
 pub use request::{BuildNews, BuildRequest};
 pub use store::{Form, OciLayout};
-pub use travel::{CacheExport, CacheImport, CacheTarget};
+pub use travel::{CacheExport, CacheForm, CacheImport, CacheTarget};
 
 /// What all builds of an engine share.
 pub(crate) struct Builder {

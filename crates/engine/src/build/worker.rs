@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::build::files;
-use ::build::graph::{Action, Exec, FileAction, FileInput, FileOp, LocalSource, Source, VertexId};
+use ::build::graph::{
+    Action, Exec, FileAction, FileInput, FileOp, LocalSource, OciLayoutSource, Source, VertexId,
+};
 use ::build::solve::{Found, Job, Selection, Tree, Worker};
 use ::build::{Cancel, Error, Result};
 use jiff::Timestamp;
@@ -17,7 +19,7 @@ use super::contexts::Label;
 use super::lent::Lent;
 use super::settings::Settings;
 use super::source::Fetcher;
-use super::travel::Elsewhere;
+use super::travel::{Elsewhere, LentImage};
 use super::trees::{Directory, Trees};
 use crate::container::view::SCAFFOLD;
 use crate::engine::Inner;
@@ -38,11 +40,18 @@ pub(super) struct BuildWorker {
     pub(super) lent: Option<Arc<dyn Lent>>,
     /// Images that the Dockerfile names, by name and platform, as they were when they were looked up.
     pub(super) images: Mutex<HashMap<ImageKey, Vec<Digest>>>,
+    /// Those that are the client's own.
+    pub(super) lent_images: HashMap<ImageKey, LentImage>,
     pub(super) digests: Mutex<HashMap<(Vec<Digest>, String), Digest>>,
     /// What is looked at beside the daemon's own cache.
     pub(super) elsewhere: Elsewhere,
     /// Steps that this machine does not run by itself.
     pub(super) foreign: HashMap<VertexId, Platform>,
+}
+
+/// The name of an image in a layout of the client's among those that were looked up.
+pub(super) fn layout_key(layout: &OciLayoutSource, platform: Option<&Platform>) -> ImageKey {
+    (format!("{} {}", layout.store, layout.reference), platform.map(ToString::to_string))
 }
 
 /// An error of ours as the builder's.
@@ -136,10 +145,11 @@ impl Worker for BuildWorker {
                 }
             }
             Source::Git(_) | Source::Http(_) => self.fetch(job, source),
-            Source::OciLayout(layout) => Err(Error::Unsupported(format!(
-                "an OCI layout as a source ({})",
-                layout.reference.familiar()
-            ))),
+            Source::OciLayout(layout) => {
+                let unknown = || Error::Invalid(format!("{} was not looked up", layout.reference.familiar()));
+                let image = self.lent_images.get(&layout_key(layout, platform)).ok_or_else(unknown)?;
+                Ok(self.trees.take(image.fetch(&self.engine.store, &self.cancel)?))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What this end lends to a build: the services of its session.
 
 mod auth;
+mod content;
 mod files;
 mod output;
 mod secrets;
@@ -10,11 +11,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use buildkit::grpc::{Answer, Asked, Service, answer, bidirectional, unimplemented};
+use buildkit::grpc::{Answer, Asked, Service, answer, bidirectional, server_stream, unimplemented};
 use buildkit::method;
 use buildkit::proto::health;
 use tonic::{Request, Response};
 
+use super::layout::Layout;
 use crate::login::Logins;
 
 pub(super) use output::Output;
@@ -30,6 +32,9 @@ pub(super) const METHODS: &[&str] = &[
     method::CHECK_AGENT,
     method::FORWARD_AGENT,
     method::PULL,
+    method::CONTENT_INFO,
+    method::CONTENT_READ,
+    method::CONTENT_WRITE,
 ];
 
 /// What is lent.
@@ -43,6 +48,8 @@ pub(super) struct Lent {
     pub(super) secrets: BTreeMap<String, Secret>,
     /// Sockets of ssh agents, by their ids.
     pub(super) agents: BTreeMap<String, PathBuf>,
+    /// Image layouts and directories of caches, by their stores' names.
+    pub(super) layouts: BTreeMap<String, Layout>,
     /// Where results go, by the exporter's number.
     pub(super) outputs: BTreeMap<String, Output>,
     /// Who the user is at registries.
@@ -70,6 +77,9 @@ impl Service for Services {
             method::FILE_SYNC => bidirectional(asked, |request| files::sync(lent(), request)).await,
             method::PULL => bidirectional(asked, |request| files::upload(lent(), request)).await,
             method::FILE_SEND => output::serve(lent(), asked).await,
+            method::CONTENT_INFO => answer(asked, |request| content::info(lent(), request)).await,
+            method::CONTENT_READ => server_stream(asked, |request| content::read(lent(), request)).await,
+            method::CONTENT_WRITE => bidirectional(asked, |request| content::write(lent(), request)).await,
             method::CREDENTIALS => answer(asked, |request| auth::credentials(lent(), request)).await,
             method::GET_SECRET => answer(asked, |request| secrets::get(lent(), request)).await,
             method::CHECK_AGENT => answer(asked, |request| ssh::check(lent(), request)).await,

@@ -7,6 +7,7 @@ use buildkit::proto::control::Exporter;
 use engine::build::{Annotations, Form, ImageExport};
 use oci::{Platform, Reference};
 
+use super::super::compression;
 use super::{Export, Kind, Push};
 
 /// Attributes that say what is so anyway, and with which value.
@@ -72,34 +73,8 @@ impl Attrs<'_> {
     fn form(&mut self) -> Result<Option<Form>, Status> {
         // every layer is encoded anew, whatever it was pulled as
         self.truth("force-compression")?;
-        let level = self.take("compression-level");
-        let number = |most: i32| match &level {
-            None => Ok(None),
-            Some(text) => match text.parse::<i32>() {
-                Ok(level) if (0..=most).contains(&level) => Ok(Some(level)),
-                _ => Err(self.wrong("compression-level", text)),
-            },
-        };
-        match self.left.get("compression").cloned().as_deref() {
-            None if level.is_none() => Ok(None),
-            None | Some("gzip") => {
-                let level = number(9)?.map(i32::cast_unsigned);
-                self.take("compression");
-                // what nobody has asked for is what a push would do anyway
-                Ok(Some(Form::Gzip(level)))
-            }
-            Some("uncompressed") => {
-                number(0)?;
-                self.take("compression");
-                Ok(Some(Form::Plain))
-            }
-            Some("zstd") => {
-                let level = number(22)?;
-                self.take("compression");
-                Ok(Some(Form::Zstd(level)))
-            }
-            Some(other) => Err(self.unsupported("compression", other)),
-        }
+        let (kind, level) = (self.take("compression"), self.take("compression-level"));
+        compression::form(&format!("exporter {:?}", self.kind), kind.as_deref(), level.as_deref())
     }
 
     fn annotations(&mut self) -> Result<Annotations, Status> {

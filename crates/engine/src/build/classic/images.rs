@@ -2,13 +2,17 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use ::build::graph::OciLayoutSource;
 use ::build::lower::Images;
 use ::build::{Error, Result};
 use futures_util::StreamExt as _;
 use oci::{Digest, ImageConfig, Platform, Reference};
 
-use super::super::worker::ImageKey;
+use super::super::lent::Lent;
+use super::super::travel::LentImage;
+use super::super::worker::{ImageKey, layout_key};
 use crate::Engine;
 use crate::image::{Progress, PullOptions};
 use crate::registry::Credentials;
@@ -22,6 +26,17 @@ pub(in crate::build) struct BaseImages<'a> {
     credentials: &'a dyn Fn(&Reference) -> Result<Credentials>,
     tell: &'a dyn Fn(Progress) -> Result<()>,
     known: RefCell<HashMap<ImageKey, ImageConfig>>,
+    /// The client, if it can be asked for its own.
+    lent: Option<Arc<dyn Lent>>,
+    layouts: RefCell<HashMap<ImageKey, LentImage>>,
+}
+
+/// Images that were looked up.
+pub(in crate::build) struct Known {
+    /// Layers of those that are here, lowest first.
+    pub(in crate::build) layers: HashMap<ImageKey, Vec<Digest>>,
+    /// Those that the client has.
+    pub(in crate::build) lent: HashMap<ImageKey, LentImage>,
 }
 
 impl<'a> BaseImages<'a> {
@@ -32,13 +47,20 @@ impl<'a> BaseImages<'a> {
         credentials: &'a dyn Fn(&Reference) -> Result<Credentials>,
         tell: &'a dyn Fn(Progress) -> Result<()>,
     ) -> Self {
-        Self { engine, pull, runtime, credentials, tell, known: RefCell::default() }
+        let (known, layouts) = (RefCell::default(), RefCell::default());
+        Self { engine, pull, runtime, credentials, tell, known, lent: None, layouts }
     }
 
-    /// Their layers, lowest first.
-    pub(in crate::build) fn into_layers(self) -> HashMap<ImageKey, Vec<Digest>> {
+    /// The client can be asked for its own.
+    pub(in crate::build) fn with(self, lent: &Arc<dyn Lent>) -> Self {
+        Self { lent: Some(Arc::clone(lent)), ..self }
+    }
+
+    /// What was looked up.
+    pub(in crate::build) fn known(self) -> Known {
         let layers = |(key, config): (ImageKey, ImageConfig)| (key, config.rootfs.diff_ids);
-        self.known.into_inner().into_iter().map(layers).collect()
+        let layers = self.known.into_inner().into_iter().map(layers).collect();
+        Known { layers, lent: self.layouts.into_inner() }
     }
 
     fn find(&self, image: &Reference, platform: Option<&Platform>) -> Option<ImageConfig> {
@@ -80,6 +102,18 @@ impl Images for BaseImages<'_> {
             }
         };
         self.known.borrow_mut().insert(key, config.clone());
+        Ok(config)
+    }
+
+    fn layout(&self, layout: &OciLayoutSource, platform: Option<&Platform>) -> Result<ImageConfig> {
+        let key = layout_key(layout, platform);
+        if let Some(known) = self.layouts.borrow().get(&key) {
+            return Ok(known.config.clone());
+        }
+        let nobody = || Error::Unsupported("an OCI layout in a build of the classic protocol".into());
+        let image = LentImage::open(Arc::clone(self.lent.as_ref().ok_or_else(nobody)?), layout, platform)?;
+        let config = image.config.clone();
+        self.layouts.borrow_mut().insert(key, image);
         Ok(config)
     }
 }

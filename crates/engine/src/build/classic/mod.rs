@@ -257,6 +257,7 @@ impl Build {
             cancel: self.cancel.clone(),
             locals,
             images: Mutex::default(),
+            lent_images: HashMap::new(),
             digests: Mutex::default(),
             lent: None,
             elsewhere: Elsewhere::default(),
@@ -271,7 +272,7 @@ impl Build {
             let message = "No image was generated. Is your Dockerfile empty?".to_owned();
             return Err(BuildNews::Failed { code: 0, message });
         }
-        worker.images = Mutex::new(images.into_layers());
+        worker.images = Mutex::new(images.known().layers);
         worker.elsewhere.images = Some((lowered.clone(), self.cache_from()));
         worker.foreign = super::foreign::vertices(&lowered.graph);
         let lines = Lines::new(&lowered, &self.news, self.plan.request.quiet);

@@ -17,13 +17,13 @@ use ::build::{Cancel, Error as BuildError};
 use jiff::Timestamp;
 use oci::{Descriptor, Digest, ImageConfig, Platform, Reference};
 
-use super::classic::images::BaseImages;
+use super::classic::images::{BaseImages, Known};
 use super::failed;
 use super::lent::Lent;
 use super::settings::Settings;
 use super::travel::{self, CacheExport, CacheImport, CacheTarget, Elsewhere, Imported};
 use super::trees::Trees;
-use super::worker::{BuildWorker, ImageKey};
+use super::worker::BuildWorker;
 use crate::Engine;
 use crate::container::Resources;
 use crate::error::{Error, Result};
@@ -167,7 +167,7 @@ struct Prepared {
     targets: Vec<Target>,
     /// The Dockerfile that it was made of.
     source: Option<SourceFile>,
-    layers: HashMap<ImageKey, Vec<Digest>>,
+    images: Known,
 }
 
 /// One platform's result.
@@ -182,7 +182,7 @@ impl Remote {
         let started = Timestamp::now();
         let trees = Arc::new(Trees::new(&self.engine.0));
         let mut locals = HashMap::new();
-        let prepared = self.prepare(&trees, &mut locals)?;
+        let mut prepared = self.prepare(&trees, &mut locals)?;
         let worker = BuildWorker {
             engine: Arc::clone(&self.engine.0),
             runtime: self.runtime.clone(),
@@ -190,7 +190,8 @@ impl Remote {
             trees: Arc::clone(&trees),
             cancel: self.request.cancel.clone(),
             locals,
-            images: Mutex::new(prepared.layers.clone()),
+            images: Mutex::new(std::mem::take(&mut prepared.images.layers)),
+            lent_images: std::mem::take(&mut prepared.images.lent),
             digests: Mutex::default(),
             lent: Some(Arc::clone(&self.lent)),
             elsewhere: Elsewhere { imports: self.imports()?, images: None },
@@ -225,7 +226,7 @@ impl Remote {
         for import in &self.request.cache_from {
             self.request.cancel.check()?;
             let credentials = |reference: &Reference| self.credentials(reference);
-            match travel::open(&self.engine.0, &self.runtime, import, &credentials) {
+            match travel::open(&self.engine.0, &self.runtime, import, &self.lent, &credentials) {
                 Ok(imported) => imports.push(imported),
                 Err(BuildError::Cancelled) => return Err(BuildError::Cancelled),
                 Err(error) => self.warn(&error),
@@ -241,17 +242,18 @@ impl Remote {
             Tree::Files(_) => Vec::new(),
         };
         let results: Vec<Vec<Digest>> = built.iter().map(layers).collect();
-        let mut last = None;
+        let (mut last, mut local) = (None, None);
         for export in &self.request.cache_to {
             self.request.cancel.check()?;
-            let credentials = |reference: &Reference| self.credentials(reference);
-            match travel::send(&self.engine.0, &self.runtime, export, &credentials, (solved, &results)) {
+            match travel::send(&self.engine.0, &self.runtime, export, &*self.lent, (solved, &results)) {
+                // the client notes the manifest in its directories, where one that lies in a registry would be missing
+                Ok(manifest) if matches!(export.to, CacheTarget::Client { .. }) => local = manifest,
                 Ok(manifest) => last = manifest.or(last),
                 Err(error) if export.ignore_error => self.warn(&error),
                 Err(error) => return Err(error),
             }
         }
-        Ok(last)
+        Ok(local.or(last))
     }
 
     fn warn(&self, error: &BuildError) {
@@ -286,6 +288,7 @@ impl Remote {
         let credentials = |reference: &Reference| self.credentials(reference);
         let tell = |_| self.request.cancel.check();
         let images = BaseImages::new(&self.engine, self.request.pull, &self.runtime, &credentials, &tell);
+        let images = images.with(&self.lent);
         match &self.request.work {
             Work::Dockerfile(dockerfile) => {
                 let (text, options) = self.definition(dockerfile, trees, locals)?;
@@ -302,17 +305,17 @@ impl Remote {
                     let platform = options.platform.clone().unwrap_or_else(|| lowered.platform());
                     targets.push(Target { platform, output: lowered.output, lowered: Some(lowered) });
                 }
-                Ok(Prepared { graph, targets, source: Some(source), layers: images.into_layers() })
+                Ok(Prepared { graph, targets, source: Some(source), images: images.known() })
             }
             Work::Graph { graph, output } => {
                 for (_, vertex) in graph.vertices() {
-                    if let Op::Source(Source::Image(ImageSource { reference, .. })) = &vertex.op {
-                        images.config(reference, vertex.platform.as_ref())?;
+                    if let Op::Source(source) = &vertex.op {
+                        images.of(source, vertex.platform.as_ref())?;
                     }
                 }
-                let layers = images.into_layers();
+                let images = images.known();
                 let target = Target { platform: Platform::host(), output: *output, lowered: None };
-                Ok(Prepared { graph: graph.clone(), targets: vec![target], source: None, layers })
+                Ok(Prepared { graph: graph.clone(), targets: vec![target], source: None, images })
             }
         }
     }

@@ -7,6 +7,7 @@ mod classic;
 mod display;
 mod hostile;
 mod kills;
+mod layouts;
 mod llb;
 mod mounts;
 mod outputs;

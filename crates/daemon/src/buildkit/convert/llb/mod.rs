@@ -47,6 +47,9 @@ pub(crate) fn context(value: &str) -> Result<Source> {
     if let Some(remote) = Source::remote(value).map_err(refused)? {
         return Ok(remote);
     }
+    if let Some(layout) = value.strip_prefix("oci-layout:") {
+        return source::named_layout(layout.trim_start_matches('/')).map(Source::OciLayout);
+    }
     let identifier = match value.strip_prefix("local:") {
         Some(name) => format!("local://{name}"),
         None => value.to_owned(),

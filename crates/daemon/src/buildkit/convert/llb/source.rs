@@ -8,6 +8,9 @@ use oci::{Digest, Reference};
 
 use super::{Result, refused};
 
+/// Longest name of a client's store, in bytes.
+const MAX_STORE: usize = 256;
+
 pub(super) fn source(op: &pb::SourceOp) -> Result<Source> {
     let mut attributes = Attributes(op.attrs.clone());
     let (scheme, rest) = op
@@ -19,11 +22,12 @@ pub(super) fn source(op: &pb::SourceOp) -> Result<Source> {
         "local" => Source::Local(local(rest, &mut attributes)?),
         "git" => Source::Git(git(rest, &mut attributes)?),
         "http" | "https" => Source::Http(http(&op.identifier, &mut attributes)?),
-        "oci-layout" => Source::OciLayout(OciLayoutSource {
-            reference: reference(rest)?,
-            session: attributes.take("oci.session"),
-            store: attributes.take("oci.store"),
-        }),
+        "oci-layout" => {
+            let (session, store) = (attributes.take("oci.session"), attributes.take("oci.store"));
+            // a client's own bookkeeping
+            attributes.take("image.recordtype");
+            Source::OciLayout(OciLayoutSource { session, ..layout(rest, store)? })
+        }
         scheme => {
             return Err(refused(format!(
                 "sources of the kind {scheme:?} are not supported by this version of Berth"
@@ -61,6 +65,23 @@ impl Attributes {
 
 fn reference(text: &str) -> Result<Reference> {
     Reference::parse(text).map_err(|error| refused(format!("{text:?}: {error}")))
+}
+
+/// An image of the client's by a named context: the store is what the image is called.
+pub(super) fn named_layout(text: &str) -> Result<OciLayoutSource> {
+    let name = text.split(['@', ':']).next().unwrap_or_default();
+    layout(text, name.to_owned())
+}
+
+fn layout(text: &str, store: String) -> Result<OciLayoutSource> {
+    let reference = reference(text)?;
+    if reference.digest().is_none() {
+        return Err(refused(format!("oci-layout reference {text:?} has no digest")));
+    }
+    if store.is_empty() || store.len() > MAX_STORE {
+        return Err(refused(format!("oci-layout reference {text:?} has no store")));
+    }
+    Ok(OciLayoutSource { reference, session: String::new(), store })
 }
 
 fn image(rest: &str, attributes: &mut Attributes) -> Result<ImageSource> {
