@@ -62,6 +62,11 @@ pub struct Config {
     pub cluster: ClusterConfig,
     /// How registries are reached.
     pub registries: RegistryConfig,
+    /// Whose subordinate ids containers have that say nothing of their own: `default`, `USER[:GROUP]`, their numbers;
+    /// empty = they live in the host's user namespace.
+    pub userns_remap: String,
+    /// Directory of `passwd`, `group`, `subuid` and `subgid`.
+    pub id_files: PathBuf,
     /// `no-new-privileges` for every container.
     pub no_new_privileges: bool,
     /// A seccomp profile file, `unconfined`, or empty for the built-in one.
@@ -239,6 +244,8 @@ impl Config {
             network_options: BTreeMap::new(),
             cluster: ClusterConfig::default(),
             registries: RegistryConfig::default(),
+            userns_remap: String::new(),
+            id_files: "/etc".into(),
             no_new_privileges: false,
             seccomp_profile: String::new(),
             signature_policy: None,

@@ -19,6 +19,7 @@ use crate::events::Bus;
 use crate::layout::Layout;
 use crate::network::resolver::Resolvers;
 use crate::system::Pruning;
+use crate::userns::{IdFiles, IdMap};
 
 /// A handle to the engine; clones share it.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) layout: Layout,
     pub(crate) id: String,
     pub(crate) host: Host,
+    /// The ids of containers that say nothing of their own; `None` = the host's.
+    pub(crate) userns: Option<IdMap>,
     pub(crate) store: store::Store,
     pub(crate) network: ::network::Network,
     /// `None` where networks are this machine's own.
@@ -108,6 +111,10 @@ impl Inner {
                 return Err(Error::bad_parameter(format!("driver not supported: {other}")));
             }
         };
+        let userns = match config.userns_remap.as_str() {
+            "" => None,
+            text => Some(crate::userns::remap(text, &IdFiles::of(&config.id_files))?),
+        };
         let seccomp = seccomp(&config)?;
         check_defaults(&config, &seccomp)?;
         let cache = crate::build::Builder::open(&layout)?;
@@ -124,6 +131,7 @@ impl Inner {
             id,
             machine: Machine::new(crate::system::memory(), host.cgroup_v2),
             host,
+            userns,
             seccomp,
             apparmor: AppArmor::open()?,
             filters: Compiled::default(),

@@ -13,6 +13,7 @@ pub mod registry;
 pub mod shim;
 pub mod system;
 pub mod trust;
+pub mod userns;
 pub mod volume;
 
 mod engine;

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::firewall::Firewall;
 use crate::ipam::{self, Leases};
 use crate::netlink::{Protocol, Socket};
-use crate::netns::Pool;
+use crate::netns::{Namespace, Pool};
 use crate::wireguard::{self, Keys};
 use state::{State, Up};
 use unplug::Unplugger;
@@ -80,11 +80,15 @@ impl Network {
         })
     }
 
-    /// A namespace with nothing but a loopback interface that is up (`--network none`).
+    /// A namespace with nothing but a loopback interface that is up (`--network none`): a new one of the caller's, which
+    /// belongs to a user namespace, or one of ours.
     ///
     /// # Errors
     /// The kernel refuses another namespace.
-    pub fn isolated(&self) -> Result<OwnedFd> {
+    pub fn isolated(&self, netns: Option<OwnedFd>) -> Result<OwnedFd> {
+        if let Some(netns) = netns {
+            return Namespace::furnish(netns).map(|namespace| namespace.fd);
+        }
         let namespace = self.pool.take();
         self.pool.refill();
         namespace.map(|namespace| namespace.fd)

@@ -113,6 +113,23 @@ pub fn idmap(
     userns::idmap(mount.as_fd(), uids, gids, recursive)
 }
 
+/// A user namespace with these mappings that nobody lives in, and a network namespace that belongs to it: a container
+/// with [`CreateOptions::netns`] of these that lists a new user namespace lives in this one.
+///
+/// # Errors
+/// The mappings are none; the kernel makes no (more) user namespaces for us.
+pub fn user_namespace(uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) -> Result<(OwnedFd, OwnedFd)> {
+    userns::with_network(uids, gids)
+}
+
+/// A network namespace that belongs to this user namespace, which is another one than the caller's.
+///
+/// # Errors
+/// The user namespace can't be joined; the kernel makes no more network namespaces.
+pub fn network_namespace(user: impl AsFd) -> Result<OwnedFd> {
+    userns::network_of(user.as_fd())
+}
+
 /// The state that hooks read on their stdin.
 #[must_use]
 pub fn hook_state(spec: &Spec, id: &str, bundle: &Path, status: &str, pid: i32) -> String {

@@ -48,7 +48,8 @@ pub struct CreateOptions<'a> {
     pub bundle: &'a Path,
     /// A detached mount that becomes the root, instead of the path in the specification.
     pub rootfs: Option<BorrowedFd<'a>>,
-    /// A network namespace to join, instead of what the specification says.
+    /// A network namespace to join, instead of what the specification says. When it belongs to another user namespace
+    /// than the caller's and the specification wants a new one of those, that is joined as well.
     pub netns: Option<BorrowedFd<'a>>,
     /// Detached mounts that replace the source of `spec.mounts[index]`.
     pub mounts: &'a [(usize, BorrowedFd<'a>)],

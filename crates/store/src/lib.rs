@@ -47,5 +47,5 @@ pub use layer::LayerBlob;
 pub use pull::{Claim, Leftovers, Pull, PullLayer, PullRequest, RawDocument, Waiter};
 pub use push::{Compressing, Form, Kind, PushLayer, PushPlan, Pushed};
 pub use scratch::Scratch;
-pub use snapshot::{Change, ChangeKind, Driver, DriverChoice, Snapshot, Swept};
+pub use snapshot::{Change, ChangeKind, Driver, DriverChoice, Shown, Snapshot, Swept};
 pub use store::Store;

@@ -172,6 +172,14 @@ pub fn set(sets: &Sets) -> Result<()> {
     )
 }
 
+/// Sets what [`rustix::thread::capabilities`] gave before.
+///
+/// # Errors
+/// What `capset(2)` says.
+pub(crate) fn set_all(sets: &CapabilitySets) -> Result<()> {
+    rustix::thread::set_capabilities(None, *sets)
+}
+
 /// Replaces the ambient set; each must be permitted and inheritable already.
 ///
 /// # Errors

@@ -288,6 +288,14 @@ pub fn join_namespaces(target: impl AsFd, which: Namespaces) -> Result<()> {
     raw::clone::setns(target.as_fd(), which.0)
 }
 
+/// The user namespace that a namespace belongs to (`NS_GET_USERNS` of `ioctl_ns(2)`).
+///
+/// # Errors
+/// `EPERM` when it is none of this process's, nor beneath its own.
+pub fn owning_user_namespace(namespace: impl AsFd) -> Result<OwnedFd> {
+    raw::misc::owning_user_namespace(namespace.as_fd())
+}
+
 /// Leaves the namespaces `which` for new ones (`unshare(2)`).
 ///
 /// # Errors

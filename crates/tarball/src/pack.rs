@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use sys::idmap::{self, Map, Range};
 
 use crate::header::{Header, flag};
 use crate::{BLOCK, Error, MAX_DEPTH, Result, padding};
@@ -37,6 +38,7 @@ type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 pub struct Packer<W> {
     output: W,
     xattrs: Xattrs,
+    ids: Option<Map>,
     /// Names under which files with several were written first.
     links: HashMap<(u64, u64), Vec<u8>>,
     header: Vec<u8>,
@@ -77,7 +79,14 @@ pub fn listed(dir: impl AsFd) -> Result<Vec<(Vec<u8>, FileType)>> {
 impl<W: Write> Packer<W> {
     /// Writes to `output`, which should gather small writes.
     pub fn new(output: W, xattrs: Xattrs) -> Self {
-        Self { output, xattrs, links: HashMap::new(), header: Vec::new(), buffer: Vec::new() }
+        Self { output, xattrs, ids: None, links: HashMap::new(), header: Vec::new(), buffer: Vec::new() }
+    }
+
+    /// Owners are told as they are inside of this mapping; those that it lacks, as nobody.
+    #[must_use]
+    pub fn inside(mut self, ids: Option<Map>) -> Self {
+        self.ids = ids;
+        self
     }
 
     /// What a handle (`O_PATH`) refers to, with everything beneath, under `name`.
@@ -208,7 +217,7 @@ impl<W: Write> Packer<W> {
         }
         let xattrs = self.xattrs_of(file.as_fd(), name)?;
         let size = stat.st_size.cast_unsigned();
-        self.write_header(&Header { size, xattrs: &xattrs, ..of(stat, name, flag::REGULAR) })?;
+        self.write_header(&Header { size, xattrs: &xattrs, ..self.of(stat, name, flag::REGULAR) })?;
         self.content(file, size, name)
     }
 
@@ -229,7 +238,7 @@ impl<W: Write> Packer<W> {
             flag::CHAR | flag::BLOCK => (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)),
             _ => (0, 0),
         };
-        self.write_header(&Header { link, major, minor, xattrs, ..of(stat, name, flag) })
+        self.write_header(&Header { link, major, minor, xattrs, ..self.of(stat, name, flag) })
     }
 
     /// A further name of a file that is written already.
@@ -241,8 +250,26 @@ impl<W: Write> Packer<W> {
             self.links.insert((stat.st_dev, stat.st_ino), name.to_vec());
             return Ok(false);
         };
-        self.write_header(&Header { link: &first, ..of(stat, name, flag::HARD_LINK) })?;
+        self.write_header(&Header { link: &first, ..self.of(stat, name, flag::HARD_LINK) })?;
         Ok(true)
+    }
+
+    fn of<'a>(&self, stat: &Stat, name: &'a [u8], flag: u8) -> Header<'a> {
+        let inside = |ranges: &[Range], id| idmap::inward(ranges, id).unwrap_or(idmap::OVERFLOW);
+        let (uid, gid) = match &self.ids {
+            Some(ids) => (inside(&ids.uids, stat.st_uid), inside(&ids.gids, stat.st_gid)),
+            None => (stat.st_uid, stat.st_gid),
+        };
+        Header {
+            name,
+            flag,
+            // the type's bits too, as Go wrote them before 1.9 and Docker still does
+            mode: stat.st_mode,
+            uid,
+            gid,
+            mtime: stat.st_mtime,
+            ..Header::default()
+        }
     }
 
     fn write_header(&mut self, header: &Header<'_>) -> Result<()> {
@@ -318,19 +345,6 @@ fn all_xattrs(file: BorrowedFd<'_>) -> Result<Attributes, Errno> {
 
 fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
-}
-
-fn of<'a>(stat: &Stat, name: &'a [u8], flag: u8) -> Header<'a> {
-    Header {
-        name,
-        flag,
-        // the type's bits too, as Go wrote them before 1.9 and Docker still does
-        mode: stat.st_mode,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        mtime: stat.st_mtime,
-        ..Header::default()
-    }
 }
 
 fn unwritten(error: io::Error) -> Error {

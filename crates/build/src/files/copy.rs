@@ -352,6 +352,7 @@ impl<'a> Job<'a> {
             // as with Docker, `--chown` is not about what comes out of an archive
             owner: Owner::Archive,
             keep_kinds: false,
+            ids: None,
             renames: &[],
         };
         tarball::extract(directory, BufReader::new(input), &options)

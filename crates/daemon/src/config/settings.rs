@@ -173,6 +173,11 @@ fn engine(given: &Given) -> Result<engine::Config> {
     config.cluster.advertise = text("cluster-advertise");
     config.cluster.options = given.map("cluster-store-opts");
     config.cluster.check()?;
+    config.userns_remap = text("userns-remap");
+    // where users and their ids are written down that are not this machine's
+    if let Some(directory) = std::env::var_os("BERTH_ID_FILES") {
+        config.id_files = directory.into();
+    }
     config.no_new_privileges = given.flag("no-new-privileges").unwrap_or(false);
     config.seccomp_profile = text("seccomp-profile");
     if given.text("signature-policy").is_some_and(|path| !path.is_empty()) {

@@ -92,7 +92,7 @@ options! {
     "seccomp-profile" => "seccomp-profile" Text Works "Seccomp profile file, or unconfined";
     "signature-policy" => "signature-policy" Text Works "File that says which images must be signed by whom";
     "selinux-enabled" => "selinux-enabled" Flag Later "Label containers for SELinux";
-    "userns-remap" => "userns-remap" Text Later "User whose subordinate ids containers run with";
+    "userns-remap" => "userns-remap" Text Works "User whose subordinate ids containers run with";
     "oom-score-adjust" => "oom-score-adjust" Int Later "The daemon's own oom_score_adj";
     "cpu-rt-period" => "cpu-rt-period" Int Later "CPU real-time period of the parent cgroup";
     "cpu-rt-runtime" => "cpu-rt-runtime" Int Later "CPU real-time runtime of the parent cgroup";

@@ -29,9 +29,9 @@ fn settings_are_validated() {
     );
     let flag = run(&["--colour"], "{}");
     assert!(!flag.status.success() && stderr(&flag).contains("--colour"), "{}", stderr(&flag));
-    let later = run(&["--userns-remap", "default"], "{}");
+    let later = run(&["--cpu-rt-period", "1"], "{}");
     assert!(!later.status.success());
-    assert_eq!(stderr(&later), "berthd: --userns-remap is not supported yet by this version of Berth\n");
+    assert_eq!(stderr(&later), "berthd: --cpu-rt-period is not supported yet by this version of Berth\n");
 }
 
 #[test]

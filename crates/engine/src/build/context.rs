@@ -33,6 +33,7 @@ pub(super) fn unpack(store: &Store, archive: impl Read + Send) -> Result<Scratch
         through: Through::Refused,
         owner: Owner::Fixed(0, 0),
         keep_kinds: false,
+        ids: None,
         renames: &[],
     };
     tarball::extract(directory, input, &options).map_err(|error| failed(error.into()))?;

@@ -26,6 +26,7 @@ use crate::container::{
 use crate::engine::Inner;
 use crate::error;
 use crate::shim::{ShimEvent, ShimHandle, SpawnOptions};
+use crate::userns::IdMap;
 
 /// A step's variables: of its ssh agents the first is the one that is found, if nothing else is said.
 fn environment(exec: &Exec, secrets: &[String]) -> Vec<String> {
@@ -47,7 +48,10 @@ impl BuildWorker {
         let id = crate::id::random().map_err(because("make a step"))?;
         let secrets = self.secret_env(exec)?;
         let container = self.container(&id, exec, &secrets).map_err(because("make a step"))?;
-        let Some(mounted) = self.mounted(job, exec, inputs)? else { return Err(Error::Cancelled) };
+        let user = container.ids.as_ref().map(IdMap::holder).transpose().map_err(because("make a step"))?;
+        let Some(mounted) = self.mounted(job, exec, inputs, user.as_ref())? else {
+            return Err(Error::Cancelled);
+        };
         let Mounted { view, places, mut outputs } = mounted;
         let stubs = Stubs::before(self, &below, &places)?;
         let _clean = Clean { engine: &self.engine, id: &id };
@@ -77,6 +81,7 @@ impl BuildWorker {
     fn container(&self, id: &str, exec: &Exec, secrets: &[String]) -> error::Result<Container> {
         let engine = &self.engine;
         let host = self.host(exec)?;
+        let ids = crate::userns::settle(engine, &host)?;
         let mode = mode::NetworkMode::parse(&host.network_mode)?;
         let hostname = if exec.hostname.is_empty() { id[..12].to_owned() } else { exec.hostname.clone() };
         let config = ContainerConfig {
@@ -111,6 +116,7 @@ impl BuildWorker {
             hosts_path: engine.layout.hosts(id),
             resolv_conf_path: engine.layout.resolv_conf(id),
             system: false,
+            ids,
             links: Vec::new(),
             exec_ids: Vec::new(),
             config: Arc::new(config),

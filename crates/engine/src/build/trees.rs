@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::contexts::InUse;
 use crate::engine::Inner;
+use crate::userns::Holder;
 
 /// What one build has in hand.
 pub(super) struct Trees {
@@ -106,18 +107,20 @@ impl Trees {
     /// # Errors
     /// It is gone; the kernel's refusal.
     pub(super) fn open(&self, tree: &Tree) -> ::build::Result<Root> {
-        Ok(Root::in_root(self.mount(tree)?))
+        Ok(Root::in_root(self.mount(tree, None)?))
     }
 
     /// A tree as a mount of its own that nothing can be written to.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub(super) fn mount(&self, tree: &Tree) -> ::build::Result<OwnedFd> {
+    pub(super) fn mount(&self, tree: &Tree, user: Option<&Holder>) -> ::build::Result<OwnedFd> {
         match tree {
-            Tree::Layers(layers) => {
-                self.store.mount_layers(layers).map_err(|error| failed("mount layers", error))
+            Tree::Layers(layers) => match user {
+                Some(user) => self.store.mount_layers_mapped(layers, user.shown()),
+                None => self.store.mount_layers(layers),
             }
+            .map_err(|error| failed("mount layers", error)),
             Tree::Files(number) => {
                 let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
                 let place = files.get(number).cloned();
@@ -126,8 +129,11 @@ impl Trees {
                 let place = place.ok_or_else(gone)?;
                 let mount = sys::mount::clone_path(place.path(), false)
                     .map_err(|error| failed("open a directory of the build", error))?;
-                let change =
-                    sys::mount::Change { set: sys::mount::Attr::RDONLY, ..sys::mount::Change::default() };
+                let change = sys::mount::Change {
+                    set: sys::mount::Attr::RDONLY,
+                    idmap: user.map(|user| user.shown().user),
+                    ..sys::mount::Change::default()
+                };
                 sys::mount::change(mount.as_fd(), &change)
                     .map_err(|error| failed("open a directory of the build", error))?;
                 Ok(mount)

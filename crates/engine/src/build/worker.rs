@@ -23,6 +23,7 @@ use super::travel::{Elsewhere, LentImage};
 use super::trees::{Directory, Trees};
 use crate::container::view::SCAFFOLD;
 use crate::engine::Inner;
+use crate::userns::Holder;
 
 /// An image by name and platform.
 pub(super) type ImageKey = (String, Option<String>);
@@ -385,8 +386,9 @@ impl BuildWorker {
     }
 
     /// A part of a tree as a mount by itself that nothing can be written to.
-    pub(super) fn part(&self, tree: &Tree, selector: &str) -> Result<OwnedFd> {
-        part_of(self.trees.mount(tree)?, selector)
+    /// With the ids of this user namespace, if one is given.
+    pub(super) fn part(&self, tree: &Tree, selector: &str, user: Option<&Holder>) -> Result<OwnedFd> {
+        part_of(self.trees.mount(tree, user)?, selector)
     }
 }
 

@@ -11,6 +11,7 @@ use super::spec::FileMount;
 use crate::container::{Container, HostConfig};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
+use crate::userns::IdMap;
 
 /// What the files say.
 pub(crate) struct Contents<'a> {
@@ -60,7 +61,16 @@ pub(crate) fn write(layout: &Layout, contents: &Contents<'_>, mode: &NetworkMode
         ("hosts", hosts),
         ("resolv.conf", resolv),
     ];
-    files.iter().try_for_each(|(name, text)| put(&directory.join(name), text).map_err(failed))
+    // the container's root may write to them
+    let root = container.ids.as_ref().and_then(IdMap::root);
+    files.iter().try_for_each(|(name, text)| {
+        let path = directory.join(name);
+        put(&path, text).map_err(failed)?;
+        match root {
+            Some((uid, gid)) => std::os::unix::fs::chown(&path, Some(uid), Some(gid)).map_err(failed),
+            None => Ok(()),
+        }
+    })
 }
 
 /// In place: a running container's bind mount shows the same inode.

@@ -7,7 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use sys::path::Root;
 
 use super::spec::Identity;
+use crate::container::Container;
+use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::userns::{Holder, IdMap};
 
 /// Resolves `user[:group]` and additional groups in a root.
 ///
@@ -87,6 +90,32 @@ pub(crate) fn mark(root: &Root) -> Result<()> {
         Ok(_) | Err(sys::Errno::EXIST) => Ok(()),
         Err(error) => Err(Error::because("create /.dockerenv", error)),
     }
+}
+
+/// Mounts a container's root, with the ids of its user namespace if it has one. `user` is such a namespace, if there is
+/// one already. Blocks.
+///
+/// # Errors
+/// The storage driver's refusal.
+pub(crate) fn mount(engine: &Inner, container: &Container, user: Option<&Holder>) -> Result<OwnedFd> {
+    let failed = |error| Error::because("mount the root file system", error);
+    let snapshot = engine.store.snapshot(&container.id).map_err(failed)?;
+    match (&container.ids, user) {
+        (Some(_), Some(user)) => snapshot.mount_mapped(user.shown()),
+        (Some(ids), None) => snapshot.mount_mapped(ids.holder()?.shown()),
+        (None, _) => snapshot.mount(),
+    }
+    .map_err(failed)
+}
+
+/// Does something on this thread whose new files are the container's root's.
+///
+/// # Errors
+/// What `work` says.
+pub(crate) fn as_root_of<T>(container: &Container, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let Some((uid, gid)) = container.ids.as_ref().and_then(IdMap::root) else { return work() };
+    sys::owner::as_owner(uid, gid, work)
+        .map_err(|errno| Error::because("act for the container's root", errno))?
 }
 
 /// A root for questions, beside the mount itself.

@@ -83,9 +83,10 @@ impl View {
         mounts.sort_by_key(|mount| mount.destination.matches('/').count());
         let source = match container.state.running() {
             Some(run) => Source::Process(rootfs::mount_namespace(run.pid, &container.id)?),
-            None => Source::Mount(engine.store.snapshot(&container.id)?.mount()?),
+            None => Source::Mount(rootfs::mount(engine, container, None)?),
         };
-        apart(|| build(source, &mounts, handed, container.host.readonly_rootfs))
+        let read_only = container.host.readonly_rootfs;
+        apart(|| rootfs::as_root_of(container, || build(source, &mounts, handed, read_only)))
     }
 
     /// Resolves like a process in the container.

@@ -22,19 +22,24 @@ pub(crate) struct Attached {
     pub(crate) resolver: Option<ResolverSockets>,
 }
 
-/// Makes a container's network.
+/// Makes a container's network, in a new namespace of its user namespace if `netns` is one.
 ///
 /// # Errors
 /// The network's refusal; an unknown network.
-pub(crate) fn attach(engine: &Inner, container: &Container, mode: &NetworkMode) -> Result<Attached> {
+pub(crate) fn attach(
+    engine: &Inner,
+    container: &Container,
+    mode: &NetworkMode,
+    netns: Option<OwnedFd>,
+) -> Result<Attached> {
     match mode {
-        NetworkMode::Bridge | NetworkMode::Custom(_) => bridges(engine, container),
+        NetworkMode::Bridge | NetworkMode::Custom(_) => bridges(engine, container, netns),
         // It was taken from no network, and brought to some.
         NetworkMode::None if container.network.networks.keys().any(|name| name != "none") => {
-            bridges(engine, container)
+            bridges(engine, container, netns)
         }
         NetworkMode::None => {
-            let netns = engine.network.isolated().map_err(|error| failed(container, error))?;
+            let netns = engine.network.isolated(netns).map_err(|error| failed(container, error))?;
             Ok(Attached { netns: Some(netns), ..plain(engine, container, "none") })
         }
         NetworkMode::Host => Ok(plain(engine, container, "host")),
@@ -102,7 +107,7 @@ fn plain(engine: &Inner, container: &Container, name: &str) -> Attached {
     Attached { netns: None, settings, addresses: Vec::new(), resolver: None }
 }
 
-fn bridges(engine: &Inner, container: &Container) -> Result<Attached> {
+fn bridges(engine: &Inner, container: &Container, netns: Option<OwnedFd>) -> Result<Attached> {
     let mut container = container.clone();
     // One that was taken from all its networks starts on the one that it was made for.
     if container.network.networks.is_empty() {
@@ -125,8 +130,13 @@ fn bridges(engine: &Inner, container: &Container) -> Result<Attached> {
     places.sort_by_key(|(rank, _)| *rank);
     let mut requests: Vec<_> = places.into_iter().map(|(_, request)| request).collect();
     let seats = Seats::claim(engine, &container.id, &mut requests, &networks)?;
-    let made =
-        ports_in_time(|| engine.network.attach(&requests)).map_err(|error| failed(&container, error))?;
+    let made = ports_in_time(|| {
+        let netns = netns.as_ref().map(OwnedFd::try_clone).transpose();
+        let netns =
+            netns.map_err(|error| ::network::Error::Invalid(format!("network namespace: {error}")))?;
+        engine.network.attach_in(netns, &requests)
+    })
+    .map_err(|error| failed(&container, error))?;
     seats.keep(&made.endpoints);
     let settings = endpoint::settle(engine, &container, &made.endpoints);
     Ok(Attached {

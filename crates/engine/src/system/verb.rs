@@ -99,7 +99,11 @@ impl Engine {
             runtimes: self.runtimes(),
             default_runtime: engine.config.default_runtime.clone(),
             registries: engine.registries.effective(),
-            security_options: security_options(host.cgroup_v2, engine.apparmor.is_enabled()),
+            security_options: security_options(
+                host.cgroup_v2,
+                engine.apparmor.is_enabled(),
+                engine.userns.is_some(),
+            ),
             init_binary: "docker-init".to_owned(),
             warnings: self.warnings(),
         }
@@ -251,12 +255,15 @@ pub(crate) fn memory() -> u64 {
     kib.unwrap_or_default() * 1024
 }
 
-fn security_options(cgroup_v2: bool, apparmor: bool) -> Vec<String> {
+fn security_options(cgroup_v2: bool, apparmor: bool, userns: bool) -> Vec<String> {
     let mut options = Vec::new();
     if apparmor {
         options.push("name=apparmor".to_owned());
     }
     options.push("name=seccomp,profile=builtin".to_owned());
+    if userns {
+        options.push("name=userns".to_owned());
+    }
     if cgroup_v2 {
         options.push("name=cgroupns".to_owned());
     }

@@ -10,6 +10,7 @@ use rustix::fs::{
     AtFlags, Dir, DirEntry, FileType, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, Uid, XattrFlags,
 };
 use rustix::io::Errno;
+use sys::idmap::{self, Map};
 use sys::path::Root;
 use tokio::runtime::Handle;
 
@@ -18,6 +19,7 @@ use super::{Shared, VolumeRequest};
 use crate::container::{Container, MountKind, MountPoint};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::userns::IdMap;
 
 /// Directories deep that are copied.
 const MOST_DEPTH: usize = 256;
@@ -33,7 +35,13 @@ pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<()> {
     let mut waiting = Vec::new();
     for point in container.mounts.iter().filter(|point| point.kind == MountKind::Volume) {
         let sure = !(point.anonymous && container.host.auto_remove);
-        super::store::ensure(engine, &request(container, point), point.anonymous, sure)?;
+        super::store::ensure(
+            engine,
+            &request(container, point),
+            container.ids.as_ref(),
+            point.anonymous,
+            sure,
+        )?;
         if !point.no_copy && (point.device || !point.subpath.is_empty() || is_empty(&point.source)) {
             waiting.push(point);
         }
@@ -41,10 +49,13 @@ pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<()> {
     if waiting.is_empty() {
         return Ok(());
     }
-    // a root that is in use is not mounted a second time
-    let root = match container.state.running() {
-        Some(run) => crate::container::root_of_process(run.pid)?,
-        None => Root::in_root(engine.store.snapshot(&container.id)?.mount()?),
+    // a root that is in use is not mounted a second time; in a user namespace that one shows the host's ids already
+    let (root, ids) = match container.state.running() {
+        Some(run) => (crate::container::root_of_process(run.pid)?, None),
+        None => {
+            let root = Root::in_root(engine.store.snapshot(&container.id)?.mount()?);
+            (root, container.ids.as_ref().map(IdMap::ids))
+        }
     };
     // shims are asked, which waits: this thread is one of those that may block
     let mut shared = Handle::current().block_on(super::shared(engine, container));
@@ -60,7 +71,7 @@ pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<()> {
         };
         let Some(target) = target(engine, container, point, &mut shared)? else { continue };
         if Dir::read_from(&target).map_err(failed)?.all(|entry| is_dot(&entry)) {
-            directory(&source, &target, 0).map_err(failed)?;
+            directory(&source, &target, ids.as_ref(), 0).map_err(failed)?;
         }
     }
     Ok(())
@@ -116,7 +127,7 @@ fn target(
 }
 
 /// Copies what is in a directory, then its own attributes.
-fn directory(source: &OwnedFd, target: &OwnedFd, depth: usize) -> Result<(), Errno> {
+fn directory(source: &OwnedFd, target: &OwnedFd, ids: Option<&Map>, depth: usize) -> Result<(), Errno> {
     if depth > MOST_DEPTH {
         return Err(Errno::NAMETOOLONG);
     }
@@ -124,20 +135,26 @@ fn directory(source: &OwnedFd, target: &OwnedFd, depth: usize) -> Result<(), Err
         let entry = entry?;
         let name = entry.file_name();
         if name != c"." && name != c".." {
-            one(source.as_fd(), target.as_fd(), name, depth)?;
+            one(source.as_fd(), target.as_fd(), name, ids, depth)?;
         }
     }
-    attributes(source.as_fd(), target.as_fd(), &rustix::fs::fstat(source)?)
+    attributes(source.as_fd(), target.as_fd(), &rustix::fs::fstat(source)?, ids)
 }
 
-fn one(source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<(), Errno> {
+fn one(
+    source: BorrowedFd<'_>,
+    target: BorrowedFd<'_>,
+    name: &CStr,
+    ids: Option<&Map>,
+    depth: usize,
+) -> Result<(), Errno> {
     let stat = rustix::fs::statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
     let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
             rustix::fs::mkdirat(target, name, Mode::RWXU)?;
             let open = |parent| rustix::fs::openat(parent, name, flags | OFlags::DIRECTORY, Mode::empty());
-            directory(&open(source)?, &open(target)?, depth + 1)
+            directory(&open(source)?, &open(target)?, ids, depth + 1)
         }
         FileType::RegularFile => {
             let from = rustix::fs::openat(source, name, flags | OFlags::NONBLOCK, Mode::empty())?;
@@ -146,26 +163,32 @@ fn one(source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr, depth: usize
             let (mut from, mut to) = (File::from(from), File::from(to));
             std::io::copy(&mut from, &mut to)
                 .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-            attributes(from.as_fd(), to.as_fd(), &stat)
+            attributes(from.as_fd(), to.as_fd(), &stat, ids)
         }
         FileType::Symlink => {
             let text = rustix::fs::readlinkat(source, name, Vec::new())?;
             rustix::fs::symlinkat(text, target, name)?;
-            let (uid, gid) = owner(&stat);
+            let (uid, gid) = owner(&stat, ids)?;
             rustix::fs::chownat(target, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
         }
         // a socket without its listener is nothing
         FileType::Socket => Ok(()),
         kind => {
             rustix::fs::mknodat(target, name, kind, mode(&stat), stat.st_rdev)?;
-            let (uid, gid) = owner(&stat);
+            let (uid, gid) = owner(&stat, ids)?;
             rustix::fs::chownat(target, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
         }
     }
 }
 
-fn owner(stat: &Stat) -> (Option<Uid>, Option<Gid>) {
-    (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))
+/// Whose a copy is: a volume shows the host's ids, an image those of its containers.
+fn owner(stat: &Stat, ids: Option<&Map>) -> Result<(Option<Uid>, Option<Gid>), Errno> {
+    let outward = |ranges, id| idmap::outward(ranges, id).ok_or(Errno::OVERFLOW);
+    let (uid, gid) = match ids {
+        Some(ids) => (outward(&ids.uids, stat.st_uid)?, outward(&ids.gids, stat.st_gid)?),
+        None => (stat.st_uid, stat.st_gid),
+    };
+    Ok((Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))))
 }
 
 fn mode(stat: &Stat) -> Mode {
@@ -173,8 +196,13 @@ fn mode(stat: &Stat) -> Mode {
 }
 
 /// Owner, then mode (a change of owner clears set-id bits), extended attributes, times last.
-fn attributes(source: BorrowedFd<'_>, target: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
-    let (uid, gid) = owner(stat);
+fn attributes(
+    source: BorrowedFd<'_>,
+    target: BorrowedFd<'_>,
+    stat: &Stat,
+    ids: Option<&Map>,
+) -> Result<(), Errno> {
+    let (uid, gid) = owner(stat, ids)?;
     rustix::fs::fchown(target, uid, gid)?;
     rustix::fs::fchmod(target, mode(stat))?;
     extended(source, target)?;

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::container::{Container, MountKind, MountPoint};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::userns::IdMap;
 
 /// What is between a container's id and the mark of its mount.
 const SEPARATOR: char = '.';
@@ -53,9 +54,13 @@ pub(super) fn create(engine: &Inner, container: &Container) -> Result<()> {
 ///
 /// # Errors
 /// The storage driver's refusal.
-pub(super) fn mount(engine: &Inner, container: &str, point: &MountPoint) -> Result<OwnedFd> {
-    let name = snapshot_name(container, &point.destination);
-    let mounted = engine.store.snapshot(&name).and_then(|snapshot| snapshot.mount_image());
+pub(super) fn mount(engine: &Inner, container: &Container, point: &MountPoint) -> Result<OwnedFd> {
+    let name = snapshot_name(&container.id, &point.destination);
+    let user = container.ids.as_ref().map(IdMap::holder).transpose()?;
+    let mounted = engine.store.snapshot(&name).and_then(|snapshot| match &user {
+        Some(user) => snapshot.mount_image_mapped(user.shown()),
+        None => snapshot.mount_image(),
+    });
     mounted.map_err(|error| Error::because(format!("mount image {}", point.name), error))
 }
 

@@ -31,8 +31,8 @@ pub(super) fn of(
     shared: &mut Shared,
 ) -> Result<Source> {
     let source = match point.kind {
-        MountKind::Volume => of_volume(engine, point, shared)?,
-        MountKind::Image => Source::Mount(image::mount(engine, &container.id, point)?),
+        MountKind::Volume => of_volume(engine, container, point, shared)?,
+        MountKind::Image => Source::Mount(image::mount(engine, container, point)?),
         _ => Source::Path(PathBuf::from(&point.source)),
     };
     let source = if point.subpath.is_empty() { source } else { Source::Mount(beneath(source, point)?) };
@@ -49,11 +49,16 @@ pub(super) fn of(
     Ok(Source::Mount(mount))
 }
 
-fn of_volume(engine: &Inner, point: &MountPoint, shared: &mut Shared) -> Result<Source> {
+fn of_volume(
+    engine: &Inner,
+    container: &Container,
+    point: &MountPoint,
+    shared: &mut Shared,
+) -> Result<Source> {
     if !point.device {
         // its record may have been lost with the disk; then it is made again, empty
         let request = VolumeRequest { name: point.name.clone(), ..VolumeRequest::default() };
-        store::ensure(engine, &request, point.anonymous, true)?;
+        store::ensure(engine, &request, container.ids.as_ref(), point.anonymous, true)?;
         return Ok(Source::Path(engine.layout.volume_data(&point.name)));
     }
     let mount = match shared.mounts.remove(&point.name) {

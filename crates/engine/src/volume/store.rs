@@ -14,6 +14,7 @@ use crate::container::{Container, MountKind};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::layout::{Layout, VOLUME_GONE, VOLUME_NEW, VOLUME_RECORD};
+use crate::userns::IdMap;
 
 /// Longest record, bytes.
 const MOST_BYTES: usize = 1 << 20;
@@ -32,11 +33,18 @@ fn first() -> u32 {
     VERSION
 }
 
-/// Makes a volume if it is missing; says whether it is new. `sure` = it survives a power cut from now on.
+/// Makes a volume if it is missing; says whether it is new. It belongs to the root of whoever has these ids. `sure` = it
+/// survives a power cut from now on.
 ///
 /// # Errors
 /// The disk is full.
-pub(crate) fn ensure(engine: &Inner, request: &VolumeRequest, anonymous: bool, sure: bool) -> Result<bool> {
+pub(crate) fn ensure(
+    engine: &Inner,
+    request: &VolumeRequest,
+    ids: Option<&IdMap>,
+    anonymous: bool,
+    sure: bool,
+) -> Result<bool> {
     let (layout, name) = (&engine.layout, &request.name);
     if layout.volume(name).join(VOLUME_RECORD).exists() {
         return Ok(false);
@@ -54,20 +62,24 @@ pub(crate) fn ensure(engine: &Inner, request: &VolumeRequest, anonymous: bool, s
         anonymous,
         protected: false,
     };
-    let made = make(layout, &volume, sure)?;
+    let made = make(layout, &volume, ids.and_then(IdMap::root), sure)?;
     if made {
         event::publish(engine, "create", name, &[]);
     }
     Ok(made)
 }
 
-fn make(layout: &Layout, volume: &Volume, sure: bool) -> Result<bool> {
+fn make(layout: &Layout, volume: &Volume, owner: Option<(u32, u32)>, sure: bool) -> Result<bool> {
     let name = &volume.name;
     let failed = |error| Error::because(format!("create volume {name}"), error);
     let new = layout.volumes().join(format!("{VOLUME_NEW}{}", crate::id::random()?));
     let build = || -> std::io::Result<bool> {
         DirBuilder::new().mode(0o700).create(&new)?;
-        DirBuilder::new().mode(0o755).create(new.join(crate::layout::VOLUME_DATA))?;
+        let data = new.join(crate::layout::VOLUME_DATA);
+        DirBuilder::new().mode(0o755).create(&data)?;
+        if let Some((uid, gid)) = owner {
+            std::os::unix::fs::chown(&data, Some(uid), Some(gid))?;
+        }
         write(&new, volume, sure)?;
         let parent = sys::file::open_directory(layout.volumes())?;
         let from = new.file_name().unwrap_or_default();
@@ -247,12 +259,12 @@ mod tests {
             anonymous: false,
             protected: false,
         };
-        assert!(make(&layout, &volume, true).unwrap());
-        assert!(!make(&layout, &volume, true).unwrap());
+        assert!(make(&layout, &volume, None, true).unwrap());
+        assert!(!make(&layout, &volume, None, true).unwrap());
         let half = layout.volumes().join(format!("{VOLUME_NEW}1/_data"));
         fs::create_dir_all(half).unwrap();
         let removed = Volume { name: "removed".to_owned(), ..volume };
-        make(&layout, &removed, false).unwrap();
+        make(&layout, &removed, None, false).unwrap();
         discard(&layout, "removed").unwrap();
         // a directory without a record is nobody's to remove
         fs::create_dir(layout.volume("unknown")).unwrap();

@@ -1,7 +1,7 @@
 //! Joining a container to its networks when it starts.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use ipnet::IpNet;
 use rustix::io::Errno;
@@ -56,10 +56,18 @@ impl Network {
     /// A network does not exist, the requested address or port is taken, the subnet is exhausted,
     /// no subnet is free, or the kernel refuses.
     pub fn attach(&self, requests: &[EndpointRequest]) -> Result<Attachment> {
+        self.attach_in(None, requests)
+    }
+
+    /// As [`Self::attach`], in a new network namespace of the caller's: one that belongs to a user namespace.
+    ///
+    /// # Errors
+    /// As of [`Self::attach`].
+    pub fn attach_in(&self, netns: Option<OwnedFd>, requests: &[EndpointRequest]) -> Result<Attachment> {
         let Some(first) = requests.first() else { return Err(Error::Invalid("no network".to_owned())) };
         let container = &first.container_id;
         let (places, ways) = self.reserve(container, requests)?;
-        let attached = self.connect_all(container, &places, &ways).and_then(|namespace| {
+        let attached = self.connect_all(netns, container, &places, &ways).and_then(|namespace| {
             let named = places.iter().any(|place| place.named);
             let resolver = if named { Some(ResolverSockets::open(namespace.fd.as_fd())?) } else { None };
             self.state().hold(container, &namespace.fd)?;
@@ -206,8 +214,14 @@ impl Network {
         Ok(ports)
     }
 
-    fn connect_all(&self, container: &str, places: &[Place], ways: &WaysOut) -> Result<Namespace> {
-        let mut namespace = self.pool.take()?;
+    fn connect_all(
+        &self,
+        netns: Option<OwnedFd>,
+        container: &str,
+        places: &[Place],
+        ways: &WaysOut,
+    ) -> Result<Namespace> {
+        let mut namespace = netns.map_or_else(|| self.pool.take(), Namespace::furnish)?;
         for place in places {
             self.connect_one(container, &mut namespace, place, ways)?;
         }

@@ -499,7 +499,7 @@ fn bad_requests_say_why_and_leave_nothing() {
 fn a_namespace_of_its_own_has_loopback_and_nothing_else() {
     on_host(|lab: &Lab| {
         let network = lab.network();
-        let netns = network.isolated().expect("isolated");
+        let netns = network.isolated(None).expect("isolated");
         let inside = lab::within(&netns, links);
         assert!(inside.contains(&"lo".to_owned()) && !inside.iter().any(|l| l == "eth0"));
         let _service = serve(&netns, 80);

@@ -45,11 +45,22 @@ impl Namespace {
         Ok(Self { fd, route, without_ipv6 })
     }
 
+    /// One that was just made elsewhere, as one of ours. The calling thread stays where it is.
+    pub(crate) fn furnish(fd: OwnedFd) -> Result<Self> {
+        let copy = fd.try_clone().map_err(|e| Error::system("duplicating a descriptor")(errno(&e)))?;
+        within(copy.as_fd(), || Self::furnished(fd))
+    }
+
     /// Makes one and leaves the calling thread in it.
     pub(crate) fn unshare() -> Result<Self> {
         sys::process::unshare(Namespaces::NET).map_err(Error::system("creating a network namespace"))?;
         let fd = File::open("/proc/thread-self/ns/net")
             .map_err(|e| Error::system("opening the new network namespace")(errno(&e)))?;
+        Self::furnished(fd.into())
+    }
+
+    /// The calling thread's new one, with its loopback interface up.
+    fn furnished(fd: OwnedFd) -> Result<Self> {
         let mut route = Socket::open(Protocol::Route)?;
         let mut batch = Batch::default();
         route::push_up(&mut batch, LOOPBACK);
@@ -63,7 +74,7 @@ impl Namespace {
                 let _ = open_switch(name).map(|file| file.write_at(b"0", 0));
             }
         }
-        let namespace = Self { fd: fd.into(), route, without_ipv6 };
+        let namespace = Self { fd, route, without_ipv6 };
         namespace.ipv6(false);
         Ok(namespace)
     }

@@ -1,6 +1,6 @@
 //! Which namespaces are new, and which are joined.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use oci_spec::runtime::{LinuxNamespaceType as Type, Spec};
@@ -54,7 +54,19 @@ pub(crate) fn listed(spec: &Spec) -> Namespaces {
     list.into_iter().flatten().fold(Namespaces::NONE, |all, ns| all | kind(ns.typ()))
 }
 
-/// Reads the list, and opens what is to be joined. `netns` goes before what the list says about the network.
+/// The user namespace that the network namespace of the caller belongs to, if that is not our own: whoever lives in the
+/// network must live there, too, to have any right to it.
+fn owner(netns: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let owner = sys::process::owning_user_namespace(netns).step("namespaces", "owner of the network")?;
+    let own = std::fs::File::open("/proc/self/ns/user").step("namespaces", "user")?;
+    let number = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+    let same = number(owner.as_fd()).step("namespaces", "user")?
+        == number(own.as_fd()).step("namespaces", "user")?;
+    Ok((!same).then_some(owner))
+}
+
+/// Reads the list, and opens what is to be joined. `netns` goes before what the list says about the network, and a new
+/// user namespace of the list is the one that `netns` belongs to, unless that is our own.
 pub(crate) fn plan(spec: &Spec, netns: Option<BorrowedFd<'_>>) -> Result<Plan> {
     let mut plan = Plan::default();
     if let Some(fd) = netns {
@@ -73,7 +85,13 @@ pub(crate) fn plan(spec: &Spec, netns: Option<BorrowedFd<'_>>) -> Result<Plan> {
             continue;
         }
         match namespace.path().as_ref().filter(|p| !p.as_os_str().is_empty()) {
-            None => plan.new |= kind,
+            None => match netns.filter(|_| kind == Namespaces::USER).map(owner).transpose()?.flatten() {
+                Some(fd) => {
+                    let path = PathBuf::from("owner of the caller's network");
+                    plan.joined.push(Joined { kind, fd, path });
+                }
+                None => plan.new |= kind,
+            },
             Some(path) if !path.is_absolute() => {
                 return Err(Error::invalid(
                     "namespaces",

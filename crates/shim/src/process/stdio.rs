@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::fs::{FileType, Uid};
+
 use super::session::Ends;
 
 /// The process's ends and ours.
@@ -30,6 +32,17 @@ impl Streams {
         let (our_stderr, stderr) = pipe()?;
         let ours = Ends { stdin: our_stdin, stdout: our_stdout, stderr: our_stderr };
         Ok(Self { theirs: [stdin, stdout, stderr], ours })
+    }
+
+    /// Gives the process's pipes to this user of the host's: a program in a user namespace has no right to ours, and
+    /// reopens `/dev/stdout` all the same.
+    pub(super) fn give_to(&self, uid: u32) -> io::Result<()> {
+        for fd in &self.theirs {
+            if FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) == FileType::Fifo {
+                rustix::fs::fchown(fd, Some(Uid::from_raw(uid)), None)?;
+            }
+        }
+        Ok(())
     }
 
     /// The process's ends, in order.

@@ -4,6 +4,7 @@
 mod conformance;
 mod copy;
 mod driver;
+mod mapped;
 mod overlay;
 mod pack;
 mod tree;
@@ -31,6 +32,7 @@ use tarball::Time;
 pub(crate) use copy::xattrs_of;
 pub use driver::{Driver, DriverChoice};
 pub(crate) use driver::{choose_driver, image_graph_driver};
+pub use mapped::Shown;
 pub(crate) use pack::pack;
 
 /// What the root directory is when no layer's tar says it.
@@ -106,6 +108,30 @@ impl Snapshot {
                 overlay::mount(&self.lowers, &upper, &work, self.is_fleeting)
             }
             Driver::Vfs => vfs::mount(&self.at(layout::snapshot::ROOT)),
+        }
+    }
+
+    /// As [`Self::mount`], for a container in a user namespace: what is its root's there is the real root's on the
+    /// disk, and so on for all ids that the user namespace maps; others are nobody's. On the disk there is no
+    /// difference to a container without one.
+    ///
+    /// # Errors
+    /// The driver's refusal; the file system of the store can't show other ids.
+    pub fn mount_mapped(&self, shown: Shown<'_>) -> Result<OwnedFd> {
+        match self.driver {
+            Driver::Overlay => mapped::mount(&self.lowers, Some((&self.dir(), self.is_fleeting)), shown),
+            Driver::Vfs => mapped::directory(&self.at(layout::snapshot::ROOT), shown),
+        }
+    }
+
+    /// As [`Self::mount_image`], for a container in a user namespace.
+    ///
+    /// # Errors
+    /// As of [`Self::mount_mapped`].
+    pub fn mount_image_mapped(&self, shown: Shown<'_>) -> Result<OwnedFd> {
+        match self.driver {
+            Driver::Overlay => mapped::view(&self.lowers, self.store.inner().layout.empty(), shown),
+            Driver::Vfs => mapped::directory(&self.at(layout::snapshot::ROOT), shown),
         }
     }
 
@@ -334,6 +360,16 @@ impl Store {
         let inner = self.inner();
         let (lowers, _) = stack(inner, &inner.lock(), &chain_name(layers))?;
         overlay::view(&lowers, inner.layout.empty())
+    }
+
+    /// As [`Self::mount_layers`], for a container in a user namespace.
+    ///
+    /// # Errors
+    /// As of [`Self::mount_layers`]; the file system of the store can't show other ids.
+    pub fn mount_layers_mapped(&self, layers: &[Digest], shown: Shown<'_>) -> Result<OwnedFd> {
+        let inner = self.inner();
+        let (lowers, _) = stack(inner, &inner.lock(), &chain_name(layers))?;
+        mapped::view(&lowers, inner.layout.empty(), shown)
     }
 }
 

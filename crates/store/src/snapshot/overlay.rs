@@ -41,7 +41,7 @@ const MAX_OPTIONS: usize = 4096;
 const PLACE: &str = "/proc";
 const FIXED: [(&str, &str); 3] = [("index", "off"), ("metacopy", "off"), ("redirect_dir", "nofollow")];
 
-fn refused(what: &str, error: Errno) -> Error {
+pub(super) fn refused(what: &str, error: Errno) -> Error {
     match error {
         Errno::NOSPC | Errno::DQUOT => Error::NoSpace(what.into()),
         error => Error::Driver { driver: NAME, reason: format!("{what}: {error}") },
@@ -78,16 +78,21 @@ struct Own<'a> {
 /// synchronised.
 pub(super) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path, is_fleeting: bool) -> Result<OwnedFd> {
     if is_fleeting {
-        // What marks an upper directory that was mounted so: a crash is no matter here, only this process's past.
-        let mark = work.join(VOLATILE_MARK);
-        match fs::remove_dir_all(&mark) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io(format!("remove {}", mark.display()), error));
-            }
-            _ => {}
-        }
+        forget_volatile(work)?;
     }
     stack(lowers, Own { dirs: &[upper, work], is_volatile: is_fleeting })
+}
+
+/// Removes what marks an upper directory that was mounted `volatile`: a crash is no matter here, only this process's
+/// past.
+pub(super) fn forget_volatile(work: &Path) -> Result<()> {
+    let mark = work.join(VOLATILE_MARK);
+    match fs::remove_dir_all(&mark) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io(format!("remove {}", mark.display()), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A detached mount of `lowers` (topmost first) that nothing can be written to. Overlayfs wants two directories at
@@ -148,7 +153,8 @@ pub(super) fn mount_legacy(lowers: &[PathBuf], upper: &Path, work: &Path) -> Res
     legacy(lowers, &[upper, work])
 }
 
-fn configure<'a>(
+/// The overlay, detached.
+pub(super) fn configure<'a>(
     lowers: impl Iterator<Item = (&'static str, &'a str)>,
     own: &[String],
     is_volatile: bool,

@@ -1,7 +1,7 @@
 //! Small calls without a better room.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::check;
 use crate::Result;
@@ -42,4 +42,21 @@ pub(crate) fn sync_file_range_write(fd: BorrowedFd<'_>, offset: i64, length: i64
     // SAFETY: no pointers are passed, and the descriptor is open.
     let ret = unsafe { libc::sync_file_range(fd.as_raw_fd(), offset, length, SYNC_FILE_RANGE_WRITE) };
     check(ret.into()).map(drop)
+}
+
+/// `setfsuid(2)` and `setfsgid(2)` of the calling thread: what they were.
+pub(crate) fn set_fs_ids(uid: u32, gid: u32) -> (u32, u32) {
+    // SAFETY: no pointers are passed; the raw calls concern this thread alone.
+    let (gid, uid) =
+        unsafe { (libc::syscall(libc::SYS_setfsgid, gid), libc::syscall(libc::SYS_setfsuid, uid)) };
+    (uid as u32, gid as u32)
+}
+
+/// `ioctl(NS_GET_USERNS)`: the user namespace that a namespace belongs to.
+pub(crate) fn owning_user_namespace(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const NS_GET_USERNS: libc::Ioctl = 0xb701;
+    // SAFETY: the request takes no argument.
+    let ret = check(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS) }.into())?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(ret as i32) })
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
+use sys::idmap::{self, Range};
 
 use super::{Owner, What, kind};
 use crate::{Error, Result, Time, show};
@@ -20,19 +21,27 @@ pub(super) fn times(time: Time) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
-fn ids(what: &What<'_>, owner: Owner) -> Option<(Uid, Gid)> {
+fn ids(what: &What<'_>, owner: Owner) -> Result<Option<(Uid, Gid)>> {
     let (uid, gid) = match owner {
         Owner::Archive => (what.entry.uid, what.entry.gid),
         Owner::Fixed(uid, gid) => (uid, gid),
-        Owner::Caller => return None,
+        Owner::Caller => return Ok(None),
     };
-    Some((Uid::from_raw(uid), Gid::from_raw(gid)))
+    let outward = |ranges: &[Range], kind: &str, id: u32| {
+        let none = || Error::entry(&what.entry.name, format!("its {kind} {id} has no id on the host"));
+        idmap::outward(ranges, id).ok_or_else(none)
+    };
+    let (uid, gid) = match what.ids {
+        Some(map) => (outward(&map.uids, "user", uid)?, outward(&map.gids, "group", gid)?),
+        None => (uid, gid),
+    };
+    Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid))))
 }
 
 /// Of a file or directory, but for the time. A change of the owner clears set-id bits and capabilities, so these
 /// come later.
 pub(super) fn of_open(file: &OwnedFd, what: &What<'_>, owner: Owner) -> Result<()> {
-    if let Some((uid, gid)) = ids(what, owner) {
+    if let Some((uid, gid)) = ids(what, owner)? {
         rustix::fs::fchown(file, Some(uid), Some(gid)).map_err(|error| what.failed("lchown", error))?;
     }
     for (key, value) in what.entry.xattrs.iter().filter(|(key, _)| !is_reserved(key)) {
@@ -51,7 +60,7 @@ pub(super) fn time_of_open(file: &OwnedFd, what: &What<'_>) -> Result<()> {
 /// Of a symbolic link, none of these calls follows the last name.
 pub(super) fn of_link(what: &What<'_>, owner: Owner) -> Result<()> {
     let nofollow = AtFlags::SYMLINK_NOFOLLOW;
-    if let Some((uid, gid)) = ids(what, owner) {
+    if let Some((uid, gid)) = ids(what, owner)? {
         rustix::fs::chownat(what.up, what.name, Some(uid), Some(gid), nofollow)
             .map_err(|error| what.failed("lchown", error))?;
     }
@@ -72,7 +81,7 @@ pub(super) fn of_node(what: &What<'_>, made: FileType, owner: Owner) -> Result<(
         return Err(Error::entry(&what.entry.name, "was replaced while it was made"));
     }
     let empty = AtFlags::EMPTY_PATH;
-    if let Some((uid, gid)) = ids(what, owner) {
+    if let Some((uid, gid)) = ids(what, owner)? {
         rustix::fs::chownat(&handle, "", Some(uid), Some(gid), empty)
             .map_err(|error| what.failed("lchown", error))?;
     }

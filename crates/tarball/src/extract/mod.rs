@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use sys::idmap::Map;
 
 use crate::{Entry, Error, Kind, Limits, NoTap, Result, TarStream, Time, clean, show, split};
 
@@ -42,6 +43,8 @@ pub struct Extract<'a> {
     pub through: Through<'a>,
     /// Whose the files become.
     pub owner: Owner,
+    /// Owners are meant as inside of this mapping.
+    pub ids: Option<&'a Map>,
     /// A directory is not replaced by something else, nor the other way round.
     pub keep_kinds: bool,
     /// In the name of each entry, and in what a hard link names, the first of these texts becomes the second, once
@@ -108,7 +111,8 @@ impl Job<'_> {
         }
         let (up, name) = split(&path);
         let up = self.parents.get(up)?;
-        let what = What { up: up.as_fd(), name, path: &path, entry, shown: self.options.shown };
+        let (shown, ids) = (self.options.shown, self.options.ids);
+        let what = What { up: up.as_fd(), name, path: &path, entry, shown, ids };
         match entry.kind {
             Kind::Directory => self.directory(&what),
             Kind::Regular => self.file(stream, &what),
@@ -257,6 +261,7 @@ struct What<'a> {
     path: &'a [u8],
     entry: &'a Entry,
     shown: &'a str,
+    ids: Option<&'a Map>,
 }
 
 impl What<'_> {

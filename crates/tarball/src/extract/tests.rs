@@ -26,7 +26,8 @@ fn tar(entries: &[(&str, u8, &str)]) -> Vec<u8> {
 }
 
 fn into(dir: &Path, through: Through<'_>, keep_kinds: bool, tar: &[u8]) -> Result<()> {
-    let options = Extract { shown: "/to", through, owner: Owner::Caller, keep_kinds, renames: &[] };
+    let options =
+        Extract { shown: "/to", through, owner: Owner::Caller, keep_kinds, ids: None, renames: &[] };
     extract(fs::File::open(dir).unwrap().into(), tar, &options)
 }
 
@@ -112,6 +113,7 @@ fn a_tree_comes_back() {
         through: Through::Refused,
         owner: Owner::Caller,
         keep_kinds: true,
+        ids: None,
         renames: &renames,
     };
     extract(fs::File::open(to.path()).unwrap().into(), &bytes[..], &options).unwrap();

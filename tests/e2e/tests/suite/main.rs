@@ -42,4 +42,5 @@ mod terminal;
 mod tools;
 mod trust;
 mod user_networks;
+mod userns;
 mod volumes;

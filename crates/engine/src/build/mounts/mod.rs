@@ -10,10 +10,12 @@ use ::build::graph::{Exec, Mount, MountKind};
 use ::build::solve::{Job, Tree};
 use ::build::{Error, Result};
 use store::CacheUse;
+use sys::mount::Change;
 
 use super::secret::Socket;
 use super::worker::BuildWorker;
 use crate::container::FileMount;
+use crate::userns::Holder;
 use crate::volume::Handed;
 use writable::Writable;
 
@@ -63,6 +65,17 @@ impl Out {
 }
 
 impl Mounted {
+    /// What lies on a file system of its own is shown with the step's ids; layers are mounted so.
+    fn lend(&mut self, target: &str, mount: OwnedFd, user: Option<&Holder>, options: &[&str]) -> Result<()> {
+        if let Some(user) = user {
+            let change = Change { idmap: Some(user.shown().user), ..Change::default() };
+            sys::mount::change(&mount, &change)
+                .map_err(|error| Error::because(format!("mount {target} with the step's ids"), error))?;
+        }
+        self.hand(target, mount, options);
+        Ok(())
+    }
+
     fn hand(&mut self, target: &str, mount: OwnedFd, options: &[&str]) {
         self.places.push(target.to_owned());
         self.view.files.push(FileMount {
@@ -97,30 +110,39 @@ fn beginning(mount: &Mount, inputs: &[Tree]) -> Result<Tree> {
 
 impl BuildWorker {
     /// What the step sees beside its root; `None` when it is cancelled while it waits for a cache.
-    pub(super) fn mounted(&self, job: &Job<'_>, exec: &Exec, inputs: &[Tree]) -> Result<Option<Mounted>> {
+    /// `user` is the step's user namespace, if it has one.
+    pub(super) fn mounted(
+        &self,
+        job: &Job<'_>,
+        exec: &Exec,
+        inputs: &[Tree],
+        user: Option<&Holder>,
+    ) -> Result<Option<Mounted>> {
         let mut mounted = Mounted::default();
         let Some(mut caches) = self.caches(job, exec, inputs)? else { return Ok(None) };
         for mount in exec.mounts.iter().filter(|mount| mount.target != "/") {
             let target = &mount.target;
             match &mount.kind {
-                MountKind::Bind => self.bind(mount, beginning(mount, inputs)?, &mut mounted)?,
+                MountKind::Bind => self.bind(mount, beginning(mount, inputs)?, user, &mut mounted)?,
                 MountKind::Tmpfs { size } => mounted.memory(target, *size, mount.readonly),
                 MountKind::Cache(_) => {
                     let gone = || Error::Invalid(format!("the cache of {target} is missing"));
                     let cache = caches.pop_front().ok_or_else(gone)?;
                     let files = sys::mount::clone_path(cache.path(), false)
                         .map_err(|error| Error::because("open a cache mount", error))?;
-                    mounted.hand(target, files, bind_options(mount.readonly));
+                    mounted.lend(target, files, user, bind_options(mount.readonly))?;
                     mounted.view.caches.push(cache);
                 }
                 MountKind::Secret(secret) => {
                     if let Some(file) = self.secret(secret)? {
-                        mounted.hand(target, file, &["bind", "rprivate", "ro", "nosuid", "nodev", "noexec"]);
+                        let options = ["bind", "rprivate", "ro", "nosuid", "nodev", "noexec"];
+                        mounted.lend(target, file, user, &options)?;
                     }
                 }
                 MountKind::Ssh(ssh) => {
                     if let Some((socket, agent)) = self.agent(ssh)? {
-                        mounted.hand(target, socket, &["bind", "rprivate", "nosuid", "nodev", "noexec"]);
+                        let options = ["bind", "rprivate", "nosuid", "nodev", "noexec"];
+                        mounted.lend(target, socket, user, &options)?;
                         mounted.view.agents.push(agent);
                     }
                 }
@@ -130,15 +152,15 @@ impl BuildWorker {
     }
 
     /// Another tree's files: as they are, or a copy-on-write copy whose changes are a result or nobody's.
-    fn bind(&self, mount: &Mount, tree: Tree, mounted: &mut Mounted) -> Result<()> {
+    fn bind(&self, mount: &Mount, tree: Tree, user: Option<&Holder>, mounted: &mut Mounted) -> Result<()> {
         if mount.readonly {
-            let part = self.part(&tree, &mount.selector)?;
+            let part = self.part(&tree, &mount.selector, user)?;
             mounted.hand(&mount.target, part, bind_options(true));
             mounted.outputs.extend(mount.output.map(|number| Out { number, tree: OutTree::Same(tree) }));
             return Ok(());
         }
         let wanted = if mount.output.is_some() { "" } else { &mount.selector };
-        let (copy, all) = Writable::new(self, &tree, wanted)?;
+        let (copy, all) = Writable::new(self, &tree, wanted, user)?;
         mounted.hand(&mount.target, super::worker::part_of(all, &mount.selector)?, bind_options(false));
         match mount.output {
             Some(number) => mounted.outputs.push(Out { number, tree: OutTree::Changed(copy) }),

@@ -11,6 +11,7 @@ use sys::path::Root;
 
 use crate::build::worker::{BuildWorker, because, decompress};
 use crate::engine::Inner;
+use crate::userns::Holder;
 
 /// It goes with this value, and with a killed daemon at the next start: its name is no container's.
 pub(super) struct Writable {
@@ -25,7 +26,12 @@ fn failed(what: &str) -> impl Fn(store::Error) -> Error {
 
 impl Writable {
     /// Above layers, or a copy of files that are none; of those no more than what is at `wanted`. With its mount.
-    pub(super) fn new(worker: &BuildWorker, tree: &Tree, wanted: &str) -> Result<(Self, OwnedFd)> {
+    pub(super) fn new(
+        worker: &BuildWorker,
+        tree: &Tree,
+        wanted: &str,
+        user: Option<&Holder>,
+    ) -> Result<(Self, OwnedFd)> {
         let what = "make a tree that may be written to";
         let below = match tree {
             Tree::Layers(layers) => layers.clone(),
@@ -35,9 +41,9 @@ impl Writable {
         let id = crate::id::random().map_err(because(what))?;
         let snapshot = engine.store.create_snapshot_on(&id, &below).map_err(failed(what))?;
         let copy = Self { engine, id, below };
-        let mount = snapshot.mount().map_err(failed(what))?;
         if let Tree::Files(_) = tree {
-            let target = mount.try_clone().map_err(|error| Error::because(what, error))?;
+            // as we see them: the mount is gone before the step's is made
+            let target = snapshot.mount().map_err(failed(what))?;
             let copy = Copy {
                 source: if wanted.is_empty() { "/" } else { wanted }.to_owned(),
                 target: format!("/{}", wanted.trim_start_matches('/')),
@@ -49,7 +55,11 @@ impl Writable {
             let source = worker.trees.open(tree)?;
             files::copy(&Root::in_root(target), &source, &copy, None, &decompress, &worker.cancel)?;
         }
-        Ok((copy, mount))
+        let mount = match user {
+            Some(user) => snapshot.mount_mapped(user.shown()),
+            None => snapshot.mount(),
+        };
+        Ok((copy, mount.map_err(failed(what))?))
     }
 
     /// What it has become. Nobody has it mounted any more.

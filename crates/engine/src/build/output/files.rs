@@ -127,6 +127,7 @@ impl RemoteBuilt {
                 through: Through::Refused,
                 owner: Owner::Archive,
                 keep_kinds: false,
+                ids: None,
                 renames: &[],
             };
             let input = std::io::BufReader::with_capacity(PIPE, reader);
@@ -137,7 +138,7 @@ impl RemoteBuilt {
     }
 
     fn mount(&self, one: &Built) -> Result<OwnedFd> {
-        self.trees.mount(&one.tree).map_err(failed)
+        self.trees.mount(&one.tree, None).map_err(failed)
     }
 }
 

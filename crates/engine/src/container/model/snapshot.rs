@@ -12,6 +12,7 @@ use super::link::Link;
 use super::mount::MountPoint;
 use super::network::{NetworkSettings, NetworkingConfig};
 use super::state::State;
+use crate::userns::IdMap;
 
 /// Everything known about a container at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +72,9 @@ pub struct Container {
     /// Its first process is systemd: see [`crate::container::system`].
     #[serde(default)]
     pub system: bool,
+    /// The ids that it has on the host, when it has a user namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<IdMap>,
     /// Exec sessions that have not ended.
     #[serde(skip)]
     pub exec_ids: Vec<String>,

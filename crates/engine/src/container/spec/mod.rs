@@ -138,6 +138,10 @@ fn linux(inputs: &Inputs<'_>) -> Result<oci_spec::runtime::Linux> {
             .readonly_paths(readonly)
             .build(),
     )?;
+    if let Some(ids) = &inputs.container.ids {
+        let (uids, gids) = ids.mappings()?;
+        linux.set_uid_mappings(Some(uids)).set_gid_mappings(Some(gids));
+    }
     linux.set_seccomp(inputs.seccomp.clone());
     linux.set_rootfs_propagation(mounts::root_propagation(inputs.files));
     Ok(linux)
@@ -148,7 +152,14 @@ fn sysctls(inputs: &Inputs<'_>) -> std::collections::HashMap<String, String> {
     let mut sysctls = std::collections::HashMap::new();
     if inputs.modes.network.is_own() {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
-        sysctls.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
+        let last = match &inputs.container.ids {
+            // both ends must be groups of the container's user namespace
+            Some(ids) => ids.last_gid(),
+            None => Some(i32::MAX.unsigned_abs()),
+        };
+        if let Some(last) = last {
+            sysctls.insert("net.ipv4.ping_group_range".to_owned(), format!("0 {last}"));
+        }
     }
     sysctls.extend(inputs.container.host.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())));
     sysctls

@@ -73,8 +73,11 @@ fn standard(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
     mounts.push(mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access])?);
     let cgroup = [&[access, "nosuid", "noexec", "nodev"], super::system::cgroup_options(inputs)].concat();
     mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &cgroup)?);
-    // shows the queues of the IPC namespace that it is mounted in, the host's too, which need not show them itself
-    mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?);
+    // shows the queues of the IPC namespace that it is mounted in, the host's too, which need not show them itself; but
+    // no user namespace has a right to mount those of the host
+    if inputs.container.ids.is_none() || inputs.modes.ipc != IpcMode::Host {
+        mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?);
+    }
     mounts.extend(shm(inputs)?);
     Ok(mounts)
 }

@@ -14,6 +14,10 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Vec<LinuxNamespace>> {
     if modes.network != crate::container::mode::NetworkMode::Host {
         list.push(maybe(LinuxNamespaceType::Network, joins.network.clone())?);
     }
+    if inputs.container.ids.is_some() {
+        // the one that the network namespace belongs to
+        list.push(own(LinuxNamespaceType::User)?);
+    }
     if modes.uts == NamespaceMode::Private {
         list.push(own(LinuxNamespaceType::Uts)?);
     }

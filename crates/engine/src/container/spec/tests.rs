@@ -35,6 +35,7 @@ pub(crate) fn container(config: ContainerConfig, host: HostConfig) -> Container 
         hosts_path: PathBuf::new(),
         resolv_conf_path: PathBuf::new(),
         system: false,
+        ids: None,
         links: Vec::new(),
         exec_ids: Vec::new(),
     }

@@ -79,7 +79,7 @@ pub(crate) fn named_like(engine: &Inner, container: &Container) -> Result<Contai
 }
 
 /// Another container's first process.
-fn running(
+pub(super) fn running(
     engine: &Inner,
     own: &Container,
     name: &str,
@@ -103,11 +103,16 @@ fn running(
     }
 }
 
-/// Makes the network, and writes the files that tell it. Blocks.
+/// Makes the network, in `netns` if that is given, and writes the files that tell it. Blocks.
 ///
 /// # Errors
 /// The network's; the disk is full.
-pub(crate) fn connect(engine: &Inner, container: &Container, modes: &Modes) -> Result<Connected> {
+pub(crate) fn connect(
+    engine: &Inner,
+    container: &Container,
+    modes: &Modes,
+    netns: Option<OwnedFd>,
+) -> Result<Connected> {
     let shm = if super::shares_memory(&modes.ipc) { Some(share_memory(engine, container)?) } else { None };
     if let NetworkMode::Container(name) = &modes.network {
         let (pid, _) = running(engine, container, name, "network")?;
@@ -117,7 +122,7 @@ pub(crate) fn connect(engine: &Inner, container: &Container, modes: &Modes) -> R
             NetworkSettings { ports: container.network.ports.clone(), ..NetworkSettings::default() };
         return Ok(Connected { netns: Some(namespace.into()), settings, shm, resolver: None });
     }
-    let attached = crate::network::attach(engine, container, &modes.network)?;
+    let attached = crate::network::attach(engine, container, &modes.network, netns)?;
     let gateway = crate::network::host_gateway(engine, container)?;
     let links = super::super::links::hosts(engine, container)?;
     files::write(

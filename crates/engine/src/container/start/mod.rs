@@ -3,6 +3,7 @@
 
 mod connect;
 mod prepare;
+mod userns;
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
@@ -14,6 +15,7 @@ use shim::protocol::{
     CgroupDriver, CgroupRequest, CreateRequest, MountRequest, RestoreRequest, RuntimeRequest,
 };
 
+use self::userns::{Spaces, spaces};
 use super::mode::{self, IpcMode};
 use super::security::Seccomp;
 use super::spec::{self, Inputs, Joins, Modes};
@@ -91,13 +93,14 @@ pub(crate) async fn run(
     let modes = modes(engine, container)?;
     let joins = connect::joins(engine, container, &modes)?;
     let shared = crate::volume::shared(engine, container).await;
+    let Spaces { user, network } = spaces(engine, container, &modes).await?;
     let connecting = {
         let (engine, container, modes) = (Arc::clone(engine), container.clone(), modes.clone());
-        blocking(move || connect::connect(&engine, &container, &modes))
+        blocking(move || connect::connect(&engine, &container, &modes, network))
     };
     let preparing = {
         let (engine, container) = (Arc::clone(engine), container.clone());
-        blocking(move || prepare::prepare(&engine, &container, view, shared))
+        blocking(move || prepare::prepare(&engine, &container, view, shared, user.as_ref()))
     };
     let (connected, prepared) = tokio::join!(connecting, preparing);
     let result = match (connected, prepared) {

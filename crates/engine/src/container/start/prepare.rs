@@ -10,7 +10,8 @@ use super::super::view::View;
 use super::super::{files, host, rootfs};
 use crate::container::Container;
 use crate::engine::Inner;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::userns::Holder;
 use crate::volume::{Binds, Handed, Shared};
 
 /// What a start needs of the root.
@@ -39,6 +40,7 @@ pub(crate) fn prepare(
     container: &Container,
     view: Option<Arc<View>>,
     shared: Shared,
+    user: Option<&Holder>,
 ) -> Result<Prepared> {
     engine.judge_container(container)?;
     if let Some(profile) = engine.security(&container.host)?.apparmor {
@@ -47,16 +49,14 @@ pub(crate) fn prepare(
     let (config, resources) = (&container.config, &container.host.resources);
     let mount = match view {
         Some(view) => view.root_to_run()?,
-        None => engine
-            .store
-            .snapshot(&container.id)
-            .and_then(|snapshot| snapshot.mount())
-            .map_err(|error| Error::because("mount the root file system", error))?,
+        None => rootfs::mount(engine, container, user)?,
     };
     let root = rootfs::root_of(&mount)?;
     let mut user = rootfs::identity(&root, &config.user, &container.host.group_add)?;
-    rootfs::working_directory(&root, &config.working_dir)?;
-    rootfs::mark(&root)?;
+    rootfs::as_root_of(container, || {
+        rootfs::working_directory(&root, &config.working_dir)?;
+        rootfs::mark(&root)
+    })?;
     drop(root);
     let Binds { files: mut binds, handed, shared } = crate::volume::binds(engine, container, shared)?;
     let named = super::connect::named_like(engine, container)?;

@@ -32,6 +32,11 @@ impl Engine {
     pub async fn container_checkpoint(&self, name: &str, options: CheckpointOptions) -> Result<()> {
         let entry = self.0.containers.find(name)?;
         let container = entry.snapshot();
+        if container.ids.is_some() {
+            return Err(Error::bad_parameter(
+                "a container in a user namespace of its own can't be checkpointed: run it with --userns=host",
+            ));
+        }
         checkpoint::name(&options.name)?;
         let folder = checkpoint::folder(&self.0.layout, &container.id, &options.directory)?;
         if container.state.running().is_none() {

@@ -151,6 +151,7 @@ fn settle(
     host.port_bindings = oci::ports::fold(host.port_bindings);
     let links = links::settle(engine, &host, &mode, &mut networking)?;
     complete(engine, &mut host, &mode, &mut warnings)?;
+    let ids = crate::userns::settle(engine, &host)?;
     if config.hostname.is_empty() {
         config.hostname = hostname(engine, &id, &host, &mode)?;
     }
@@ -177,6 +178,7 @@ fn settle(
         hosts_path: engine.layout.hosts(&id),
         resolv_conf_path: engine.layout.resolv_conf(&id),
         system: false,
+        ids,
         links,
         exec_ids: Vec::new(),
         config: Arc::new(config),

@@ -37,7 +37,7 @@ impl Engine {
         check(&request)?;
         let engine = Arc::clone(&self.0);
         blocking(move || {
-            store::ensure(&engine, &request, anonymous, true)?;
+            store::ensure(&engine, &request, engine.userns.as_ref(), anonymous, true)?;
             let name = &request.name;
             let made = store::read(&engine.layout, name);
             made.ok_or_else(|| Error::system(format!("create {name}: the volume has no readable record")))

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use oci_spec::runtime::Spec;
 use runtime::resources::Purpose;
 use runtime::{CgroupEntry, CreateOptions, ExecOptions, Filter, Stdio, Target};
 use sys::Pid;
@@ -53,7 +54,7 @@ fn create_in(
 ) -> Result<(runtime::Created, Ends), ErrorReply> {
     let attach = attach_fds(cgroup)?;
     let filter = compiled(request)?;
-    let streams = streams(request.spec.process().as_ref(), request.open_stdin, true)?;
+    let streams = streams(&request.spec, request.spec.process().as_ref(), request.open_stdin, true)?;
     let mut options = CreateOptions::new(&request.id, &request.spec, Path::new("/"));
     options.rootfs = handed.rootfs.as_ref().map(AsFd::as_fd);
     options.netns = handed.netns;
@@ -76,7 +77,8 @@ pub(super) fn exec(
     let pidfd = sys::process::pidfd_open(init).map_err(|e| failed("exec", e))?;
     let attach = attach_fds(cgroup)?;
     let filter = compiled(created)?;
-    let streams = streams(Some(&request.process), request.open_stdin, request.attach.is_some())?;
+    let output = request.attach.is_some();
+    let streams = streams(&created.spec, Some(&request.process), request.open_stdin, output)?;
     let joined = cgroup.map_or(Ok(None), |c| c.join_fd(init.as_raw_nonzero().get()));
     let joined = joined.map_err(|e| failed("enter the cgroup", e))?;
     let into = joined.as_ref().map(AsFd::as_fd).or(cgroup.and_then(Cgroup::into_cgroup_fd));
@@ -104,6 +106,7 @@ fn entry<'a>(cgroup: Option<&'a Cgroup>, attach: &'a [OwnedFd]) -> CgroupEntry<'
 
 /// Pipes, unless there is a terminal.
 fn streams(
+    spec: &Spec,
     process: Option<&oci_spec::runtime::Process>,
     open_stdin: bool,
     output: bool,
@@ -111,7 +114,20 @@ fn streams(
     if wants_terminal(process) {
         return Ok(None);
     }
-    Streams::pipes(open_stdin, output).map(Some).map_err(io_failed("make pipes"))
+    let streams = Streams::pipes(open_stdin, output).map_err(io_failed("make pipes"))?;
+    if let Some(uid) = process.and_then(|process| on_host(spec, process.user().uid())) {
+        streams.give_to(uid).map_err(io_failed("give the pipes away"))?;
+    }
+    Ok(Some(streams))
+}
+
+/// A user of the container's user namespace, if it has one, as the host's.
+fn on_host(spec: &Spec, uid: u32) -> Option<u32> {
+    let ranges = spec.linux().as_ref()?.uid_mappings().as_ref()?;
+    ranges.iter().find_map(|range| {
+        let offset = uid.checked_sub(range.container_id()).filter(|offset| *offset < range.size())?;
+        range.host_id().checked_add(offset)
+    })
 }
 
 fn stdio(streams: Option<&Streams>, size: Option<(u16, u16)>) -> Stdio<'_> {

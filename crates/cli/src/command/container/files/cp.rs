@@ -200,6 +200,7 @@ fn unpack(archive: impl Read, source: &End, to: &str) -> Result<()> {
         through: Through::Refused,
         owner: Owner::Caller,
         keep_kinds: true,
+        ids: None,
         renames: &renames,
     };
     extract(dir, BufReader::with_capacity(STEP, archive), &how)

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 
 use bytes::Bytes;
+use sys::idmap::Map;
 use tarball::{Packer, Xattrs};
 use tokio::sync::oneshot;
 
@@ -11,6 +12,7 @@ use super::place::{self, PathStat, Place};
 use super::tar_error;
 use crate::container::task::blocking;
 use crate::error::{Error, Result};
+use crate::userns::IdMap;
 use crate::{Engine, Stream};
 
 impl Engine {
@@ -32,6 +34,7 @@ impl Engine {
     pub async fn container_archive(&self, name: &str, path: &str) -> Result<(PathStat, Stream<Bytes>)> {
         let (container, view) = self.view(name).await?;
         let (name, path) = (name.to_owned(), path.to_owned());
+        let ids = container.ids.as_ref().map(IdMap::ids);
         let (tell, told) = oneshot::channel();
         let (output, stream) = outgoing::channel();
         tokio::task::spawn_blocking(move || {
@@ -40,7 +43,7 @@ impl Engine {
                 Err(error) => return drop(tell.send(Err(error))),
             };
             if tell.send(Ok(found.stat.clone())).is_ok() {
-                send(&found, output);
+                send(&found, ids, output);
             }
         });
         let stat = told.await.map_err(|error| Error::because("pack files", error))??;
@@ -49,8 +52,8 @@ impl Engine {
     }
 }
 
-fn send(found: &Place, mut output: Outgoing) {
-    let mut packer = Packer::new(&mut output, Xattrs::Capability);
+fn send(found: &Place, ids: Option<Map>, mut output: Outgoing) {
+    let mut packer = Packer::new(&mut output, Xattrs::Capability).inside(ids);
     // below the root, names begin with its slash
     let name = if found.stat.name == "/" { "" } else { &found.stat.name };
     let packed = packer.handle(found.handle.as_fd(), name.as_bytes());

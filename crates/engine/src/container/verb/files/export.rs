@@ -1,12 +1,14 @@
 //! `export`: the whole root file system, without what is mounted over it.
 
 use bytes::Bytes;
+use sys::idmap::Map;
 use tarball::{Packer, Xattrs};
 
 use super::outgoing::{self, Outgoing};
 use super::tar_error;
 use crate::container::view::View;
 use crate::error::{Error, Result};
+use crate::userns::IdMap;
 use crate::{Engine, Stream};
 
 impl Engine {
@@ -18,9 +20,10 @@ impl Engine {
         let container = self.0.containers.find(name)?.snapshot();
         super::not_going(&container, "export")?;
         let (container, view) = self.view(name).await?;
+        let ids = container.ids.as_ref().map(IdMap::ids);
         let (output, stream) = outgoing::channel();
         let (engine, name) = (self.clone(), name.to_owned());
-        tokio::task::spawn_blocking(move || match send(&view, output) {
+        tokio::task::spawn_blocking(move || match send(&view, ids, output) {
             Ok(()) => engine.container_event(&container, "export", &[]),
             Err((output, error)) => output.fail(error.context(format!("Error exporting container {name}"))),
         });
@@ -28,8 +31,8 @@ impl Engine {
     }
 }
 
-fn send(view: &View, mut output: Outgoing) -> Result<(), (Outgoing, Error)> {
-    let mut packer = Packer::new(&mut output, Xattrs::Capability);
+fn send(view: &View, ids: Option<Map>, mut output: Outgoing) -> Result<(), (Outgoing, Error)> {
+    let mut packer = Packer::new(&mut output, Xattrs::Capability).inside(ids);
     let packed = view.root_alone().and_then(|root| {
         let root = sys::path::Root::in_root(root).open_dir("/");
         let root = root.map_err(|error| Error::because("open the root file system", error))?;

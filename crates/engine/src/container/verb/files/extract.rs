@@ -12,6 +12,7 @@ use crate::container::task::blocking;
 use crate::container::view::View;
 use crate::container::{Container, rootfs};
 use crate::error::{Error, Result};
+use crate::userns::IdMap;
 use crate::{Engine, Reader};
 
 /// How to unpack an archive into a container.
@@ -42,7 +43,7 @@ impl Engine {
             let place = Place { view: &view, container: &subject, name: &name, path: &path };
             let mut archive = SyncIoBridge::new(archive);
             // what is left of it is read by the runtime when it is dropped, which only this thread knows
-            view.inside(|| place.unpack(options, &mut archive))
+            view.inside(|| rootfs::as_root_of(&subject, || place.unpack(options, &mut archive)))
         })
         .await?;
         self.container_event(&container, "extract-to-dir", &[]);
@@ -71,10 +72,12 @@ impl Place<'_> {
         }
         self.writable(&real)?;
         let shown = real.to_string_lossy();
+        let ids = self.container.ids.as_ref().map(IdMap::ids);
         let how = Extract {
             shown: &shown,
             through: Through::Root(root, &real),
             owner: self.owner(options)?,
+            ids: ids.as_ref(),
             keep_kinds: options.keep_kinds,
             renames: &[],
         };
