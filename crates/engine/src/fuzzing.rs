@@ -44,7 +44,7 @@ pub fn create(request: &mut CreateRequest) -> Result<Vec<String>> {
     check_settings(&request.config, &request.host)?;
     let warnings = check_limits(&mut request.host.resources, &host, false)?;
     check_network(&request.config, &request.host, &request.networking)?;
-    security::Options::parse(&request.host, false, &Seccomp::Default)?;
+    security::Options::parse(&request.host, false, &Seccomp::Default, security::AppArmor::ABSENT)?;
     Ok(warnings)
 }
 

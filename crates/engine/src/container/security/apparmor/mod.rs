@@ -25,7 +25,6 @@ pub(crate) struct AppArmor(bool);
 
 impl AppArmor {
     /// A host without it.
-    #[cfg(test)]
     pub(crate) const ABSENT: Self = Self(false);
     /// A host that has it.
     #[cfg(test)]
