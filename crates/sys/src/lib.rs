@@ -8,13 +8,11 @@ pub mod caps;
 pub mod cgroup;
 pub mod fd;
 pub mod file;
-pub mod idmap;
 pub mod keyring;
 pub mod memory;
 pub mod mount;
 pub mod names;
 pub mod net;
-pub mod owner;
 pub mod path;
 pub mod process;
 pub mod program;
@@ -26,6 +24,8 @@ pub mod spawn;
 pub mod tty;
 pub mod usage;
 pub mod users;
+
+pub use users::{idmap, owner};
 
 pub use rustix::io::Errno;
 pub use rustix::process::Pid;

@@ -2,6 +2,8 @@
 //!
 //! No NSS, and nothing is loaded from a container: the caller hands in the files' bytes.
 
+pub mod idmap;
+pub mod owner;
 mod parse;
 #[cfg(test)]
 mod tests;
