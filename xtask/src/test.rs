@@ -56,7 +56,7 @@ impl Failures {
 }
 
 /// Runs the restart storm in its full size, or in the one given; `images` is the one of pulls and removals, `registry`
-/// the one of garbage collection beside clients, `build` the one of builds.
+/// the one of garbage collection beside clients, `build` the one of builds; and [`LOADS`].
 pub(crate) fn storm(size: &[String]) -> Result<()> {
     if let Some(("images", kills)) = size.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         let kills = kills.first().map_or("200", String::as_str);
@@ -71,7 +71,31 @@ pub(crate) fn storm(size: &[String]) -> Result<()> {
         let kills = kills.first().map_or("50", String::as_str);
         return at_full_size("build::kills::a_daemon_killed_at_any", "BERTH_BUILD_STORM", kills);
     }
+    if let Some((kind, size)) = size.split_first()
+        && let Some((_, tests, variable, full)) = LOADS.iter().find(|(name, ..)| name == kind)
+    {
+        let size = if size.is_empty() { (*full).to_owned() } else { size.join(",") };
+        return load(tests, variable, &size);
+    }
     at_full_size("storm::", "BERTH_STORM", size.first().map_or("50,120", String::as_str))
+}
+
+/// Storms of the test program `load`: name, tests, variable, full size.
+const LOADS: &[(&str, &str, &str, &str)] = &[
+    ("chaos", "chaos::", "BERTH_CHAOS", "10000"),
+    ("thousand", "thousand::", "BERTH_THOUSAND", "1000"),
+    ("api", "api::", "BERTH_API_LOAD", "200,60"),
+];
+
+/// What is measured there is of programs as they are shipped.
+fn load(tests: &str, variable: &str, size: &str) -> Result<()> {
+    host::install(host::DEMO)?;
+    run::step("build");
+    run::run(&mut run::cargo(["build", "--quiet", "--release", "--workspace", "--bins"]))?;
+    run::step(tests.trim_end_matches(':'));
+    let mut test = run::cargo(["test", "-p", "e2e", "--test", "load", "--", "--nocapture"]);
+    test.args(["--test-threads", "1", tests]);
+    run::run(test.env("BERTH_TEST_PROGRAMS", run::programs("release")?).env(variable, size))
 }
 
 /// Starts and stops containers as often as is said, or a thousand times.

@@ -111,13 +111,11 @@ async fn adopt(
         }
         Ok((shim, events, hello)) => {
             drop_shim(shim, events).await;
-            remove_shim_directory(&state_dir);
             ended(&engine, container, hello.state.exit, false).await
         }
         Err(_) => {
             // the directory lies on a file system that goes with the machine, and goes itself when an end is noted
             let machine_restarted = !state_dir.exists();
-            remove_shim_directory(&state_dir);
             ended(&engine, container, None, machine_restarted).await
         }
     }
@@ -219,7 +217,9 @@ async fn ended(
     };
     take_end(&mut container, told, machine_restarted);
     container.network = crate::network::at_rest(&container.network);
+    let directory = engine.layout.shim(&container.id);
     if container == before {
+        remove_shim_directory(&directory);
         return settle(engine, container).await;
     }
     container.health = container.health.take().map(health_at_rest);
@@ -235,6 +235,8 @@ async fn ended(
     if let Err(error) = settled {
         tracing::error!(container = %container.id, %error, "the record could not be written");
     }
+    // Not before the end is on disk: to a daemon that finds neither, the machine has restarted.
+    remove_shim_directory(&directory);
     settle(engine, container).await
 }
 

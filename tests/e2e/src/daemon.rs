@@ -126,6 +126,23 @@ impl Berth {
 
     /// Starts the daemon and waits until it says that it is ready.
     pub fn spawn(&mut self) -> Result<()> {
+        let ready = self.begin()?;
+        wait_ready(ready).with_context(|| format!("berthd is not ready:\n{}", self.log()))
+    }
+
+    /// Starts the daemon, and kills it when so much time has passed: mostly before it is ready.
+    pub fn spawn_for(&mut self, time: Duration) -> Result<()> {
+        let ready = self.begin()?;
+        let mut polled = [rustix::event::PollFd::new(&ready, rustix::event::PollFlags::empty())];
+        let timeout =
+            rustix::event::Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
+        // Nothing is waited for but the time, or the end of a daemon that fails.
+        rustix::event::poll(&mut polled, Some(&timeout))?;
+        self.kill()
+    }
+
+    /// Starts the daemon; what it says that it is ready by.
+    fn begin(&mut self) -> Result<std::io::PipeReader> {
         let (ready, ready_writer) = std::io::pipe()?;
         let log = File::options().create(true).append(true).open(self.root().join("berthd.log"))?;
         // The machine's own configuration file must not change what is tested.
@@ -155,7 +172,7 @@ impl Berth {
         }?;
         drop(command);
         self.daemon = Some(daemon);
-        wait_ready(ready).with_context(|| format!("berthd is not ready:\n{}", self.log()))
+        Ok(ready)
     }
 
     /// Kills the daemon as `kill -9` does.

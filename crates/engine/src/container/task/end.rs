@@ -46,10 +46,16 @@ impl Task {
         self.entry.set_shim(None);
         self.events = None;
         self.shim = None;
-        super::run::remove_shim_directory(&self.engine.layout.shim(&self.container.id));
-        if self.container.state.running().is_none() {
-            return;
+        let directory = self.engine.layout.shim(&self.container.id);
+        if self.container.state.running().is_some() {
+            self.lost().await;
         }
+        // Not before the end is on disk: to a daemon that finds neither, the machine has restarted.
+        super::run::remove_shim_directory(&directory);
+    }
+
+    /// Takes what the killed shim may have told of the end of its run.
+    async fn lost(&mut self) {
         let (engine, container) = (std::sync::Arc::clone(&self.engine), self.container.clone());
         let swept = blocking(move || {
             crate::recovery::kill_leftovers(&engine, &container);
