@@ -148,8 +148,12 @@ fn arguments(root: &Path, options: &[&str]) -> Vec<String> {
 /// Removes the cgroup parent that [`Docker::apart`] names after its folder, in every hierarchy.
 fn remove_cgroups(root: &Path) -> Result<()> {
     let name = root.file_name().context("a folder without a name")?;
+    let mut hierarchies = vec![std::path::PathBuf::from("/sys/fs/cgroup")];
     for hierarchy in std::fs::read_dir("/sys/fs/cgroup")? {
-        let parent = hierarchy?.path().join(name);
+        hierarchies.push(hierarchy?.path());
+    }
+    for hierarchy in hierarchies {
+        let parent = hierarchy.join(name);
         if parent.is_dir() {
             std::fs::remove_dir(&parent).with_context(|| format!("cannot remove {}", parent.display()))?;
         }

@@ -33,8 +33,14 @@ const PACKAGES: &[host::Package] = &[
 
 const USAGE: &str = "usage: cargo xtask vm [shell | powercut [CUTS [SEED]] | all | [--peers] FILTER...]";
 
-/// Tests that CI runs there: what is different with cgroup v2, systemd and AppArmor. None needs a peer.
-const SHORT: &[&str] = &["apparmor::", "limits::", "survival::a_container", "lifecycle::policies_after"];
+/// Tests that are run if none is named: what is different with cgroup v2, systemd and AppArmor. None needs a peer.
+const SHORT: &[&str] = &[
+    "apparmor::",
+    "limits::resources",
+    "limits::an_out_of_memory_kill_is_reported",
+    "survival::a_container_outlives_berthd",
+    "survival::a_killed_shim_is_reported_and_leaves_no_orphan",
+];
 
 pub(crate) fn main(args: &[String]) -> Result<()> {
     host::install(host::BUILD)?;
@@ -52,7 +58,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
     }
 }
 
-/// What CI runs: the [`SHORT`] set, and a service that comes up again with the machine.
+/// The [`SHORT`] set, and a service that comes up again with the machine.
 fn short() -> Result<()> {
     let guest = boot(Kind::Small)?;
     run::step("tests, in the guest");
@@ -79,7 +85,7 @@ fn shell(kind: Kind) -> Result<()> {
 }
 
 fn boot(kind: Kind) -> Result<Guest> {
-    let (root, work) = (root::prepare(kind)?, work::prepare()?);
+    let (root, work) = (root::prepare(kind)?, work::prepare(kind)?);
     run::step("a guest");
     Guest::boot(&root, &work)
 }

@@ -70,6 +70,16 @@ pub(super) enum Kind {
     Peers,
 }
 
+impl Kind {
+    /// As it stands in file names.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Peers => "peers",
+        }
+    }
+}
+
 /// What a guest starts from.
 pub(super) struct Root {
     /// A raw disk that is not to be written to.
@@ -82,7 +92,7 @@ pub(super) struct Root {
 
 /// Makes what is missing; needs Debian's mirror the first time.
 pub(super) fn prepare(kind: Kind) -> Result<Root> {
-    let name = if kind == Kind::Small { "small" } else { "peers" };
+    let name = kind.name();
     let dir = run::root().join("target/vm").join(format!("bookworm-{name}-{EDITION}"));
     let root = Root {
         disk: dir.join("root.img"),

@@ -30,7 +30,7 @@ pub(super) fn install(guest: &Guest, options: &str) -> Result<()> {
         "cat > /etc/systemd/system/berthd.service <<'END'\n{unit}END\n\
          systemctl enable --quiet --now berthd && \
          mkdir -p /image/bin /image/tmp && cp /bin/busybox /image/bin && \
-         for name in sh sleep true cat head sync; do ln -sf busybox /image/bin/$name; done && \
+         for name in sh sleep true cat head sync nc; do ln -sf busybox /image/bin/$name; done && \
          tar -C /image -c . | berth import - box > /image/id"
     ))
 }
@@ -53,19 +53,29 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
     guest.run(
         "berth volume create kept && \
          berth run -d --name stays --restart always -m 64m -v kept:/kept box sh -c 'echo begun >> /kept/log; exec sleep 1000000' && \
-         berth run -d --name goes box sleep 1000000",
+         berth run -d --name goes box sleep 1000000 && \
+         berth run -d --name serves --restart unless-stopped -p 8080:80 box nc -lk -p 80 -e echo hello",
     )?;
+    let port = "exec 3<>/dev/tcp/127.0.0.1/8080 && head -c 5 <&3";
+    ensure!(guest.ask(&format!("bash -c '{port}'"))? == "hello");
+    // a profile that somebody has removed comes back with the next container
+    guest.run("echo 'profile docker-default {}' | apparmor_parser --remove")?;
+    ensure!(guest.ask("berth run --rm box cat /proc/self/attr/current")? == "docker-default (enforce)");
     let limit = "cat /sys/fs/cgroup/system.slice/berth-$(berth inspect -f '{{.Id}}' stays).scope/memory.max";
     ensure!(guest.ask(limit)? == "67108864");
     guest.reboot()?;
     let states = guest.ask(
         "until berth version > /dev/null 2>&1; do sleep 0.2; done; \
-        until [ \"$(berth inspect -f '{{.State.Status}}' stays)\" = running ]; do sleep 0.2; done; \
+        until [ \"$(berth ps -q | wc -l)\" = 2 ]; do sleep 0.2; done; \
         berth ps -a --format '{{.Names}} {{.State}}' | sort; berth run --rm -v kept:/kept box cat /kept/log",
     )?;
-    ensure!(states == "goes exited\nstays running\nbegun\nbegun", "after the restart: {states:?}");
+    ensure!(
+        states == "goes exited\nserves running\nstays running\nbegun\nbegun",
+        "after the restart: {states:?}"
+    );
     ensure!(guest.ask(limit)? == "67108864");
+    ensure!(guest.ask(&format!("bash -c '{port}'"))? == "hello");
     guest.run(
-        "berth rm -f stays goes > /dev/null && berth volume rm kept > /dev/null && systemctl stop berthd",
+        "berth rm -f stays goes serves > /dev/null && berth volume rm kept > /dev/null && systemctl stop berthd",
     )
 }

@@ -30,6 +30,8 @@ impl Session {
             .arg("exec sh 2>&1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // it would say that the guest is gone, which is what happens
+            .stderr(Stdio::null())
             .spawn()
             .context("cannot run ssh")?;
         let (input, output) = (ssh.stdin.take(), ssh.stdout.take());

@@ -6,18 +6,20 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::disk;
+use super::root::Kind;
 use crate::run;
 
 /// How many times slower than this machine the tests take the guest to be.
-pub(super) const SLOWER: u32 = 6;
-/// Files of the checkout that tests read; a virtual environment and the Debians that they have made are there if they
-/// have been made.
-const READ: &[&str] = &["tests", "docs", "target/venv", "target/debian"];
+const SLOWER: u32 = 6;
+/// Files of the checkout that tests read.
+const READ: &[&str] = &["tests", "docs"];
+/// What tests with peers read as well, if it has been made: a virtual environment, and small Debians.
+const READ_WITH_PEERS: &[&str] = &["target/venv", "target/debian"];
 /// The newest client of Docker, which is no package of Debian's.
 const CLIENT: &str = "/usr/local/bin/docker";
 
 /// Builds the programs and the tests, and makes the disk.
-pub(super) fn prepare() -> Result<PathBuf> {
+pub(super) fn prepare(kind: Kind) -> Result<PathBuf> {
     run::step("build");
     run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;
     let suite = suite()?;
@@ -25,11 +27,11 @@ pub(super) fn prepare() -> Result<PathBuf> {
     std::fs::create_dir_all(&dir)?;
     let work = tempfile::tempdir_in(&dir)?;
     let tree = work.path().join("tree");
-    let programs = run::programs("debug")?;
-    copy(&programs_in(&programs)?, &tree.join("programs"))?;
+    copy(&programs_in(&run::programs("debug")?)?, &tree.join("programs"))?;
     copy(&[suite], &tree.join("suite"))?;
     std::fs::create_dir(tree.join("target"))?;
-    for folder in READ.iter().copied().filter(|folder| run::root().join(folder).exists()) {
+    let more = if kind == Kind::Peers { READ_WITH_PEERS } else { &[] };
+    for folder in READ.iter().chain(more).filter(|folder| run::root().join(folder).exists()) {
         let to = tree.join(folder);
         // of what is a link here (the slash), the folder that it leads to
         run::run(Command::new("cp").arg("-aT").arg(run::root().join(folder).join("")).arg(to))?;
@@ -37,8 +39,11 @@ pub(super) fn prepare() -> Result<PathBuf> {
     if Path::new(CLIENT).exists() {
         std::fs::copy(CLIENT, tree.join("suite/docker"))?;
     }
-    let disk = dir.join("work.img");
-    disk::from_tree(&disk, &tree, 8 << 30)?;
+    let made = work.path().join("disk");
+    disk::from_tree(&made, &tree, 8 << 30)?;
+    // A guest that still runs keeps the disk that it has.
+    let disk = dir.join(kind.name()).with_extension("work");
+    std::fs::rename(&made, &disk)?;
     Ok(disk)
 }
 

@@ -25,16 +25,15 @@ fn under_docker() -> Result<()> {
     ensure!(docker.run(&["run", "--rm", TAG, "sh", "-c", "exit 42"])?.code == 42);
     ensure!(docker.run(&["run", "--rm", TAG, "/no/such/program"])?.code == 127);
     ok(&["run", "-d", "--name", "box", "-m", "64m", TAG, "sleep", "1000"])?;
-    ensure!(
-        ok(&["exec", "box", "sh", "-c", "echo inside; cat /sys/fs/cgroup/memory/memory.limit_in_bytes"])?
-            == "inside\n67108864"
-    );
+    // wherever this machine's version of cgroups has it
+    let limit = "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes 2>/dev/null || cat memory.max";
+    ensure!(ok(&["exec", "box", "sh", "-c", limit])? == "67108864");
     ensure!(docker.run(&["exec", "box", "sh", "-c", "exit 5"])?.code == 5);
     ok(&["pause", "box"])?;
     ensure!(ok(&["inspect", "-f", "{{.State.Status}}", "box"])? == "paused");
     ok(&["unpause", "box"])?;
     ok(&["update", "-m", "32m", "--memory-swap", "32m", "box"])?;
-    ensure!(ok(&["exec", "box", "cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes"])? == "33554432");
+    ensure!(ok(&["exec", "box", "sh", "-c", limit])? == "33554432");
     ensure!(ok(&["top", "box"])?.contains("sleep 1000"));
     ok(&["kill", "-s", "TERM", "box"])?;
     ok(&["kill", "box"])?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail, ensure};
 
 use super::worker::Worker;
+use crate::run;
 use crate::vm::session::Session;
 
 /// All that workers make, a line each; as `Model::lines` has it.
@@ -27,6 +28,24 @@ begun=$(systemctl show -p ExecMainStartTimestampMonotonic --value berthd)
 up=$(systemctl show -p ActiveEnterTimestampMonotonic --value berthd)
 echo $(((up - begun) / 1000))";
 
+/// A piece of work, and what it takes of the processor here, and of the clock in the guest: how much slower than this
+/// machine the guest is just now, by its emulated processor and by what else this machine does.
+const WORK: &str = "head -c 16777216 /dev/zero | /bin/busybox sha256sum > /dev/null";
+
+/// Milliseconds of processor time that [`WORK`] takes on this machine.
+pub(super) fn usual() -> Result<u64> {
+    let script = format!("TIMEFORMAT='%U %S'; {{ time {{ {WORK}; }}; }} 2>&1");
+    let times = run::output(std::process::Command::new("bash").args(["-c", &script]))?;
+    let seconds: f64 = times.split_whitespace().filter_map(|time| time.parse::<f64>().ok()).sum();
+    Ok(((seconds * 1000.0) as u64).max(1))
+}
+
+/// Milliseconds that it takes in the guest.
+fn now(session: &mut Session) -> Result<u64> {
+    let script = format!("begun=$(date +%s%N); {WORK}; echo $((($(date +%s%N) - begun) / 1000000))");
+    Ok(session.must(&script)?.parse::<u64>()?.max(1))
+}
+
 /// What nothing accounts for: one line each. The build cache is given up first, for it may keep layers.
 const ORPHANS: &str = "\
 berth builder prune -af > /dev/null
@@ -46,11 +65,11 @@ for blob in $(ls store/blobs/sha256); do
 done
 tries=0
 while [ -n \"$(ls -A store/trash store/tmp)\" ] && [ $tries -lt 100 ]; do sleep 0.2; tries=$((tries + 1)); done
-ls -A store/trash store/tmp | grep -v : | sed 's/^/trash /'
+find store/trash store/tmp -mindepth 1 -maxdepth 1 | sed 's/^/trash /'
 ls -A volumes | grep -E '^\\.(new|gone)' | sed 's/^/half a volume /'
 bridges=$(ip -o link show type bridge | wc -l)
 networks=$(berth network ls -q -f driver=bridge | wc -l)
-[ $bridges = $networks ] || echo \"$bridges bridges of $networks networks\"
+[ $bridges -le $networks ] || echo \"$bridges bridges of $networks networks\"
 veths=$(ip -o link show type veth | wc -l)
 running=$(berth ps -q | wc -l)
 [ $veths = $running ] || echo \"$veths veths of $running containers\"
@@ -60,10 +79,12 @@ done
 dmesg | grep -E 'EXT4-fs (error|warning)|JBD2.*(error|corrupt)'
 true";
 
-/// Waits until what must run does, and compares everything; gives the milliseconds of berthd's start.
-pub(super) fn check(session: &mut Session, workers: &mut [Worker]) -> Result<u64> {
+/// Waits until what must run does, and compares everything; gives the milliseconds of berthd's start, and how many times
+/// slower than this machine the guest was.
+pub(super) fn check(session: &mut Session, workers: &mut [Worker]) -> Result<(u64, u64)> {
     session.must("until [ \"$(systemctl is-active berthd)\" = active ]; do sleep 0.1; done")?;
     let start = session.must(START)?.parse()?;
+    let slower = (now(session)? / usual()?).max(1);
     // Restart policies are at work beside the first requests.
     let mut seen = BTreeSet::new();
     for _attempt in 0..20 {
@@ -87,7 +108,7 @@ pub(super) fn check(session: &mut Session, workers: &mut [Worker]) -> Result<u64
     }
     let orphans = session.must(ORPHANS)?;
     ensure!(orphans.is_empty(), "left behind:\n{orphans}");
-    Ok(start)
+    Ok((start, slower))
 }
 
 /// The one of a worker's outcomes that is found.
