@@ -3,13 +3,14 @@
 //! `command/<noun>/<verb>.rs` is one verb each; `opts` holds the long lists of flags; `flag` is the
 //! parser, `client` the API's near end, `session` a terminal or pipe joined to a container,
 //! `build` the near end of BuildKit's protocol, `login` who the user is at registries,
-//! `contexts` the daemons that have names, `format` what turns answers into text. `out` is the only place that prints, and `error` the
+//! `contexts` the daemons that have names, `doctor` what this machine has of what containers need, `format` what turns answers into text. `out` is the only place that prints, and `error` the
 //! only one that knows exit codes.
 
 mod build;
 mod client;
 mod command;
 mod contexts;
+mod doctor;
 mod error;
 mod explorer;
 mod flag;

@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod df;
 pub(crate) mod dial_stdio;
+mod doctor;
 pub(crate) mod events;
 pub(crate) mod info;
 mod info_text;
@@ -16,5 +17,12 @@ use super::Group;
 pub(crate) static GROUP: Group = Group {
     name: "system",
     about: "Manage Berth",
-    commands: &[&df::COMMAND, &dial_stdio::COMMAND, &events::COMMAND, &info::COMMAND, &prune::COMMAND],
+    commands: &[
+        &df::COMMAND,
+        &dial_stdio::COMMAND,
+        &doctor::COMMAND,
+        &events::COMMAND,
+        &info::COMMAND,
+        &prune::COMMAND,
+    ],
 };
