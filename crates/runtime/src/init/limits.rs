@@ -14,8 +14,11 @@ pub(super) fn oom_score(process: &Plan<'_>, in_user_namespace: bool) -> Result<(
     let path = "/proc/self/oom_score_adj";
     let mut file = std::fs::OpenOptions::new().write(true).open(path).step("oom_score_adj", path)?;
     match file.write_all(score.to_string().as_bytes()) {
-        // a container of an ordinary user keeps what it has when less is not allowed
-        Err(e) if in_user_namespace && e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        // A container of an ordinary user keeps what it has when less is not allowed. So does one that asks for nothing
+        // special where not even root may lower it: everything on that machine lives with the same.
+        Err(e) if (in_user_namespace || score == 0) && e.kind() == std::io::ErrorKind::PermissionDenied => {
+            Ok(())
+        }
         other => other.step("oom_score_adj", score),
     }
 }

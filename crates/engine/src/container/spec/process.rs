@@ -58,7 +58,8 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Process> {
         process.set_console_size(Some(built(size)?));
     }
     process.set_apparmor_profile(inputs.security.apparmor.clone());
-    process.set_oom_score_adj(i32::try_from(host.oom_score_adj).ok().filter(|adj| *adj != 0));
+    // also when it is 0: the daemon's own is nothing that a container should inherit
+    process.set_oom_score_adj(i32::try_from(host.oom_score_adj).ok());
     Ok(process)
 }
 
@@ -107,7 +108,8 @@ pub(crate) fn exec(inputs: &ExecProcess<'_>) -> Result<Process> {
             .build(),
     )?;
     process.set_apparmor_profile(inputs.security.apparmor.clone());
-    process.set_oom_score_adj(i32::try_from(host.oom_score_adj).ok().filter(|adj| *adj != 0));
+    // also when it is 0: the daemon's own is nothing that a container should inherit
+    process.set_oom_score_adj(i32::try_from(host.oom_score_adj).ok());
     Ok(process)
 }
 
