@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use engine::Engine;
 use tokio::sync::watch;
 
+use crate::authz::Authorization;
 use crate::buildkit::{Builds, History, Sessions, Uploads};
+use crate::metrics::Metrics;
 
 /// The daemon's own state, beside the engine's.
 pub(crate) struct App {
@@ -19,6 +21,12 @@ pub(crate) struct App {
     pub(crate) uploads: Uploads,
     /// Builds that were.
     pub(crate) history: History,
+    /// Who is asked before requests are answered.
+    pub(crate) authorization: Authorization,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+    /// Clients are told to build by BuildKit's protocol.
+    pub(crate) buildkit: bool,
     reloaded: Mutex<Reloaded>,
     busy: watch::Sender<usize>,
 }
@@ -45,7 +53,7 @@ impl App {
     ///
     /// # Errors
     /// The history of builds can't be read.
-    pub(crate) fn new(engine: Engine) -> std::io::Result<Self> {
+    pub(crate) fn new(engine: Engine, buildkit: bool) -> std::io::Result<Self> {
         let config = engine.config();
         let reloaded = Reloaded { labels: config.labels.clone(), debug: config.debug };
         let history = History::open(&engine.build_history())?;
@@ -55,6 +63,9 @@ impl App {
             builds: Builds::default(),
             uploads: Uploads::default(),
             history,
+            authorization: Authorization::default(),
+            metrics: Metrics::default(),
+            buildkit,
             reloaded: Mutex::new(reloaded),
             busy: watch::Sender::new(0),
         })

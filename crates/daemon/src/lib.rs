@@ -4,6 +4,7 @@
 //! handler, and `convert` is the only place that knows both Docker's JSON and the engine's nouns.
 
 mod app;
+mod authz;
 mod buildkit;
 mod config;
 mod convert;
@@ -14,6 +15,7 @@ mod handlers;
 mod listen;
 mod logging;
 mod manifests;
+mod metrics;
 mod pidfile;
 pub mod registry;
 mod request;

@@ -4,6 +4,7 @@ use anyhow::Result;
 use registry::server::{self, config::Level};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::config::LogForm;
 use crate::logging::Logging;
 
 /// What this program is called as to be a registry.
@@ -20,7 +21,7 @@ pub fn run(words: impl Iterator<Item = std::ffi::OsString>) -> Result<()> {
     }
     let path = server::options(words)?;
     let config = server::config::Config::read(&path)?;
-    let _logging = Logging::start(level(config.log.level), false);
+    let _logging = Logging::start(level(config.log.level), LogForm::Text { raw: false });
     Ok(server::run(path, config)?)
 }
 

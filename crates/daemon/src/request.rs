@@ -71,16 +71,23 @@ impl Asked {
     }
 
     fn expect_json(&self) -> Result<()> {
-        let content_type =
-            self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let kind = content_type.split(';').next().unwrap_or_default().trim();
-        if kind.eq_ignore_ascii_case("application/json") {
+        if is_json(&self.headers) {
             return Ok(());
         }
+        let content_type =
+            self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Err(ApiError::bad_request(format!(
             "unsupported Content-Type header ({content_type}): must be 'application/json'"
         )))
     }
+}
+
+/// Whether a body is said to be JSON. No other is read as JSON by any handler, and every such is shown to those who
+/// authorise requests: both ask here.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
 }
 
 /// Why a body is refused. Ports are checked while they are read, and Docker checks them later: their sentence stands
@@ -125,6 +132,12 @@ impl RequestBody {
             body.finish();
         }
         body
+    }
+
+    /// A body that was read already.
+    pub(crate) fn ready(bytes: Bytes) -> Self {
+        let first = (!bytes.is_empty()).then(|| Frame::data(bytes));
+        Self { incoming: None, read: None, first }
     }
 
     fn finish(&mut self) {
@@ -187,6 +200,10 @@ impl hyper::body::Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(SizeHint::default, Incoming::size_hint)
+        let held = self.first.as_ref().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
+        match &self.incoming {
+            Some(incoming) => incoming.size_hint(),
+            None => SizeHint::with_exact(held),
+        }
     }
 }

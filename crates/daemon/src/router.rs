@@ -14,6 +14,7 @@ use crate::handlers::{
     build, checkpoint, container, events, exec, files, image, image_archive, logs, network, prune, registry,
     stats, streams, system, volume,
 };
+use crate::metrics;
 use crate::request::{Asked, RequestBody};
 use crate::response::Response;
 use crate::serve::takes_over;
@@ -36,19 +37,34 @@ pub(crate) async fn handle(
     headers: HeaderMap,
     body: RequestBody,
 ) -> Response {
-    let experimental = app.engine.config().experimental;
-    let answered = match find(app, method.as_str(), uri.path(), uri.query(), headers) {
-        Ok((action, asked)) => dispatch(action, asked, body).await,
-        Err(error) => Err(error),
+    let decorated = Arc::clone(&app);
+    let mut known = None;
+    let answered = if uri.path() == metrics::PATH && method == hyper::Method::GET {
+        Ok(metrics::render(&app).await)
+    } else {
+        match find(app, method.as_str(), uri.path(), uri.query(), headers) {
+            Ok((action, asked)) => {
+                known = Some(action);
+                dispatch(action, asked, body).await
+            }
+            Err(error) => Err(error),
+        }
     };
     let mut response = answered.unwrap_or_else(ApiError::into_response);
+    // for who counts
+    response.extensions_mut().insert(known);
     tracing::debug!("{method} {} {}", uri.path(), response.status().as_u16());
+    with_common_headers(&decorated, response)
+}
+
+/// Adds what every answer has.
+pub(crate) fn with_common_headers(app: &App, mut response: Response) -> Response {
     for (name, value) in COMMON_HEADERS.iter() {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }
     }
-    if experimental {
+    if app.engine.config().experimental {
         response.headers_mut().insert("Docker-Experimental", HeaderValue::from_static("true"));
     }
     response

@@ -11,11 +11,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::authz;
 use crate::config::{self, Asked, Given, Settings, Source};
 use crate::convert;
 use crate::descriptors;
 use crate::listen::{self, Listener};
 use crate::logging::Logging;
+use crate::metrics;
 use crate::pidfile::Pidfile;
 use crate::rest;
 
@@ -42,7 +44,11 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<()> {
     }
     descriptors::raise(&mut settings.engine.default_ulimits)
         .context("cannot raise the limit of descriptors")?;
-    let logging = Logging::start(settings.level, settings.raw_logs);
+    let logging = Logging::start(settings.level, settings.log);
+    if let Some(score) = settings.oom_score {
+        std::fs::write("/proc/self/oom_score_adj", score.to_string())
+            .with_context(|| format!("cannot set the daemon's oom_score_adj to {score}"))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(MAX_BLOCKING)
@@ -60,14 +66,22 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
     let _pidfile = Pidfile::write(&settings.pidfile)?;
     let mut listeners = Vec::new();
     for host in &settings.hosts {
-        listeners.extend(listen::open(host, settings.group.as_deref(), settings.tls.as_ref())?);
+        listeners.extend(listen::open(host, settings.group.as_deref(), &settings.tcp)?);
     }
     let patience = Duration::from_secs(u64::try_from(settings.engine.shutdown_timeout).unwrap_or(u64::MAX));
     let mut signals = Signals::new()?;
     let given = settings.given();
+    let buildkit = settings.buildkit;
+    let metrics = settings.metrics.as_deref().map(metrics::listen).transpose()?;
+    let plugins = authz::open(&settings.authorization, &settings.engine.exec_root).await?;
     let engine = Engine::open(settings.engine).await.context("cannot open the engine")?;
-    let app = Arc::new(App::new(engine).context("open the history of builds")?);
+    let app = Arc::new(App::new(engine, buildkit).context("open the history of builds")?);
+    app.authorization.set(plugins);
     let mut serving = serve(&app, listeners);
+    serving.spawn(metrics::watch(Arc::clone(&app)));
+    if let Some(listener) = metrics {
+        serving.spawn(metrics::serve(listener, Arc::clone(&app)));
+    }
     tokio::spawn(rest::thrift(app.work()));
     ready(source)?;
     tracing::info!("serving the Docker Engine API on {}", names(&settings.hosts));
@@ -77,7 +91,7 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
                 tracing::info!("{name}: shutting down; containers run on");
                 break;
             }
-            Signal::Reload => reload(source, &given, &app, logging),
+            Signal::Reload => reload(source, &given, &app, logging).await,
         }
     }
     // Dropping the listeners removes their sockets: no client may think that someone still listens.
@@ -122,9 +136,17 @@ fn ready(source: &Source) -> Result<()> {
 }
 
 /// Takes over what can change while the daemon runs; a file with a mistake changes nothing.
-fn reload(source: &Source, started_with: &Given, app: &App, logging: &Logging) {
+async fn reload(source: &Source, started_with: &Given, app: &App, logging: &Logging) {
     match source.settings() {
         Ok(settings) => {
+            // whoever can't be asked must not be taken for someone who allows
+            match authz::open(&settings.authorization, &settings.engine.exec_root).await {
+                Ok(plugins) => app.authorization.set(plugins),
+                Err(error) => {
+                    tracing::error!("configuration not reloaded: {error:#}");
+                    return;
+                }
+            }
             for key in settings.fixed(started_with) {
                 tracing::warn!("{key} has changed: it takes effect at the daemon's next start");
             }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use anyhow::{Result, bail};
 
-use super::table::{Kind, Opt, State, by_key};
+use super::table::{Kind, Opt, State, by_key, refusal};
 
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,10 +135,13 @@ pub(super) fn refuse_conflicts(flags: &Given, file: &Given) -> Result<()> {
 pub(super) fn refuse_unsupported(given: &Given, name: impl Fn(&Opt) -> String) -> Result<()> {
     for (key, value) in &given.0 {
         if let Some(option) = by_key(key)
-            && option.state == State::Later
             && !value.asks_for_nothing()
         {
-            bail!("{} is not supported yet by this version of Berth", name(option));
+            match option.state {
+                State::Works => {}
+                State::Later => bail!("{} is not supported yet by this version of Berth", name(option)),
+                State::Never => bail!("{} {}", name(option), refusal(option.key)),
+            }
         }
     }
     Ok(())

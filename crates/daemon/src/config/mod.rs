@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 pub(crate) use given::Given;
-pub(crate) use settings::{Settings, Tls};
+pub(crate) use settings::{LogForm, Settings, TcpSecurity, Tls};
 
 use flags::Command;
 

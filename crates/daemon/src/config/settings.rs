@@ -14,24 +14,33 @@ use crate::listen::Address;
 pub(crate) struct Settings {
     /// Where to listen.
     pub(crate) hosts: Vec<Address>,
-    /// Certificates of TCP sockets; `None` serves them in the clear.
-    pub(crate) tls: Option<Tls>,
+    /// How TCP is served.
+    pub(crate) tcp: TcpSecurity,
     /// Group of unix sockets; `None` is `docker` where there is one.
     pub(crate) group: Option<String>,
     /// File with the daemon's process id.
     pub(crate) pidfile: PathBuf,
+    /// Plugins that say which requests are answered.
+    pub(crate) authorization: Vec<String>,
     /// What is logged.
     pub(crate) level: LevelFilter,
-    /// No colour in the log.
-    pub(crate) raw_logs: bool,
+    /// Clients are told to build by BuildKit's protocol.
+    pub(crate) buildkit: bool,
+    /// Where metrics are served beside the API's sockets.
+    pub(crate) metrics: Option<String>,
+    /// How the log is written.
+    pub(crate) log: LogForm,
+    /// The daemon's own `oom_score_adj`, if it is to change.
+    pub(crate) oom_score: Option<i64>,
     /// What the engine is opened with.
     pub(crate) engine: engine::Config,
     given: Given,
 }
 
 /// What a reload changes; everything else needs a restart.
-const RELOADABLE: [&str; 9] = [
+const RELOADABLE: [&str; 10] = [
     "allow-nondistributable-artifacts",
+    "authorization-plugins",
     "debug",
     "insecure-registries",
     "labels",
@@ -63,9 +72,6 @@ pub(super) fn build(given: &Given) -> Result<Settings> {
     if hosts.is_empty() {
         hosts.push(Address::Unix(socket));
     }
-    if let Some(format) = given.text("log-format").filter(|format| !matches!(*format, "" | "text")) {
-        bail!("log-format {format:?} is not supported yet by this version of Berth: use \"text\"");
-    }
     if given.flag("live-restore") == Some(false) {
         bail!(
             "live-restore=false is not supported by this version of Berth: containers always outlive the daemon"
@@ -73,11 +79,15 @@ pub(super) fn build(given: &Given) -> Result<Settings> {
     }
     Ok(Settings {
         hosts,
-        tls: tls(given),
+        tcp: tcp(given),
         group: given.text("group").map(str::to_owned),
         pidfile: given.text("pidfile").map_or_else(|| engine.exec_root.join("berthd.pid"), PathBuf::from),
+        authorization: given.list("authorization-plugins"),
         level: level(given)?,
-        raw_logs: given.flag("raw-logs").unwrap_or(false),
+        buildkit: buildkit(given)?,
+        metrics: given.text("metrics-addr").filter(|address| !address.is_empty()).map(str::to_owned),
+        log: log_form(given)?,
+        oom_score: oom_score(given)?,
         engine,
         given: given.clone(),
     })
@@ -94,17 +104,30 @@ pub(crate) struct Tls {
     pub(crate) client_ca: Option<PathBuf>,
 }
 
+/// How TCP is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TcpSecurity {
+    /// Over TLS.
+    Tls(Tls),
+    /// In the clear, to everyone who reaches it: `tls=false` was said.
+    Clear,
+    /// Not at all: nothing was said.
+    Unsaid,
+}
+
 /// TLS is on with `tlsverify`, or with `tls`; `tls=false` turns it off whatever else is said.
-fn tls(given: &Given) -> Option<Tls> {
+fn tcp(given: &Given) -> TcpSecurity {
     let verify = given.flag("tlsverify").unwrap_or(false);
-    if !given.flag("tls").unwrap_or(verify) {
-        return None;
+    match given.flag("tls") {
+        Some(false) => return TcpSecurity::Clear,
+        None if !verify => return TcpSecurity::Unsaid,
+        _ => {}
     }
     let file = |key: &str, name: &str| match given.text(key).filter(|path| !path.is_empty()) {
         Some(path) => PathBuf::from(path),
         None => default_certificates().join(name),
     };
-    Some(Tls {
+    TcpSecurity::Tls(Tls {
         cert: file("tlscert", "cert.pem"),
         key: file("tlskey", "key.pem"),
         client_ca: verify.then(|| file("tlscacert", "ca.pem")),
@@ -117,6 +140,61 @@ fn default_certificates() -> PathBuf {
         (Some(dir), _) if !dir.is_empty() => dir.into(),
         (_, Some(home)) => PathBuf::from(home).join(".docker"),
         _ => PathBuf::from("/root/.docker"),
+    }
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogForm {
+    /// Text; with colours only on a terminal.
+    Text {
+        /// Without colours there, too.
+        raw: bool,
+    },
+    /// An object of JSON a line.
+    Json,
+}
+
+fn log_form(given: &Given) -> Result<LogForm> {
+    match given.text("log-format").unwrap_or_default() {
+        "" | "text" => Ok(LogForm::Text { raw: given.flag("raw-logs").unwrap_or(false) }),
+        "json" => Ok(LogForm::Json),
+        other => bail!("invalid log format: {other}: must be text or json"),
+    }
+}
+
+/// `features`: whether `buildkit` is on. Of the others, only what is so anyway can be asked for.
+fn buildkit(given: &Given) -> Result<bool> {
+    let Some(super::given::Value::Structure(features)) = given.get("features") else { return Ok(false) };
+    let Some(features) = features.as_object() else {
+        bail!("invalid features: must be an object of true and false")
+    };
+    let mut buildkit = false;
+    for (name, on) in features {
+        let Some(on) = on.as_bool() else { bail!("invalid feature {name:?}: must be true or false") };
+        match (name.as_str(), on) {
+            ("buildkit", on) => buildkit = on,
+            ("cdi", true) | ("containerd-snapshotter", false) => {}
+            ("cdi", false) => {
+                bail!("feature \"cdi\" can't be turned off: leave cdi-spec-dirs without specifications")
+            }
+            ("containerd-snapshotter", true) => {
+                bail!(
+                    "feature \"containerd-snapshotter\" is refused: Berth has a store of its own and no containerd"
+                )
+            }
+            _ => bail!("unknown feature {name:?}: buildkit, cdi and containerd-snapshotter are known"),
+        }
+    }
+    Ok(buildkit)
+}
+
+fn oom_score(given: &Given) -> Result<Option<i64>> {
+    match given.int("oom-score-adjust") {
+        Some(score) if !(-1000..=1000).contains(&score) => {
+            bail!("invalid oom-score-adjust {score}: must be from -1000 to 1000")
+        }
+        score => Ok(score),
     }
 }
 

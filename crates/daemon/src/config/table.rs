@@ -24,6 +24,8 @@ pub(super) enum State {
     Works,
     /// It is refused, unless its value asks for nothing.
     Later,
+    /// As [`State::Later`], for good; [`refusal`] says why.
+    Never,
 }
 
 /// One option.
@@ -65,7 +67,7 @@ options! {
     "pidfile"/'p' => "pidfile" Text Works "File that holds the daemon's process id";
     "debug"/'D' => "debug" Flag Works "Log at debug level";
     "log-level"/'l' => "log-level" Text Works "debug, info, warn, error or fatal";
-    "log-format" => "log-format" Text Works "Form of the log: text";
+    "log-format" => "log-format" Text Works "Form of the log: text or json";
     "raw-logs" => "raw-logs" Flag Works "No colour in the log";
     "group"/'G' => "group" Text Works "Group of the unix socket";
     "label" => "labels" List Works "Label of this daemon, NAME=VALUE";
@@ -93,13 +95,13 @@ options! {
     "signature-policy" => "signature-policy" Text Works "File that says which images must be signed by whom";
     "selinux-enabled" => "selinux-enabled" Flag Later "Label containers for SELinux";
     "userns-remap" => "userns-remap" Text Works "User whose subordinate ids containers run with";
-    "oom-score-adjust" => "oom-score-adjust" Int Later "The daemon's own oom_score_adj";
-    "cpu-rt-period" => "cpu-rt-period" Int Later "CPU real-time period of the parent cgroup";
-    "cpu-rt-runtime" => "cpu-rt-runtime" Int Later "CPU real-time runtime of the parent cgroup";
+    "oom-score-adjust" => "oom-score-adjust" Int Works "The daemon's own oom_score_adj";
+    "cpu-rt-period" => "cpu-rt-period" Int Never "CPU real-time period of the parent cgroup";
+    "cpu-rt-runtime" => "cpu-rt-runtime" Int Never "CPU real-time runtime of the parent cgroup";
 
     "storage-driver"/'s' => "storage-driver" Text Works "overlay2 or vfs";
     "keep-compressed-layers" => "keep-compressed-layers" Flag Works "Keep what is pulled compressed, too";
-    "storage-opt" => "storage-opts" List Later "Storage option, NAME=VALUE";
+    "storage-opt" => "storage-opts" List Never "Storage option, NAME=VALUE";
     "log-driver" => "log-driver" Text Works "Log driver of containers that name none";
     "log-opt" => "log-opts" Map Works "Its options, NAME=VALUE";
 
@@ -143,15 +145,34 @@ options! {
     "no-proxy" => "no-proxy" Text Works "Hosts that need no proxy";
     "experimental" => "experimental" Flag Works "Tell clients that experimental features may be used";
 
-    "authorization-plugin" => "authorization-plugins" List Later "Plugin that judges requests";
-    "containerd" => "containerd" Text Later "Socket of a containerd";
-    "metrics-addr" => "metrics-addr" Text Later "Address that metrics are served on";
-    "node-generic-resource" => "node-generic-resources" List Later "Resource of a swarm node";
-    "swarm-default-advertise-addr" => "swarm-default-advertise-addr" Text Later "Address of a swarm node";
+    "authorization-plugin" => "authorization-plugins" List Works "Plugin that says which requests are answered";
+    "containerd" => "containerd" Text Never "Socket of a containerd";
+    "metrics-addr" => "metrics-addr" Text Works "Address that metrics are served on, HOST:PORT";
+    "node-generic-resource" => "node-generic-resources" List Never "Resource of a swarm node";
+    "swarm-default-advertise-addr" => "swarm-default-advertise-addr" Text Never "Address of a swarm node";
     "" => "builder" Structure Works "How large the build cache may grow";
-    "" => "features" Structure Later "Switches of single features";
+    "" => "features" Structure Works "Switches of single features";
     "" => "proxies" Structure Works "Proxies for registries, by flag";
     "cdi-spec-dir" => "cdi-spec-dirs" List Works "Directory of CDI specifications";
+}
+
+/// Why an option is refused for good, and what does its work.
+pub(super) fn refusal(key: &str) -> &'static str {
+    match key {
+        "containerd" => "is refused: Berth runs containers itself and needs no containerd",
+        "node-generic-resources" | "swarm-default-advertise-addr" => {
+            "is refused: Swarm is out of scope for Berth; use Kubernetes"
+        }
+        "cpu-rt-period" | "cpu-rt-runtime" => {
+            "is refused: real-time group scheduling exists on cgroup v1 alone, and only kernels with \
+             CONFIG_RT_GROUP_SCHED have it; give a container --ulimit rtprio and --cap-add SYS_NICE"
+        }
+        "storage-opts" => {
+            "is refused: no option of Docker's changes anything here: overlay2 needs no kernel check, and a \
+             container's size is limited by --storage-opt of run"
+        }
+        _ => "is refused",
+    }
 }
 
 /// The option of a key in the file.

@@ -76,7 +76,7 @@ fn what_is_not_there_yet_is_refused_unless_it_asks_for_nothing() {
         refused(&["--cpu-rt-period=1"], ""),
         "--cpu-rt-period is not supported yet by this version of Berth"
     );
-    assert!(refused(&[], r#"{"containerd": "x"}"#).contains("\"containerd\" is not supported yet"));
+    assert!(refused(&[], r#"{"containerd": "x"}"#).contains("needs no containerd"));
     assert!(settings(&["--selinux-enabled=false"], r#"{"metrics-addr": "", "experimental": false}"#).is_ok());
 }
 
@@ -124,13 +124,34 @@ fn wrong_values_are_named() {
 
 #[test]
 fn tls_is_on_when_it_is_asked_for() {
-    let tls = |words: &[&str]| settings(words, "").unwrap().tls;
-    assert_eq!(tls(&["--tlscert", "/c"]), None);
-    assert_eq!(tls(&["--tls=false", "--tlsverify"]), None);
-    let open = tls(&["--tls", "--tlscert", "/c", "--tlskey", "/k"]).unwrap();
+    let tcp = |words: &[&str]| settings(words, "").unwrap().tcp;
+    assert_eq!(tcp(&["--tlscert", "/c"]), TcpSecurity::Unsaid);
+    assert_eq!(tcp(&["--tls=false", "--tlsverify"]), TcpSecurity::Clear);
+    let TcpSecurity::Tls(open) = tcp(&["--tls", "--tlscert", "/c", "--tlskey", "/k"]) else {
+        panic!("no TLS")
+    };
     assert_eq!((open.cert, open.key, open.client_ca), ("/c".into(), "/k".into(), None));
-    let closed = tls(&["--tlsverify", "--tlscacert", "/a"]).unwrap();
+    let TcpSecurity::Tls(closed) = tcp(&["--tlsverify", "--tlscacert", "/a"]) else { panic!("no TLS") };
     assert_eq!(closed.client_ca, Some("/a".into()));
+}
+
+#[test]
+fn features_and_forms() {
+    let features = |text: &str| settings(&[], &format!("{{\"features\": {text}}}"));
+    assert!(features(r#"{"buildkit": true, "cdi": true}"#).unwrap().buildkit);
+    assert!(!features(r#"{"buildkit": false, "containerd-snapshotter": false}"#).unwrap().buildkit);
+    for (wrong, words) in [
+        (r#"{"containerd-snapshotter": true}"#, "no containerd"),
+        (r#"{"cdi": false}"#, "can't be turned off"),
+        (r#"{"buildkit": 1}"#, "true or false"),
+        (r#"{"colour": true}"#, "unknown feature"),
+    ] {
+        assert!(features(wrong).err().unwrap().contains(words), "{wrong}");
+    }
+    assert_eq!(settings(&["--log-format=json"], "").unwrap().log, LogForm::Json);
+    assert!(refused(&["--log-format=xml"], "").contains("must be text or json"));
+    assert!(refused(&["--oom-score-adjust=1001"], "").contains("from -1000 to 1000"));
+    assert_eq!(settings(&["--oom-score-adjust=-5"], "").unwrap().oom_score, Some(-5));
 }
 
 #[test]

@@ -9,13 +9,14 @@ use crate::request::Asked;
 use crate::response::{self, Response};
 
 /// `GET` and `HEAD /_ping`: hyper leaves the body of a HEAD out.
-pub(crate) fn ping(_asked: &Asked) -> Result<Response> {
+pub(crate) fn ping(asked: &Asked) -> Result<Response> {
     let mut response =
         response::bytes(StatusCode::OK, HeaderValue::from_static("text/plain; charset=utf-8"), "OK");
+    let builder = HeaderValue::from_static(if asked.app.buildkit { "2" } else { "1" });
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    headers.insert(HeaderName::from_static("builder-version"), HeaderValue::from_static("1"));
+    headers.insert(HeaderName::from_static("builder-version"), builder);
     headers.insert(HeaderName::from_static("swarm"), HeaderValue::from_static("inactive"));
     Ok(response)
 }
@@ -31,6 +32,9 @@ pub(crate) async fn info(asked: Asked) -> Result<Response> {
     let reloaded = asked.app.reloaded();
     (info.labels, info.debug) = (reloaded.labels, reloaded.debug);
     let mut answer = convert::info(info, asked.version);
+    answer.plugins.authorization = Some(asked.app.authorization.names()).filter(|names| !names.is_empty());
+    // one counts for `/metrics`
+    answer.n_events_listener = answer.n_events_listener.saturating_sub(1);
     answer.experimental_build = asked.engine().config().experimental;
     Ok(response::ok(&answer))
 }

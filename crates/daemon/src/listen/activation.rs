@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::net::{AddressFamily, sockopt};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags};
 
-use super::{Acceptor, Listener, warn_of_clear_text};
+use super::{Listener, Security};
 
 /// The first descriptor that systemd passes.
 const FIRST: i32 = 3;
@@ -16,7 +16,7 @@ const FIRST: i32 = 3;
 const MAX: i32 = 64;
 
 /// Every socket that systemd has passed.
-pub(super) fn listeners(acceptor: Option<&Acceptor>) -> Result<Vec<Listener>> {
+pub(super) fn listeners(security: &Security) -> Result<Vec<Listener>> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<i64>().ok());
     if number("LISTEN_PID") != Some(i64::from(std::process::id())) {
         bail!("systemd passed no sockets: LISTEN_PID is not this process");
@@ -27,12 +27,12 @@ pub(super) fn listeners(acceptor: Option<&Acceptor>) -> Result<Vec<Listener>> {
     }
     (FIRST..FIRST + count)
         .map(|fd| {
-            inherited(fd).and_then(|fd| listener(fd, acceptor)).with_context(|| format!("descriptor {fd}"))
+            inherited(fd).and_then(|fd| listener(fd, security)).with_context(|| format!("descriptor {fd}"))
         })
         .collect()
 }
 
-fn listener(fd: OwnedFd, acceptor: Option<&Acceptor>) -> Result<Listener> {
+fn listener(fd: OwnedFd, security: &Security) -> Result<Listener> {
     if !sockopt::socket_acceptconn(&fd)? {
         bail!("does not listen");
     }
@@ -45,10 +45,8 @@ fn listener(fd: OwnedFd, acceptor: Option<&Acceptor>) -> Result<Listener> {
         AddressFamily::INET | AddressFamily::INET6 => {
             let listener = std::net::TcpListener::from(fd);
             listener.set_nonblocking(true)?;
-            if acceptor.is_none() {
-                warn_of_clear_text("a TCP socket of systemd");
-            }
-            Ok(Listener::Tcp(tokio::net::TcpListener::from_std(listener)?, acceptor.cloned()))
+            let acceptor = security.acceptor("a TCP socket of systemd")?;
+            Ok(Listener::Tcp(tokio::net::TcpListener::from_std(listener)?, acceptor))
         }
         other => bail!("is of address family {}", other.as_raw()),
     }

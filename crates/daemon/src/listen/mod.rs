@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::app::App;
-use crate::config::Tls;
+use crate::config::TcpSecurity;
 use crate::serve::{self, Transport};
 
 pub(crate) use activation::{inherited, notify_ready};
@@ -39,22 +39,53 @@ pub(crate) enum Listener {
 ///
 /// # Errors
 /// Names the address and the reason.
-pub(crate) fn open(address: &Address, group: Option<&str>, tls: Option<&Tls>) -> Result<Vec<Listener>> {
-    let acceptor = || tls.map(Acceptor::new).transpose();
+pub(crate) fn open(address: &Address, group: Option<&str>, tcp: &TcpSecurity) -> Result<Vec<Listener>> {
+    let security = || Security::new(tcp);
     let opened = match address {
         Address::Unix(path) => {
             unix::listen(path, group).map(|(listener, file)| vec![Listener::Own { listener, _file: file }])
         }
-        Address::Tcp(host) => acceptor().and_then(|acceptor| Ok(vec![tcp(host, acceptor)?])),
-        Address::Systemd => acceptor().and_then(|acceptor| activation::listeners(acceptor.as_ref())),
+        Address::Tcp(host) => security().and_then(|security| Ok(vec![listen_tcp(host, &security)?])),
+        Address::Systemd => security().and_then(|security| activation::listeners(&security)),
     };
     opened.with_context(|| format!("cannot listen on {address}"))
 }
 
-fn tcp(host: &str, acceptor: Option<Acceptor>) -> Result<Listener> {
-    if acceptor.is_none() {
-        warn_of_clear_text(&format!("tcp://{host}"));
+/// How TCP is served, with the certificates read.
+enum Security {
+    Tls(Acceptor),
+    Clear,
+    Unsaid,
+}
+
+impl Security {
+    fn new(tcp: &TcpSecurity) -> Result<Self> {
+        Ok(match tcp {
+            TcpSecurity::Tls(files) => Self::Tls(Acceptor::new(files)?),
+            TcpSecurity::Clear => Self::Clear,
+            TcpSecurity::Unsaid => Self::Unsaid,
+        })
     }
+
+    /// What a TCP socket is served with; that it is served in the clear must have been said.
+    fn acceptor(&self, name: &str) -> Result<Option<Acceptor>> {
+        match self {
+            Self::Tls(acceptor) => Ok(Some(acceptor.clone())),
+            Self::Clear => {
+                warn_of_clear_text(name);
+                Ok(None)
+            }
+            Self::Unsaid => anyhow::bail!(
+                "TCP without TLS gives root on this machine to whoever reaches it, by way of a web page in a browser here \
+                 too: use --tlsverify with --tlscacert, --tlscert and --tlskey, or ssh:// on the client's side, or say \
+                 --tls=false (\"tls\": false in daemon.json) if this is what you want"
+            ),
+        }
+    }
+}
+
+fn listen_tcp(host: &str, security: &Security) -> Result<Listener> {
+    let acceptor = security.acceptor(&format!("tcp://{host}"))?;
     let listener = std::net::TcpListener::bind(host)?;
     listener.set_nonblocking(true)?;
     Ok(Listener::Tcp(TcpListener::from_std(listener)?, acceptor))

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 
 use super::sniff::{Signs, Sniff};
-use super::{MAX_HEAD, MAX_HEADERS, Transport, hijack};
+use super::{MAX_HEAD, MAX_HEADERS, Peer, Transport, hijack};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::request::RequestBody;
@@ -26,8 +26,9 @@ const MAX_BUFFER: usize = MAX_HEAD + MAX_HEAD / 2;
 /// Serves a connection until either side ends it.
 pub(crate) async fn connection(app: Arc<App>, io: Box<dyn Transport>) {
     let signs = Arc::new(Signs::default());
+    let peer = io.peer().map(Arc::new);
     let sniff = Sniff::new(io, Arc::clone(&signs));
-    let service = service_fn(|request| serve(Arc::clone(&app), Arc::clone(&signs), request));
+    let service = service_fn(|request| serve(Arc::clone(&app), Arc::clone(&signs), peer.clone(), request));
     let served = http1::Builder::new()
         .title_case_headers(true)
         .max_headers(MAX_HEADERS)
@@ -52,6 +53,7 @@ pub(crate) async fn connection(app: Arc<App>, io: Box<dyn Transport>) {
 async fn serve(
     app: Arc<App>,
     signs: Arc<Signs>,
+    peer: Option<Arc<Peer>>,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Watched<impl FnOnce() + Unpin>>, Infallible> {
     let (parts, incoming) = request.into_parts();
@@ -61,10 +63,46 @@ async fn serve(
     let read = Arc::clone(&signs);
     let body = RequestBody::new(incoming, move || read.body_ends());
     let busy = app.busy();
-    let response = guarded(router::handle(app, &parts.method, &parts.uri, parts.headers, body)).await;
+    let response = guarded(judged(app, peer.as_deref(), parts, body)).await;
     drop(busy);
     let (parts, body) = response.into_parts();
     Ok(hyper::Response::from_parts(parts, Watched::new(body, move || signs.answered())))
+}
+
+/// Answers a request if those who authorise requests let it be.
+async fn judged(
+    app: Arc<App>,
+    peer: Option<&Peer>,
+    parts: hyper::http::request::Parts,
+    body: RequestBody,
+) -> Response {
+    let case = app.authorization.case(peer, parts.method.as_str(), &parts.uri, &parts.headers);
+    let Some(mut case) = case else {
+        return counted(&app, &parts.method, &parts.uri, parts.headers, body).await;
+    };
+    let judged = match case.admit(body).await {
+        Ok(body) => case.release(counted(&app, &parts.method, &parts.uri, parts.headers, body).await).await,
+        Err(error) => Err(error),
+    };
+    judged.unwrap_or_else(|error| {
+        app.metrics.denied(error.status());
+        router::with_common_headers(&app, error.into_response())
+    })
+}
+
+/// Answers a request, and notes how long that took.
+async fn counted(
+    app: &Arc<App>,
+    method: &hyper::Method,
+    uri: &hyper::Uri,
+    headers: hyper::HeaderMap,
+    body: RequestBody,
+) -> Response {
+    let begun = std::time::Instant::now();
+    let response = router::handle(Arc::clone(app), method, uri, headers, body).await;
+    let action = response.extensions().get::<Option<api::Action>>().copied().flatten();
+    app.metrics.request(action, response.status(), begun.elapsed());
+    response
 }
 
 /// A panic in a handler is a fault of ours: the client hears of it, and the daemon goes on.

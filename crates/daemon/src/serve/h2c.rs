@@ -6,12 +6,14 @@ use api::Action;
 use buildkit::grpc::Rewound;
 use bytes::Bytes;
 use hyper::header::UPGRADE;
+use hyper::{HeaderMap, StatusCode};
 use tokio::io::AsyncWriteExt as _;
 
 use super::Transport;
 use super::head::Head;
 use super::hijack::{common_headers, write_whole};
 use crate::app::App;
+use crate::authz::Case;
 use crate::buildkit::{Control, sessions};
 use crate::error::{ApiError, Result};
 use crate::router;
@@ -22,6 +24,7 @@ pub(super) async fn serve(
     mut io: Box<dyn Transport>,
     head: &Head,
     held: &Bytes,
+    case: &mut Option<Case>,
 ) -> Option<Box<dyn Transport>> {
     let target = &head.target;
     let found =
@@ -30,7 +33,11 @@ pub(super) async fn serve(
         Ok((action @ (Action::Session | Action::Grpc), _)) => *action,
         _ => return Some(io),
     };
-    let outcome = match open(app, action, head) {
+    let admitted = match case {
+        Some(case) => admit(case).await,
+        None => Ok(()),
+    };
+    let outcome = match admitted.and_then(|()| open(app, action, head)) {
         Ok(opened) => {
             let answer = format!(
                 "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n{}\r\n",
@@ -50,6 +57,12 @@ pub(super) async fn serve(
         tracing::debug!("connection to {} ended: {error}", target.path());
     }
     None
+}
+
+/// What travels on the connection is for nobody else to see: it is judged before it begins.
+async fn admit(case: &mut Case) -> Result<()> {
+    case.admit_bytes(&[]).await?;
+    case.release_head(StatusCode::SWITCHING_PROTOCOLS, &HeaderMap::new(), &[]).await
 }
 
 /// What the connection is for.

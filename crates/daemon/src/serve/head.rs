@@ -67,10 +67,14 @@ fn owned(request: &httparse::Request<'_, '_>, length: usize) -> Option<Head> {
 impl Head {
     /// Whether this request takes the connection over.
     pub(super) fn is_hijack(&self) -> bool {
+        self.action().is_some_and(takes_over)
+    }
+
+    /// What is asked, if it is anything that the API has.
+    pub(super) fn action(&self) -> Option<Action> {
         let (_, path) = Version::split(self.target.path());
-        Method::parse(&self.method)
-            .and_then(|method| routes::find(method, path, api::version::MAX))
-            .is_some_and(|found| takes_over(found.action))
+        let method = Method::parse(&self.method)?;
+        routes::find(method, path, api::version::MAX).map(|found| found.action)
     }
 
     /// Whether a header lists a word, in any case.

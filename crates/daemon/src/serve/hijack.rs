@@ -8,13 +8,14 @@ use api::Action;
 use bytes::{Buf as _, Bytes, BytesMut};
 use engine::container::Attached;
 use futures_util::FutureExt as _;
-use hyper::StatusCode;
 use hyper::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
+use hyper::{HeaderMap, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::head::{self, Head, Parsed};
 use super::{Transport, h2c, pump, websocket};
 use crate::app::App;
+use crate::authz::Case;
 use crate::error::{ApiError, Result};
 use crate::handlers::streams::{self, Opened};
 use crate::request::{Asked, MAX_JSON};
@@ -35,12 +36,19 @@ pub(super) async fn serve(app: Arc<App>, io: Box<dyn Transport>, held: BytesMut)
     let Parsed::Complete(head) = head::parse(&held) else { return };
     let mut held = held.freeze();
     held.advance(head.length);
-    let Some(mut io) = h2c::serve(&app, io, &head, &held).await else { return };
-    let served =
-        AssertUnwindSafe(open(app, &mut io, &head, held)).catch_unwind().await.unwrap_or_else(|_| {
+    let peer = io.peer();
+    let mut case = app.authorization.case(peer.as_ref(), &head.method, &head.target, &head.headers);
+    let Some(mut io) = h2c::serve(&app, io, &head, &held, &mut case).await else { return };
+    let (counting, begun) = (Arc::clone(&app), std::time::Instant::now());
+    let served = AssertUnwindSafe(open(app, &mut io, &head, held, &mut case))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
             tracing::error!("handler of {} panicked", head.target.path());
             Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; this is a bug in Berth"))
         });
+    let status = served.as_ref().map_or_else(ApiError::status, |_| StatusCode::OK);
+    counting.metrics.request(head.action(), status, begun.elapsed());
     let outcome = match served {
         Ok((Opened::Attached(attached), asked, early)) => take_over(io, &head, &asked, attached, early).await,
         Ok((Opened::Done, asked, _)) => write_whole(&mut io, StatusCode::OK, asked.since(24), &[]).await,
@@ -60,6 +68,7 @@ async fn open(
     io: &mut Box<dyn Transport>,
     head: &Head,
     held: Bytes,
+    case: &mut Option<Case>,
 ) -> Result<(Opened, Asked, Bytes)> {
     let (action, asked) =
         router::find(app, &head.method, head.target.path(), head.target.query(), head.headers.clone())?;
@@ -69,7 +78,15 @@ async fn open(
         ));
     }
     let (body, early) = read_body(io, head, held).await?;
+    if let Some(case) = case {
+        case.admit_bytes(&body).await?;
+    }
     let opened = streams::open(action, &asked, &body).await?;
+    if let Some(case) = case {
+        let upgraded = head.headers.contains_key(UPGRADE) && matches!(opened, Opened::Attached(_));
+        let status = if upgraded { StatusCode::SWITCHING_PROTOCOLS } else { StatusCode::OK };
+        case.release_head(status, &HeaderMap::new(), &[]).await?;
+    }
     Ok((opened, asked, early))
 }
 

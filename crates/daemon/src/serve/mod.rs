@@ -4,6 +4,7 @@ mod connection;
 mod h2c;
 mod head;
 mod hijack;
+mod peer;
 mod pump;
 mod sniff;
 mod transport;
@@ -11,6 +12,7 @@ mod websocket;
 
 pub(crate) use connection::connection;
 pub(crate) use head::{length as head_length, takes_over};
+pub(crate) use peer::Peer;
 pub(crate) use transport::Transport;
 
 /// Longest request head, in bytes.

@@ -8,6 +8,8 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::Peer;
+
 /// A byte stream that can tell when its peer is gone for good.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static {
     /// Completes when the peer has closed both directions. A peer that only has stopped sending is still there.
@@ -17,6 +19,11 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'stat
 
     /// Completes when the peer has read all that was sent so far, where the kernel can tell.
     fn read_by_peer(&self) -> io::Result<BoxFuture<'static, ()>>;
+
+    /// Who the peer has proved to be by a certificate, if by any.
+    fn peer(&self) -> Option<Peer> {
+        None
+    }
 }
 
 macro_rules! transport {
@@ -76,6 +83,11 @@ impl Transport for tokio_rustls::server::TlsStream<TcpStream> {
 
     fn read_by_peer(&self) -> io::Result<BoxFuture<'static, ()>> {
         self.get_ref().0.read_by_peer()
+    }
+
+    fn peer(&self) -> Option<Peer> {
+        let certificates = self.get_ref().1.peer_certificates()?;
+        Peer::new(certificates.iter().map(|certificate| certificate.to_vec()).collect())
     }
 }
 

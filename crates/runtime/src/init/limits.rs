@@ -12,8 +12,8 @@ use crate::plan::process::Plan;
 pub(super) fn oom_score(process: &Plan<'_>, in_user_namespace: bool) -> Result<()> {
     let Some(score) = process.oom_score_adj else { return Ok(()) };
     let path = "/proc/self/oom_score_adj";
-    let mut file = std::fs::OpenOptions::new().write(true).open(path).step("oom_score_adj", path)?;
-    match file.write_all(score.to_string().as_bytes()) {
+    let file = std::fs::OpenOptions::new().write(true).open(path);
+    match file.and_then(|mut file| file.write_all(score.to_string().as_bytes())) {
         // A container of an ordinary user keeps what it has when less is not allowed. So does one that asks for nothing
         // special where not even root may lower it: everything on that machine lives with the same.
         Err(e) if (in_user_namespace || score == 0) && e.kind() == std::io::ErrorKind::PermissionDenied => {

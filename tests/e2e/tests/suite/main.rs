@@ -1,10 +1,12 @@
 //! The end-to-end tests, one program so that they share one link and run in parallel.
 
 mod apparmor;
+mod authz;
 mod bad_input;
 mod build;
 mod changes;
 mod checkpoints;
+mod cis;
 mod clients;
 mod cluster;
 mod devices;
@@ -44,3 +46,4 @@ mod trust;
 mod user_networks;
 mod userns;
 mod volumes;
+mod watched;

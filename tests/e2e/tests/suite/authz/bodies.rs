@@ -34,7 +34,8 @@ fn body(size: usize) -> Vec<u8> {
 fn send(socket: &std::path::Path, way: Way, kind: &str, body: &[u8]) -> Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut request = format!("POST /v1.41/containers/create?name=sly HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{kind}");
+    let mut request =
+        format!("POST /v1.41/containers/create?name=sly HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{kind}");
     let mut bytes = match way {
         Way::Length => {
             request.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
@@ -78,11 +79,22 @@ fn every_body_is_seen_or_its_request_refused() -> Result<()> {
     for way in [Way::Length, Way::Chunked] {
         for size in [200, MIB - 1, MIB, MIB + 1, 4 * MIB + 1] {
             let body = body(size);
-            for kind in [json, "content-type: Application/JSON; charset=utf-8\r\n", "Content-Type: application/json; x\r\n"] {
+            for kind in [
+                json,
+                "content-type: Application/JSON; charset=utf-8\r\n",
+                "Content-Type: application/json; x\r\n",
+            ] {
                 let answer = send(&socket, way, kind, &body)?;
-                ensure!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("no privileges"), "{way:?} {size} {kind}: {answer:.300}");
+                ensure!(
+                    answer.starts_with("HTTP/1.1 403 ") && answer.contains("no privileges"),
+                    "{way:?} {size} {kind}: {answer:.300}"
+                );
                 let seen = plugin.take();
-                ensure!(seen.len() == 1 && seen[0].body() == body, "{way:?} {size}: {} questions", seen.len());
+                ensure!(
+                    seen.len() == 1 && seen[0].body() == body,
+                    "{way:?} {size}: {} questions",
+                    seen.len()
+                );
             }
         }
         // longer than anything that is read: refused before anyone is asked
