@@ -18,7 +18,7 @@ use crate::userns::{Holder, IdMap};
 /// Docker's `unable to find user x: no matching entries in passwd file`.
 pub(crate) fn identity(root: &Root, user: &str, groups: &[String]) -> Result<Identity> {
     if user.is_empty() && groups.is_empty() {
-        return root_identity(root);
+        return Ok(root_identity(root));
     }
     let (passwd, group) = (read(root, "/etc/passwd")?, read(root, "/etc/group")?);
     let found =
@@ -34,9 +34,10 @@ pub(crate) fn identity(root: &Root, user: &str, groups: &[String]) -> Result<Ide
     Ok(Identity { uid: found.uid, gid: found.gid, groups: all, home: found.home })
 }
 
-fn root_identity(root: &Root) -> Result<Identity> {
-    let (passwd, group) = (read(root, "/etc/passwd")?, read(root, "/etc/group")?);
-    // a damaged file is no reason not to be root
+fn root_identity(root: &Root) -> Identity {
+    // a damaged file, or one that a container has blown up, is no reason not to be root
+    let (passwd, group) =
+        (read(root, "/etc/passwd").unwrap_or_default(), read(root, "/etc/group").unwrap_or_default());
     let found = sys::users::resolve("", &passwd, &group).ok();
     let (mut all, home) = match found {
         Some(found) => (found.groups, found.home),
@@ -45,7 +46,7 @@ fn root_identity(root: &Root) -> Result<Identity> {
     if !all.contains(&0) {
         all.insert(0, 0);
     }
-    Ok(Identity { uid: 0, gid: 0, groups: all, home })
+    Identity { uid: 0, gid: 0, groups: all, home }
 }
 
 fn read(root: &Root, path: &str) -> Result<Vec<u8>> {

@@ -1,7 +1,5 @@
 //! A container's files from outside: copied both ways, exported, compared, committed; by both clients.
 
-mod swaps;
-
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 

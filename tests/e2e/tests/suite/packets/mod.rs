@@ -12,7 +12,7 @@ mod many;
 mod modes;
 mod names;
 mod options;
-mod ports;
+pub(crate) mod ports;
 
 use anyhow::Result;
 use e2e::lab::{Kind, Lab};

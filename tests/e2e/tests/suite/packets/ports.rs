@@ -131,7 +131,7 @@ fn loopback_only(lab: &Lab) -> Result<()> {
 }
 
 /// The neighbour routes 127/8 and the bridges' subnets to the host.
-pub(super) fn evil(site: &Site) -> Result<()> {
+pub(crate) fn evil(site: &Site) -> Result<()> {
     site.neighbour.ip("addr del 127.0.0.1/8 dev lo")?;
     let via = format!("via {} dev eth0", Site::HOST);
     site.neighbour.ip(&format!("route add 127.0.0.0/8 {via} src {}", Site::NEIGHBOUR))?;
