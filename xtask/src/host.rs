@@ -73,6 +73,30 @@ fn apt() -> Command {
     command
 }
 
+/// The OCI runtime that comes from Rust's registry, pinned. Without systemd's and eBPF's libraries, which it has no use for
+/// in the tests.
+const YOUKI: [&str; 7] =
+    ["youki", "--version", "0.7.0", "--locked", "--no-default-features", "--features", "v1,v2,seccomp"];
+
+/// Builds youki into `target/youki`, unless it is there; its program. It takes some minutes, once.
+pub(crate) fn youki() -> Result<PathBuf> {
+    let root = run::root().join("target/youki");
+    let program = root.join("bin/youki");
+    if program.exists() {
+        return Ok(program);
+    }
+    run::step("cargo install youki");
+    let mut install = Command::new("cargo");
+    // from elsewhere, for this workspace's flags make static programs, and libseccomp.so is none
+    install.current_dir("/").args(["install", "--quiet", "--root"]).arg(&root).args(YOUKI);
+    install.env("CARGO_TARGET_DIR", root.join("build")).env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+    install.env("CARGO_PROFILE_RELEASE_LTO", "off").env_remove("CARGO_BUILD_TARGET").env_remove("RUSTFLAGS");
+    run::run(&mut install)?;
+    // what it was built from is ten times as large
+    std::fs::remove_dir_all(root.join("build")).context("cannot remove youki's build")?;
+    Ok(program)
+}
+
 /// Keeps package installation from starting daemons (a peer's `dockerd` on its default root would
 /// change the machine's firewall), as invoke-rc.d(8) documents.
 struct NoServices {

@@ -9,7 +9,7 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
     host::install(host::BUILD)?;
     host::install(host::DEMO)?;
     host::install(host::PEERS)?;
-    let python = host::python()?;
+    let (python, youki) = (host::python()?, host::youki()?);
     if filter.is_empty() {
         check::main()?;
     }
@@ -18,6 +18,7 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
     run::step("test");
     let mut tests = run::cargo(["test", "--workspace", "--no-fail-fast", "--"]);
     tests.args(filter).env("BERTH_TEST_PYTHON", python).env("BERTH_TEST_PROGRAMS", run::programs("debug")?);
+    tests.env("BERTH_TEST_YOUKI", youki);
     // The frames of a failed test are those of the harness: they only crowd out what it says.
     tests.env("RUST_BACKTRACE", "0");
     let mut failures = Failures::default();

@@ -238,6 +238,8 @@ impl Podman {
         let root = self.root.path();
         let mut command = Command::new("/usr/bin/podman");
         command.env("CONTAINERS_CONF", root.join("containers.conf")).env_remove("DOCKER_HOST");
+        // conmon leaves a file `oom` where it stands
+        command.current_dir(root);
         command.arg("--root").arg(root.join("data")).arg("--runroot").arg(root.join("run"));
         command
             .arg("--tmpdir")

@@ -119,10 +119,10 @@ impl Engine {
         self.0.events.publish(event(&container, &format!("exec_start: {command}"), &[attribute]));
         let result = self.exec_run(&session, &container, &shim, &options).await;
         if let Err(error) = &result {
-            session.failed(match error.to_string() {
-                text if text.contains("executable file not found") || text.contains("no such file") => 127,
-                _ => 126,
-            });
+            // by the words that Docker looks for, in whatever case a runtime writes them, and youki's
+            let text = error.to_string().to_lowercase();
+            let absent = ["executable file not found", "no such file", "not found in $path"];
+            session.failed(if absent.iter().any(|words| text.contains(words)) { 127 } else { 126 });
         }
         result
     }

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources, Spec};
+use oci_spec::runtime::{LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources, Process, Spec};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use sys::Pid;
 use sys::cgroup::Cgroup;
@@ -24,6 +24,10 @@ use crate::protocol::{CreateRequest, ErrorKind, ErrorReply, ExecRequest};
 
 /// Most of a runtime's log that is looked at.
 const MAX_LOG: usize = 64 * 1024;
+
+/// What the configuration claims to follow: crun 1.8 takes nothing but 1.0, and newer properties are ignored by who
+/// does not know them.
+const VERSION: &str = "1.0.2";
 
 /// The program and how it is called.
 #[derive(Debug)]
@@ -84,6 +88,7 @@ impl Outside {
         let process = own_path(state_dir.as_fd(), "process.json");
         let pid_file = own_path(state_dir.as_fd(), "exec.pid");
         let mut with_size = request.process.clone();
+        plainly(&mut with_size);
         if let Some((rows, columns)) = request.console_size {
             // the process runs before its terminal comes to us
             let size =
@@ -204,24 +209,44 @@ fn own_path(dir: BorrowedFd<'_>, name: &str) -> String {
     format!("/proc/{}/fd/{}/{name}", std::process::id(), dir.as_raw_fd())
 }
 
-/// What a runtime said, as an error: the message of its last line of log.
+/// What a runtime said, as an error: the message of its last line of log, which youki calls by another name.
 fn refused(verb: &str, log: &str) -> ErrorReply {
     #[derive(serde::Deserialize)]
     struct Line {
+        #[serde(alias = "message")]
         msg: String,
     }
     let last = log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
     let message = serde_json::from_str::<Line>(last).map_or_else(|_| last.to_owned(), |line| line.msg);
     let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    let kind =
-        if has(&["executable file not found", "no such file or directory", "No such file or directory"]) {
-            ErrorKind::NotFound
-        } else if has(&["permission denied", "Permission denied", "exec format error"]) {
-            ErrorKind::NotExecutable
-        } else {
-            ErrorKind::Failed
-        };
-    ErrorReply::new(kind, format!("{verb}: {message}"))
+    let kind = if has(&["not found in $PATH", "no such file or directory", "No such file or directory"]) {
+        ErrorKind::NotFound
+    } else if has(&["ermission denied", "correct permissions", "exec format error"]) {
+        ErrorKind::NotExecutable
+    } else {
+        ErrorKind::Failed
+    };
+    // the words by which every client of Docker knows what has happened, where a runtime has others
+    let lower = message.to_lowercase();
+    let said = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let hint = match kind {
+        ErrorKind::NotFound if !said(&["executable file not found", "no such file or directory"]) => {
+            ": no such file or directory"
+        }
+        ErrorKind::NotExecutable if !said(&["permission denied", "exec format error"]) => {
+            ": permission denied"
+        }
+        _ => "",
+    };
+    ErrorReply::new(kind, format!("{verb}: {message}{hint}"))
+}
+
+/// Says no to new privileges only where that is meant: youki installs the filter with the privileges that this needs when
+/// the word is absent, and without them when it is `false`.
+fn plainly(process: &mut Process) {
+    if process.no_new_privileges() == Some(false) {
+        process.set_no_new_privileges(None);
+    }
 }
 
 /// config.json, and the root attached in a mount namespace of the shim's own.
@@ -230,6 +255,10 @@ fn write_bundle(bundle: &Path, spec: &Spec, handed: Handed<'_>) -> io::Result<()
     let root = bundle.join("rootfs");
     std::fs::create_dir_all(&root)?;
     let mut spec = spec.clone();
+    spec.set_version(VERSION.to_owned());
+    if let Some(process) = spec.process_mut() {
+        plainly(process);
+    }
     if let Some(rootfs) = rootfs {
         leave_mounts()?;
         sys::mount::attach(rootfs, sys::file::open_directory(&root)?)?;
