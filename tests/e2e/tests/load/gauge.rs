@@ -38,8 +38,7 @@ pub(crate) fn entries(pid: u32, what: &str) -> Result<usize> {
     Ok(std::fs::read_dir(&path).with_context(|| path)?.count())
 }
 
-/// The middle of some figures.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+/// The least of some figures: what a machine that is at work beside this makes of a time is more, never less.
+pub(crate) fn least(values: Vec<f64>) -> f64 {
+    values.into_iter().fold(f64::INFINITY, f64::min)
 }

@@ -95,14 +95,14 @@ fn measure(berth: &Berth, client: &Client, containers: usize, idle: u64, took: (
                 Ok(())
             })
         };
-        Ok(gauge::median((0..3).map(|_| once()).collect::<Result<_>>()?))
+        Ok(gauge::least((0..5).map(|_| once()).collect::<Result<_>>()?))
     };
     let shims = gauge::shims(berth.root())?;
     ensure!(shims.len() == containers, "{} shims for {containers} containers", shims.len());
     Ok(Row {
         containers,
-        start: gauge::median(starts),
-        stop: gauge::median(stops),
+        start: gauge::least(starts),
+        stop: gauge::least(stops),
         ps: repeat(&["ps"])?,
         stats: repeat(&["stats", "--no-stream"])?,
         daemon: gauge::pss(berth.pid()?)?,
