@@ -49,7 +49,7 @@ pub(super) fn install_registry(guest: &Guest) -> Result<()> {
 /// A container's restart policy holds through an orderly restart of the machine, with limits made by systemd.
 pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
     run::step("the service, and a restart of the machine");
-    install(guest, "--cgroup-driver systemd")?;
+    install(guest, "--exec-opt native.cgroupdriver=systemd")?;
     guest.run(
         "berth volume create kept && \
          berth run -d --name stays --restart always -m 64m -v kept:/kept box sh -c 'echo begun >> /kept/log; exec sleep 1000000' && \
