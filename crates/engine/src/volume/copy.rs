@@ -251,7 +251,7 @@ mod tests {
         std::fs::set_permissions(from.path().join("d/f"), readable).unwrap();
         symlink("/etc/passwd", from.path().join("link")).unwrap();
         let open = |path: &std::path::Path| OwnedFd::from(File::open(path).unwrap());
-        directory(&open(from.path()), &open(to.path()), 0).unwrap();
+        directory(&open(from.path()), &open(to.path()), None, 0).unwrap();
         let file = to.path().join("d/f");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "text");
         assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o640);
