@@ -22,6 +22,12 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
+    /// It says that it is a manifest or an index, or nothing.
+    fn may_be_manifest(&self) -> bool {
+        let kind = self.media_type.as_str();
+        kind.is_empty() || media_type::is_manifest(kind) || media_type::is_index(kind)
+    }
+
     /// A layer that is fetched from elsewhere, by its type and by its URLs.
     fn is_foreign(&self) -> bool {
         let by_type = self.media_type.contains(".foreign.") || self.media_type.contains(".nondistributable.");
@@ -101,10 +107,14 @@ impl Document {
             .filter(|text| !text.is_empty())
             .or_else(|| fields.config.as_ref().map(|config| config.media_type.clone()));
         let layers = fields.layers.unwrap_or_default().into_iter().filter(|layer| !layer.is_foreign());
+        // an index may list what is no manifest (image specification, "Image Index"), as BuildKit's caches do
+        let (manifests, others): (Vec<_>, Vec<_>) =
+            fields.manifests.unwrap_or_default().into_iter().partition(Descriptor::may_be_manifest);
+        let others = others.into_iter().filter(|other| !other.is_foreign());
         Ok(Self {
             media_type,
-            blobs: fields.config.into_iter().chain(layers).collect(),
-            manifests: fields.manifests.unwrap_or_default(),
+            blobs: fields.config.into_iter().chain(layers).chain(others).collect(),
+            manifests,
             subject: fields.subject.map(|subject| subject.digest),
             artifact_type,
             annotations: fields.annotations.unwrap_or_default(),
@@ -200,6 +210,20 @@ mod tests {
         let document = Document::parse(None, text.as_bytes()).unwrap();
         assert_eq!(document.artifact_type.as_deref(), Some("application/vnd.oci.empty.v1+json"));
         assert_eq!(document.media_type, media_type::OCI_MANIFEST);
+    }
+
+    #[test]
+    fn an_index_may_list_blobs() {
+        let list = [
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            media_type::OCI_MANIFEST,
+            media_type::OCI_INDEX,
+            "",
+        ];
+        let list = list.map(descriptor).join(",");
+        let text = format!(r#"{{"schemaVersion":2,"manifests":[{list}]}}"#);
+        let document = Document::parse(Some(media_type::OCI_INDEX), text.as_bytes()).unwrap();
+        assert_eq!((document.blobs.len(), document.manifests.len()), (1, 3));
     }
 
     #[test]
