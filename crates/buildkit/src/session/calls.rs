@@ -11,7 +11,7 @@ use tonic::{Code, Request, Status, Streaming};
 use super::Session;
 use crate::filesync::{self, Ends, Owner, Progress, Receive};
 use crate::method;
-use crate::proto::{BytesMessage, auth, fsutil::Packet, secrets, ssh};
+use crate::proto::{BytesMessage, auth, fsutil::Packet, health, secrets, ssh};
 
 /// Longest secret, as BuildKit has it.
 const MAX_SECRET: usize = 500 << 10;
@@ -85,6 +85,20 @@ impl Session {
         match received {
             Ok(done) => done.map_err(|error| Status::failed_precondition(error.to_string())),
             Err(_panicked) => Err(Status::internal("file synchronisation failed; this is a bug")),
+        }
+    }
+
+    /// Completes when the client serves its session, whether or not it knows of this question.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn served(&self) -> Result<(), Status> {
+        let question = health::HealthCheckRequest::default();
+        let answer: Result<health::HealthCheckResponse, _> =
+            self.channel.ask(method::HEALTH_CHECK, question).await;
+        match answer {
+            Err(status) if status.code() == Code::Unavailable => Err(status),
+            _ => Ok(()),
         }
     }
 

@@ -54,7 +54,13 @@ pub(crate) async fn build(asked: &Asked, body: RequestBody) -> Result<Response> 
             false => Err(ApiError::bad_request(format!("the context of build {id} was sent already"))),
         };
     }
-    let request = request(asked)?;
+    let request = match request(asked) {
+        Ok(request) => request,
+        Err(error) => {
+            solve::served(&asked.app, asked.query.get("session").unwrap_or_default()).await;
+            return Err(error);
+        }
+    };
     let (go, messages) = mpsc::channel(BACKLOG);
     tokio::spawn(run(Arc::clone(&asked.app), request, go));
     let messages =

@@ -18,6 +18,8 @@ use super::export::{self, Export};
 use super::lent::Borrowed;
 use crate::app::App;
 
+/// How long a client may take to serve its session.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 /// The frontend that is built in, and the one that stands for an image which holds a frontend.
 const DOCKERFILE: &str = "dockerfile.v0";
 const GATEWAY: &str = "gateway.v0";
@@ -53,7 +55,12 @@ pub(super) async fn watched(
     app.history.note(record.clone());
     let mut noted = Noted { app, running, record: Some(record.clone()), done: false };
     let done = tokio::select! {
-        done = work(app, running, &request) => done,
+        done = work(app, running, &request) => {
+            if done.is_err() {
+                served(app, &request.session).await;
+            }
+            done
+        }
         () = app.sessions.lost(&request.session) => {
             Err(Status::cancelled(format!("session {} is gone", request.session)))
         }
@@ -65,6 +72,17 @@ pub(super) async fn watched(
     (noted.record, noted.done) = (Some(record), true);
     drop(noted);
     done
+}
+
+/// Waits until a build's client serves its session. `docker` 20.10 opens it beside the build; one that hears of the
+/// build's failure while it does waits for ever for the end of a session that it has not noted yet.
+pub(super) async fn served(app: &App, session: &str) {
+    if session.is_empty() {
+        return;
+    }
+    let Some(session) = app.sessions.get(session).await else { return };
+    // one that does not answer is told all the same
+    let _ = tokio::time::timeout(PATIENCE, session.served()).await;
 }
 
 /// Notes the end of a build in the history, also of one whose client has hung up.

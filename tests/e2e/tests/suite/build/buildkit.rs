@@ -9,6 +9,22 @@ use super::{Context, found_below, no_places};
 /// What is no part of any image.
 const SECRET: &str = "correct-horse-battery-staple";
 
+/// The client opens its session beside the build, and must not hear of the failure before it serves it: it would wait
+/// for ever.
+#[test]
+fn what_fails_at_once_is_told() -> Result<()> {
+    let berth = Berth::start()?;
+    let context = Context::new(&berth, "fails", &[("Dockerfile", &format!("FROM {IMAGE}\n"))])?;
+    for _ in 0..20 {
+        // refused with the request, and by the build before it has asked the client for anything
+        for wrong in [["--isolation", "hyperv"], ["--network", "nonsense"]] {
+            let ran = programs::run(&mut context.buildkit_command(&wrong)?)?;
+            ensure!(ran.code == 1 && ran.stderr.contains(wrong[1]), "{wrong:?}: {} {}", ran.code, ran.stderr);
+        }
+    }
+    berth.finish()
+}
+
 #[test]
 fn stages_with_a_secret_that_stays_nowhere() -> Result<()> {
     let berth = Berth::start()?;
