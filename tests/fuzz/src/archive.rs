@@ -68,6 +68,7 @@ fn unpack(dir: &Path, tar: &[u8]) -> tarball::Result<()> {
         through: Through::Refused,
         owner: Owner::Caller,
         keep_kinds: false,
+        ids: None,
         renames: &[],
     };
     tarball::extract(opened, tar, &options)

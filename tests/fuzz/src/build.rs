@@ -204,7 +204,7 @@ pub(crate) fn fsutil(mut data: &[u8]) {
     let (ends, (come, mut go)) = Ends::new();
     let progress = Progress::default();
     std::thread::scope(|scope| {
-        scope.spawn(move || packets.into_iter().all(|packet| come.blocking_send(Ok(packet)).is_ok()));
+        scope.spawn(move || packets.into_iter().all(|packet| come.blocking_send(Ok(vec![packet])).is_ok()));
         scope.spawn(move || while go.blocking_recv().is_some() {});
         let _ = receive(root, ends, Receive { merge: false, owner: Owner::Caller, progress: &progress });
     });
