@@ -260,11 +260,11 @@ fn load(root: &Path, clients: usize, lasts: Duration, dice: &mut Dice, done: &Do
     })
 }
 
-/// Memory (KiB), descriptors and threads of the daemon, and memory of the shim that all have looked at.
+/// Memory of its own (KiB), descriptors and threads of the daemon, and memory of the shim that all have looked at.
 fn measure(berth: &Berth) -> Result<[u64; 4]> {
     let pid = berth.pid()?;
-    let shims: u64 = gauge::shims(berth.root())?.into_iter().map(gauge::pss).sum::<Result<_>>()?;
-    Ok([gauge::pss(pid)?, gauge::entries(pid, "fd")? as u64, gauge::entries(pid, "task")? as u64, shims])
+    let shims: u64 = gauge::shims(berth.root())?.into_iter().map(gauge::own).sum::<Result<_>>()?;
+    Ok([gauge::own(pid)?, gauge::entries(pid, "fd")? as u64, gauge::entries(pid, "task")? as u64, shims])
 }
 
 #[test]

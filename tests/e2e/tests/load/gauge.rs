@@ -17,6 +17,11 @@ pub(crate) fn pss(pid: u32) -> Result<u64> {
     kib(&format!("/proc/{pid}/smaps_rollup"), "Pss")
 }
 
+/// What a process has written to, KiB. Unlike [`pss`] it does not grow when others that share its program end.
+pub(crate) fn own(pid: u32) -> Result<u64> {
+    kib(&format!("/proc/{pid}/smaps_rollup"), "Pss_Anon")
+}
+
 /// What the kernel has for itself on the whole machine, KiB: tables that can't be given back, stacks, page tables.
 pub(crate) fn kernel() -> Result<u64> {
     ["SUnreclaim", "KernelStack", "PageTables", "Percpu"]

@@ -81,6 +81,11 @@ const HALLS: &[(&str, &str, &[&str])] = &[
         &["state_directories_are_closed"],
     ),
     (
+        "CVE-2024-41110, CVE-2026-34040: a body that no plugin sees",
+        "authz/bodies.rs",
+        &["every_body_is_seen_or_its_request_refused"],
+    ),
+    (
         "CVE-2021-41190, CVE-2024-3727: a manifest of two kinds, a malformed digest, a size that does not fit",
         "registry/faults/documents.rs",
         &["manifests_of_the_wrong_shape", "manifests_that_promise_what_is_not_there"],
@@ -142,7 +147,6 @@ const HALLS: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-/// CVE-2024-41110 and CVE-2026-34040, bodies that an authorisation plugin does not see, are with the plugins' tests.
 #[test]
 fn the_catalogue_names_tests_that_exist() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -48,7 +48,7 @@ fn the_shim_compiles_in_a_container_and_starts_from_scratch() -> Result<()> {
              WORKDIR /src\nCOPY Cargo.toml Cargo.lock ./\nCOPY cargo-config.toml .cargo/config.toml\n\
              RUN --mount=type=bind,source=ca.crt,target=/ca.crt \\\n\
              --mount=type=bind,from=rust,target=/rust --mount=type=bind,from=crates,target=crates \\\n\
-             --mount=type=bind,from=e2e,target=tests/e2e --mount=type=bind,from=xtask,target=xtask \\\n\
+             --mount=type=bind,from=tests,target=tests --mount=type=bind,from=xtask,target=xtask \\\n\
              --mount=type=cache,target=/cargo --mount=type=cache,target=/made {options} \\\n\
              cargo build --locked -p shim --bin berth-shim --config 'profile.dev.package.\"*\".opt-level=0' && \\\n\
              cp /made/*/debug/berth-shim /berth-shim\n\
@@ -69,7 +69,7 @@ fn the_shim_compiles_in_a_container_and_starts_from_scratch() -> Result<()> {
     let named = [
         format!("rust={}", rust.display()),
         format!("crates={}", root.join("crates").display()),
-        format!("e2e={}", root.join("tests/e2e").display()),
+        format!("tests={}", root.join("tests").display()),
         format!("xtask={}", root.join("xtask").display()),
     ];
     let mut flags = vec!["--progress", "plain", "-t", "shim"];
