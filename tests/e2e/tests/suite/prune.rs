@@ -8,9 +8,9 @@ use e2e::daemon::{Berth, IMAGE};
 use e2e::{http, programs};
 use serde_json::Value;
 
-/// Bytes of blocks below a directory, as `du` counts.
+/// Bytes of blocks below a directory, as `du` counts: what a thread removes meanwhile it says is gone, and sums the rest.
 fn du(path: &Path) -> Result<i64> {
-    let text = programs::run(Command::new("du").args(["-s", "--block-size=1"]).arg(path))?.ok()?;
+    let text = programs::run(Command::new("du").args(["-s", "--block-size=1"]).arg(path))?.stdout;
     Ok(text.split_whitespace().next().context("du says nothing")?.parse()?)
 }
 
