@@ -119,9 +119,14 @@ impl Engine {
         self.0.events.publish(event(&container, &format!("exec_start: {command}"), &[attribute]));
         let result = self.exec_run(&session, &container, &shim, &options).await;
         if let Err(error) = &result {
-            // by the words that Docker looks for, in whatever case a runtime writes them, and youki's
-            let text = error.to_string().to_lowercase();
-            let absent = ["executable file not found", "no such file", "not found in $path"];
+            // by the words that Docker looks for, and crun's and youki's; a directory that is not there is another matter
+            let text = error.to_string();
+            let absent = [
+                "executable file not found",
+                "no such file",
+                "not found in $PATH",
+                "not found: No such file",
+            ];
             session.failed(if absent.iter().any(|words| text.contains(words)) { 127 } else { 126 });
         }
         result

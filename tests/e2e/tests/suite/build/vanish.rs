@@ -36,8 +36,9 @@ fn goes_on(berth: &Berth) -> Result<()> {
 #[test]
 fn one_that_goes_ends_the_step_whatever_it_forks() -> Result<()> {
     let berth = Berth::start()?;
-    let dockerfile =
-        format!("FROM {IMAGE}\nRUN echo begun; for i in 1 2 3; do sleep 1000 & done; setsid sleep 1000\n");
+    // a setsid that leads a process group forks and is done: the shell must wait for it
+    let forks = "for i in 1 2 3; do sleep 1000 & done; setsid sleep 1000 & wait";
+    let dockerfile = format!("FROM {IMAGE}\nRUN echo begun; {forks}\n");
     let context = Context::new(&berth, "step", &[("Dockerfile", &dockerfile)])?;
     for command in [context.own_command(&["--progress", "plain"])?, context.buildkit_command(&[])?] {
         let mut child = until_said(command, "begun")?;

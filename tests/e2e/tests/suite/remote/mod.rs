@@ -39,7 +39,8 @@ fn everything(client: &dyn Fn(&[&str]) -> Result<Command>, scratch: &Path) -> Re
     ensure!(ran.ok()? == "LOUD");
     let mut follow = Terminal::spawn(&mut client(&["logs", "-f", "far"])?)?;
     follow.expect("line")?;
-    follow.signal(rustix::process::Signal::INT)?;
+    // not SIGINT, which a shell's background jobs ignore
+    follow.signal(rustix::process::Signal::TERM)?;
     follow.wait()?;
 
     let file = scratch.join("bytes");
