@@ -133,6 +133,7 @@ fn no_packet_is_lost_while_a_daemon_is_killed_and_starts_again() -> Result<()> {
     let one = fleet.at(0)?.container("one", NET, &[])?;
     let two = fleet.at(1)?.container("two", NET, &[])?;
     knows(fleet.at(0)?, "one", "two")?;
+    knows(fleet.at(1)?, "two", "one")?;
     let servers = [one.udp(7)?, two.udp(7)?];
     let there = Flow::start(&one.netns, SocketAddr::new(two.ip()?, 7))?;
     let back = Flow::start(&two.netns, SocketAddr::new(one.ip()?, 7))?;
