@@ -8,6 +8,22 @@ use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus};
 use crate::signal::Signal;
 use crate::{Errno, Pid, Result, raw};
 
+/// Whether a kernel parameter, its name written with dots, is one of the IPC namespace (`ipc_namespaces(7)`).
+#[must_use]
+pub fn is_ipc_parameter(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    name.starts_with("fs.mqueue.") || NAMES.contains(&name)
+}
+
 /// A set of namespace kinds, as `CLONE_NEW*` bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Namespaces(u64);

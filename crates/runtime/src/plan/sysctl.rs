@@ -9,25 +9,13 @@ use sys::process::Namespaces;
 use super::namespaces::Plan;
 use crate::error::{Context, Error, Result};
 
-/// Parameters of the IPC namespace beside `fs.mqueue.*` (`ipc_namespaces(7)`).
-const IPC: [&str; 8] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
-
 /// The namespace that a parameter belongs to; `None` when it is the kernel's.
 fn namespace(name: &str) -> Option<Namespaces> {
     // with slashes, dots belong to names; what comes before the first of either decides here
     let dotted = name.replace('/', ".");
     match dotted.as_str() {
         n if n.starts_with("net.") => Some(Namespaces::NET),
-        n if n.starts_with("fs.mqueue.") || IPC.contains(&n) => Some(Namespaces::IPC),
+        n if sys::process::is_ipc_parameter(n) => Some(Namespaces::IPC),
         "kernel.hostname" | "kernel.domainname" => Some(Namespaces::UTS),
         _ => None,
     }

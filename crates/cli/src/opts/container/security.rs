@@ -22,19 +22,9 @@ const PROFILE_LIMIT: u64 = 4 << 20;
 
 /// Parameters that belong to a namespace of the container, and not to the host.
 fn check_sysctl(text: &str) -> Result<(), String> {
-    const NAMES: [&str; 8] = [
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-    ];
-    let known = text.split_once('=').is_some_and(|(name, _)| {
-        NAMES.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.")
-    });
+    let known = text
+        .split_once('=')
+        .is_some_and(|(name, _)| name.starts_with("net.") || sys::process::is_ipc_parameter(name));
     if known { Ok(()) } else { Err(format!("sysctl '{text}' is not allowed")) }
 }
 

@@ -91,16 +91,6 @@ fn namespaces(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
 
 /// A sysctl must belong to a namespace that is the container's own.
 fn sysctls(host: &HostConfig) -> Result<()> {
-    const IPC: [&str; 8] = [
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-    ];
     for name in host.sysctls.keys() {
         if name.contains('\0') || name.contains("..") {
             return bad(format!("invalid sysctl: {name}"));
@@ -110,7 +100,7 @@ fn sysctls(host: &HostConfig) -> Result<()> {
             if host.network_mode == "host" {
                 return bad(format!("sysctl \"{name}\" not allowed in host network namespace"));
             }
-        } else if IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
+        } else if sys::process::is_ipc_parameter(&name) {
             if host.ipc_mode == "host" {
                 return bad(format!("sysctl \"{name}\" not allowed in host ipc namespace"));
             }
