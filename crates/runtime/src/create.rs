@@ -16,8 +16,10 @@ use crate::{CreateOptions, Created, Running, hooks, userns};
 pub(crate) fn create(options: &CreateOptions<'_>) -> Result<Created> {
     let job = Job::new(options)?;
     let (mine, theirs) = Link::pair()?;
-    let (child, link) =
-        if stage::needed(&job) { by_stage(&job, mine, theirs)? } else { directly(&job, mine, theirs)? };
+    let (child, link) = match job.staged {
+        true => by_stage(mine, theirs, |link| stage::run(link, |link| stage::born(&job, link)))?,
+        false => directly(&job, mine, theirs)?,
+    };
     Maker { job: &job, link, console: None, notify: None }.raise(child)
 }
 
@@ -36,9 +38,8 @@ fn directly(job: &Job<'_>, mine: Link, theirs: Link) -> Result<(Child, Link)> {
 }
 
 /// A process in between makes the child, which is this process's own all the same.
-fn by_stage(job: &Job<'_>, mine: Link, theirs: Link) -> Result<(Child, Link)> {
-    let (stage, link) =
-        clone_with_link(&CloneOptions::default(), mine, theirs, |link| stage::run(job, link))?;
+pub(crate) fn by_stage(mine: Link, theirs: Link, stage: impl FnOnce(Link) -> i32) -> Result<(Child, Link)> {
+    let (stage, link) = clone_with_link(&CloneOptions::default(), mine, theirs, stage)?;
     let born = birth(&link);
     // it has done its work, or failed
     let ended = stage.wait().step("stage", "wait");
@@ -74,6 +75,17 @@ pub(crate) fn join_pid_namespace(target: impl std::os::fd::AsFd) -> Result<Owned
     let own = std::fs::File::open("/proc/self/ns/pid").step("join namespace", "/proc/self/ns/pid")?;
     sys::process::join_namespaces(target, Namespaces::PID).step("join namespace", "pid")?;
     Ok(own.into())
+}
+
+/// Whether this process may come back from another pid namespace: not where its own belongs to a user namespace above
+/// its own, as for an ordinary user who is root of a namespace.
+pub(crate) fn may_leave_pid_namespace() -> Result<bool> {
+    let own = std::fs::File::open("/proc/self/ns/pid").step("join namespace", "/proc/self/ns/pid")?;
+    match sys::process::join_namespaces(own, Namespaces::PID) {
+        Ok(()) => Ok(true),
+        Err(sys::Errno::PERM) => Ok(false),
+        Err(error) => Err(error).step("join namespace", "own pid namespace"),
+    }
 }
 
 /// Future children of this process go into its own pid namespace again.

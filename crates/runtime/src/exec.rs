@@ -4,9 +4,12 @@ use std::os::fd::OwnedFd;
 
 use sys::process::{Child, CloneOptions, Namespaces};
 
-use crate::create::{clone_with_link, end, join_pid_namespace, leave_pid_namespace};
+use crate::create::{
+    by_stage, clone_with_link, end, join_pid_namespace, leave_pid_namespace, may_leave_pid_namespace,
+};
 use crate::error::{Error, Result};
 use crate::init::enter::{self, Job};
+use crate::init::stage;
 use crate::link::{Link, Message};
 use crate::plan::{namespaces, process};
 use crate::{ExecOptions, Execed};
@@ -19,15 +22,31 @@ pub(crate) fn exec(options: &ExecOptions<'_>) -> Result<Execed> {
         process: process::plan(options.process)?,
         namespaces: listed.without(Namespaces::PID),
     };
+    let joins_pid = listed.contains(Namespaces::PID);
+    let (child, link) = match joins_pid && !may_leave_pid_namespace()? {
+        true => {
+            let (mine, theirs) = Link::pair()?;
+            by_stage(mine, theirs, |link| stage::run(link, |link| stage::born_beside(&job, link)))?
+        }
+        false => directly(&job, joins_pid)?,
+    };
+    match serve(&link) {
+        Ok((console, notify)) => Ok(execed(child, console, notify)),
+        Err(error) => Err(end(&child, error)),
+    }
+}
+
+/// One clone, in the pid namespace that this process joins and leaves again.
+fn directly(job: &Job<'_>, joins_pid: bool) -> Result<(Child, Link)> {
+    let options = job.options;
     let (mine, theirs) = Link::pair()?;
-    let back =
-        if listed.contains(Namespaces::PID) { Some(join_pid_namespace(options.target.pidfd)?) } else { None };
+    let back = if joins_pid { Some(join_pid_namespace(options.target.pidfd)?) } else { None };
     let clone = CloneOptions { cgroup: options.cgroup.into, ..CloneOptions::default() };
-    let cloned = clone_with_link(&clone, mine, theirs, |link| enter::run(&job, link));
+    let cloned = clone_with_link(&clone, mine, theirs, |link| enter::run(job, link));
     let restored = back.map_or(Ok(()), |own| leave_pid_namespace(&own));
     let (child, link) = cloned?;
-    match restored.and_then(|()| serve(&link)) {
-        Ok((console, notify)) => Ok(execed(child, console, notify)),
+    match restored {
+        Ok(()) => Ok((child, link)),
         Err(error) => Err(end(&child, error)),
     }
 }

@@ -9,12 +9,15 @@ use sys::process::Namespaces;
 
 use crate::CreateOptions;
 use crate::error::{Context, Error, Result};
+use crate::init::stage;
 use crate::plan::{mounts, namespaces, process, root, sysctl};
 
 /// A container to be.
 pub(crate) struct Job<'a> {
     pub(crate) options: &'a CreateOptions<'a>,
     pub(crate) namespaces: namespaces::Plan,
+    /// Whether a process in between makes the first one.
+    pub(crate) staged: bool,
     pub(crate) process: process::Plan<'a>,
     pub(crate) root: root::Plan,
     pub(crate) mounts: Vec<mounts::Planned<'a>>,
@@ -67,6 +70,7 @@ impl<'a> Job<'a> {
         let process = process::plan(process)?;
         Ok(Self {
             options,
+            staged: stage::needed(spec, &namespaces)?,
             namespaces,
             process,
             root,

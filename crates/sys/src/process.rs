@@ -284,15 +284,27 @@ pub fn try_wait_any() -> Result<Option<(Pid, Exit)>> {
     }))
 }
 
+/// State letter and start time (in ticks since the machine began) of a process (`proc_pid_stat(5)`). Number and start
+/// time together mean one process as long as the machine runs.
+#[must_use]
+pub fn stat(pid: Pid) -> Option<(u8, u64)> {
+    let file = std::fs::File::open(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    let bytes = crate::file::read_rest(file, 4096).ok()?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    // the name in parentheses may hold anything; the last parenthesis ends it
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let start = fields.nth(18)?.parse().ok()?;
+    Some((state, start))
+}
+
 /// Whether there is such a process. One that was killed and that nobody has reaped yet does not count: it holds nothing
 /// (`proc_pid_stat(5)`).
 #[must_use]
 pub fn is_alive(pid: i32) -> bool {
-    let exists = Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // the state follows the name in parentheses, which may itself hold parentheses
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    exists && !matches!(state, Some('Z' | 'X'))
+    let Some(pid) = Pid::from_raw(pid) else { return false };
+    rustix::process::test_kill_process(pid).is_ok()
+        && stat(pid).is_none_or(|(state, _)| !matches!(state, b'Z' | b'X'))
 }
 
 /// Joins the namespaces `which` of the process behind `target` (a pidfd), or the one namespace that `target` (an open

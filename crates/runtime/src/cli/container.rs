@@ -1,7 +1,6 @@
 //! A container on disk: one directory below the root with its state, a copy of its configuration, and the socket at
 //! which its first process waits for the start.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -205,7 +204,7 @@ impl Container {
         let pid = Pid::from_raw(self.state.pid)?;
         let pidfd = sys::process::pidfd_open(pid).ok()?;
         // read after the pidfd was opened: if it is the right one now, the pidfd is
-        match stat(pid) {
+        match sys::process::stat(pid) {
             Some((state, start)) if start == self.state.start_time && !matches!(state, b'Z' | b'X') => {
                 Some(Process { pid, pidfd })
             }
@@ -243,16 +242,4 @@ impl Container {
     pub(crate) fn need_process(&self) -> Result<Process> {
         self.process().ok_or_else(|| anyhow!("container not running"))
     }
-}
-
-/// State letter and start time of a process (`proc_pid_stat(5)`).
-pub(crate) fn stat(pid: Pid) -> Option<(u8, u64)> {
-    let file = File::open(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    let bytes = sys::file::read_rest(file, 4096).ok()?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    // the name in parentheses may hold anything; the last parenthesis ends it
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    let state = *fields.next()?.as_bytes().first()?;
-    let start = fields.nth(18)?.parse().ok()?;
-    Some((state, start))
 }

@@ -1,34 +1,44 @@
 //! Joining namespaces, in the process that may.
 //!
-//! Usually the first process joins by itself. Two cases need a process in between (the "stage"), which joins, makes
+//! Usually the first process joins by itself. Some cases need a process in between (the "stage"), which joins, makes
 //! the first process as its maker's own child, and ends: what is joined must be joined with the host's rights, before
-//! a new user namespace takes them away; and the other new namespaces must belong to a user namespace that is joined.
+//! a new user namespace takes them away; the other new namespaces must belong to a user namespace that is joined; and
+//! an ordinary user who is root of a user namespace can join another pid namespace, and never come back.
 //! Time offsets can only be set while nobody lives in the new time namespace: the stage sets them, too.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use oci_spec::runtime::Spec;
 use rustix::fs::{Mode, OFlags};
 use sys::process::{CloneOptions, Namespaces};
 
+use super::enter;
+use crate::create::may_leave_pid_namespace;
 use crate::error::{Context, Error, Result};
 use crate::job::Job;
 use crate::link::{Link, Message};
+use crate::plan::namespaces::Plan;
 
 /// Whether the stage is needed.
-pub(crate) fn needed(job: &Job<'_>) -> bool {
-    let n = &job.namespaces;
+///
+/// # Errors
+/// This process's own pid namespace can't be found.
+pub(crate) fn needed(spec: &Spec, n: &Plan) -> Result<bool> {
     let beside_pid = n.joined.iter().any(|j| j.kind != Namespaces::PID);
-    n.joins(Namespaces::USER) || (n.new.contains(Namespaces::USER) && beside_pid) || has_offsets(job)
+    if n.joins(Namespaces::USER) || (n.new.contains(Namespaces::USER) && beside_pid) || has_offsets(spec) {
+        return Ok(true);
+    }
+    Ok(n.joins(Namespaces::PID) && !may_leave_pid_namespace()?)
 }
 
-fn has_offsets(job: &Job<'_>) -> bool {
-    let linux = job.options.spec.linux().as_ref();
-    linux.and_then(|l| l.time_offsets().as_ref()).is_some_and(|o| !o.is_empty())
+fn has_offsets(spec: &Spec) -> bool {
+    let offsets = spec.linux().as_ref().and_then(|l| l.time_offsets().as_ref());
+    offsets.is_some_and(|o| !o.is_empty())
 }
 
-/// The stage's life; returns its exit code.
-pub(crate) fn run(job: &Job<'_>, link: Link) -> i32 {
-    match born(job, &link) {
+/// The stage's life: it makes the process, and tells. Returns its exit code.
+pub(crate) fn run(link: Link, make: impl FnOnce(&Link) -> Result<()>) -> i32 {
+    match make(&link) {
         Ok(()) => 0,
         Err(error) => {
             // the maker is gone if this fails, and nobody is left to tell
@@ -38,20 +48,36 @@ pub(crate) fn run(job: &Job<'_>, link: Link) -> i32 {
     }
 }
 
-fn born(job: &Job<'_>, link: &Link) -> Result<()> {
+/// Makes the first process of a container.
+pub(crate) fn born(job: &Job<'_>, link: &Link) -> Result<()> {
     if let Some(directory) = job.options.cgroup.into {
         enter_cgroup(directory)?;
     }
     join_all(job)?;
     let mut new = job.namespaces.new.without(Namespaces::CGROUP);
-    if has_offsets(job) {
+    if has_offsets(job.options.spec) {
         sys::process::unshare(Namespaces::TIME).step("namespaces", "time")?;
         write_offsets(job)?;
         new = new.without(Namespaces::TIME); // children are born into it
     }
     let options = CloneOptions { namespaces: new, cgroup: None, sibling: true };
+    bear(link, &options, |link| super::run(job, link))
+}
+
+/// Makes a further process in a container's pid namespace; it joins the others by itself.
+pub(crate) fn born_beside(job: &enter::Job<'_>, link: &Link) -> Result<()> {
+    let target = job.options.target.pidfd;
+    sys::process::join_namespaces(target, Namespaces::PID).step("join namespace", "pid")?;
+    let cgroup = job.options.cgroup.into;
+    bear(link, &CloneOptions { cgroup, sibling: true, ..CloneOptions::default() }, |link| {
+        enter::run(job, link)
+    })
+}
+
+/// The maker's child, which the maker hears of.
+fn bear(link: &Link, options: &CloneOptions<'_>, run: impl FnOnce(Link) -> i32) -> Result<()> {
     let child_link = Link(sys::fd::dup_above(&link.0, 3).step("stage", "")?);
-    let child = sys::process::clone3(&options, || super::run(job, child_link)).step("clone3", "")?;
+    let child = sys::process::clone3(options, || run(child_link)).step("clone3", "")?;
     link.send(&Message::Born(child.pid.as_raw_nonzero().get(), child.pidfd))
 }
 
@@ -93,7 +119,7 @@ fn write_offsets(job: &Job<'_>) -> Result<()> {
 
 /// In the first process: joins what no stage has joined for it (its pid namespace is the maker's doing).
 pub(super) fn join(job: &Job<'_>) -> Result<()> {
-    if needed(job) {
+    if job.staged {
         return Ok(());
     }
     for j in job.namespaces.joined.iter().filter(|j| j.kind != Namespaces::PID) {

@@ -12,9 +12,10 @@ use sys::caps::CapSet;
 use sys::cgroup::Cgroup;
 
 use crate::cli::args::{Flag, Parsed, option, switch};
-use crate::cli::container::{Directory, MAX_CONFIG, State, stat};
+use crate::cli::container::{Directory, MAX_CONFIG, State};
 use crate::cli::global::Global;
 use crate::cli::{console, lenient, limits, time};
+use sys::process::stat;
 
 pub(super) const BUNDLE: Flag =
     option("bundle", "b", "DIR", "the bundle's directory (default: the current one)");
