@@ -100,3 +100,11 @@ fn id(text: &str) -> Result<Option<u32>, UserError> {
 fn in_range(id: u32) -> Result<u32, UserError> {
     if id > MAX_ID { Err(UserError::Range) } else { Ok(id) }
 }
+
+/// Whether this process lives in the machine's first user namespace, whose number the kernel fixes
+/// (`PROC_USER_INIT_INO`). Elsewhere root may set no `trusted` attribute and make no device.
+#[must_use]
+pub fn in_first_namespace() -> bool {
+    const FIRST: u64 = 0xEFFF_FFFD;
+    rustix::fs::stat("/proc/self/ns/user").is_ok_and(|stat| stat.st_ino == FIRST)
+}

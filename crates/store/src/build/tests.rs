@@ -230,7 +230,7 @@ fn listing(dir: &Path) -> Vec<String> {
                 _ => String::new(),
             };
             let mut value = [0_u8; 1];
-            let opaque = rustix::fs::lgetxattr(&path, crate::layer::OPAQUE, &mut value[..]).is_ok();
+            let opaque = rustix::fs::lgetxattr(&path, crate::layer::opaque(), &mut value[..]).is_ok();
             // when a mark was made is nobody's concern, and the kernel gives one many names
             let mark = meta.file_type().is_char_device() && meta.rdev() == 0;
             let time = if mark { 0 } else { meta.mtime() };

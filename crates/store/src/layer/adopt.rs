@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::recipe::RecipeWriter;
 use super::unpack::{AUFS, OPAQUE_MARK, Unpacked, WHITEOUT};
-use super::{Meta, OPAQUE, meta::set_xattr};
+use super::{Meta, meta::set_xattr, opaque};
 use crate::error::Context;
 use crate::limits::Limits;
 use crate::{Error, Result, layout};
@@ -127,12 +127,12 @@ impl Told {
     /// What a directory hides is said by marks, each by itself, so that the layer means the same on any other.
     fn opacity(&self, dir: &OwnedFd, path: &[u8]) -> Result<()> {
         if self.opaque.contains(path) && !path.is_empty() {
-            return set_xattr(dir, OPAQUE.as_bytes(), b"y", path);
+            return set_xattr(dir, opaque().as_bytes(), b"y", path);
         }
         let (up, name) = split(path);
         let is_hidden = self.hidden.get(up).is_some_and(|all| all.contains(name));
-        match rustix::fs::fremovexattr(dir, OPAQUE) {
-            _ if is_hidden => set_xattr(dir, OPAQUE.as_bytes(), b"y", path),
+        match rustix::fs::fremovexattr(dir, opaque()) {
+            _ if is_hidden => set_xattr(dir, opaque().as_bytes(), b"y", path),
             Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(Error::io(format!("tidy {:?}", show(path)), error)),
         }

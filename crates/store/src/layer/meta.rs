@@ -96,11 +96,12 @@ fn set_xattr_at(parent: impl AsFd, name: &[u8], key: &[u8], value: &[u8]) -> Res
     tolerate(done, key, name)
 }
 
-/// A file system without this kind of attribute is no reason to refuse an image (Docker does the same).
+/// A file system without this kind of attribute is no reason to refuse an image (Docker does the same), nor is a user
+/// namespace, whose root may not set `trusted` ones and others.
 fn tolerate(done: rustix::io::Result<()>, key: &[u8], name: &[u8]) -> Result<()> {
     match done {
-        Err(Errno::OPNOTSUPP) => {
-            tracing::debug!(attribute = %show(key), name = %show(name), "the file system doesn't keep this attribute");
+        Err(error) if error == Errno::OPNOTSUPP || (error == Errno::PERM && super::is_plain()) => {
+            tracing::debug!(attribute = %show(key), name = %show(name), %error, "this attribute can't be kept here");
             Ok(())
         }
         done => done.context(&format!("set attribute {:?} of {:?}", show(key), show(name))),

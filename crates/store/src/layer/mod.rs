@@ -11,6 +11,8 @@ mod tests;
 mod tree;
 mod unpack;
 
+use std::sync::LazyLock;
+
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +24,16 @@ pub(crate) use meta::Meta;
 pub(crate) use unpack::{Unpacked, unpack};
 
 /// The xattr by which overlayfs hides what lies below a directory.
-pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";
+pub(crate) fn opaque() -> &'static str {
+    if is_plain() { "user.overlay.opaque" } else { "trusted.overlay.opaque" }
+}
+
+/// Whether overlayfs has its marks in `user` attributes, since the root of a user namespace may set no others. An
+/// overlay so mounted lets nobody set them through it.
+pub(crate) fn is_plain() -> bool {
+    static PLAIN: LazyLock<bool> = LazyLock::new(|| !sys::users::in_first_namespace());
+    *PLAIN
+}
 
 /// What is known of a layer beside its files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

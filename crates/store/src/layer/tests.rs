@@ -196,7 +196,7 @@ fn whiteouts() {
     for (name, opaque) in
         [("a", None), ("b", Some(b"y".to_vec())), ("c", Some(b"y".to_vec())), ("d", Some(b"y".to_vec()))]
     {
-        assert_eq!(xattr(&diff.join(name), OPAQUE), opaque, "{name}");
+        assert_eq!(xattr(&diff.join(name), super::opaque()), opaque, "{name}");
     }
     assert_eq!(fs::read(diff.join("e")).unwrap(), b"shown");
     assert_eq!(fs::read(diff.join("f")).unwrap(), b"shown");

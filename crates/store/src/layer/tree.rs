@@ -10,8 +10,8 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::OPAQUE;
 use super::meta::{Meta, set_xattr};
+use super::opaque;
 use crate::error::Context;
 use crate::{Error, Result};
 use tarball::{show, split};
@@ -246,7 +246,7 @@ impl Tree {
         }
         for path in self.opaque.iter().filter(|path| !path.is_empty()) {
             let fd = self.open_directory(path)?;
-            set_xattr(&fd, OPAQUE.as_bytes(), b"y", path)?;
+            set_xattr(&fd, opaque().as_bytes(), b"y", path)?;
         }
         Ok(())
     }

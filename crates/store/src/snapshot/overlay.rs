@@ -7,7 +7,8 @@
 //! Options, and why: `index=off`, a layer is shared by many overlays, whose origins an index would compare;
 //! `metacopy=off` and `redirect_dir=nofollow`, an upper directory must be complete in itself, so that listing
 //! and committing changes needs no knowledge of redirects, and nothing that an archive smuggled into a layer is
-//! followed. Not `userxattr`: the daemon is root, and a container can't write `trusted` attributes. `volatile` for a
+//! followed. `userxattr` only where the daemon is root of a user namespace alone: a container can't write `trusted`
+//! attributes. `volatile` for a
 //! build's root file systems alone: without it the kernel synchronises the whole disk when the last user of a mount
 //! has gone (`ovl_sync_fs`), and after a crash of the host it would make every stopped container unusable.
 
@@ -27,6 +28,7 @@ use rustix::mount::{
 use super::{Change, tree};
 use crate::disk::TmpDir;
 use crate::error::Context;
+use crate::layer::is_plain;
 use crate::layout::{DIR_MODE, Layout};
 use crate::{Error, Result};
 
@@ -174,6 +176,9 @@ pub(super) fn configure<'a>(
             Err(error) => return Err(error),
         }
     }
+    if is_plain() {
+        rustix::mount::fsconfig_set_flag(&fs, "userxattr")?;
+    }
     if is_volatile {
         match rustix::mount::fsconfig_set_flag(&fs, "volatile") {
             // before 5.10
@@ -213,7 +218,8 @@ fn legacy_options(lowers: &[String], own: &[String]) -> Result<CString> {
         _ => String::new(),
     };
     let fixed: String = FIXED.iter().map(|(key, value)| format!(",{key}={value}")).collect();
-    let options = format!("lowerdir={}{own}{fixed}", lowers.join(":"));
+    let plain = if is_plain() { ",userxattr" } else { "" };
+    let options = format!("lowerdir={}{own}{fixed}{plain}", lowers.join(":"));
     if options.len() >= MAX_OPTIONS {
         return Err(refuse("too many layers for this kernel"));
     }

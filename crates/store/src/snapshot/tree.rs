@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::{Change, ChangeKind};
 use crate::error::Context;
-use crate::layer::OPAQUE;
+use crate::layer::opaque;
 use crate::{Error, Result};
 use tarball::{MAX_DEPTH, show};
 
@@ -57,7 +57,7 @@ pub(super) fn is_whiteout(stat: &Stat) -> bool {
 /// Does this directory hide the ones below?
 pub(super) fn is_opaque(dir: &OwnedFd) -> bool {
     let mut value = [0_u8; 1];
-    rustix::fs::fgetxattr(dir, OPAQUE, &mut value[..]).is_ok_and(|length| &value[..length] == b"y")
+    rustix::fs::fgetxattr(dir, opaque(), &mut value[..]).is_ok_and(|length| &value[..length] == b"y")
 }
 
 /// One directory as several layers show it together.
