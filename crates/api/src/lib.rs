@@ -15,6 +15,7 @@ pub mod exec;
 pub mod filters;
 pub mod image;
 pub mod network;
+pub mod place;
 pub mod progress;
 pub mod query;
 pub mod routes;

@@ -21,6 +21,7 @@ pub mod registry;
 mod request;
 mod response;
 mod rest;
+mod rootless;
 mod router;
 mod run;
 mod serve;

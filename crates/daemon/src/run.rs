@@ -20,6 +20,7 @@ use crate::logging::Logging;
 use crate::metrics;
 use crate::pidfile::Pidfile;
 use crate::rest;
+use crate::rootless;
 
 /// Threads that run requests; what blocks has threads of its own.
 const WORKERS: usize = 2;
@@ -33,15 +34,17 @@ const BLOCKING_IDLE: Duration = Duration::from_secs(2);
 /// # Errors
 /// Settings are wrong, or the daemon can't start.
 pub fn run(args: impl Iterator<Item = OsString>) -> Result<()> {
-    let source = match config::read(args)? {
+    let words: Vec<OsString> = args.collect();
+    let source = match config::read(words.iter().cloned())? {
         Asked::Print(text) => return Ok(std::io::stdout().write_all(text.as_bytes())?),
         Asked::Serve(source) => *source,
     };
-    sys::memory::return_large_pieces();
     let mut settings = source.settings()?;
     if source.validate {
         return Ok(std::io::stdout().write_all(b"configuration OK\n")?);
     }
+    rootless::enter(&settings.engine.exec_root, &words)?;
+    sys::memory::return_large_pieces();
     descriptors::raise(&mut settings.engine.default_ulimits)
         .context("cannot raise the limit of descriptors")?;
     let logging = Logging::start(settings.level, settings.log);
@@ -110,7 +113,11 @@ async fn leave(engine: &Engine) {
     if let Err(error) = engine.network_teardown().await {
         tracing::warn!("cannot remove the default network: {error}");
     }
+    let idle = engine.is_idle();
     engine.close().await;
+    if idle {
+        rootless::leave(&engine.config().exec_root);
+    }
 }
 
 fn serve(app: &Arc<App>, listeners: Vec<Listener>) -> JoinSet<()> {

@@ -65,6 +65,8 @@ pub struct Config {
     /// Whose subordinate ids containers have that say nothing of their own: `default`, `USER[:GROUP]`, their numbers;
     /// empty = they live in the host's user namespace.
     pub userns_remap: String,
+    /// An ordinary user's daemon, as root of a user namespace.
+    pub rootless: bool,
     /// Directory of `passwd`, `group`, `subuid` and `subgid`.
     pub id_files: PathBuf,
     /// `no-new-privileges` for every container.
@@ -115,6 +117,8 @@ pub enum CgroupDriver {
     Cgroupfs,
     /// Scopes of systemd.
     Systemd,
+    /// Nobody: containers have none, and what only cgroups can do is not to be had.
+    None,
 }
 
 impl CgroupDriver {
@@ -124,6 +128,7 @@ impl CgroupDriver {
         match self {
             Self::Cgroupfs => "cgroupfs",
             Self::Systemd => "systemd",
+            Self::None => "none",
         }
     }
 }
@@ -245,6 +250,7 @@ impl Config {
             cluster: ClusterConfig::default(),
             registries: RegistryConfig::default(),
             userns_remap: String::new(),
+            rootless: false,
             id_files: "/etc".into(),
             no_new_privileges: false,
             seccomp_profile: String::new(),

@@ -86,6 +86,12 @@ impl Engine {
         self.0.layout.build_history()
     }
 
+    /// Whether no container runs.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.0.containers.all().iter().all(|entry| entry.snapshot().state.pid() == 0)
+    }
+
     /// The settings it was opened with.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -113,6 +119,11 @@ impl Inner {
         };
         let userns = match config.userns_remap.as_str() {
             "" => None,
+            _ if config.rootless => {
+                return Err(Error::bad_parameter(
+                    "userns-remap: containers of an ordinary user's daemon live in the user's own namespace",
+                ));
+            }
             text => Some(crate::userns::remap(text, &IdFiles::of(&config.id_files))?),
         };
         let seccomp = seccomp(&config)?;
@@ -126,7 +137,7 @@ impl Inner {
             .map_err(|error| Error::because("open the network", error))?;
         let id = engine_id(&layout)?;
         let cluster = crate::network::cluster::open(&config.cluster, &id, &network, &layout)?;
-        let host = crate::container::facts();
+        let host = crate::container::facts(config.cgroup_driver);
         Ok(Self {
             id,
             machine: Machine::new(crate::system::memory(), host.cgroup_v2),
@@ -169,7 +180,9 @@ impl Inner {
         let asked = &container.host.resources.cgroup_parent;
         let parent = if asked.is_empty() { self.config.cgroup_parent() } else { asked.clone() };
         match self.config.cgroup_driver {
-            CgroupDriver::Cgroupfs => format!("/{}/{}", parent.trim_matches('/'), container.id),
+            CgroupDriver::Cgroupfs | CgroupDriver::None => {
+                format!("/{}/{}", parent.trim_matches('/'), container.id)
+            }
             CgroupDriver::Systemd => {
                 let slice = if parent.ends_with(".slice") {
                     parent.trim_matches('/').to_owned()

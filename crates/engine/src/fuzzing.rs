@@ -32,6 +32,8 @@ pub fn seccomp(
 pub fn create(request: &mut CreateRequest) -> Result<Vec<String>> {
     let host = Host {
         cpus: 2,
+        cgroups: true,
+        last_gid: i32::MAX.unsigned_abs(),
         cpu_list: "0-1".to_owned(),
         memory_nodes: "0".to_owned(),
         cgroup_v2: false,

@@ -288,6 +288,9 @@ async fn settle(engine: &Arc<Inner>, container: Container) -> Option<Arc<crate::
 
 /// Kills and removes what a container's killed shim has left in its cgroup. Blocks.
 pub(crate) fn kill_leftovers(engine: &Inner, container: &Container) {
+    if !engine.host.cgroups {
+        return;
+    }
     let by_systemd = engine.config.cgroup_driver == CgroupDriver::Systemd;
     let cgroup = Cgroup::whole_of_container(&engine.cgroup_path(container), by_systemd);
     if let Err(error) = remove_cgroup(cgroup) {

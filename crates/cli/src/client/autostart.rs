@@ -6,27 +6,35 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::host::DEFAULT_SOCKET;
+use super::host::{default_socket, roots_socket};
 use crate::error::{Error, Result};
 
-const LOG: &str = "/var/log/berthd.log";
+/// Where root's daemon writes what happens; an ordinary user's writes it beside its socket.
+fn log_file() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/log/berthd.log");
+    }
+    default_socket().with_file_name("berthd.log")
+}
 
 /// Whether starting a daemon can mend this error, and this user may.
 pub(super) fn applies(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotFound};
-    matches!(error.kind(), NotFound | ConnectionRefused) && rustix::process::geteuid().is_root()
+    // an ordinary user may start his own
+    let own = rustix::process::geteuid().is_root() || default_socket() != roots_socket();
+    matches!(error.kind(), NotFound | ConnectionRefused) && own
 }
 
 /// Starts the daemon and waits until it listens. Of several callers at once one starts it and the
 /// others wait for that one.
 pub(super) fn start() -> Result<()> {
-    let socket = Path::new(DEFAULT_SOCKET);
-    let lock = lock_beside(socket).map_err(Error::io("prepare /run/berth"))?;
-    if std::os::unix::net::UnixStream::connect(socket).is_ok() {
+    let socket = default_socket();
+    let lock = lock_beside(&socket).map_err(Error::io("prepare the place of the daemon's socket"))?;
+    if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
         return Ok(());
     }
     if io::stderr().is_terminal() {
-        drop(writeln!(io::stderr(), "Starting berthd (its log: {LOG})"));
+        drop(writeln!(io::stderr(), "Starting berthd (its log: {})", log_file().display()));
     }
     let result = spawn();
     drop(lock);
@@ -54,12 +62,13 @@ fn lock_beside(socket: &Path) -> io::Result<File> {
 fn spawn() -> Result<()> {
     let program = program();
     let failed = |what: &str| Error::said(format!("cannot start {}: {what}", program.display()));
+    let path = log_file();
     let log = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o640)
-        .open(LOG)
-        .map_err(Error::io(format!("open {LOG}")))?;
+        .open(&path)
+        .map_err(Error::io(format!("open {}", path.display())))?;
     let null = File::open("/dev/null").map_err(Error::io("open /dev/null"))?;
     let (mut ready, their_end) = io::pipe().map_err(Error::io("make a pipe"))?;
     let started = || -> rustix::io::Result<()> {
@@ -79,7 +88,7 @@ fn spawn() -> Result<()> {
     drop(their_end);
     match ready.read(&mut [0]) {
         Ok(1) => Ok(()),
-        _ => Err(failed(&format!("it ended before it was ready; see {LOG}"))),
+        _ => Err(failed(&format!("it ended before it was ready; see {}", path.display()))),
     }
 }
 

@@ -2,13 +2,41 @@
 
 use std::path::{Path, PathBuf};
 
+use api::place;
+
 use super::ssh;
 use super::tls::{Given as GivenTls, Material};
 use crate::contexts::Store;
 use crate::error::{Error, Result};
 
-/// The socket of a `berthd` with default settings.
-pub(crate) const DEFAULT_SOCKET: &str = "/run/berth/berth.sock";
+/// The socket of root's `berthd` with default settings.
+pub(crate) fn roots_socket() -> PathBuf {
+    Path::new(place::ROOTS_STATE).join(place::SOCKET)
+}
+
+/// The socket of a `berthd` with default settings: root's; for an ordinary user his own, unless there is only root's and
+/// he may use it.
+pub(crate) fn default_socket() -> PathBuf {
+    let roots = roots_socket();
+    match own_socket() {
+        Some(own) if own.exists() || !may_use(&roots) => own,
+        _ => roots,
+    }
+}
+
+/// That of an ordinary user's daemon; `None` for root, or where there is no place for one.
+fn own_socket() -> Option<PathBuf> {
+    let user = rustix::process::geteuid();
+    if user.is_root() {
+        return None;
+    }
+    let state = place::users_state(user.as_raw(), user.as_raw(), |name| std::env::var_os(name))?;
+    Some(state.join(place::SOCKET))
+}
+
+fn may_use(socket: &Path) -> bool {
+    rustix::fs::access(socket, rustix::fs::Access::WRITE_OK).is_ok()
+}
 
 /// An address of a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +68,7 @@ impl Host {
 
     /// Whether it is the socket that `berth` may start a daemon for.
     pub(crate) fn is_default(&self) -> bool {
-        matches!(self, Self::Unix(path) if path == Path::new(DEFAULT_SOCKET))
+        matches!(self, Self::Unix(path) if *path == default_socket())
     }
 }
 
@@ -130,7 +158,7 @@ impl Choice {
     pub(crate) fn resolve_default(&self) -> Result<Endpoint> {
         let host = match self.host.clone().or_else(by_environment) {
             Some(text) => Host::parse(&text)?,
-            None => Host::Unix(PathBuf::from(DEFAULT_SOCKET)),
+            None => Host::Unix(default_socket()),
         };
         let tls = if matches!(host, Host::Tcp(_)) { self.tls.material(&self.config_dir) } else { None };
         Ok(Endpoint { host, tls })

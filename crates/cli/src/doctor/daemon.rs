@@ -10,12 +10,12 @@ use api::system::Info;
 
 use super::{Check, ok, warn};
 use crate::client::Client;
-use crate::client::host::DEFAULT_SOCKET;
+use crate::client::host::roots_socket;
 
 /// Where a daemon with default settings keeps everything.
 const DATA_ROOT: &str = "/var/lib/berth";
-/// Sockets that give root away.
-const SOCKETS: [&str; 2] = [DEFAULT_SOCKET, "/var/run/docker.sock"];
+/// Docker's socket, which gives root away as root's own does.
+const DOCKERS_SOCKET: &str = "/var/run/docker.sock";
 
 /// What the daemon says of itself.
 pub(super) struct Told {
@@ -24,7 +24,7 @@ pub(super) struct Told {
 
 pub(super) fn ask(client: Option<&Client>) -> (Told, Vec<Check>) {
     let mut told = Told { data_root: DATA_ROOT.into() };
-    let mut checks = sockets(&SOCKETS.map(Path::new));
+    let mut checks = sockets(&[&roots_socket(), Path::new(DOCKERS_SOCKET)]);
     let Some(client) = client else { return (told, checks) };
     match client.call(Action::SystemInfo, "").fetch::<Info>() {
         Ok(info) => {

@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result};
 pub(crate) use given::Given;
 pub(crate) use settings::{LogForm, Settings, TcpSecurity, Tls};
 
+use crate::rootless;
 use flags::Command;
 
 /// The configuration file that need not exist.
@@ -51,11 +52,17 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Asked> {
         Command::Serve { given, config_file, validate, ready_fd } => Asked::Serve(Box::new(Source {
             flags: given,
             file_is_asked_for: config_file.is_some(),
-            file: config_file.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE)),
+            file: config_file.unwrap_or_else(default_file),
             validate,
             ready_fd,
         })),
     })
+}
+
+/// Root's, or the user's.
+fn default_file() -> PathBuf {
+    let users = rootless::roots().ok().flatten();
+    users.map_or_else(|| PathBuf::from(DEFAULT_FILE), |roots| roots.config)
 }
 
 impl Source {

@@ -1,6 +1,6 @@
 //! Settings: values that mean something.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use engine::config::{CgroupDriver, DEFAULT_DATA_ROOT, DEFAULT_EXEC_ROOT};
@@ -9,6 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::given::Given;
 use super::parse;
 use crate::listen::Address;
+use crate::rootless;
 
 /// Everything that the daemon is told.
 pub(crate) struct Settings {
@@ -66,7 +67,7 @@ impl Settings {
 /// Gives values their meaning.
 pub(super) fn build(given: &Given) -> Result<Settings> {
     let engine = engine(given)?;
-    let socket = engine.exec_root.join("berth.sock");
+    let socket = engine.exec_root.join(api::place::SOCKET);
     let mut hosts =
         given.list("hosts").iter().map(|host| Address::parse(host)).collect::<Result<Vec<_>>>()?;
     if hosts.is_empty() {
@@ -211,8 +212,9 @@ fn level(given: &Given) -> Result<LevelFilter> {
 }
 
 fn engine(given: &Given) -> Result<engine::Config> {
-    let data_root = absolute(given, "data-root", DEFAULT_DATA_ROOT)?;
-    let exec_root = absolute(given, "exec-root", DEFAULT_EXEC_ROOT)?;
+    let roots = Roots::of(given)?;
+    let data_root = absolute(given, "data-root", &roots.data)?;
+    let exec_root = absolute(given, "exec-root", &roots.exec)?;
     let mut config = engine::Config::new(data_root, exec_root);
     let text = |key: &str| given.text(key).unwrap_or_default().to_owned();
     config.init_path = given.text("init-path").filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -252,6 +254,7 @@ fn engine(given: &Given) -> Result<engine::Config> {
     config.cluster.options = given.map("cluster-store-opts");
     config.cluster.check()?;
     config.userns_remap = text("userns-remap");
+    config.rootless = rootless::is_on();
     // where users and their ids are written down that are not this machine's
     if let Some(directory) = std::env::var_os("BERTH_ID_FILES") {
         config.id_files = directory.into();
@@ -259,7 +262,7 @@ fn engine(given: &Given) -> Result<engine::Config> {
     config.no_new_privileges = given.flag("no-new-privileges").unwrap_or(false);
     config.seccomp_profile = text("seccomp-profile");
     if given.text("signature-policy").is_some_and(|path| !path.is_empty()) {
-        config.signature_policy = Some(absolute(given, "signature-policy", "")?);
+        config.signature_policy = Some(absolute(given, "signature-policy", Path::new(""))?);
     }
     let cdi = given.list("cdi-spec-dirs");
     if !cdi.is_empty() {
@@ -273,9 +276,29 @@ fn engine(given: &Given) -> Result<engine::Config> {
     Ok(config)
 }
 
-fn absolute(given: &Given, key: &str, default: &str) -> Result<PathBuf> {
-    let path = given.text(key).filter(|path| !path.is_empty()).unwrap_or(default);
-    std::path::absolute(path).with_context(|| format!("invalid {key} {path:?}"))
+/// Where a daemon keeps its things that is not told.
+struct Roots {
+    data: PathBuf,
+    exec: PathBuf,
+}
+
+impl Roots {
+    fn of(given: &Given) -> Result<Self> {
+        let said = |key: &str| given.text(key).is_some_and(|path| !path.is_empty());
+        let host = || Self { data: DEFAULT_DATA_ROOT.into(), exec: DEFAULT_EXEC_ROOT.into() };
+        match rootless::roots() {
+            Ok(Some(roots)) => Ok(Self { data: roots.data, exec: roots.exec }),
+            Ok(None) => Ok(host()),
+            // not needed
+            Err(_) if said("data-root") && said("exec-root") => Ok(host()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn absolute(given: &Given, key: &str, default: &Path) -> Result<PathBuf> {
+    let path = given.text(key).filter(|path| !path.is_empty()).map_or(default, Path::new);
+    std::path::absolute(path).with_context(|| format!("invalid {key} {}", path.display()))
 }
 
 fn one_of(given: &Given, key: &str, words: &[&str]) -> Result<String> {
@@ -287,6 +310,12 @@ fn one_of(given: &Given, key: &str, words: &[&str]) -> Result<String> {
 }
 
 fn cgroup_driver(given: &Given) -> Result<CgroupDriver> {
+    if rootless::is_on() {
+        if let Some(option) = given.list("exec-opts").first() {
+            bail!("exec-opt {option:?}: an ordinary user's daemon gives containers no control groups");
+        }
+        return Ok(CgroupDriver::None);
+    }
     let mut driver = CgroupDriver::default();
     for option in given.list("exec-opts") {
         driver = match option.split_once('=') {

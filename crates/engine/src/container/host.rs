@@ -6,14 +6,16 @@ use std::path::Path;
 
 use super::check::Host;
 use super::spec::HostDevice;
+use crate::config::CgroupDriver;
 use crate::container::{DeviceMapping, Resources};
 use crate::error::{Error, Result};
 
 /// Devices deep in a directory that `--device` names.
 const MOST_DEPTH: usize = 8;
 
-/// Reads what this host has. Everything that can't be read counts as absent.
-pub(crate) fn facts() -> Host {
+/// Reads what this host has. Everything that can't be read counts as absent, and so do cgroups when containers are to
+/// have none.
+pub(crate) fn facts(driver: CgroupDriver) -> Host {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let hierarchies = sys::cgroup::Host::get().ok();
     let cgroup_v2 = hierarchies.is_some_and(|host| host.version() == sys::cgroup::Version::V2);
@@ -27,17 +29,33 @@ pub(crate) fn facts() -> Host {
     let cpu_list = read("/sys/devices/system/cpu/online");
     let nodes = read("/sys/devices/system/node/online");
     let count = super::check::count(&cpu_list);
+    let cgroups = driver != CgroupDriver::None;
     Host {
+        cgroups,
+        last_gid: last_gid(),
         cpus: count.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         cpu_list,
         memory_nodes: if nodes.is_empty() { "0".to_owned() } else { nodes },
         cgroup_v2,
-        swap: cgroup_v2 || has("memory", "memory.memsw.limit_in_bytes"),
-        realtime: has("cpu", "cpu.rt_period_us"),
-        memory: cgroup_v2 || has("memory", "memory.limit_in_bytes"),
-        pids: cgroup_v2 || has("pids", "cgroup.procs"),
-        blkio_weight: cgroup_v2 || has("blkio", "blkio.weight") || has("blkio", "blkio.bfq.weight"),
+        swap: cgroups && (cgroup_v2 || has("memory", "memory.memsw.limit_in_bytes")),
+        realtime: cgroups && has("cpu", "cpu.rt_period_us"),
+        memory: cgroups && (cgroup_v2 || has("memory", "memory.limit_in_bytes")),
+        pids: cgroups && (cgroup_v2 || has("pids", "cgroup.procs")),
+        blkio_weight: cgroups
+            && (cgroup_v2 || has("blkio", "blkio.weight") || has("blkio", "blkio.bfq.weight")),
     }
+}
+
+/// The highest group that there is in the user namespace of this process.
+fn last_gid() -> u32 {
+    let map = fs::read_to_string("/proc/self/gid_map").unwrap_or_default();
+    let end = |line: &str| {
+        let mut numbers = line.split_whitespace().map(|word| word.parse::<u64>().ok());
+        let (inside, count) = (numbers.next()??, numbers.nth(1)??);
+        (inside + count).checked_sub(1)
+    };
+    let last = map.lines().filter_map(end).max().unwrap_or_default();
+    u32::try_from(last).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
 }
 
 /// The devices that a container gets beside the default ones.

@@ -91,6 +91,14 @@ pub(crate) fn settle(engine: &Inner, container: &mut Container, asked: Asked) ->
     };
     // cgroup v1 has no specification's word for one writable hierarchy: only our own runtime knows it
     let able = engine.host.cgroup_v2 || engine.runtime(&container.host.runtime)?.path.is_empty();
+    if wanted && !engine.host.cgroups {
+        return match asked.wish {
+            Wish::Always => Err(Error::bad_parameter(
+                "systemd mode always: containers of this daemon have no control groups (cgroup driver none)",
+            )),
+            _ => Ok(()),
+        };
+    }
     if wanted && !able && asked.wish == Wish::Always {
         return Err(Error::bad_parameter(format!(
             "systemd mode always: runtime {} can't give a container its control groups on cgroup v1",

@@ -82,7 +82,7 @@ impl View {
         mounts.extend(binds);
         mounts.sort_by_key(|mount| mount.destination.matches('/').count());
         let source = match container.state.running() {
-            Some(run) => Source::Process(rootfs::mount_namespace(run.pid, &container.id)?),
+            Some(run) => Source::Process(rootfs::mount_namespace(engine, run.pid, &container.id)?),
             None => Source::Mount(rootfs::mount(engine, container, None)?),
         };
         let read_only = container.host.readonly_rootfs;

@@ -8,6 +8,7 @@ use super::{Info, Version};
 use crate::Engine;
 use crate::container::Status;
 use crate::container::task::blocking;
+use crate::engine::Inner;
 use crate::error::Result;
 use crate::events::{Event, EventKind, EventsOptions};
 use crate::{Stream, config};
@@ -53,13 +54,13 @@ impl Engine {
             stopped: statuses.len() - running - paused,
             images: engine.store.images().len(),
             storage_driver: engine.store.driver().name().to_owned(),
-            driver_status: driver_status(engine.store.driver(), &engine.config.data_root),
+            driver_status: driver_status(engine),
             data_root: engine.config.data_root.to_string_lossy().into_owned(),
             memory_limit: host.memory,
             swap_limit: host.swap,
-            cpu_cfs: true,
-            cpu_shares: true,
-            cpu_set: true,
+            cpu_cfs: host.cgroups,
+            cpu_shares: host.cgroups,
+            cpu_set: host.cgroups,
             pids_limit: host.pids,
             oom_kill_disable: !host.cgroup_v2,
             firewall: engine.config.bridge.firewall,
@@ -99,11 +100,7 @@ impl Engine {
             runtimes: self.runtimes(),
             default_runtime: engine.config.default_runtime.clone(),
             registries: engine.registries.effective(),
-            security_options: security_options(
-                host.cgroup_v2,
-                engine.apparmor.is_enabled(),
-                engine.userns.is_some(),
-            ),
+            security_options: security_options(engine),
             init_binary: "docker-init".to_owned(),
             warnings: self.warnings(),
         }
@@ -129,6 +126,7 @@ impl Engine {
                 warnings.push(format!("WARNING: {text}"));
             }
         };
+        warn(!host.cgroups, "Running in rootless-mode without cgroups: no limit has an effect");
         warn(!host.memory, "No memory limit support");
         warn(!host.swap, "No swap limit support");
         warn(!host.pids, "No pids limit support");
@@ -211,11 +209,12 @@ fn is_on(switch: &str) -> bool {
 }
 
 /// What Docker tells of its overlay driver: ours reads changes from the upper directory alone, and marks them by
-/// attributes that only root may set.
-fn driver_status(driver: store::Driver, root: &Path) -> Vec<(String, String)> {
-    let mut status = vec![("Backing Filesystem", file_system(root))];
-    if driver == store::Driver::Overlay {
-        status.extend([("Supports d_type", "true"), ("Native Overlay Diff", "true"), ("userxattr", "false")]);
+/// attributes that only root may set, where the daemon is the machine's root.
+fn driver_status(engine: &Inner) -> Vec<(String, String)> {
+    let mut status = vec![("Backing Filesystem", file_system(&engine.config.data_root))];
+    if engine.store.driver() == store::Driver::Overlay {
+        let marks = if engine.config.rootless { "true" } else { "false" };
+        status.extend([("Supports d_type", "true"), ("Native Overlay Diff", "true"), ("userxattr", marks)]);
     }
     status.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
@@ -255,16 +254,19 @@ pub(crate) fn memory() -> u64 {
     kib.unwrap_or_default() * 1024
 }
 
-fn security_options(cgroup_v2: bool, apparmor: bool, userns: bool) -> Vec<String> {
+fn security_options(engine: &Inner) -> Vec<String> {
     let mut options = Vec::new();
-    if apparmor {
+    if engine.apparmor.is_enabled() {
         options.push("name=apparmor".to_owned());
     }
     options.push("name=seccomp,profile=builtin".to_owned());
-    if userns {
+    if engine.userns.is_some() {
         options.push("name=userns".to_owned());
     }
-    if cgroup_v2 {
+    if engine.config.rootless {
+        options.push("name=rootless".to_owned());
+    }
+    if engine.host.cgroup_v2 {
         options.push("name=cgroupns".to_owned());
     }
     options

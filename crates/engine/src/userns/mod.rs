@@ -9,7 +9,7 @@ mod subid;
 
 pub(crate) use map::Holder;
 pub use map::{IdMap, IdRange};
-pub use remap::{DEFAULT_USER, IdFiles, remap};
+pub use remap::{DEFAULT_USER, IdFiles, remap, subordinate};
 
 use crate::container::HostConfig;
 use crate::container::mode::{self, NamespaceMode};

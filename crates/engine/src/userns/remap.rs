@@ -99,6 +99,27 @@ pub fn remap(text: &str, files: &IdFiles) -> Result<IdMap> {
     }
 }
 
+/// The subordinate users and groups of a user, one row after the other from 0 on.
+///
+/// # Errors
+/// It has none, by `subuid` and `subgid` in this directory.
+pub fn subordinate(uid: u32, directory: &Path) -> Result<IdMap> {
+    let files = IdFiles::of(directory);
+    let names = files.named("passwd", "user", &uid.to_string())?;
+    let (uids, gids) = (owned(&files.subuid(), &names)?, owned(&files.subgid(), &names)?);
+    for (ids, path) in [(&uids, files.subuid()), (&gids, files.subgid())] {
+        if ids.is_empty() {
+            return Err(Error::bad_parameter(format!(
+                "{} has no ids for {}: add a line as in {}:100000:65536",
+                path.display(),
+                names[0],
+                names[0]
+            )));
+        }
+    }
+    Ok(IdMap { uids: in_a_row(&uids), gids: in_a_row(&gids) })
+}
+
 fn owned(path: &Path, names: &[String; 2]) -> Result<Vec<SubIds>> {
     Ok(subid::rows(&subid::read(path)?, &names.each_ref().map(String::as_str)))
 }

@@ -179,9 +179,26 @@ impl Container {
         backend::update(self.cgroup("update")?, resources)
     }
 
-    /// All processes, as the host numbers them.
-    pub(super) fn pids(&self) -> Result<Vec<i32>, ErrorReply> {
-        self.cgroup("ps")?.procs().map_err(|e| failed("ps", e))
+    /// All processes, as the host numbers them; `init` is the first one.
+    pub(super) fn pids(&self, init: Option<Pid>) -> Result<Vec<i32>, ErrorReply> {
+        match &self.cgroup {
+            Some(cgroup) => cgroup.procs().map_err(|e| failed("ps", e)),
+            None => self.same_pids(init),
+        }
+    }
+
+    /// All processes of its own process namespace: what there is to go by without a cgroup.
+    fn same_pids(&self, init: Option<Pid>) -> Result<Vec<i32>, ErrorReply> {
+        if self.shared_pids {
+            return self.cgroup("ps").map(|_| Vec::new());
+        }
+        let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let own = init.and_then(|pid| namespace(pid.as_raw_nonzero().get()));
+        let own =
+            own.ok_or_else(|| ErrorReply::new(ErrorKind::InvalidState, "ps: the container does not run"))?;
+        let entries = std::fs::read_dir("/proc").map_err(|e| failed("ps", e))?;
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        Ok(pids.filter(|pid| namespace(*pid).is_some_and(|other| other == own)).collect())
     }
 
     fn cgroup(&self, verb: &str) -> Result<&Cgroup, ErrorReply> {

@@ -87,7 +87,10 @@ impl Server {
                 None => Err(invalid_state("update: the container was not created")),
             },
             Request::Checkpoint(request) => self.checkpoint(&request),
-            Request::Ps => self.started()?.pids().map(Reply::Pids),
+            Request::Ps => {
+                let init = self.sessions[0].pid;
+                self.started()?.pids(init).map(Reply::Pids)
+            }
             Request::State => Ok(Reply::State(Box::new(self.state()))),
             Request::Shutdown => self.shutdown(),
             Request::Keep { name } => self.keep(name, fds),

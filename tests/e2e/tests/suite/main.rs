@@ -31,6 +31,7 @@ mod pull;
 mod registry;
 mod relay;
 mod remote;
+mod rootless;
 mod runtimes;
 mod sdk;
 mod seen;

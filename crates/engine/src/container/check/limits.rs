@@ -9,6 +9,10 @@ const MINIMUM_MEMORY: i64 = 6 << 20;
 /// What this host has and can limit.
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
+    /// Containers have control groups.
+    pub(crate) cgroups: bool,
+    /// The highest group of the daemon's user namespace.
+    pub(crate) last_gid: u32,
     /// CPUs that are online.
     pub(crate) cpus: usize,
     /// Their list, `0-3`.
@@ -45,11 +49,44 @@ pub(crate) fn check_limits(wanted: &mut Resources, host: &Host, update: bool) ->
         );
         wanted.pids_limit = None;
     }
+    if !host.cgroups {
+        without_cgroups(wanted, &mut warnings);
+    }
     cpu(wanted, host)?;
     realtime(wanted, host)?;
     cpusets(wanted, host)?;
     blkio(wanted, host, &mut warnings)?;
     Ok(warnings)
+}
+
+/// Takes out what only control groups could do, each with a sentence.
+fn without_cgroups(wanted: &mut Resources, warnings: &mut Vec<String>) {
+    let none = Resources::default();
+    let mut discard = |set: bool, what: &str| {
+        if set {
+            warnings.push(format!(
+                "{what} discarded: the containers of an ordinary user's daemon have no control groups."
+            ));
+        }
+    };
+    discard(wanted.memory_reservation != 0, "Memory reservation");
+    discard(wanted.nano_cpus != 0 || wanted.cpu_quota != 0 || wanted.cpu_period != 0, "CPU limit");
+    discard(wanted.cpu_shares != 0, "CPU shares");
+    discard(!wanted.cpuset_cpus.is_empty() || !wanted.cpuset_mems.is_empty(), "Cpuset");
+    let rates = [
+        &wanted.blkio_device_read_bps,
+        &wanted.blkio_device_write_bps,
+        &wanted.blkio_device_read_iops,
+        &wanted.blkio_device_write_iops,
+    ];
+    discard(rates.iter().any(|rates| !rates.is_empty()), "Block I/O limit");
+    discard(!wanted.device_cgroup_rules.is_empty(), "Device rules");
+    *wanted = Resources {
+        ulimits: std::mem::take(&mut wanted.ulimits),
+        devices: std::mem::take(&mut wanted.devices),
+        device_requests: std::mem::take(&mut wanted.device_requests),
+        ..none
+    };
 }
 
 fn bad<T>(sentence: impl Into<String>) -> Result<T> {
@@ -286,6 +323,8 @@ mod tests {
 
     fn host() -> Host {
         Host {
+            cgroups: true,
+            last_gid: i32::MAX.unsigned_abs(),
             cpus: 2,
             cpu_list: "0-1".into(),
             memory_nodes: "0".into(),

@@ -43,6 +43,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) files: &'a [FileMount],
     /// Limits of processes that the container does not set itself.
     pub(crate) default_ulimits: &'a [Ulimit],
+    /// The highest group of the daemon's user namespace.
+    pub(crate) last_gid: u32,
     /// The host has cgroup v2 alone.
     pub(crate) cgroup_v2: bool,
     /// Path beneath the cgroup mounts.
@@ -155,7 +157,7 @@ fn sysctls(inputs: &Inputs<'_>) -> std::collections::HashMap<String, String> {
         let last = match &inputs.container.ids {
             // both ends must be groups of the container's user namespace
             Some(ids) => ids.last_gid(),
-            None => Some(i32::MAX.unsigned_abs()),
+            None => Some(inputs.last_gid),
         };
         if let Some(last) = last {
             sysctls.insert("net.ipv4.ping_group_range".to_owned(), format!("0 {last}"));

@@ -59,6 +59,7 @@ fn spec_of(config: ContainerConfig, host: HostConfig, files: &[FileMount]) -> Sp
         block_devices: &BTreeMap::new(),
         files,
         default_ulimits: &[],
+        last_gid: i32::MAX.unsigned_abs(),
         cgroup_v2: false,
         cgroup: "/berth/x",
         seccomp: None,

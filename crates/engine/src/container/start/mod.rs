@@ -185,6 +185,7 @@ fn specification(
         block_devices: &prepared.block_devices,
         files: &prepared.files,
         default_ulimits: &engine.config.default_ulimits,
+        last_gid: engine.host.last_gid,
         cgroup_v2: engine.host.cgroup_v2,
         cgroup: &engine.cgroup_path(container),
         seccomp: policy,
@@ -238,7 +239,7 @@ fn request(
         open_stdin: config.open_stdin,
         stdin_once: config.stdin_once,
         log: super::logging::request(engine, container)?,
-        cgroup: Some(CgroupRequest { path: engine.cgroup_path(container).into(), driver: driver(engine) }),
+        cgroup: cgroup(engine, container),
         runtime: runtime(engine, container)?,
         data_dir: engine.layout.container(&container.id),
         run: container.run,
@@ -250,11 +251,13 @@ fn request(
     })
 }
 
-fn driver(engine: &Inner) -> CgroupDriver {
-    match engine.config.cgroup_driver {
+fn cgroup(engine: &Inner, container: &Container) -> Option<CgroupRequest> {
+    let driver = match engine.config.cgroup_driver {
         crate::config::CgroupDriver::Cgroupfs => CgroupDriver::Cgroupfs,
         crate::config::CgroupDriver::Systemd => CgroupDriver::Systemd,
-    }
+        crate::config::CgroupDriver::None => return None,
+    };
+    Some(CgroupRequest { path: engine.cgroup_path(container).into(), driver })
 }
 
 fn runtime(engine: &Inner, container: &Container) -> Result<RuntimeRequest> {

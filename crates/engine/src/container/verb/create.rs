@@ -260,7 +260,9 @@ fn complete(
     }
     if host.cgroupns_mode.is_empty() {
         let private = mode::parse_cgroupns("", &engine.config.default_cgroupns_mode, engine.host.cgroup_v2)?;
-        let word = if private == NamespaceMode::Private && !host.privileged { "private" } else { "host" };
+        // the host's tree is none of a container's that has no group of its own in it
+        let own = private == NamespaceMode::Private && !host.privileged || !engine.host.cgroups;
+        let word = if own { "private" } else { "host" };
         word.clone_into(&mut host.cgroupns_mode);
     }
     if !engine.host.cgroup_v2 {

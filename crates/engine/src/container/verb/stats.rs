@@ -117,7 +117,9 @@ impl Reader {
     /// A reading that is at most `oldest` old; none when the container does not run, or ends meanwhile.
     async fn read(&mut self, oldest: Duration) -> Option<Arc<Sample>> {
         let container = self.entry.snapshot();
-        let Some(run) = container.state.running().cloned() else {
+        // without a cgroup nothing is counted
+        let run = container.state.running().filter(|_| self.engine.0.host.cgroups).cloned();
+        let Some(run) = run else {
             self.meter = None;
             return None;
         };
