@@ -11,7 +11,7 @@
 pub mod exchange;
 mod layout;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -105,6 +105,10 @@ impl Kind {
 pub struct Index {
     layout: Layout,
     records: Mutex<HashMap<String, Record>>,
+    /// Records whose use is not written yet.
+    touched: Mutex<HashSet<String>>,
+    /// Held while a file is written or removed, so that none comes back.
+    files: Mutex<()>,
 }
 
 impl Index {
@@ -123,11 +127,11 @@ impl Index {
                 None => drop(std::fs::remove_file(&path)),
             }
         }
-        Ok(Self { layout, records: Mutex::new(records) })
+        Ok(Self { layout, records: Mutex::new(records), touched: Mutex::default(), files: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Record>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        held(&self.records)
     }
 
     /// A record.
@@ -145,6 +149,7 @@ impl Index {
     /// # Errors
     /// The disk is full.
     pub fn put(&self, key: &Digest, record: Record) -> Result<()> {
+        let _alone = held(&self.files);
         self.write(key.hex(), &record)?;
         self.lock().insert(key.hex().to_owned(), record);
         Ok(())
@@ -155,18 +160,27 @@ impl Index {
         if let Some(record) = self.lock().get_mut(key.hex()) {
             record.used = Some(at);
             record.uses += 1;
+            held(&self.touched).insert(key.hex().to_owned());
         }
     }
 
-    /// Writes what [`Self::touch`] has noted of these records.
+    /// Writes what [`Self::touch`] has noted. No build waits for it: a file in the place of another one is on its way
+    /// to the disk at once, and there is one for each step.
     ///
     /// # Errors
-    /// The disk is full.
-    pub fn flush(&self, keys: &[Digest]) -> Result<()> {
-        keys.iter().try_for_each(|key| match self.get(key) {
-            Some(record) => self.write(key.hex(), &record),
-            None => Ok(()),
-        })
+    /// The disk is full; what was not written is tried again the next time.
+    pub fn flush(&self) -> Result<()> {
+        let touched = std::mem::take(&mut *held(&self.touched));
+        let mut left = touched.into_iter();
+        while let Some(key) = left.next() {
+            let _alone = held(&self.files);
+            let record = self.lock().get(&key).cloned();
+            if let Some(Err(error)) = record.map(|record| self.write(&key, &record)) {
+                held(&self.touched).extend(left.chain([key]));
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Takes a record away; none is fine.
@@ -174,6 +188,7 @@ impl Index {
     /// # Errors
     /// The file can't be removed.
     pub fn remove(&self, key: &str) -> Result<()> {
+        let _alone = held(&self.files);
         let path = self.layout.record(key);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -194,6 +209,10 @@ impl Index {
         file.write_all(&bytes).map_err(failed)?;
         std::fs::rename(&temporary, &path).map_err(failed)
     }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -25,7 +25,15 @@ fn records_outlive_the_process_and_spoilt_ones_do_not() {
     index.put(&a, record()).unwrap();
     index.put(&b, record()).unwrap();
     index.touch(&a, Timestamp::MAX);
-    index.flush(std::slice::from_ref(&a)).unwrap();
+    // only in memory until then
+    assert_eq!(Index::open(dir.path()).unwrap().get(&a), Some(record()));
+    index.flush().unwrap();
+    // what is gone in the meantime does not come back
+    index.touch(&b, Timestamp::MAX);
+    index.remove(b.hex()).unwrap();
+    index.flush().unwrap();
+    assert_eq!(Index::open(dir.path()).unwrap().get(&b), None);
+    index.put(&b, record()).unwrap();
     std::fs::write(dir.path().join(format!("{}.json", b.hex())), "{").unwrap();
     std::fs::write(dir.path().join(".new-x"), "").unwrap();
     let index = Index::open(dir.path()).unwrap();

@@ -55,7 +55,7 @@ impl Meta<'_> {
         self.owner.unwrap_or((stat.st_uid, stat.st_gid))
     }
 
-    fn mode(&self, stat: &Stat) -> Result<u32> {
+    pub(super) fn mode(&self, stat: &Stat) -> Result<u32> {
         let old = stat.st_mode & 0o7777;
         match &self.copy.mode {
             Some(text) => super::mode::apply(text, old, kind(stat) == FileType::Directory),
@@ -76,15 +76,23 @@ impl Meta<'_> {
     pub(super) fn apply(&self, copy: impl AsFd, stat: &Stat, xattrs: &Attributes, path: &str) -> Result<()> {
         let failed = |error: Errno| Error::path(path, error);
         let copy = copy.as_fd();
-        let (uid, gid) = self.ids(stat);
-        rustix::fs::fchown(copy, Some(uid_of(uid)), Some(gid_of(gid))).map_err(failed)?;
+        let mode = self.mode(stat)?;
+        // what it has already is not set again: a look costs a fraction of a change, on an overlay above all
+        let made = rustix::fs::fstat(copy).map_err(failed)?;
+        let owned = self.ids(stat) == (made.st_uid, made.st_gid);
+        if !owned {
+            let (uid, gid) = self.ids(stat);
+            rustix::fs::fchown(copy, Some(uid_of(uid)), Some(gid_of(gid))).map_err(failed)?;
+        }
         for (key, value) in xattrs {
             match rustix::fs::fsetxattr(copy, key.as_slice(), value, XattrFlags::empty()) {
                 Err(Errno::OPNOTSUPP) | Ok(()) => {}
                 Err(error) => return Err(failed(error)),
             }
         }
-        rustix::fs::fchmod(copy, Mode::from_raw_mode(self.mode(stat)?)).map_err(failed)?;
+        if !owned || !xattrs.is_empty() || made.st_mode & 0o7777 != mode {
+            rustix::fs::fchmod(copy, Mode::from_raw_mode(mode)).map_err(failed)?;
+        }
         rustix::fs::futimens(copy, &self.times(stat)).map_err(failed)
     }
 

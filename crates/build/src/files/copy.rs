@@ -108,11 +108,13 @@ struct Task {
 struct Job<'a> {
     shared: &'a Shared<'a>,
     buffer: Vec<u8>,
+    /// The kernel has not yet refused to copy between these two file systems.
+    by_kernel: bool,
 }
 
 impl<'a> Job<'a> {
     fn new(shared: &'a Shared<'a>) -> Self {
-        Self { shared, buffer: vec![0; BUFFER] }
+        Self { shared, buffer: vec![0; BUFFER], by_kernel: true }
     }
 
     fn task(&mut self, Task { from, stat, to, path, depth }: Task) -> Result<()> {
@@ -291,9 +293,9 @@ impl<'a> Job<'a> {
         let from = item.file().map_err(|error| Error::path(path, error))?;
         let from = from.as_fd();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = cleared(to.as_fd(), name, path, || {
-            rustix::fs::openat(to, name, flags, Mode::from_raw_mode(0o600))
-        })?;
+        // mostly the mode that it is to have, which then needs no call of its own
+        let mode = Mode::from_raw_mode(self.shared.meta.mode(item.stat)? & 0o777);
+        let made = cleared(to.as_fd(), name, path, || rustix::fs::openat(to, name, flags, mode))?;
         self.bytes(from, &made, item.stat.st_size.cast_unsigned(), path)?;
         let attributes = xattrs(from).map_err(|error| Error::path(path, error))?;
         self.shared.meta.apply(&made, item.stat, &attributes, path)
@@ -301,9 +303,10 @@ impl<'a> Job<'a> {
 
     /// The kernel copies, and shares the blocks where the file system can.
     fn bytes(&mut self, from: BorrowedFd<'_>, to: &OwnedFd, size: u64, path: &str) -> Result<()> {
-        loop {
+        while self.by_kernel {
             match rustix::fs::copy_file_range(from, None, to, None, STEP) {
-                Ok(0) | Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => break,
+                Ok(0) | Err(Errno::INVAL) => break,
+                Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => self.by_kernel = false,
                 Ok(_) => self.shared.cancel.check()?,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(Error::path(path, error)),

@@ -118,12 +118,7 @@ impl Solver {
             drop(std::panic::catch_unwind(AssertUnwindSafe(|| run.work())));
             threads.into_iter().for_each(|thread| drop(thread.join()));
         });
-        let solved = run.finish()?;
-        if let Err(error) = self.index.flush(&solved.keys) {
-            // only when each was last used is forgotten
-            drop(error);
-        }
-        Ok(solved)
+        run.finish()
     }
 }
 

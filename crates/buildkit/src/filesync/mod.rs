@@ -30,7 +30,7 @@ pub const MAX_NAMES: usize = 256 << 20;
 const MAX_OPEN: usize = 256;
 /// Bytes of one piece of a file.
 const PIECE: usize = 32 << 10;
-/// Packets that wait between a thread and its stream.
+/// What waits between a thread and its stream, each time one packet or several.
 const QUEUE: usize = 128;
 
 /// Whose the files are that come.

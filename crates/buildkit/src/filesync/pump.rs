@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -16,11 +17,11 @@ pub struct Ends {
     incoming: mpsc::Receiver<Result<Vec<Packet>>>,
     /// Those that have come and were not taken yet.
     come: VecDeque<Packet>,
-    outgoing: mpsc::Sender<Packet>,
+    outgoing: mpsc::Sender<Vec<Packet>>,
 }
 
-/// Packets that come, several at a time, for who receives them; and those that go, as a stream.
-pub type Pipe = (mpsc::Sender<Result<Vec<Packet>>>, mpsc::Receiver<Packet>);
+/// Packets that come, several at a time, for who receives them; and those that go, several at a time, too.
+pub type Pipe = (mpsc::Sender<Result<Vec<Packet>>>, mpsc::Receiver<Vec<Packet>>);
 
 /// Most packets that are handed over together, and bytes of contents: a thread that is woken for each takes 10 µs more
 /// for it, and most are as small as a name.
@@ -55,11 +56,16 @@ impl Ends {
 
     /// Sends a packet.
     pub(super) fn send(&self, packet: Packet) -> Result<()> {
-        self.outgoing.blocking_send(packet).map_err(|_closed| Error::Gone)
+        self.send_all(vec![packet])
+    }
+
+    /// Sends several packets, for which the stream is woken once.
+    pub(super) fn send_all(&self, packets: Vec<Packet>) -> Result<()> {
+        self.outgoing.blocking_send(packets).map_err(|_closed| Error::Gone)
     }
 
     /// A way to send from another thread.
-    pub(super) fn outgoing(&self) -> mpsc::Sender<Packet> {
+    pub(super) fn outgoing(&self) -> mpsc::Sender<Vec<Packet>> {
         self.outgoing.clone()
     }
 
@@ -136,10 +142,9 @@ fn failure(status: &Status) -> Error {
     }
 }
 
-/// The packets that go, as gRPC sends them.
-#[must_use]
-pub fn stream(go: mpsc::Receiver<Packet>) -> ReceiverStream<Packet> {
-    ReceiverStream::new(go)
+/// The packets that go, as gRPC sends them: those that were handed over together in one piece.
+pub fn stream(go: mpsc::Receiver<Vec<Packet>>) -> impl Stream<Item = Packet> + Send + use<> {
+    ReceiverStream::new(go).flat_map(stream::iter)
 }
 
 /// Says why nothing is sent at all.

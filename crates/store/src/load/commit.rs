@@ -14,7 +14,7 @@ use crate::error::Context;
 use crate::image::{KeptManifest, Progress, manifests};
 use crate::layer::LayerBlob;
 use crate::layout::{Layout, layer as names};
-use crate::state::{ImageEntry, ImageRecord, State, chain_name};
+use crate::state::{ImageEntry, ImageRecord, StagedRefs, State, chain_name};
 use crate::store::{Inner, now};
 use crate::{Error, Result};
 
@@ -38,6 +38,9 @@ pub(crate) struct Kept {
     /// The blob of each layer. Only what was seen to be one is believed.
     pub(crate) blobs: Vec<(Digest, LayerBlob)>,
 }
+
+/// What the file of all names is called until it is in its place.
+const NAMES: &str = "names";
 
 /// Files written below `tmp/`, and where they belong.
 struct Batch {
@@ -78,8 +81,18 @@ impl Batch {
         sync_file_system(self.dir.path())
     }
 
+    /// All names as they will be, if they change and nobody else changes them meanwhile: written now, they wait for the
+    /// disk together with everything else.
+    fn names(&self, state: &State, images: &[NewImage]) -> Result<Option<StagedRefs>> {
+        let (refs, _) = renamed(state, images);
+        if refs == state.refs {
+            return Ok(None);
+        }
+        StagedRefs::write(self.dir.path().join(NAMES), refs).map(Some)
+    }
+
     /// Moves everything to its place, then makes the places durable.
-    fn publish(self) -> Result<()> {
+    fn publish(&self) -> Result<()> {
         for (from, to) in &self.moves {
             fs::rename(from, to).at("rename to", to)?;
         }
@@ -109,6 +122,7 @@ pub(crate) fn commit_images(
     }
     let planned = records(&inner.lock(), images);
     let record_files = batch.records(layout, images, &planned)?;
+    let staged = batch.names(&inner.lock(), images)?;
     let mut state = loop {
         let loose = unsynced(&inner.lock(), images);
         // The long wait, while everybody else goes on.
@@ -129,7 +143,11 @@ pub(crate) fn commit_images(
     let unchanged = refs == state.refs;
     let placed = publisher.move_staged(&mut state);
     let placed = placed.and_then(|some| if some { sync_dir(&layout.layers()) } else { Ok(()) });
-    let name = |()| if unchanged { Ok(()) } else { state.set_refs(layout, refs) };
+    let name = |()| match staged {
+        _ if unchanged => Ok(()),
+        Some(staged) if *staged.refs() == refs => state.place_refs(layout, staged),
+        _ => state.set_refs(layout, refs),
+    };
     if let Err(error) = placed.and_then(|()| batch.publish()).and_then(name) {
         take_back(inner, &state, images);
         return Err(error);

@@ -21,6 +21,7 @@ use crate::pull::PulledEntry;
 
 pub(crate) use layers::{Lease, prune};
 pub(crate) use open::{make_directories, open};
+pub(crate) use refs::StagedRefs;
 
 /// The name of the stack of an image without layers.
 pub(crate) const EMPTY_CHAIN: &str = "empty";

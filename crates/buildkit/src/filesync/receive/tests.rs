@@ -25,11 +25,11 @@ fn data(id: u32, data: &[u8]) -> Packet {
 fn sync(from: &Path, to: &Path, filter: crate::filesync::Filter<'_>) -> (Result<()>, Result<()>, Progress) {
     let ((left, left_pipe), (right, right_pipe)) = (Ends::new(), Ends::new());
     let progress = Progress::default();
-    let join = |(come, _): &Pipe, mut go: tokio::sync::mpsc::Receiver<Packet>| {
+    let join = |(come, _): &Pipe, mut go: tokio::sync::mpsc::Receiver<Vec<Packet>>| {
         let come = come.clone();
         move || {
-            while let Some(packet) = go.blocking_recv() {
-                if come.blocking_send(Ok(vec![packet])).is_err() {
+            while let Some(packets) = go.blocking_recv() {
+                if come.blocking_send(Ok(packets)).is_err() {
                     return;
                 }
             }

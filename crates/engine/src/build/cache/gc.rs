@@ -25,6 +25,9 @@ pub(crate) fn collect_garbage(engine: &Arc<Inner>) {
 
 impl Inner {
     fn collect(&self) -> Result<()> {
+        if let Err(error) = self.builder.solver.index().flush() {
+            tracing::warn!(%error, "when parts of the build cache were last used is not kept");
+        }
         let rules = self.config.cache_policy.rules(self.disk()?)?;
         if rules.is_empty() {
             return Ok(());
