@@ -125,7 +125,8 @@ impl Filters {
 }
 
 /// A duration as Go writes it (`1h30m`, `1.5s`, `300ms`).
-fn duration(text: &str) -> Option<SignedDuration> {
+#[must_use]
+pub fn duration(text: &str) -> Option<SignedDuration> {
     let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let mut total = SignedDuration::ZERO;
     if rest.is_empty() {

@@ -28,7 +28,10 @@ static HISTORY: Command = Command::new(
     crate::build::history,
 )
 .flags(&[&[
-    Flag::bool("all", "Forget all builds").short('a'),
+    Flag::bool("all", "Forget all builds (rm)").short('a'),
+    Flag::list("filter", "Show only builds that meet these conditions (\"status=error\", \"duration>30s\")"),
+    Flag::format(),
+    Flag::bool("no-trunc", "Don't shorten what is long (ls)"),
     Flag::string("progress", "How logs are shown (\"plain\", \"rawjson\")").default("auto"),
     Flag::bool("quiet", "Print the builds' ids only").short('q'),
 ]]);

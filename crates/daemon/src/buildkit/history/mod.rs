@@ -1,5 +1,6 @@
 //! Builds that were, as `berth builder history` shows them, with how they went. The next daemon knows them, too.
 
+mod filter;
 mod layout;
 
 use std::collections::VecDeque;
@@ -15,10 +16,13 @@ use buildkit::proto::control::{
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{broadcast, watch};
 
+use filter::Filter;
 use layout::Layout;
 
 /// Builds that are remembered, but for pinned ones.
 const MAX_RECORDS: usize = 100;
+/// Builds that may be pinned.
+const MAX_PINNED: usize = 100;
 /// Changes that who listens may lag behind.
 const MAX_LAG: usize = 256;
 
@@ -60,7 +64,7 @@ impl History {
     /// Removes those that are too many.
     fn forget_old(&self) {
         self.records.send_modify(|records| {
-            while records.len() > MAX_RECORDS {
+            while records.iter().filter(|record| !record.pinned).count() > MAX_RECORDS {
                 let Some(oldest) =
                     records.iter().position(|record| !record.pinned && record.completed_at.is_some())
                 else {
@@ -128,15 +132,16 @@ impl History {
         &self,
         request: &BuildHistoryRequest,
     ) -> Result<impl Stream<Item = Result<BuildHistoryEvent, Status>> + Send + use<>, Status> {
-        if let Some(filter) = request.filter.first() {
-            return Err(Status::unimplemented(format!(
-                "filter {filter:?} of the build history is not supported by this version of Berth"
-            )));
+        let filter = Filter::parse(&request.filter)?;
+        if request.limit < 0 {
+            return Err(Status::invalid_argument(format!("the limit {} is negative", request.limit)));
         }
         let changes = self.changes.subscribe();
         let (name, active) = (request.r#ref.clone(), request.active_only);
-        let wanted = move |record: &BuildHistoryRecord| {
-            (name.is_empty() || record.r#ref == name) && !(active && record.completed_at.is_some())
+        let wanted = |record: &BuildHistoryRecord| {
+            filter.matches(record)
+                && (name.is_empty() || record.r#ref == name)
+                && !(active && record.completed_at.is_some())
         };
         let mut now: Vec<_> = self.records.borrow().iter().filter(|record| wanted(record)).cloned().collect();
         if let Ok(limit @ 1..) = usize::try_from(request.limit) {
@@ -158,25 +163,36 @@ impl History {
         let rest = if request.early_exit { stream::empty().boxed() } else { later.boxed() };
         let named = request.r#ref.clone();
         let rest = rest.filter(move |event| {
-            let fits = event.record.as_ref().is_some_and(|record| named.is_empty() || record.r#ref == named);
+            let fits = event
+                .record
+                .as_ref()
+                .is_some_and(|record| (named.is_empty() || record.r#ref == named) && filter.matches(record));
             std::future::ready(fits)
         });
         Ok(stream::iter(now).chain(rest).map(Ok))
     }
 
-    /// Pins or forgets a build.
+    /// Pins or forgets a build. There is nothing to finalize: what is known of a build is kept with its end.
     pub(crate) fn update(&self, request: &UpdateBuildHistoryRequest) -> Result<(), Status> {
-        let mut found = None;
+        let (mut found, mut full) = (None, false);
         self.records.send_modify(|records| {
+            let pinned = records.iter().filter(|record| record.pinned).count();
             let Some(place) = records.iter().position(|record| record.r#ref == request.r#ref) else { return };
             if request.delete {
                 found = records.remove(place);
             } else {
-                records[place].pinned = request.pinned;
+                full = request.pinned && !records[place].pinned && pinned >= MAX_PINNED;
+                if !full && !request.finalize {
+                    records[place].pinned = request.pinned;
+                }
                 found = Some(records[place].clone());
             }
         });
         match found {
+            Some(_) if full => {
+                Err(Status::resource_exhausted(format!("{MAX_PINNED} builds are pinned, and no more can be")))
+            }
+            Some(_) if request.finalize && !request.delete => Ok(()),
             None => Err(Status::not_found(format!("build {} is not in the history", request.r#ref))),
             Some(record) if request.delete => {
                 self.forget(&record.r#ref);
@@ -186,6 +202,8 @@ impl History {
             Some(record) => {
                 self.keep(&record);
                 self.tell(BuildHistoryEventType::Complete, record);
+                // one that is pinned no more may be one too many
+                self.forget_old();
                 Ok(())
             }
         }
@@ -223,7 +241,8 @@ mod tests {
         }
         history.note(record("running", false));
         let all = names(&history, BuildHistoryRequest::default()).await;
-        assert_eq!(all.len(), MAX_RECORDS);
+        // the pinned one does not count
+        assert_eq!(all.len(), MAX_RECORDS + 1);
         assert!(all.contains(&"first".to_owned()) && !all.contains(&"b0".to_owned()));
         let active = BuildHistoryRequest { active_only: true, ..Default::default() };
         assert_eq!(names(&history, active).await, ["running"]);
@@ -231,7 +250,35 @@ mod tests {
         history.update(&delete).unwrap();
         assert!(history.update(&delete).is_err());
         // what is left, and the version
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), MAX_RECORDS);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), MAX_RECORDS + 1);
+        let filter = vec!["status==running".to_owned()];
+        assert_eq!(names(&history, BuildHistoryRequest { filter, ..Default::default() }).await, ["running"]);
+        let filter = vec!["colour==red".to_owned()];
+        assert!(history.listen(&BuildHistoryRequest { filter, ..Default::default() }).is_err());
+    }
+
+    #[tokio::test]
+    async fn so_many_are_pinned_and_finalizing_pins_nothing() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let history = History::open(dir.path()).unwrap();
+        let pin = |name: &str, pinned| {
+            history.update(&UpdateBuildHistoryRequest { r#ref: name.into(), pinned, ..Default::default() })
+        };
+        for number in 0..=MAX_PINNED {
+            let name = format!("b{number}");
+            history.note(record(&name, true));
+            assert_eq!(pin(&name, true).is_ok(), number < MAX_PINNED, "{name}");
+        }
+        let finalize = |name: &str| UpdateBuildHistoryRequest {
+            r#ref: name.into(),
+            finalize: true,
+            ..Default::default()
+        };
+        history.update(&finalize("b0")).unwrap();
+        assert!(history.update(&finalize("none")).is_err());
+        assert!(pin("b100", true).is_err());
+        pin("b0", false).unwrap();
+        pin("b100", true).unwrap();
     }
 
     #[tokio::test]

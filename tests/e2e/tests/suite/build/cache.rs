@@ -214,6 +214,24 @@ fn the_history_outlives_the_daemon() -> Result<()> {
         Ok(names)
     };
     let names = check(&berth)?;
+    let history = |words: &[&str]| berth.berth([&["builder", "history"], words].concat());
+    for (words, wanted) in [
+        (&["ls", "-q", "--filter", "status=error"][..], names[1].as_str()),
+        (&["ls", "-q", "--filter", "status!=error", "--filter", "duration<1h"], names[0].as_str()),
+        (&["ls", "--filter", "startedAt<1h", "--format", "{{.Ref}}"], ""),
+        (
+            &["ls", "--format", "{{.Ref}} {{.Status}} {{.Name}}", "--filter", "startedAt>1h"],
+            &format!("{} Error Dockerfile\n{} Completed Dockerfile", names[1], names[0]),
+        ),
+        (&["inspect", "^1", "--format", "{{.Ref}}"], &names[0]),
+    ] {
+        let told = history(words)?.ok()?;
+        ensure!(told == wanted, "{words:?}: {told}");
+    }
+    history(&["ls", "--filter", "colour=red"])?.fails(1, "there is no such field")?;
+    history(&["rm", "^2"])?.fails(1, "no build ^2")?;
+    history(&["rm", "^0", "--format", "json"])?.fails(1, "--format is none of its options")?;
+    history(&["open"])?.fails(1, "not supported")?;
     berth.kill()?;
     berth.spawn()?;
     ensure!(check(&berth)? == names);
