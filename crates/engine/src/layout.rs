@@ -135,13 +135,9 @@ impl Layout {
         self.data.join("build/history")
     }
 
-    /// What was in the place of [`Self::build_sources`] before 0.1; it is removed.
-    pub(crate) fn build_contexts(&self) -> PathBuf {
-        self.data.join("build/contexts")
-    }
-
-    pub(crate) fn build_files(&self) -> PathBuf {
-        self.data.join("build/files")
+    /// What was in the place of [`Self::build_sources`] before; it is removed.
+    pub(crate) fn former_build_sources(&self) -> [PathBuf; 2] {
+        ["build/contexts", "build/files"].map(|former| self.data.join(former))
     }
 
     pub(crate) fn network(&self) -> PathBuf {

@@ -23,6 +23,8 @@ pub enum Page {
     Redirect(String),
     /// A head that promises more than comes.
     Broken,
+    /// The first time like that, and then a file.
+    Lost(String),
 }
 
 /// What was asked.
@@ -144,8 +146,13 @@ fn answer(
     git: &Path,
 ) -> Result<(u16, Vec<u8>)> {
     let (page, wanted) = {
-        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.pages.get(target).cloned(), state.authorization.clone())
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let page = state.pages.get(target).cloned();
+        if let Some(Page::Lost(text)) = &page {
+            let whole = Page::File(text.clone().into(), String::new(), String::new());
+            state.pages.insert(target.to_owned(), whole);
+        }
+        (page, state.authorization.clone())
     };
     if target.starts_with("/git/") && page.is_none() {
         if wanted.is_some() && headers.get("authorization") != wanted.as_ref() {
@@ -163,7 +170,7 @@ fn answer(
             format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
                 .into(),
         ),
-        Some(Page::Broken) => (
+        Some(Page::Broken | Page::Lost(_)) => (
             200,
             b"HTTP/1.1 200 OK\r\nETag: \"broken\"\r\nConnection: close\r\nContent-Length: 1000\r\n\r\nhalf"
                 .to_vec(),

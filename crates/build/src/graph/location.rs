@@ -29,13 +29,14 @@ impl Source {
 
 impl GitSource {
     /// The repository that a text means, if it means one: `git@host:path`, `git://`, `ssh://`, or a URL whose path ends
-    /// with `.git`; behind `#` a branch, tag or commit, and behind `:` a directory.
+    /// with `.git`; behind `#` a branch, tag or commit, and behind `:` a directory, or both and more as a query
+    /// (`?ref=…&subdir=…`).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let remote = text.split('#').next().unwrap_or_default();
         let is_git = remote.starts_with("git://")
             || remote.starts_with("ssh://")
-            || is_url(remote) && remote.ends_with(".git")
+            || is_url(remote) && remote.split('?').next().is_some_and(|path| path.ends_with(".git"))
             || is_scp(remote);
         is_git.then(|| Self::split(text))
     }
@@ -43,12 +44,38 @@ impl GitSource {
     fn split(text: &str) -> Self {
         let (remote, fragment) = text.split_once('#').unwrap_or((text, ""));
         let (reference, subdir) = fragment.split_once(':').unwrap_or((fragment, ""));
-        Self {
+        let plain = Self {
             remote: remote.to_owned(),
             reference: reference.to_owned(),
             subdir: subdir.trim_matches('/').to_owned(),
             ..Self::default()
+        };
+        let queried = remote.split_once('?').filter(|(remote, _)| remote.contains("://"));
+        let Some((remote, query)) = queried else { return plain };
+        // one that is not understood stays where it is, and `check` refuses it there
+        plain.clone().queried(remote, query).unwrap_or(plain)
+    }
+
+    /// With what a query says; `None` if it can't be understood, or says otherwise than the fragment.
+    fn queried(mut self, remote: &str, query: &str) -> Option<Self> {
+        self.remote = remote.to_owned();
+        for (name, value) in query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))) {
+            let value = unescaped(value)?;
+            match name {
+                "ref" => once(&mut self.reference, value)?,
+                "branch" => once(&mut self.reference, format!("refs/heads/{value}"))?,
+                "tag" => once(&mut self.reference, format!("refs/tags/{value}"))?,
+                "checksum" | "commit" => once(&mut self.checksum, value)?,
+                "subdir" => once(&mut self.subdir, value.trim_matches('/').to_owned())?,
+                "keep-git-dir" => self.keep_git_dir = switch(&value)?,
+                "submodules" => self.skip_submodules = !switch(&value)?,
+                _ => return None,
+            }
         }
+        if self.reference.is_empty() && matches!(self.checksum.len(), 40 | 64) {
+            self.reference.clone_from(&self.checksum);
+        }
+        Some(self)
     }
 
     /// Whether it can be given to a git program as it stands: nothing in it is an option, leaves the repository, or
@@ -58,6 +85,12 @@ impl GitSource {
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), String> {
         check(&self.remote, "git repository")?;
+        if self.remote.contains("://") && self.remote.contains('?') {
+            return Err(format!(
+                "the query of git repository {:?} can't be understood: ref, branch, tag, commit, checksum, subdir, keep-git-dir and submodules are known, each once and not otherwise than behind #",
+                self.shown()
+            ));
+        }
         let authority = match self.remote.split_once("://") {
             Some(("http" | "https" | "git" | "ssh", rest)) => rest.split('/').next().unwrap_or_default(),
             None if is_scp(&self.remote) => self.remote.split(':').next().unwrap_or_default(),
@@ -85,6 +118,40 @@ impl GitSource {
     pub fn shown(&self) -> String {
         redacted(&self.remote)
     }
+}
+
+/// Says something that was not said before.
+fn once(place: &mut String, value: String) -> Option<()> {
+    if value.is_empty() || !place.is_empty() && *place != value {
+        return None;
+    }
+    *place = value;
+    Some(())
+}
+
+/// A name alone switches on.
+fn switch(value: &str) -> Option<bool> {
+    match value {
+        "" | "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// A query's value without its escapes.
+fn unescaped(text: &str) -> Option<String> {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let [first, tail @ ..] = rest {
+        if *first == b'%' {
+            let hex = std::str::from_utf8(tail.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(hex, 16).ok()?);
+            rest = tail.get(2..)?;
+        } else {
+            bytes.push(*first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// A text in which the URLs have no names and passwords in them.
@@ -166,6 +233,9 @@ mod tests {
             ("git@h.example:a/b.git#feature/y", ("git@h.example:a/b.git", "feature/y", "")),
             ("ssh://git@h:22/x", ("ssh://git@h:22/x", "", "")),
             ("github.com/a/b#c", ("https://github.com/a/b", "c", "")),
+            ("https://h/x.git?ref=v1&subdir=/a%2Fb/", ("https://h/x.git", "v1", "a/b")),
+            ("https://h/x.git?branch=main", ("https://h/x.git", "refs/heads/main", "")),
+            ("ssh://git@h/x?tag=v2#:sub", ("ssh://git@h/x", "refs/tags/v2", "sub")),
         ] {
             let (remote, reference, subdir) = wanted;
             assert_eq!(git(text), Ok((remote.into(), reference.into(), subdir.into())), "{text}");
@@ -178,8 +248,29 @@ mod tests {
     }
 
     #[test]
+    fn a_query_says_more_than_a_fragment() {
+        let commit = "0123456789012345678901234567890123456789";
+        let text = format!("https://h/x.git?commit={commit}&keep-git-dir&submodules=false");
+        let Ok(Some(Source::Git(git))) = Source::remote(&text) else { panic!("{text}") };
+        assert_eq!((git.reference.as_str(), git.checksum.as_str()), (commit, commit));
+        assert!(git.keep_git_dir && git.skip_submodules);
+        // of a repository by scp's words it is a part of the path
+        let git = GitSource::parse("git@h:a?ref=b").unwrap();
+        assert_eq!((git.remote.as_str(), git.reference.as_str()), ("git@h:a?ref=b", ""));
+    }
+
+    #[test]
     fn what_git_would_take_for_something_else_is_refused() {
         for text in [
+            "https://h/x.git?colour=red",
+            "https://h/x.git?ref=a#b",
+            "https://h/x.git?ref=a&branch=a",
+            "https://h/x.git?ref=",
+            "https://h/x.git?submodules=perhaps",
+            "https://h/x.git?subdir=%2e%2e/etc",
+            "https://h/x.git?ref=--upload-pack%3Dtouch",
+            "https://h/x.git?ref=%f",
+            "git://h/x?checksum=xyz",
             "https://h/x.git#--upload-pack=touch",
             "https://h/x.git#a..b",
             "https://h/x.git#+a",

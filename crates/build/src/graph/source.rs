@@ -64,6 +64,8 @@ pub struct GitSource {
     pub subdir: String,
     /// `.git` stays.
     pub keep_git_dir: bool,
+    /// Submodules stay empty.
+    pub skip_submodules: bool,
     /// The commit's digits that it must be, empty for whatever it is.
     pub checksum: String,
     /// Secret with a token for `Authorization`, empty for none.

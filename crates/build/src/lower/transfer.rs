@@ -96,7 +96,9 @@ impl Whole<'_> {
             };
             let copy = |unpack| plan.copy(state, &word, add.unpack.unwrap_or(unpack));
             if let Some(git) = GitSource::parse(&word) {
-                let git = GitSource { keep_git_dir: add.keep_git_dir, checksum: checksum.clone(), ..git };
+                let keep_git_dir = add.keep_git_dir || git.keep_git_dir;
+                let checksum = if checksum.is_empty() { git.checksum.clone() } else { checksum.clone() };
+                let git = GitSource { keep_git_dir, checksum, ..git };
                 git.check().map_err(|error| state.wrong(error))?;
                 let tree = self.source(graph::Source::Git(git), None)?;
                 let from = draft.input(Some(tree));

@@ -112,17 +112,21 @@ fn verbose(record: &UsageRecord) -> String {
     if !record.parents.is_empty() {
         line("Parents:", record.parents.join(", "));
     }
-    for (name, at) in [("Created at:", &record.created_at), ("Last used:", &record.last_used_at)] {
-        if let Some(at) = at {
-            line(name, ago(at.seconds));
-        }
+    let moment = |at: &buildkit::proto::Timestamp| jiff::Timestamp::new(at.seconds, at.nanos).ok();
+    if let Some(at) = record.created_at.as_ref().and_then(moment) {
+        line("Created at:", at.to_string());
     }
     line("Mutable:", record.mutable.to_string());
     line("Reclaimable:", (!record.in_use).to_string());
     line("Shared:", record.shared.to_string());
     line("Size:", human_size(record.size));
-    line("Description:", record.description.clone());
+    if !record.description.is_empty() {
+        line("Description:", record.description.clone());
+    }
     line("Usage count:", record.usage_count.to_string());
+    if let Some(at) = &record.last_used_at {
+        line("Last used:", ago(at.seconds));
+    }
     line("Type:", record.record_type.clone());
     text
 }

@@ -40,8 +40,8 @@ use tokio::sync::Notify;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 
-pub(crate) use cache::collect_garbage;
 pub use cache::{CacheFilter, CacheLimits, CachePolicy, CachePruned, CacheRecord, CacheRule, CacheUsage};
+pub(crate) use cache::{Home, collect_garbage};
 pub use lent::Lent;
 pub use output::{Annotations, Exported, Files, ImageExport};
 pub use remote::{Attest, Built, DockerfileBuild, Place, RemoteBuild, RemoteBuilt, RemoteFailure, Work};
@@ -95,16 +95,19 @@ impl Builder {
             }
         }
         store.let_go_of_kept(&opened.kept)?;
-        let former = layout.build_contexts();
-        match std::fs::remove_dir_all(&former) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(path = %former.display(), %error, "what an earlier version has kept stays");
+        for former in layout.former_build_sources() {
+            match std::fs::remove_dir_all(&former) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %former.display(), %error, "what an earlier version has kept stays");
+                }
+                _ => {}
             }
-            _ => {}
         }
+        let contexts = contexts::Contexts::default();
+        contexts.sweep(layout);
         Ok(Self {
             solver: Solver::new(opened.index),
-            contexts: contexts::Contexts::default(),
+            contexts,
             held: Mutex::new(held),
             collect: Arc::default(),
             collecting: Mutex::default(),

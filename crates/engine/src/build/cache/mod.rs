@@ -26,6 +26,17 @@ pub use policy::{CacheLimits, CachePolicy, CacheRule};
 
 use policy::Disk;
 
+/// Where a record's bytes lie, and so who removes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// In layers of the store, which the cache's index names.
+    Layers,
+    /// In a directory of files from outside.
+    Source,
+    /// In a directory that stays between builds' processes.
+    CacheMount,
+}
+
 /// What the cache knows of one piece of work, or a directory that it keeps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CacheRecord {
@@ -51,6 +62,8 @@ pub struct CacheRecord {
     pub used: Option<Timestamp>,
     /// How often.
     pub uses: u64,
+    /// Where its bytes lie.
+    pub(crate) home: Home,
 }
 
 impl CacheRecord {
@@ -72,10 +85,9 @@ pub struct CacheUsage {
 }
 
 impl CacheUsage {
-    /// Bytes of directories of clients', which lie beside the store.
+    /// Bytes of files from outside, which lie beside the store.
     pub(crate) fn contexts(&self) -> u64 {
-        let contexts =
-            self.records.iter().filter(|record| matches!(record.kind, Kind::SourceLocal | Kind::SourceGit));
+        let contexts = self.records.iter().filter(|record| record.home == Home::Source);
         contexts.map(|record| record.size).sum()
     }
 
@@ -161,14 +173,14 @@ impl Inner {
     }
 
     fn forget(&self, record: &CacheRecord) -> Result<()> {
-        match record.kind {
-            Kind::SourceLocal | Kind::SourceGit => self.builder.contexts.forget(&self.layout, &record.id),
-            Kind::ExecCachemount => match self.store.remove_cache_mount(&record.id) {
+        match record.home {
+            Home::Source => self.builder.contexts.forget(&self.layout, &record.id),
+            Home::CacheMount => match self.store.remove_cache_mount(&record.id) {
                 // a build has taken it meanwhile
                 Err(error) if error.kind() == store::ErrorKind::Conflict => {}
                 removed => drop(removed?),
             },
-            _ => self.builder.forget(&record.id)?,
+            Home::Layers => self.builder.forget(&record.id)?,
         }
         Ok(())
     }
@@ -196,6 +208,7 @@ fn cache_mount(mount: store::CacheMount) -> CacheRecord {
         created: mount.created,
         used: mount.last_used,
         uses: mount.uses,
+        home: Home::CacheMount,
     }
 }
 
@@ -217,6 +230,7 @@ mod tests {
             created: Timestamp::UNIX_EPOCH,
             used: Timestamp::from_second(used).ok(),
             uses: 1,
+            home: Home::Layers,
         }
     }
 
@@ -238,7 +252,7 @@ mod tests {
             record("a", 1),
             CacheRecord { in_use: true, ..record("b", 1) },
             CacheRecord { shared: true, ..record("c", 1) },
-            CacheRecord { kind: Kind::SourceLocal, size: 7, ..record("d", 1) },
+            CacheRecord { kind: Kind::SourceLocal, home: Home::Source, size: 7, ..record("d", 1) },
         ];
         let usage = CacheUsage { records, total: 207 };
         assert_eq!((usage.reclaimable(), usage.contexts()), (107, 7));

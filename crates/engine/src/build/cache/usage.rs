@@ -6,7 +6,7 @@ use ::build::cache::Record;
 use oci::Digest;
 use store::Stacks;
 
-use super::CacheRecord;
+use super::{CacheRecord, Home};
 
 /// Records, and bytes.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +96,7 @@ impl Usage {
             created: record.created,
             used: record.used,
             uses: record.uses,
+            home: Home::Layers,
         };
         self.records.insert(record.id.clone(), record);
     }

@@ -68,7 +68,9 @@ impl Remote {
         let source = Source::remote(context).map_err(BuildError::Invalid)?;
         let keep = options.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|keep| is_true(keep));
         let source = match source {
-            Some(Source::Git(git)) => Source::Git(GitSource { keep_git_dir: keep, ..git }),
+            Some(Source::Git(git)) => {
+                Source::Git(GitSource { keep_git_dir: keep || git.keep_git_dir, ..git })
+            }
             Some(Source::Http(http)) => {
                 Source::Http(HttpSource { filename: context::NAMES[0].to_owned(), ..http })
             }

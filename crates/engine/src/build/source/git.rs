@@ -120,8 +120,8 @@ impl Fetcher {
             )));
         }
         let key = format!(
-            "git\0{}\0{commit}\0{}\0{}\0{}",
-            source.remote, source.reference, source.subdir, source.keep_git_dir
+            "git\0{}\0{commit}\0{}\0{}\0{}\0{}",
+            source.remote, source.reference, source.subdir, source.keep_git_dir, source.skip_submodules
         );
         let label = Label::git(format!("{}#{commit}:{}", source.shown(), source.subdir));
         let kept = self.engine.builder.contexts.take(&self.engine.layout, &key, &label);
@@ -272,8 +272,9 @@ async fn fetch(git: &Git, url: &str, source: &GitSource, commit: &str, tree: &Pa
         git.run(tree, &fetch).await?;
     }
     measure(git, commit, tree).await?;
-    let branch = &source.reference;
-    let is_branch = source.keep_git_dir && !branch.is_empty() && !is_commit(branch);
+    let branch = source.reference.strip_prefix("refs/heads/").unwrap_or(&source.reference);
+    let is_tag = branch.starts_with("refs/");
+    let is_branch = source.keep_git_dir && !branch.is_empty() && !is_commit(branch) && !is_tag;
     git.run(tree, &["checkout", "--progress", "--force", "--detach", commit]).await?;
     if source.keep_git_dir {
         // an index that knows no times and no inodes is the same each time
@@ -284,7 +285,7 @@ async fn fetch(git: &Git, url: &str, source: &GitSource, commit: &str, tree: &Pa
     if is_branch {
         git.run(tree, &["update-ref", &format!("refs/remotes/origin/{branch}"), commit]).await?;
     }
-    if tree.join(".gitmodules").symlink_metadata().is_ok() {
+    if !source.skip_submodules && tree.join(".gitmodules").symlink_metadata().is_ok() {
         let update = ["submodule", "update", "--init", "--recursive", "--depth=1", "--progress"];
         git.run(tree, &update).await?;
     }

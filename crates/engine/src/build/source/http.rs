@@ -1,19 +1,9 @@
-//! A file that a web server has.
-//!
-//! Its bytes stay with what the server said of them, so that they come once for each state of the file:
-//!
-//! ```text
-//! <data>/build/files/<key>.json       what is known of it; key = digest of the URL and the file's attributes
-//! <data>/build/files/<key>-<digest>   its bytes
-//! ```
-//!
-//! A build has a name of its own of the bytes (link(2)), and compares their digest before it relies on them: so
-//! nothing waits for a disk, and what a power cut has spoilt is fetched again.
+//! A file that a web server has: fetched once for each state of it.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -21,109 +11,21 @@ use ::build::graph::{HttpSource, redacted};
 use ::build::{Error, Result};
 use oci::Digest;
 use registry::client::{Credentials, Download, Validators};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::super::contexts::{Kept, Note};
 use super::super::trees::Directory;
-use super::super::{context, file_digest, worker};
+use super::super::{context, worker};
 use super::{Fetcher, Tell};
 
 /// Largest file that is fetched, in bytes.
 const MAX_BYTES: u64 = 64 << 30;
-/// Longest note on a kept file, in bytes.
-const MAX_NOTE: usize = 64 << 10;
-/// Files that are kept.
-const MAX_KEPT: usize = 256;
+/// How often a file is asked for whose connection is lost in the middle.
+const ATTEMPTS: usize = 3;
 /// The mode of files that nobody gives one, as in Docker.
 const MODE: u32 = 0o600;
 /// What a file is called that nobody names.
 const UNNAMED: &str = "download";
-/// What is being written is called, before its name.
-const NEW: &str = ".new-";
-
-/// What is known of a kept file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Note {
-    digest: Digest,
-    etag: Option<String>,
-    modified: Option<String>,
-}
-
-/// Where a file is kept.
-struct Kept {
-    dir: PathBuf,
-    key: String,
-}
-
-impl Kept {
-    fn note(&self) -> PathBuf {
-        self.dir.join(format!("{}.json", self.key))
-    }
-
-    fn bytes(&self, digest: &Digest) -> PathBuf {
-        self.dir.join(format!("{}-{}", self.key, digest.hex()))
-    }
-
-    fn read(&self) -> Option<Note> {
-        let bytes = sys::file::read_bounded(self.note(), MAX_NOTE).ok()?;
-        serde_json::from_slice(&bytes).ok()
-    }
-
-    /// The kept file under a name of the caller's, if it is what it was.
-    fn take(&self, place: &Path) -> Option<Note> {
-        let note = self.read()?;
-        fs::hard_link(self.bytes(&note.digest), place).ok()?;
-        let same = file_digest(place).is_ok_and(|found| found == note.digest);
-        if !same {
-            // another comes in its place
-            let _ = fs::remove_file(place);
-        }
-        // by this the files are told that nobody has used for long
-        let _ = File::open(self.note()).and_then(|note| note.set_modified(SystemTime::now()));
-        same.then_some(note)
-    }
-
-    fn put(&self, place: &Path, note: &Note) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-        let before = self.read();
-        let new = self.dir.join(format!("{NEW}{}", crate::id::random().map_err(io::Error::other)?));
-        fs::hard_link(place, &new)?;
-        fs::rename(&new, self.bytes(&note.digest))?;
-        // a link over another of the same file does nothing
-        let _ = fs::remove_file(&new);
-        fs::write(&new, serde_json::to_vec(note)?)?;
-        fs::rename(&new, self.note())?;
-        if let Some(before) = before.filter(|before| before.digest != note.digest) {
-            let _ = fs::remove_file(self.bytes(&before.digest));
-        }
-        self.forget_old()
-    }
-
-    /// Removes what was not used for the longest time, but for so many; and what a killed daemon has left.
-    fn forget_old(&self) -> io::Result<()> {
-        let mut notes = Vec::new();
-        let mut bytes = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            match name.strip_suffix(".json") {
-                Some(key) => notes.push((entry.metadata()?.modified()?, key.to_owned())),
-                None => bytes.push(name),
-            }
-        }
-        notes.sort();
-        let old = notes.len().saturating_sub(MAX_KEPT);
-        for (_, key) in notes.into_iter().take(old) {
-            // whoever removes it first has done it
-            let _ = fs::remove_file(self.dir.join(format!("{key}.json")));
-            for name in bytes.iter().filter(|name| name.starts_with(&key)) {
-                let _ = fs::remove_file(self.dir.join(name));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The URL without a name and a password in it, and whose they are.
 fn split(url: &str) -> Result<(String, Credentials)> {
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -152,8 +54,9 @@ impl Fetcher {
         }
         let path = place.path().join(name);
         let attributes = (source.mode, source.uid, source.gid);
-        let key = Digest::sha256(format!("{}\0{attributes:?}", source.url).as_bytes()).hex().to_owned();
-        let kept = Kept { dir: self.engine.layout.build_files(), key };
+        let key = format!("http\0{}\0{attributes:?}", source.url);
+        let contexts = &self.engine.builder.contexts;
+        let kept = contexts.file(&self.engine.layout, &key, &redacted(&source.url));
         let known = kept.take(&path);
         let found = match (&known, &source.checksum) {
             (Some(known), Some(wanted)) if known.digest == *wanted => wanted.clone(),
@@ -178,7 +81,7 @@ impl Fetcher {
         &self,
         source: &HttpSource,
         known: Option<Note>,
-        kept: &Kept,
+        kept: &Kept<'_>,
         path: &Path,
         tell: Tell<'_>,
     ) -> Result<Digest> {
@@ -190,14 +93,27 @@ impl Fetcher {
         let client = self.engine.registries.current();
         let failed = |error: registry::client::Error| Error::Invalid(error.to_string());
         self.wait(async {
-            let answer =
-                client.client.fetch_changed(&url, &credentials, &validators).await.map_err(failed)?;
-            let Some(mut download) = answer else {
-                return known.map(|note| note.digest).ok_or_else(|| Error::Invalid("nothing came".into()));
+            let mut left = ATTEMPTS;
+            let (download, digest) = loop {
+                let answer =
+                    client.client.fetch_changed(&url, &credentials, &validators).await.map_err(failed)?;
+                let Some(mut download) = answer else {
+                    return known
+                        .map(|note| note.digest)
+                        .ok_or_else(|| Error::Invalid("nothing came".into()));
+                };
+                // the name may be that of the former bytes, or of the part that came before
+                let _ = fs::remove_file(path);
+                left -= 1;
+                match receive(&mut download, path, tell).await {
+                    Ok(digest) => break (download, digest),
+                    Err(Lost::Connection(error)) if left > 0 => {
+                        tracing::debug!(%error, "a file for a build is asked for again");
+                    }
+                    Err(Lost::Connection(error)) => return Err(failed(error)),
+                    Err(Lost::File(error)) => return Err(error),
+                }
             };
-            // the name may be that of the former bytes
-            let _ = fs::remove_file(path);
-            let digest = receive(&mut download, path, tell).await?;
             let said = download.validators();
             finish(path, source, said.modified.as_deref())
                 .map_err(|error| Error::because("write a file that was fetched", error))?;
@@ -213,16 +129,24 @@ impl Fetcher {
     }
 }
 
-async fn receive(download: &mut Download, path: &Path, tell: Tell<'_>) -> Result<Digest> {
-    let failed = |error: io::Error| Error::because("write a file that was fetched", error);
+/// Why a file did not come.
+enum Lost {
+    /// The server, or what lies between: it may come when it is asked for again.
+    Connection(registry::client::Error),
+    /// It can't be had.
+    File(Error),
+}
+
+async fn receive(download: &mut Download, path: &Path, tell: Tell<'_>) -> Result<Digest, Lost> {
+    let failed = |error: io::Error| Lost::File(Error::because("write a file that was fetched", error));
     let total = download.length().unwrap_or(0);
-    let too_large = || Error::Invalid(format!("the file has more than {MAX_BYTES} bytes"));
+    let too_large = || Lost::File(Error::Invalid(format!("the file has more than {MAX_BYTES} bytes")));
     if total > MAX_BYTES {
         return Err(too_large());
     }
     let mut file = File::create_new(path).map_err(failed)?;
     let (mut hash, mut come, mut told) = (Sha256::new(), 0, SystemTime::now());
-    while let Some(bytes) = download.chunk().await.map_err(|error| Error::Invalid(error.to_string()))? {
+    while let Some(bytes) = download.chunk().await.map_err(Lost::Connection)? {
         come += bytes.len() as u64;
         if come > MAX_BYTES {
             return Err(too_large());

@@ -1,5 +1,6 @@
 //! Builds that are given up, and daemons that are killed in the middle of one.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -128,6 +129,7 @@ fn a_daemon_killed_at_any_moment_leaves_nothing_and_loses_no_finished_step() -> 
         let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().context("cannot run berth")
     };
+    let before = named_on_disk(&berth)?;
     stormed(&Context { berth: &berth, path: place.clone() }, 0)?;
     let start = Instant::now();
     let whole = build(&berth)?.wait_with_output()?;
@@ -161,7 +163,65 @@ fn a_daemon_killed_at_any_moment_leaves_nothing_and_loses_no_finished_step() -> 
     }
     println!("storm: {midway} builds ended midway, {kept} finished steps were used again");
     nothing_on_disk(&berth)?;
+    let shown = no_record_leaks(&berth, &before)?;
+    println!("storm: {shown} records of the cache, each of them in du and in no build");
     berth.finish()
+}
+
+/// Names of everything that the cache and the store have on disk.
+fn named_on_disk(berth: &Berth) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for dir in [
+        "build/cache",
+        "build/sources",
+        "store/layers",
+        "store/chains",
+        "store/images",
+        "store/blobs/sha256",
+        "store/cache-mounts",
+    ] {
+        match std::fs::read_dir(berth.data_root().join(dir)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            entries => {
+                for entry in entries? {
+                    names.insert(format!("{dir}/{}", entry?.file_name().to_string_lossy()));
+                }
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// No record is in use when no build is, none is of bytes that `du` does not count, and when images and cache go,
+/// everything is as it was before the first build. Says how many records there were.
+fn no_record_leaks(berth: &Berth, before: &BTreeSet<String>) -> Result<usize> {
+    let format = "{{.Reclaimable}} {{.Shared}} {{.ID}}";
+    let told = berth.berth(["builder", "du", "--format", format])?.ok()?;
+    ensure!(told.lines().count() > 1, "{told}");
+    ensure!(
+        told.lines().all(|line| line.starts_with("true ")),
+        "a record is in use without a build:\n{told}"
+    );
+    let mut records = 0;
+    for entry in std::fs::read_dir(berth.data_root().join("build/cache"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|kind| kind == "json") {
+            let record: serde_json::Value = serde_json::from_slice(&std::fs::read(path)?)?;
+            // the builder's own notes take no space that is counted
+            records += usize::from(record["kind"] != "internal");
+        }
+    }
+    let sources = std::fs::read_dir(berth.data_root().join("build/sources"))?.count();
+    let (on_disk, shown) = (records + sources, told.lines().count());
+    ensure!(on_disk == shown, "{on_disk} records are on disk, {shown} in du:\n{told}");
+    berth.berth(["rmi", "--force", "stormed"])?.ok()?;
+    berth.berth(["image", "prune", "--force"])?.ok()?;
+    berth.berth(["builder", "prune", "--all", "--force"])?.ok()?;
+    ensure!(berth.berth(["builder", "du", "--format", format])?.ok()?.is_empty());
+    let after = named_on_disk(berth)?;
+    let leaked: Vec<_> = after.difference(before).collect();
+    ensure!(leaked.is_empty(), "what {before:?} did not have stays: {leaked:#?}");
+    Ok(shown)
 }
 
 /// No root file system of a step is on disk, nothing waits to be removed, and each layer is one of an image or of the

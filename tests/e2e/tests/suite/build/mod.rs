@@ -15,6 +15,7 @@ mod own;
 mod real;
 mod secrets;
 mod sources;
+mod transports;
 mod travel;
 mod vanish;
 

@@ -51,14 +51,14 @@ fn one_that_is_missing_is_named() -> Result<()> {
 }
 
 /// An ssh agent of the test's own.
-struct Agent {
-    socket: PathBuf,
+pub(super) struct Agent {
+    pub(super) socket: PathBuf,
     process: Child,
 }
 
 impl Agent {
     /// Starts one that holds the key in the file `key`.
-    fn start(dir: &Path, key: &Path) -> Result<Self> {
+    pub(super) fn start(dir: &Path, key: &Path) -> Result<Self> {
         let socket = dir.join("agent");
         let mut command = Command::new("/usr/bin/ssh-agent");
         command.arg("-D").arg("-a").arg(&socket).stdin(Stdio::null()).stdout(Stdio::null());

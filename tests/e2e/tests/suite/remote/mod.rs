@@ -1,7 +1,7 @@
 //! Daemons that are elsewhere: over TLS, over ssh, by contexts.
 
 mod contexts;
-mod ssh;
+pub(crate) mod ssh;
 mod tls;
 
 use std::path::Path;

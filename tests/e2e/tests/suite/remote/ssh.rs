@@ -12,15 +12,15 @@ use e2e::programs;
 use super::{build, everything};
 
 /// An sshd with its keys, and a client's `ssh` that knows it.
-struct Sshd {
+pub(crate) struct Sshd {
     root: tempfile::TempDir,
-    port: u16,
+    pub(crate) port: u16,
     child: Child,
 }
 
 impl Sshd {
     /// Programs that the far shell finds before the machine's lie in `bin/`.
-    fn start(berth: &Berth) -> Result<Self> {
+    pub(crate) fn start(berth: &Berth) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("berth-sshd-").tempdir()?;
         let at = |name: &str| root.path().join(name);
         for key in ["host", "user"] {
@@ -70,6 +70,11 @@ impl Sshd {
             Ok(log.contains("listening").then_some(()))
         })?;
         Ok(sshd)
+    }
+
+    /// The key that it lets in.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.root.path().join("user")
     }
 
     /// The far machine has this program by this name, and no other that we know.

@@ -120,6 +120,7 @@ fn git(rest: &str, attributes: &mut Attributes) -> Result<GitSource> {
         reference: reference.to_owned(),
         subdir: subdir.trim_matches('/').to_owned(),
         keep_git_dir: attributes.take("git.keepgitdir") == "true",
+        skip_submodules: attributes.take("git.skipsubmodules") == "true",
         checksum: attributes.take("git.checksum"),
         auth_token_secret: attributes.take("git.authtokensecret"),
         auth_header_secret: attributes.take("git.authheadersecret"),

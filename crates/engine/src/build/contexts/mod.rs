@@ -1,5 +1,5 @@
-//! Files from outside that stay for the next build: directories of clients', so that only what has changed travels, and
-//! the commits of git repositories.
+//! Files from outside that stay for the next build: directories of clients', so that only what has changed travels, the
+//! commits of git repositories, and files of web servers.
 //!
 //! ```text
 //! <data>/build/sources/<name>/label.json  what it is; name = digest of that
@@ -9,7 +9,9 @@
 //! An entry is one build's until the build is over; another that comes meanwhile gets a directory of its own. A daemon
 //! that is killed leaves a client's directory half like the client's, which the next build makes good. A commit's files
 //! are not compared with anything, and so count only if they were whole before this run of the machine ends: nothing
-//! waits for a disk.
+//! waits for a disk. A web server's file is nobody's: each build has a name of its own of it ([`file`]).
+
+mod file;
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
@@ -23,12 +25,15 @@ use jiff::Timestamp;
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::CacheRecord;
+use super::{CacheRecord, Home};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 
-/// Entries that are kept.
+pub(super) use file::{Kept, Note};
+
+/// Directories and commits that are kept, and files of web servers.
 const MAX_KEPT: usize = 32;
+const MAX_FILES: usize = 256;
 /// Longest label, in bytes.
 const MAX_LABEL: usize = 64 << 10;
 const LABEL: &str = "label.json";
@@ -43,7 +48,7 @@ pub(crate) struct Contexts(Arc<Mutex<HashSet<String>>>);
 pub(super) struct Label {
     /// For people.
     description: String,
-    /// A client's directory, or a repository.
+    /// A client's directory, a repository, or a web server's file.
     kind: Kind,
     /// When it was first used.
     created: Timestamp,
@@ -53,12 +58,15 @@ pub(super) struct Label {
     uses: u64,
     /// The run of the machine in which its files became whole.
     whole: Option<String>,
+    /// What is known of a web server's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<Note>,
 }
 
 impl Label {
     fn new(kind: Kind, description: String) -> Self {
         let now = Timestamp::now();
-        Self { description, kind, created: now, used: now, uses: 0, whole: None }
+        Self { description, kind, created: now, used: now, uses: 0, whole: None, file: None }
     }
 
     /// Of a client's directory.
@@ -69,6 +77,11 @@ impl Label {
     /// Of a repository.
     pub(super) fn git(location: String) -> Self {
         Self::new(Kind::SourceGit, format!("git snapshot for {location}"))
+    }
+
+    /// Of a web server's file; for BuildKit it is no kind of its own.
+    fn http(shown: &str) -> Self {
+        Self::new(Kind::Regular, format!("http url {shown}"))
     }
 }
 
@@ -132,6 +145,7 @@ impl Contexts {
                 created: label.created,
                 used: Some(label.used),
                 uses: label.uses,
+                home: Home::Source,
             });
         }
         Ok(records)
@@ -156,13 +170,27 @@ impl Contexts {
     /// Removes those that were not used for the longest time, but for so many.
     fn forget_old(&self, layout: &Layout) {
         let all = names(layout);
-        let Some(surplus) = all.len().checked_sub(MAX_KEPT).filter(|surplus| *surplus > 0) else { return };
-        let used = |name: &String| read(&layout.build_sources().join(name)).map(|label| label.used);
-        let mut all: Vec<_> = all.into_iter().map(|name| (used(&name), name)).collect();
-        all.sort();
-        for (_, name) in all.into_iter().take(surplus) {
-            self.forget(layout, &name);
+        if all.len() <= MAX_KEPT {
+            return;
         }
+        let (mut files, mut directories) = (Vec::new(), Vec::new());
+        for name in all {
+            let label = read(&layout.build_sources().join(&name));
+            let is_file = label.as_ref().is_some_and(|label| label.kind == Kind::Regular);
+            let list = if is_file { &mut files } else { &mut directories };
+            list.push((label.map(|label| label.used), name));
+        }
+        for (mut list, most) in [(files, MAX_FILES), (directories, MAX_KEPT)] {
+            list.sort();
+            let surplus = list.len().saturating_sub(most);
+            list.into_iter().take(surplus).for_each(|(_, name)| self.forget(layout, &name));
+        }
+    }
+
+    /// Removes what a killed daemon has left of entries that have no label yet.
+    pub(super) fn sweep(&self, layout: &Layout) {
+        let unknown = |name: &String| read(&layout.build_sources().join(name)).is_none();
+        names(layout).iter().filter(|name| unknown(name)).for_each(|name| self.forget(layout, name));
     }
 }
 
@@ -175,6 +203,12 @@ fn names(layout: &Layout) -> Vec<String> {
 fn read(dir: &Path) -> Option<Label> {
     let bytes = sys::file::read_bounded(dir.join(LABEL), MAX_LABEL).ok()?;
     serde_json::from_slice(&bytes).ok()
+}
+
+fn write(dir: &Path, label: &Label) -> io::Result<()> {
+    let new = dir.join(".new");
+    fs::write(&new, serde_json::to_vec(label)?)?;
+    fs::rename(new, dir.join(LABEL))
 }
 
 /// This run of the machine.
@@ -206,9 +240,7 @@ impl InUse {
     }
 
     fn write(&self, label: &Label) -> io::Result<()> {
-        let new = self.dir.join(".new");
-        fs::write(&new, serde_json::to_vec(label)?)?;
-        fs::rename(new, self.dir.join(LABEL))
+        write(&self.dir, label)
     }
 }
 

@@ -1,0 +1,133 @@
+//! Repositories by the ways that git has of its own: ssh with the client's agent, and `git://`.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::daemon::{Berth, IMAGE};
+use e2e::programs;
+use e2e::web::Repository;
+
+use super::secrets::Agent;
+use super::{Context, no_places};
+use crate::remote::ssh::Sshd;
+
+/// `git daemon` on a port of the test's own.
+struct Daemon {
+    port: u16,
+    child: Child,
+}
+
+impl Daemon {
+    fn start(base: &Path, log: &Path) -> Result<Self> {
+        let path = programs::run(Command::new("git").arg("--exec-path"))?.ok()?;
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let child = Command::new(Path::new(&path).join("git-daemon"))
+            .args(["--listen=127.0.0.1", "--export-all", "--verbose", "--reuseaddr"])
+            .args([format!("--port={port}"), format!("--base-path={}", base.display())])
+            .stdin(Stdio::null())
+            .stderr(std::fs::File::create(log)?)
+            .spawn()
+            .context("cannot run git-daemon: apt-get install git")?;
+        let daemon = Self { port, child };
+        programs::eventually("git daemon listens", || {
+            Ok(std::fs::read_to_string(log)?.contains("Ready to rumble").then_some(()))
+        })?;
+        Ok(daemon)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = programs::wait(&mut self.child, programs::PATIENCE);
+    }
+}
+
+/// A repository with a directory, a tag, a branch and a submodule.
+fn whole(git: &Path) -> Result<Repository> {
+    let dockerfile = format!("FROM {IMAGE}\nCOPY . /files\nRUN cat /files/name > /said\n");
+    Repository::new(git, "part")?.commit(&[("inner", "of the part")])?;
+    let whole = Repository::new(git, "whole")?;
+    whole.commit(&[
+        ("Dockerfile", &dockerfile),
+        ("name", "first"),
+        ("sub/Dockerfile", &dockerfile),
+        ("sub/name", "sub"),
+    ])?;
+    whole.git(&["tag", "--annotate", "--message", "t", "v1"])?;
+    whole.git(&["push", "--quiet", "origin", "v1"])?;
+    whole.git(&["submodule", "--quiet", "add", "../part.git", "module"])?;
+    whole.commit(&[("name", "top")])?;
+    Ok(whole)
+}
+
+#[test]
+fn a_repository_behind_ssh_is_opened_by_the_clients_agent() -> Result<()> {
+    let berth = Berth::start()?;
+    let dir = tempfile::tempdir()?;
+    let _whole = whole(dir.path())?;
+    let sshd = Sshd::start(&berth)?;
+    let agent = Agent::start(dir.path(), &sshd.key())?;
+    let url = format!("ssh://root@127.0.0.1:{}{}/whole.git", sshd.port, dir.path().display());
+    let says = |tag: &str| berth.docker(["run", "--rm", tag, "cat", "/said"])?.ok();
+    let build = |words: &[&str]| {
+        let mut command = berth.berth_command(["build", "-t", "there"])?;
+        programs::run(command.args(words).env("SSH_AUTH_SOCK", &agent.socket))
+    };
+    for (what, wanted) in
+        [(url.clone(), "top"), (format!("{url}#v1:sub"), "sub"), (format!("{url}?tag=v1"), "first")]
+    {
+        build(&["--ssh", "default", &what])?.ok()?;
+        ensure!(says("there")? == wanted, "{what}");
+    }
+    // as a source, and with a submodule that lies behind the same door
+    let dockerfile =
+        format!("FROM {IMAGE}\nADD {url} /there\nRUN cat /there/name /there/module/inner > /said\n");
+    let context = Context::new(&berth, "ssh-git", &[("Dockerfile", &dockerfile)])?;
+    let flags = ["-t", "ssh-git", "--ssh", "default"];
+    for mut command in [context.own_command(&flags)?, context.buildkit_command(&flags)?] {
+        programs::run(command.env("SSH_AUTH_SOCK", &agent.socket))?.ok()?;
+        ensure!(says("ssh-git")? == "topof the part");
+    }
+    // nobody else has the key: not the daemon, and no client that lends none
+    let refused = build(&["--no-cache", &url])?;
+    refused.fails(1, "Permission denied")?;
+    no_places(&berth)?;
+    berth.finish()
+}
+
+#[test]
+fn a_repository_of_git_s_own_daemon_by_fragment_and_by_query() -> Result<()> {
+    let berth = Berth::start()?;
+    let dir = tempfile::tempdir()?;
+    let whole = whole(dir.path())?;
+    let commit = whole.git(&["rev-parse", "v1^{commit}"])?;
+    let daemon = Daemon::start(dir.path(), &dir.path().join("log"))?;
+    let url = format!("git://127.0.0.1:{}/whole.git", daemon.port);
+    let build = |what: &str| programs::run(berth.berth_command(["build", "-t", "there"])?.arg(what));
+    let says = |words: &[&str]| berth.docker([&["run", "--rm", "there"], words].concat())?.ok();
+    for (what, wanted) in [
+        (String::new(), "top"),
+        ("#v1:sub".to_owned(), "sub"),
+        ("?ref=v1&subdir=sub".to_owned(), "sub"),
+        ("?branch=main".to_owned(), "top"),
+        ("?branch=main#:sub".to_owned(), "sub"),
+        (format!("?commit={commit}"), "first"),
+    ] {
+        build(&format!("{url}{what}"))?.ok().with_context(|| what.clone())?;
+        ensure!(says(&["cat", "/said"])? == wanted, "{what}");
+    }
+    build(&format!("{url}?keep-git-dir=1"))?.ok()?;
+    ensure!(says(&["ls", "-A", "/files"])? == ".git\n.gitmodules\nDockerfile\nmodule\nname\nsub");
+    ensure!(says(&["cat", "/files/module/inner"])? == "of the part");
+    build(&format!("{url}?submodules=false"))?.ok()?;
+    ensure!(says(&["ls", "-A", "/files/module"])?.is_empty());
+    build(&format!("{url}?commit={commit}&branch=main"))?
+        .fails(1, &format!("expected checksum to match {commit}"))?;
+    build(&format!("{url}?colour=red"))?.fails(1, "can't be understood")?;
+    build(&format!("{url}?tag=none"))?.fails(1, "does not contain ref refs/tags/none")?;
+    no_places(&berth)?;
+    berth.finish()
+}
