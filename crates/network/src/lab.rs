@@ -120,6 +120,7 @@ pub(crate) fn neighbour(host: &mut Socket, name: &str, host_ip: Ipv4Addr, ip: Ip
         name: "eth0",
         mac: MacAddr::from_ipv4(ip),
         mtu: 1400,
+        up: true,
     };
     route::push_veth(&mut batch, &pair);
     host.request(&mut batch).expect("link to the outside");
@@ -142,7 +143,10 @@ pub(crate) fn cable(from: &mut Socket, name: &str, bridge: u32, to: &mut Namespa
     let mut batch = Batch::default();
     let mac = MacAddr::from_ipv4(ip);
     let netns = to.fd.as_fd();
-    route::push_veth(&mut batch, &Veth { host_name: name, bridge, netns, name: "eth0", mac, mtu: 1500 });
+    route::push_veth(
+        &mut batch,
+        &Veth { host_name: name, bridge, netns, name: "eth0", mac, mtu: 1500, up: true },
+    );
     from.request(&mut batch).expect("cable");
     assign(&mut to.route, "eth0", ip);
 }

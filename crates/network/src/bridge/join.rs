@@ -13,6 +13,7 @@ use crate::ipam::Family;
 use crate::netlink::{Batch, Socket};
 use crate::netns::Namespace;
 use crate::route::{self, Veth};
+use crate::sysctl;
 
 /// What to make of a namespace.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ pub(crate) fn join(
             name: wanted.name,
             mac: wanted.mac,
             mtu: bridge.mtu,
+            up: false,
         },
     );
     if wanted.isolated || wanted.hairpin {
@@ -63,10 +65,16 @@ pub(crate) fn join(
     let lock = || host.lock().unwrap_or_else(PoisonError::into_inner);
     let mut host = lock();
     with_ipv6(namespace, wanted, || host.request(&mut batch))?;
+    let port = host.index_of(wanted.host_name)?;
+    // A port speaks no IPv6 of its own, the bridge does. With it, each would cost the kernel a walk through the routes of
+    // all others, when it comes and when it goes; whatever else the kernel does with it does no harm.
+    let _ = sysctl::disable_ipv6(wanted.host_name);
+    let mut batch = Batch::default();
+    route::push_up(&mut batch, port);
+    host.request(&mut batch)?;
     drop(host);
     configure(namespace, wanted)?;
     let mut host = lock();
-    let port = host.index_of(wanted.host_name)?;
     // A container that is started again has the address that it had. Its former interface may
     // linger until the kernel has freed the namespace: nothing must go there any more.
     let mut batch = Batch::default();

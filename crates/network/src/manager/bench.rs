@@ -67,6 +67,7 @@ impl Bare {
                 name: &name,
                 mac: MacAddr([2, 0x42, 1, at as u8, (number >> 8) as u8, number as u8]),
                 mtu: bridge.mtu,
+                up: true,
             };
             route::push_veth(&mut batch, &pair);
             self.host.request(&mut batch).expect("veth");

@@ -76,6 +76,7 @@ fn a_veth_pair_is_read_with_its_peer() {
         name: "eth0",
         mac: MAC,
         mtu: 1500,
+        up: true,
     };
     let message = link(|b| route::push_veth(b, &pair));
     let queues = [LinkAttribute::Mtu(1500), LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)];

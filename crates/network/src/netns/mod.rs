@@ -1,6 +1,7 @@
 //! Network namespaces: made by a thread that leaves the host's, held by a descriptor.
 
 mod pool;
+mod switches;
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,6 +16,7 @@ use crate::netlink::{Batch, Protocol, Socket};
 use crate::route;
 
 pub(crate) use pool::Pool;
+use switches::Switches;
 
 /// Index of the loopback interface, the same in every namespace.
 const LOOPBACK: u32 = 1;
@@ -40,8 +42,9 @@ impl Namespace {
 
     /// One that exists, with a socket in it. The calling thread stays where it is.
     pub(crate) fn open(fd: OwnedFd) -> Result<Self> {
-        let (route, without_ipv6) =
-            within(fd.as_fd(), || Ok((Socket::open(Protocol::Route)?, open_switch("disable_ipv6"))))?;
+        let (route, without_ipv6) = within(fd.as_fd(), || {
+            Ok((Socket::open(Protocol::Route)?, without_ipv6(Switches::of_ipv6().as_ref())))
+        })?;
         Ok(Self { fd, route, without_ipv6 })
     }
 
@@ -68,13 +71,11 @@ impl Namespace {
         // Interfaces that come later get no IPv6 address of their own accord; `lo` keeps ::1. Those that
         // do get IPv6 listen to no router (whoever is on their network could be one), and use their
         // addresses at once. A kernel without IPv6 has no such files.
-        let without_ipv6 = open_switch("disable_ipv6");
-        if without_ipv6.is_some() {
-            for name in ["accept_ra", "accept_dad"] {
-                let _ = open_switch(name).map(|file| file.write_at(b"0", 0));
-            }
+        let switches = Switches::of_ipv6();
+        for name in ["accept_ra", "accept_dad"] {
+            let _ = switches.as_ref().and_then(|all| all.open(name)).map(|file| file.write_at(b"0", 0));
         }
-        let namespace = Self { fd, route, without_ipv6 };
+        let namespace = Self { fd, route, without_ipv6: without_ipv6(switches.as_ref()) };
         namespace.ipv6(false);
         Ok(namespace)
     }
@@ -88,9 +89,8 @@ impl Namespace {
     }
 }
 
-/// A switch of interfaces that come, in the namespace of the calling thread.
-fn open_switch(name: &str) -> Option<File> {
-    File::options().write(true).open(format!("/proc/sys/net/ipv6/conf/default/{name}")).ok()
+fn without_ipv6(switches: Option<&Switches>) -> Option<File> {
+    switches?.open("disable_ipv6")
 }
 
 /// Runs `work` on a thread of its own in that namespace; sockets made there stay there.

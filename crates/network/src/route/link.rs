@@ -90,7 +90,7 @@ impl Link {
 }
 
 /// A veth pair to be made: one end in the host's namespace as a port of a bridge, the other in a
-/// container's. The host's end is up; the other can be set up only once the pair is complete.
+/// container's, which can be set up only once the pair is complete.
 #[derive(Debug)]
 pub(crate) struct Veth<'a> {
     /// Name of the host's end.
@@ -105,6 +105,8 @@ pub(crate) struct Veth<'a> {
     pub(crate) mac: MacAddr,
     /// Largest packet, on both ends.
     pub(crate) mtu: u32,
+    /// Whether the host's end is up at once.
+    pub(crate) up: bool,
 }
 
 /// Every interface.
@@ -195,7 +197,7 @@ pub(crate) fn push_alt_name(batch: &mut Batch, name: &str, alt_name: &str) {
 pub(crate) fn push_veth(batch: &mut Batch, veth: &Veth<'_>) {
     let action = format!("creating veth pair {}", veth.host_name);
     batch.push(action, NEWLINK, flag::ACK | flag::CREATE | flag::EXCL, |m| {
-        header(m, 0, true).text(attribute::IFNAME, veth.host_name).u32(attribute::MASTER, veth.bridge);
+        header(m, 0, veth.up).text(attribute::IFNAME, veth.host_name).u32(attribute::MASTER, veth.bridge);
         common(m, veth.mtu);
         m.nested(attribute::LINKINFO, |m| {
             m.text(INFO_KIND, "veth").nested(INFO_DATA, |m| {
