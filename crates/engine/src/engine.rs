@@ -144,7 +144,7 @@ impl Inner {
             host,
             userns,
             seccomp,
-            apparmor: AppArmor::open()?,
+            apparmor: AppArmor::open(),
             filters: Compiled::default(),
             store,
             network,

@@ -5,6 +5,7 @@ mod profile;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 
@@ -19,6 +20,9 @@ const COMPILERS: &[&str] = &["/sbin/apparmor_parser", "/usr/sbin/apparmor_parser
 /// Bytes of the list of profiles that are read; snapd loads thousands.
 const MOST: usize = 4 << 20;
 
+/// One at a time loads.
+static LOADING: Mutex<()> = Mutex::new(());
+
 /// Whether containers are confined on this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AppArmor(bool);
@@ -30,29 +34,30 @@ impl AppArmor {
     #[cfg(test)]
     pub(crate) const PRESENT: Self = Self(true);
 
-    /// Looks whether the kernel enforces profiles, and loads the default one.
+    /// Looks whether the kernel enforces profiles, and begins to load the default one: the compiler takes longer than all
+    /// else that a daemon's start does, and only a container's start waits for it, which also hears if it fails.
     ///
     /// Like Docker, a host without the compiler counts as one without AppArmor, unless somebody else has loaded the
     /// profile: containers could not be confined.
-    ///
-    /// # Errors
-    /// The profile can't be loaded.
-    pub(crate) fn open() -> Result<Self> {
+    pub(crate) fn open() -> Self {
         let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled")
             .is_ok_and(|text| text.starts_with(b"Y"))
             && Path::new(LOADED).exists();
         if !enabled {
-            return Ok(Self(false));
+            return Self(false);
         }
         if compiler().is_none() && !is_loaded() {
             tracing::warn!(
                 "containers are not confined by AppArmor: the kernel has it, but apparmor_parser is not there (package apparmor)"
             );
-            return Ok(Self(false));
+            return Self(false);
         }
-        let this = Self(true);
-        this.ensure(DEFAULT)?;
-        Ok(this)
+        std::thread::spawn(|| {
+            if let Err(error) = Self(true).ensure(DEFAULT) {
+                tracing::warn!(%error, "containers can't be started");
+            }
+        });
+        Self(true)
     }
 
     /// Whether profiles are enforced.
@@ -67,6 +72,10 @@ impl AppArmor {
     /// The profile can't be loaded.
     pub(crate) fn ensure(self, name: &str) -> Result<()> {
         if !self.0 || name != DEFAULT || is_loaded() {
+            return Ok(());
+        }
+        let _one = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_loaded() {
             return Ok(());
         }
         let own = std::fs::read_to_string("/proc/self/attr/current").unwrap_or_default();
