@@ -14,7 +14,7 @@ use crate::{Errno, Result, raw};
 mod foreign;
 mod table;
 
-pub use foreign::{clone_from, inside};
+pub use foreign::{clone_from, inside, twice};
 pub use table::unescape;
 pub use table::{Listed, lies_on};
 

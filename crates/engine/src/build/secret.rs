@@ -79,8 +79,8 @@ impl BuildWorker {
             .map_err(failed)?;
         rustix::fs::fchmod(&file, Mode::from_raw_mode(secret.mode)).map_err(failed)?;
         drop(file);
-        let handle = root.handle_nofollow("secret").map_err(failed)?;
-        sys::mount::clone_fd(handle, false).map(Some).map_err(failed)
+        let part = |root| sys::mount::clone_fd(Root::strict(root).handle_nofollow("secret")?, false);
+        sys::mount::inside(root.into_fd(), &part).map(Some).map_err(failed)
     }
 
     /// A socket that is a mount of its own; `None` if there is no such agent and need not be.

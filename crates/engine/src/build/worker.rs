@@ -397,8 +397,6 @@ pub(super) fn part_of(mount: OwnedFd, selector: &str) -> Result<OwnedFd> {
     if selector.is_empty() || selector == "/" {
         return Ok(mount);
     }
-    // open until its part is a mount: the kernel takes a detached mount apart with its last descriptor
-    let all = Root::in_root(mount);
-    let place = all.handle(selector).map_err(|error| Error::path(selector, error))?;
-    sys::mount::clone_fd(place, false).map_err(|error| Error::path(selector, error))
+    let part = |all: OwnedFd| sys::mount::clone_fd(Root::in_root(all).handle(selector)?, false);
+    sys::mount::inside(mount, &part).map_err(|error| Error::path(selector, error))
 }

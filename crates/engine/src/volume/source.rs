@@ -67,9 +67,10 @@ fn of_volume(
     };
     // the same volume at a second place in the same container shows the same files
     if shared.wanted_again(&point.name) {
-        let copy = sys::mount::clone_fd(&mount, false)
+        let (first, second) = sys::mount::twice(mount)
             .map_err(|errno| Error::because(format!("mount volume {} twice", point.name), errno))?;
-        shared.mounts.insert(point.name.clone(), copy);
+        shared.mounts.insert(point.name.clone(), second);
+        return Ok(Source::Mount(first));
     }
     Ok(Source::Mount(mount))
 }

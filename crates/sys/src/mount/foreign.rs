@@ -29,14 +29,22 @@ pub fn clone_from(namespace: BorrowedFd<'_>, mount: BorrowedFd<'_>) -> Result<Ow
 ///
 /// # Errors
 /// What `work` says.
-pub fn inside(mount: OwnedFd, work: &(dyn Fn(OwnedFd) -> Result<OwnedFd> + Sync)) -> Result<OwnedFd> {
+pub fn inside<T: Send>(mount: OwnedFd, work: &(dyn Fn(OwnedFd) -> Result<T> + Sync)) -> Result<T> {
     match work(crate::fd::dup_above(&mount, 3)?) {
         Err(Errno::INVAL) => attached(&mount, work),
         done => done,
     }
 }
 
-fn attached(mount: &OwnedFd, work: &(dyn Fn(OwnedFd) -> Result<OwnedFd> + Sync)) -> Result<OwnedFd> {
+/// Two of a detached mount, which show the same files.
+///
+/// # Errors
+/// What `open_tree(2)` says.
+pub fn twice(mount: OwnedFd) -> Result<(OwnedFd, OwnedFd)> {
+    inside(mount, &|root| Ok((clone_fd(&root, false)?, clone_fd(&root, false)?)))
+}
+
+fn attached<T: Send>(mount: &OwnedFd, work: &(dyn Fn(OwnedFd) -> Result<T> + Sync)) -> Result<T> {
     let inside = || {
         unshare(Namespaces::MOUNT)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -68,6 +76,17 @@ mod tests {
             };
             let part = way(mount, &open).unwrap();
             rustix::fs::mkdirat(&part, "inside", Mode::RWXU).unwrap();
+        }
+    }
+
+    #[test]
+    fn two_of_a_mount_are_one_file_system_and_can_be_attached() {
+        let (first, second) = twice(filesystem("tmpfs", &[], Attr::default()).unwrap()).unwrap();
+        rustix::fs::mkdirat(&first, "d", Mode::RWXU).unwrap();
+        let open = |mount: &OwnedFd| rustix::fs::openat(mount, "d", OFlags::PATH, Mode::empty());
+        open(&second).unwrap();
+        for mount in [first, second] {
+            attached(&mount, &|root| open(&root).map(drop)).unwrap();
         }
     }
 }
