@@ -33,8 +33,11 @@ impl Server {
     }
 
     /// Waits until `answers` succeeds.
-    fn ready(self, answers: impl Fn(&Path) -> Result<Ran>) -> Result<Self> {
+    fn ready(mut self, answers: impl Fn(&Path) -> Result<Ran>) -> Result<Self> {
         programs::eventually("the peer answers", || {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the peer has ended with {status}");
+            }
             Ok(answers(self.root.path()).is_ok_and(|ran| ran.code == 0).then_some(()))
         })
         .with_context(|| std::fs::read_to_string(self.root.path().join("log")).unwrap_or_default())?;
@@ -84,8 +87,23 @@ impl Docker {
     /// Starts it with more options. Unless these say otherwise it makes its default bridge and firewall
     /// rules: run it in a network namespace of its own, or with [`Docker::NO_NETWORK`].
     pub fn start(options: &[&str]) -> Result<Self> {
-        let server = Server::start("/usr/sbin/dockerd", |root| arguments(root, options))?;
-        Ok(Self { server: server.ready(|root| programs::run(&mut docker(root, &["version"])))? })
+        Self::up(|| Server::start("/usr/sbin/dockerd", |root| arguments(root, options)))
+    }
+
+    /// Waits until it answers. It gives its containerd a quarter of a minute, and then up: on a machine that is at work
+    /// otherwise it is started again.
+    fn up(begin: impl Fn() -> Result<Server>) -> Result<Self> {
+        const TRIES: u32 = 5;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match begin()?.ready(|root| programs::run(&mut docker(root, &["version"]))) {
+                Ok(server) => return Ok(Self { server }),
+                Err(error)
+                    if tries < TRIES && format!("{error:#}").contains("timeout waiting for containerd") => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Starts it with its network, in a network namespace of its own: see [`Docker::inside`].
@@ -96,13 +114,14 @@ impl Docker {
     /// Starts it with its network in a namespace, and with a cgroup parent of its own: the machine's are left
     /// alone. All goes with the process and the namespace but the cgroups, which [`Docker::stop`] removes.
     pub fn inside(netns: &Namespace, options: &[&str]) -> Result<Self> {
-        let server = netns.within(|| {
-            Server::start("/usr/sbin/dockerd", |root| {
-                let cgroup = format!("/{}", root.file_name().unwrap_or_default().to_string_lossy());
-                arguments(root, &[options, &["--cgroup-parent", &cgroup][..]].concat())
+        Self::up(|| {
+            netns.within(|| {
+                Server::start("/usr/sbin/dockerd", |root| {
+                    let cgroup = format!("/{}", root.file_name().unwrap_or_default().to_string_lossy());
+                    arguments(root, &[options, &["--cgroup-parent", &cgroup][..]].concat())
+                })
             })
-        })?;
-        Ok(Self { server: server.ready(|root| programs::run(&mut docker(root, &["version"])))? })
+        })
     }
 
     /// Options with which it leaves the machine's network alone.
@@ -142,6 +161,8 @@ fn arguments(root: &Path, options: &[&str]) -> Vec<String> {
         arguments.extend([option.to_owned(), root.join(name).display().to_string()]);
     }
     arguments.extend(["--host".to_owned(), format!("unix://{}", root.join("sock").display())]);
+    // on every host the driver that is ours unless asked: under cgroup v2 it would ask systemd, with systemd's limits
+    arguments.extend(["--exec-opt", "native.cgroupdriver=cgroupfs"].map(str::to_owned));
     arguments
 }
 
