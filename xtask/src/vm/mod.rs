@@ -85,7 +85,7 @@ fn shell(kind: Kind) -> Result<()> {
 }
 
 fn boot(kind: Kind) -> Result<Guest> {
-    let (root, work) = (root::prepare(kind)?, work::prepare(kind)?);
+    let (root, work) = (root::prepare(kind)?, work::prepare(kind, work::Purpose::Tests)?);
     run::step("a guest");
     Guest::boot(&root, &work)
 }

@@ -15,6 +15,7 @@ Wants=network-online.target
 ExecStart=PROGRAMS/berthd OPTIONS
 # the service is up when it answers
 ExecStartPost=/bin/sh -c 'until [ -S /run/berth/berth.sock ]; do sleep 0.05; done; PROGRAMS/berth version > /dev/null'
+TimeoutStartSec=600
 Restart=always
 KillMode=process
 Delegate=yes
@@ -65,8 +66,8 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
     ensure!(guest.ask(limit)? == "67108864");
     guest.reboot()?;
     let states = guest.ask(
-        "until berth version > /dev/null 2>&1; do sleep 0.2; done; \
-        until [ \"$(berth ps -q | wc -l)\" = 2 ]; do sleep 0.2; done; \
+        "timeout 300 sh -c 'until berth version > /dev/null 2>&1; do sleep 0.2; done; \
+        until [ \"$(berth ps -q | wc -l)\" = 2 ]; do sleep 0.2; done'; \
         berth ps -a --format '{{.Names}} {{.State}}' | sort; berth run --rm -v kept:/kept box cat /kept/log",
     )?;
     ensure!(

@@ -15,21 +15,33 @@ const SLOWER: u32 = 6;
 const READ: &[&str] = &["tests", "docs"];
 /// What tests with peers read as well, if it has been made: a virtual environment, and small Debians.
 const READ_WITH_PEERS: &[&str] = &["target/venv", "target/debian"];
+/// Where the end-to-end tests begin; another package's are named like them.
+const SUITE: &str = "tests/e2e/tests/suite/main.rs";
 /// The newest client of Docker, which is no package of Debian's.
 const CLIENT: &str = "/usr/local/bin/docker";
 
+/// What is to be done in the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Tests,
+    /// Our programs are used, and no tests.
+    Use,
+}
+
 /// Builds the programs and the tests, and makes the disk.
-pub(super) fn prepare(kind: Kind) -> Result<PathBuf> {
+pub(super) fn prepare(kind: Kind, purpose: Purpose) -> Result<PathBuf> {
     run::step("build");
     run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;
-    let suite = suite()?;
     let dir = run::root().join("target/vm");
     std::fs::create_dir_all(&dir)?;
     let work = tempfile::tempdir_in(&dir)?;
     let tree = work.path().join("tree");
     copy(&programs_in(&run::programs("debug")?)?, &tree.join("programs"))?;
-    copy(&[suite], &tree.join("suite"))?;
+    std::fs::create_dir(tree.join("suite"))?;
     std::fs::create_dir(tree.join("target"))?;
+    if purpose == Purpose::Tests {
+        copy(&[suite()?], &tree.join("suite"))?;
+    }
     let more = if kind == Kind::Peers { READ_WITH_PEERS } else { &[] };
     for folder in READ.iter().chain(more).filter(|folder| run::root().join(folder).exists()) {
         let to = tree.join(folder);
@@ -42,7 +54,8 @@ pub(super) fn prepare(kind: Kind) -> Result<PathBuf> {
     let made = work.path().join("disk");
     disk::from_tree(&made, &tree, 8 << 30)?;
     // A guest that still runs keeps the disk that it has.
-    let disk = dir.join(kind.name()).with_extension("work");
+    let extension = if purpose == Purpose::Tests { "work" } else { "programs" };
+    let disk = dir.join(kind.name()).with_extension(extension);
     std::fs::rename(&made, &disk)?;
     Ok(disk)
 }
@@ -74,12 +87,13 @@ pub(super) fn command(filters: &[&str]) -> String {
 
 /// The end-to-end tests' program, which cargo names in its messages.
 fn suite() -> Result<PathBuf> {
-    let args = ["test", "--quiet", "-p", "e2e", "--test", "suite", "--no-run", "--message-format=json"];
+    // of the workspace, as `cargo xtask test` has built it already: alone, what it depends on has other features
+    let args = ["test", "--quiet", "--workspace", "--test", "suite", "--no-run", "--message-format=json"];
     let messages = run::output(&mut run::cargo(args))?;
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "suite")
+        .filter(|message| message["target"]["src_path"].as_str().is_some_and(|path| path.ends_with(SUITE)))
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .context("cargo names no test program")
 }

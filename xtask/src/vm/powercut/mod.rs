@@ -38,13 +38,17 @@ pub(super) fn main(words: &[&str]) -> Result<()> {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as u64 % 1_000_000_000,
     };
-    let (root, work) = (root::prepare(Kind::Small)?, work::prepare(Kind::Small)?);
+    let (root, work) = (root::prepare(Kind::Small)?, work::prepare(Kind::Small, work::Purpose::Use)?);
     run::step(&format!("{cuts} power cuts, seed {seed}"));
     let place = tempfile::tempdir_in(run::root().join("target/vm"))?;
     let disk = place.path().join("disk");
     run::run(std::process::Command::new("cp").arg("--sparse=always").arg(&root.disk).arg(&disk))?;
+    // the same programs until the last cut, whatever is built meanwhile
+    let programs = place.path().join("work");
+    std::fs::hard_link(&work, &programs)?;
     let server = Server::start(Medium::open(&disk)?, &place.path().join("disk.sock"))?;
-    let mut trial = Trial { root, work, server, dice: Dice::new(seed), workers: Vec::new(), worst: 0 };
+    let mut trial =
+        Trial { root, work: programs, server, dice: Dice::new(seed), workers: Vec::new(), worst: 0 };
     trial.workers.extend((0..WORKERS).map(|index| Worker::new(index, seed)));
     let guest = trial.set_up()?;
     let mut guest = Some(guest);
