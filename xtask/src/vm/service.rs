@@ -24,6 +24,10 @@ Delegate=yes
 WantedBy=multi-user.target
 ";
 
+/// What is said on the published port, as soon as its container's program listens.
+const GREETING: &str = "timeout 300 bash -c \
+    'until (exec 3<>/dev/tcp/127.0.0.1/8080 && head -c 5 <&3 | grep hello) 2> /dev/null; do sleep 0.2; done'";
+
 /// Installs and starts the service, with an image made of the guest's busybox.
 pub(super) fn install(guest: &Guest, options: &str) -> Result<()> {
     let unit = UNIT.replace("PROGRAMS", &work::programs()).replace("OPTIONS", options);
@@ -57,8 +61,7 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
          berth run -d --name goes box sleep 1000000 && \
          berth run -d --name serves --restart unless-stopped -p 8080:80 box nc -lk -p 80 -e echo hello",
     )?;
-    let port = "exec 3<>/dev/tcp/127.0.0.1/8080 && head -c 5 <&3";
-    ensure!(guest.ask(&format!("bash -c '{port}'"))? == "hello");
+    ensure!(guest.ask(GREETING)? == "hello");
     // a profile that somebody has removed comes back with the next container
     guest.run("echo 'profile docker-default {}' | apparmor_parser --remove")?;
     ensure!(guest.ask("berth run --rm box cat /proc/self/attr/current")? == "docker-default (enforce)");
@@ -67,7 +70,8 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
     guest.reboot()?;
     let states = guest.ask(
         "timeout 300 sh -c 'until berth version > /dev/null 2>&1; do sleep 0.2; done; \
-        until [ \"$(berth ps -q | wc -l)\" = 2 ]; do sleep 0.2; done'; \
+        until [ \"$(berth ps -q | wc -l)\" = 2 ]; do sleep 0.2; done; \
+        until [ \"$(wc -l < /var/lib/berth/volumes/kept/_data/log)\" = 2 ]; do sleep 0.2; done'; \
         berth ps -a --format '{{.Names}} {{.State}}' | sort; berth run --rm -v kept:/kept box cat /kept/log",
     )?;
     ensure!(
@@ -75,7 +79,7 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
         "after the restart: {states:?}"
     );
     ensure!(guest.ask(limit)? == "67108864");
-    ensure!(guest.ask(&format!("bash -c '{port}'"))? == "hello");
+    ensure!(guest.ask(GREETING)? == "hello");
     guest.run(
         "berth rm -f stays goes serves > /dev/null && berth volume rm kept > /dev/null && systemctl stop berthd",
     )
