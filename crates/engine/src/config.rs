@@ -67,6 +67,8 @@ pub struct Config {
     pub userns_remap: String,
     /// An ordinary user's daemon, as root of a user namespace.
     pub rootless: bool,
+    /// Whose subordinate ids containers with `--userns=auto` get theirs from. It needs no account.
+    pub userns_auto_user: String,
     /// Directory of `passwd`, `group`, `subuid` and `subgid`.
     pub id_files: PathBuf,
     /// `no-new-privileges` for every container.
@@ -251,6 +253,7 @@ impl Config {
             registries: RegistryConfig::default(),
             userns_remap: String::new(),
             rootless: false,
+            userns_auto_user: "containers".to_owned(),
             id_files: "/etc".into(),
             no_new_privileges: false,
             seccomp_profile: String::new(),

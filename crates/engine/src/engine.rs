@@ -19,7 +19,7 @@ use crate::events::Bus;
 use crate::layout::Layout;
 use crate::network::resolver::Resolvers;
 use crate::system::Pruning;
-use crate::userns::{IdFiles, IdMap};
+use crate::userns::{Book, IdFiles, IdMap};
 
 /// A handle to the engine; clones share it.
 #[derive(Clone)]
@@ -33,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) host: Host,
     /// The ids of containers that say nothing of their own; `None` = the host's.
     pub(crate) userns: Option<IdMap>,
+    /// Ids of single containers that stand in no record.
+    pub(crate) ids: Arc<Book>,
     pub(crate) store: store::Store,
     pub(crate) network: ::network::Network,
     /// `None` where networks are this machine's own.
@@ -143,6 +145,7 @@ impl Inner {
             machine: Machine::new(crate::system::memory(), host.cgroup_v2),
             host,
             userns,
+            ids: Arc::default(),
             seccomp,
             apparmor: AppArmor::open(),
             filters: Compiled::default(),

@@ -255,6 +255,9 @@ fn engine(given: &Given) -> Result<engine::Config> {
     config.cluster.check()?;
     config.userns_remap = text("userns-remap");
     config.rootless = rootless::is_on();
+    if let Some(user) = given.text("userns-auto-user").filter(|user| !user.is_empty()) {
+        user.clone_into(&mut config.userns_auto_user);
+    }
     // where users and their ids are written down that are not this machine's
     if let Some(directory) = std::env::var_os("BERTH_ID_FILES") {
         config.id_files = directory.into();

@@ -95,6 +95,7 @@ options! {
     "signature-policy" => "signature-policy" Text Works "File that says which images must be signed by whom";
     "selinux-enabled" => "selinux-enabled" Flag Later "Label containers for SELinux";
     "userns-remap" => "userns-remap" Text Works "User whose subordinate ids containers run with";
+    "userns-auto-user" => "userns-auto-user" Text Works "User whose subordinate ids --userns=auto gives to containers";
     "oom-score-adjust" => "oom-score-adjust" Int Works "The daemon's own oom_score_adj";
     "cpu-rt-period" => "cpu-rt-period" Int Never "CPU real-time period of the parent cgroup";
     "cpu-rt-runtime" => "cpu-rt-runtime" Int Never "CPU real-time runtime of the parent cgroup";

@@ -79,6 +79,12 @@ fn what_is_not_there_yet_is_refused_unless_it_asks_for_nothing() {
 }
 
 #[test]
+fn whose_ids_single_containers_get() {
+    assert_eq!(settings(&[], "").unwrap().engine.userns_auto_user, "containers");
+    assert_eq!(settings(&[], r#"{"userns-auto-user": "u"}"#).unwrap().engine.userns_auto_user, "u");
+}
+
+#[test]
 fn registries() {
     let file = r#"{"registry-mirrors": ["https://m.example"], "max-concurrent-downloads": 7,
         "insecure-registries": ["r.example:5000", "10.0.0.0/8"], "allow-nondistributable-artifacts": ["r.example"],

@@ -26,7 +26,7 @@ use crate::container::{
 use crate::engine::Inner;
 use crate::error;
 use crate::shim::{ShimEvent, ShimHandle, SpawnOptions};
-use crate::userns::IdMap;
+use crate::userns::{IdMap, Ids};
 
 /// A step's variables: of its ssh agents the first is the one that is found, if nothing else is said.
 fn environment(exec: &Exec, secrets: &[String]) -> Vec<String> {
@@ -81,7 +81,10 @@ impl BuildWorker {
     fn container(&self, id: &str, exec: &Exec, secrets: &[String]) -> error::Result<Container> {
         let engine = &self.engine;
         let host = self.host(exec)?;
-        let ids = crate::userns::settle(engine, &host)?;
+        let ids = match crate::userns::settle(engine, &host)? {
+            Ids::Common(ids) => Some(ids),
+            Ids::Host | Ids::Own => None,
+        };
         let mode = mode::NetworkMode::parse(&host.network_mode)?;
         let hostname = if exec.hostname.is_empty() { id[..12].to_owned() } else { exec.hostname.clone() };
         let config = ContainerConfig {

@@ -101,7 +101,7 @@ pub fn parse_ipc(text: &str, default: &str) -> Result<IpcMode> {
     }
 }
 
-/// Parses `UTSMode` and `UsernsMode`: only the host's can be asked for. `what` is the mode's name in the sentence.
+/// Parses `UTSMode`: only the host's can be asked for. `what` is the mode's name in the sentence.
 ///
 /// # Errors
 /// Another word.

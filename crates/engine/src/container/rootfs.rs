@@ -59,6 +59,29 @@ fn read(root: &Root, path: &str) -> Result<Vec<u8>> {
     }
 }
 
+/// Ids that a new container's image and its own settings name: of users and groups in the image's tables, and of the one
+/// that it runs as. A user that there is none of is told at the start. Blocks.
+///
+/// # Errors
+/// The root can't be mounted; a table can't be read.
+pub(crate) fn image_ids(engine: &Inner, container: &Container) -> Result<Vec<u32>> {
+    let root = Root::in_root(engine.store.snapshot(&container.id)?.mount()?);
+    let mut ids = Vec::new();
+    for table in ["/etc/passwd", "/etc/group"] {
+        let bytes = read(&root, table)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        // name:password:id, and in passwd the group's id next
+        let numbers = |line: &str| -> Vec<u32> {
+            line.split(':').skip(2).take(2).filter_map(|field| field.parse().ok()).collect()
+        };
+        ids.extend(text.lines().flat_map(numbers));
+    }
+    if let Ok(own) = identity(&root, &container.config.user, &container.host.group_add) {
+        ids.extend([own.uid, own.gid].into_iter().chain(own.groups));
+    }
+    Ok(ids)
+}
+
 /// Makes the working directory if it is missing.
 ///
 /// # Errors

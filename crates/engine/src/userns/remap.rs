@@ -6,8 +6,7 @@ use super::map::{IdMap, IdRange, is_sound};
 use super::subid::{self, SubIds};
 use crate::error::{Error, Result};
 
-/// Whose ids `default` means; they are given to it when it has none. No process runs as this user, so that no account is
-/// made.
+/// Whose ids `default` means; they are given to it when it has none, and an account is made for it.
 pub const DEFAULT_USER: &str = "dockremap";
 /// Most bytes of a passwd or group file.
 const MOST_BYTES: usize = sys::users::MAX_FILE;
@@ -31,6 +30,26 @@ impl IdFiles {
 
     fn subgid(&self) -> PathBuf {
         self.directory.join("subgid")
+    }
+
+    /// The users' ids of a name, or of a number; none when there are none. It needs no account.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(super) fn users_of(&self, name: &str) -> Result<Vec<SubIds>> {
+        owned(&self.subuid(), &self.called(name))
+    }
+
+    /// The groups' ids of a user.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(super) fn groups_of(&self, name: &str) -> Result<Vec<SubIds>> {
+        owned(&self.subgid(), &self.called(name))
+    }
+
+    fn called(&self, name: &str) -> [String; 2] {
+        self.named("passwd", "user", name).unwrap_or_else(|_no_account| [name.to_owned(), name.to_owned()])
     }
 
     fn lookup(&self, file: &str) -> Result<Vec<u8>> {
@@ -124,8 +143,12 @@ fn owned(path: &Path, names: &[String; 2]) -> Result<Vec<SubIds>> {
     Ok(subid::rows(&subid::read(path)?, &names.each_ref().map(String::as_str)))
 }
 
-/// Ids for `default`, if it has none.
+/// An account and ids for `default`, if it has none.
 fn provide(files: &IdFiles) -> Result<()> {
+    // nothing depends on the account, and a read-only /etc may have the ids
+    if let Err(error) = super::account::ensure(&files.directory, DEFAULT_USER) {
+        tracing::warn!(%error, "the account {DEFAULT_USER} could not be made");
+    }
     for path in [files.subuid(), files.subgid()] {
         if subid::rows(&subid::read(&path)?, &[DEFAULT_USER]).is_empty() {
             subid::add(&path, DEFAULT_USER)?;
@@ -187,6 +210,8 @@ mod tests {
         assert_eq!(remap("default", &files).unwrap(), first);
         let text = std::fs::read_to_string(dir.path().join("subuid")).unwrap();
         assert!(text.ends_with("7:900:1\ndockremap:200010:65536\n"), "{text}");
+        let passwd = std::fs::read_to_string(dir.path().join("passwd")).unwrap();
+        assert!(passwd.ends_with("\ndockremap:x:100:100::/nonexistent:/bin/false\n"), "{passwd}");
     }
 
     #[test]

@@ -10,12 +10,12 @@ use rustix::fs::{
     AtFlags, Dir, DirEntry, FileType, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, Uid, XattrFlags,
 };
 use rustix::io::Errno;
-use sys::idmap::{self, Map};
+use sys::idmap::{Map, OVERFLOW, inward, outward};
 use sys::path::Root;
 use tokio::runtime::Handle;
 
 use super::source::Source;
-use super::{Shared, VolumeRequest};
+use super::{Shared, VolumeRequest, idmap};
 use crate::container::{Container, MountKind, MountPoint};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
@@ -38,7 +38,7 @@ pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<()> {
         super::store::ensure(
             engine,
             &request(container, point),
-            container.ids.as_ref(),
+            super::source::owner(container, point),
             point.anonymous,
             sure,
         )?;
@@ -50,12 +50,9 @@ pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<()> {
         return Ok(());
     }
     // a root that is in use is not mounted a second time; in a user namespace that one shows the host's ids already
-    let (root, ids) = match container.state.running() {
-        Some(run) => (crate::container::root_of_process(run.pid)?, None),
-        None => {
-            let root = Root::in_root(engine.store.snapshot(&container.id)?.mount()?);
-            (root, container.ids.as_ref().map(IdMap::ids))
-        }
+    let root = match container.state.running() {
+        Some(run) => crate::container::root_of_process(run.pid)?,
+        None => Root::in_root(engine.store.snapshot(&container.id)?.mount()?),
     };
     // shims are asked, which waits: this thread is one of those that may block
     let mut shared = Handle::current().block_on(super::shared(engine, container));
@@ -71,7 +68,7 @@ pub(crate) fn prepare(engine: &Inner, container: &Container) -> Result<()> {
         };
         let Some(target) = target(engine, container, point, &mut shared)? else { continue };
         if Dir::read_from(&target).map_err(failed)?.all(|entry| is_dot(&entry)) {
-            directory(&source, &target, ids.as_ref(), 0).map_err(failed)?;
+            directory(&source, &target, &Owners::of(container, point), 0).map_err(failed)?;
         }
     }
     Ok(())
@@ -112,7 +109,9 @@ fn target(
     shared: &mut Shared,
 ) -> Result<Option<OwnedFd>> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let opened = match super::source::of(engine, container, point, shared) {
+    // files that lie with the ids inside are written as they lie
+    let lying = idmap::is_own(point).then(|| MountPoint { id_map: String::new(), ..point.clone() });
+    let opened = match super::source::of(engine, container, lying.as_ref().unwrap_or(point), shared) {
         Ok(Source::Path(path)) => rustix::fs::open(path, flags, Mode::empty()),
         Ok(Source::Mount(mount)) => rustix::fs::openat(mount, ".", flags, Mode::empty()),
         Err(_) if !point.subpath.is_empty() => return Ok(None),
@@ -127,7 +126,7 @@ fn target(
 }
 
 /// Copies what is in a directory, then its own attributes.
-fn directory(source: &OwnedFd, target: &OwnedFd, ids: Option<&Map>, depth: usize) -> Result<(), Errno> {
+fn directory(source: &OwnedFd, target: &OwnedFd, ids: &Owners, depth: usize) -> Result<(), Errno> {
     if depth > MOST_DEPTH {
         return Err(Errno::NAMETOOLONG);
     }
@@ -145,7 +144,7 @@ fn one(
     source: BorrowedFd<'_>,
     target: BorrowedFd<'_>,
     name: &CStr,
-    ids: Option<&Map>,
+    ids: &Owners,
     depth: usize,
 ) -> Result<(), Errno> {
     let stat = rustix::fs::statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -181,12 +180,35 @@ fn one(
     }
 }
 
-/// Whose a copy is: a volume shows the host's ids, an image those of its containers.
-fn owner(stat: &Stat, ids: Option<&Map>) -> Result<(Option<Uid>, Option<Gid>), Errno> {
-    let outward = |ranges, id| idmap::outward(ranges, id).ok_or(Errno::OVERFLOW);
+/// How whoever owns a file of the image is called where it is copied to.
+enum Owners {
+    /// Alike.
+    Same,
+    /// The image has the ids inside, the volume those of the host.
+    Outward(Map),
+    /// The other way round.
+    Inward(Map),
+}
+
+impl Owners {
+    fn of(container: &Container, point: &MountPoint) -> Self {
+        let Some(ids) = container.ids.as_ref().map(IdMap::ids) else { return Self::Same };
+        match (container.state.running().is_some(), idmap::is_own(point)) {
+            (false, false) => Self::Outward(ids),
+            (true, true) => Self::Inward(ids),
+            (false, true) | (true, false) => Self::Same,
+        }
+    }
+}
+
+/// Whose a copy is.
+fn owner(stat: &Stat, ids: &Owners) -> Result<(Option<Uid>, Option<Gid>), Errno> {
+    let outward = |ranges, id| outward(ranges, id).ok_or(Errno::OVERFLOW);
+    let inward = |ranges, id| inward(ranges, id).unwrap_or(OVERFLOW);
     let (uid, gid) = match ids {
-        Some(ids) => (outward(&ids.uids, stat.st_uid)?, outward(&ids.gids, stat.st_gid)?),
-        None => (stat.st_uid, stat.st_gid),
+        Owners::Same => (stat.st_uid, stat.st_gid),
+        Owners::Outward(ids) => (outward(&ids.uids, stat.st_uid)?, outward(&ids.gids, stat.st_gid)?),
+        Owners::Inward(ids) => (inward(&ids.uids, stat.st_uid), inward(&ids.gids, stat.st_gid)),
     };
     Ok((Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))))
 }
@@ -200,7 +222,7 @@ fn attributes(
     source: BorrowedFd<'_>,
     target: BorrowedFd<'_>,
     stat: &Stat,
-    ids: Option<&Map>,
+    ids: &Owners,
 ) -> Result<(), Errno> {
     let (uid, gid) = owner(stat, ids)?;
     rustix::fs::fchown(target, uid, gid)?;
@@ -251,7 +273,7 @@ mod tests {
         std::fs::set_permissions(from.path().join("d/f"), readable).unwrap();
         symlink("/etc/passwd", from.path().join("link")).unwrap();
         let open = |path: &std::path::Path| OwnedFd::from(File::open(path).unwrap());
-        directory(&open(from.path()), &open(to.path()), None, 0).unwrap();
+        directory(&open(from.path()), &open(to.path()), &Owners::Same, 0).unwrap();
         let file = to.path().join("d/f");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "text");
         assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o640);

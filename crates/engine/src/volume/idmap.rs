@@ -7,7 +7,9 @@ use std::os::fd::AsFd;
 
 use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder};
 
+use crate::container::{MountKind, MountPoint};
 use crate::error::{Error, Result};
+use crate::userns::{IdMap, Ids};
 
 /// Most ranges of a mapping (the kernel's limit, `user_namespaces(7)`).
 const MOST_RANGES: usize = 340;
@@ -15,22 +17,51 @@ const MOST_RANGES: usize = 340;
 /// A range: first id on the disk, first id that is seen, how many.
 type Range = (u32, u32, u32);
 
+/// The container's own mapping: what is its root's is the host's root's on the disk.
+const OWN: &str = "container";
+
 /// Judges an `idmap` option, and gives what is kept of it.
 ///
 /// # Errors
-/// It is no mapping; the container has none of its own to fall back to.
+/// It is no mapping.
 pub(super) fn check(text: &str) -> Result<String> {
-    match text {
-        "" => {}
-        "container" => {
-            return Err(Error::bad_parameter(
-                "idmap: the container has no user namespace of its own whose mapping could be used: \
-                 give one, as in idmap=uids=0-1000-1;gids=0-1000-1",
-            ));
-        }
-        text => drop(parse(text)?),
+    if !matches!(text, "" | OWN) {
+        parse(text)?;
     }
     Ok(text.to_owned())
+}
+
+/// Whether files lie on the disk with the ids that they have in the container.
+pub(super) fn is_own(point: &MountPoint) -> bool {
+    point.id_map == OWN
+}
+
+/// Whether the container's own mapping can be had where it is asked for.
+///
+/// # Errors
+/// The container has none.
+pub(super) fn check_own(points: &[MountPoint], ids: &Ids) -> Result<()> {
+    if *ids == Ids::Host && points.iter().any(is_own) {
+        return Err(Error::bad_parameter(
+            "idmap: the container has no user namespace of its own whose mapping could be used: \
+             give one, as in idmap=uids=0-1000-1;gids=0-1000-1",
+        ));
+    }
+    Ok(())
+}
+
+/// Settles whose ids the files of mounts have. Volumes outlive a container whose ids are its own and go with it, so their
+/// files lie with the ids inside; which another container that has them from it (`--volumes-from`) sees as they lie, if it
+/// has the host's.
+pub(super) fn settle(points: &mut [MountPoint], ids: &Ids) {
+    for point in points {
+        let plain = point.kind == MountKind::Volume && !point.device && point.id_map.is_empty();
+        match ids {
+            Ids::Host if is_own(point) => point.id_map.clear(),
+            Ids::Own if plain => OWN.clone_into(&mut point.id_map),
+            _ => {}
+        }
+    }
 }
 
 fn parse(text: &str) -> Result<(Vec<Range>, Vec<Range>)> {
@@ -67,16 +98,25 @@ fn ranges(list: &str) -> Result<Vec<Range>, &'static str> {
     if ranges.len() > MOST_RANGES { Err("there are too many ranges") } else { Ok(ranges) }
 }
 
-/// Makes a detached mount an idmapped one; an empty text leaves it alone.
+/// Makes a detached mount an idmapped one; an empty text leaves it alone. `own` is the container's mapping.
 ///
 /// # Errors
 /// The file system can't.
-pub(super) fn apply(mount: impl AsFd, text: &str, recursive: bool, what: &str) -> Result<()> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    let (uids, gids) = parse(text)?;
-    let (uids, gids) = (mappings(&uids)?, mappings(&gids)?);
+pub(super) fn apply(
+    mount: impl AsFd,
+    text: &str,
+    own: Option<&IdMap>,
+    recursive: bool,
+    what: &str,
+) -> Result<()> {
+    let (uids, gids) = match (text, own) {
+        ("", _) => return Ok(()),
+        (OWN, Some(own)) => own.mappings()?,
+        (text, _) => {
+            let (uids, gids) = parse(text)?;
+            (mappings(&uids)?, mappings(&gids)?)
+        }
+    };
     runtime::idmap(mount, &uids, &gids, recursive).map_err(|error| {
         Error::because(format!("idmap: the files of {what} can't be shown with other ids"), error)
     })
@@ -102,9 +142,28 @@ mod tests {
     }
 
     #[test]
+    fn volumes_of_ids_that_go_lie_with_those_inside() {
+        let point = |kind, text: &str| MountPoint { kind, id_map: text.to_owned(), ..MountPoint::default() };
+        let settled = |kind, text: &str, ids: &Ids| {
+            let mut points = [point(kind, text)];
+            settle(&mut points, ids);
+            points[0].id_map.clone()
+        };
+        let common = Ids::Common(IdMap::default());
+        assert_eq!(settled(MountKind::Volume, "", &Ids::Own), OWN);
+        assert_eq!(settled(MountKind::Bind, "", &Ids::Own), "");
+        assert_eq!(settled(MountKind::Volume, "", &common), "");
+        assert_eq!(settled(MountKind::Volume, OWN, &common), OWN);
+        assert_eq!(settled(MountKind::Volume, OWN, &Ids::Host), "");
+        let asked = [point(MountKind::Bind, OWN)];
+        assert!(check_own(&asked, &common).is_ok());
+        let error = check_own(&asked, &Ids::Host).unwrap_err().to_string();
+        assert!(error.contains("no user namespace"), "{error}");
+    }
+
+    #[test]
     fn what_is_none_is_told() {
         for (text, words) in [
-            ("container", "no user namespace"),
             ("uids=0-1-1", "both uids and gids"),
             ("uids=0-1;gids=0-1-1", "three numbers"),
             ("uids=0-1-0;gids=0-1-1", "empty or too long"),

@@ -11,6 +11,7 @@ use super::{Shared, Volume, VolumeRequest, idmap, image, local, store};
 use crate::container::{Container, MountKind, MountPoint};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::userns::IdMap;
 
 /// A mount's files.
 pub(super) enum Source {
@@ -45,7 +46,7 @@ pub(super) fn of(
         Source::Path(path) => copy(&path, recursive)?,
     };
     let what = if point.name.is_empty() { &point.source } else { &point.name };
-    idmap::apply(&mount, &point.id_map, recursive, what)?;
+    idmap::apply(&mount, &point.id_map, container.ids.as_ref(), recursive, what)?;
     Ok(Source::Mount(mount))
 }
 
@@ -58,7 +59,7 @@ fn of_volume(
     if !point.device {
         // its record may have been lost with the disk; then it is made again, empty
         let request = VolumeRequest { name: point.name.clone(), ..VolumeRequest::default() };
-        store::ensure(engine, &request, container.ids.as_ref(), point.anonymous, true)?;
+        store::ensure(engine, &request, owner(container, point), point.anonymous, true)?;
         return Ok(Source::Path(engine.layout.volume_data(&point.name)));
     }
     let mount = match shared.mounts.remove(&point.name) {
@@ -73,6 +74,11 @@ fn of_volume(
         return Ok(Source::Mount(first));
     }
     Ok(Source::Mount(mount))
+}
+
+/// Whose root a new volume is; the host's, when that is shown as the container's.
+pub(super) fn owner<'a>(container: &'a Container, point: &MountPoint) -> Option<&'a IdMap> {
+    container.ids.as_ref().filter(|_| !idmap::is_own(point))
 }
 
 fn known(engine: &Inner, name: &str) -> Result<Volume> {

@@ -49,7 +49,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     Flag::bool("tty", "Give the container a terminal").short('t'),
     Flag::bool("use-api-socket", "Give the container the API's socket and the user's logins"),
     Flag::string("user", "User name or UID (format: <name|uid>[:<group|gid>])").short('u'),
-    Flag::string("userns", "User namespace to use"),
+    Flag::string("userns", "User namespace to use: host, private or auto[:size=N,…]"),
     Flag::string("uts", "UTS namespace to use"),
     Flag::string("workdir", "Working directory in the container").short('w'),
 ];
@@ -144,14 +144,15 @@ fn namespaces(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
     if !["", "host"].contains(&pid) && !container(pid) {
         return refuse("--pid: invalid PID mode");
     }
-    for (flag, known, kind) in [
-        ("uts", &["", "host"][..], "UTS"),
-        ("userns", &["", "host"], "USER"),
-        ("cgroupns", &["", "host", "private"], "CGROUP"),
-    ] {
+    for (flag, known, kind) in
+        [("uts", &["", "host"][..], "UTS"), ("cgroupns", &["", "host", "private"], "CGROUP")]
+    {
         if !known.contains(&matches.get(flag)) {
             return refuse(format!("--{flag}: invalid {kind} mode"));
         }
+    }
+    if !is_userns(matches.get("userns")) {
+        return refuse("--userns: invalid USER mode");
     }
     let host = &mut request.host_config;
     pid.clone_into(&mut host.pid_mode);
@@ -161,6 +162,12 @@ fn namespaces(matches: &Matches, request: &mut CreateRequest) -> Result<()> {
     matches.get("cgroupns").clone_into(&mut host.cgroupns_mode);
     matches.get("cgroup-parent").clone_into(&mut host.resources.cgroup_parent);
     Ok(())
+}
+
+/// Docker's word, or one of Podman's, whose options the daemon judges.
+fn is_userns(mode: &str) -> bool {
+    let word = mode.split_once(':').map_or(mode, |(word, _)| word);
+    ["", "host", "private"].contains(&mode) || ["auto", "keep-id", "nomap", "container", "ns"].contains(&word)
 }
 
 /// How it ends, and what happens then.

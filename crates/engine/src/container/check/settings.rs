@@ -77,7 +77,7 @@ fn healthcheck(check: &crate::container::Healthcheck) -> Result<()> {
 fn namespaces(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
     mode::parse_pid(&host.pid_mode)?;
     mode::parse_ipc(&host.ipc_mode, "")?;
-    mode::parse_host_only("userns", &host.userns_mode)?;
+    crate::userns::parse(&host.userns_mode)?;
     mode::parse_cgroupns(&host.cgroupns_mode, "", false)?;
     let uts = mode::parse_host_only("UTS", &host.uts_mode)?;
     if uts == NamespaceMode::Host && !config.hostname.is_empty() {

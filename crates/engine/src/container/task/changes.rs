@@ -77,7 +77,8 @@ fn describe(engine: &Inner, next: &mut Container, changes: &Changes) -> Result<(
         host.port_bindings = fold(host.port_bindings);
     }
     changes::unmount(&mut config, &mut host, &mut next.mounts, changes)?;
-    let new = crate::volume::more(engine, &changes.mounts, &next.mounts, &host)?;
+    let ids = crate::userns::of(next);
+    let new = crate::volume::more(engine, &changes.mounts, &next.mounts, &host, &ids)?;
     host.mounts.extend(changes.mounts.iter().cloned());
     (next.config, next.host) = (Arc::new(config), Arc::new(host));
     if !new.is_empty() {

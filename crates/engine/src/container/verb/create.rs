@@ -17,6 +17,7 @@ use crate::container::{
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::image::parse_id;
+use crate::userns::{Ids, Taken};
 use crate::volume::Claim;
 
 /// What is to be made.
@@ -60,11 +61,11 @@ impl Engine {
             blocking(move || make(&engine, id, name, request)).await
         };
         match made {
-            Ok((container, warnings, claim)) => {
+            Ok(Made { container, warnings, claim, ids }) => {
                 let event = event(&container, "create", &[]);
                 Task::spawn(&self.0, container, None);
-                // the registry knows the volumes' user now
-                drop(claim);
+                // the registry knows the volumes' user now, and whose the ids are
+                drop((claim, ids));
                 self.0.events.publish(event);
                 Ok(Created { id, warnings })
             }
@@ -93,13 +94,17 @@ impl Engine {
     }
 }
 
+/// A container on disk that the registry does not know yet.
+struct Made {
+    container: Container,
+    warnings: Vec<String>,
+    /// Volumes, and ids, that are kept for it until then.
+    claim: Claim,
+    ids: Option<Taken>,
+}
+
 /// Makes the container on disk, or leaves nothing. Blocks.
-fn make(
-    engine: &Arc<Inner>,
-    id: String,
-    name: String,
-    request: CreateRequest,
-) -> Result<(Container, Vec<String>, Claim)> {
+fn make(engine: &Arc<Inner>, id: String, name: String, request: CreateRequest) -> Result<Made> {
     let system = system::asked(&request.host)?;
     let (mut container, warnings) = settle(engine, id, name, request)?;
     let claim = crate::volume::claim(engine, &container.id, &container.mounts);
@@ -108,15 +113,19 @@ fn make(
     let made =
         engine.store.create_snapshot(&container.id, &image).map_err(Error::from).and_then(|_snapshot| {
             system::settle(engine, &mut container, system)?;
+            let ids = crate::userns::take(engine, &mut container)?;
             crate::volume::prepare(engine, &container)?;
             let durability = if container.host.auto_remove { Durability::Memory } else { Durability::Disk };
-            record::write(&engine.layout, &container, durability)
+            record::write(&engine.layout, &container, durability)?;
+            Ok(ids)
         });
-    if let Err(error) = made {
-        undo(engine, &container);
-        return Err(error);
+    match made {
+        Ok(ids) => Ok(Made { container, warnings, claim, ids }),
+        Err(error) => {
+            undo(engine, &container);
+            Err(error)
+        }
     }
-    Ok((container, warnings, claim))
 }
 
 /// Takes a half-made container away; what fails here is swept at the next start.
@@ -155,7 +164,7 @@ fn settle(
     if config.hostname.is_empty() {
         config.hostname = hostname(engine, &id, &host, &mode)?;
     }
-    let mounts = crate::volume::plan(engine, &config, &host)?;
+    let mounts = crate::volume::plan(engine, &config, &host, &ids)?;
     let network = crate::network::initial(engine, &mode, &config, &networking);
     let log_path = (host.log_config.driver == "json-file").then(|| engine.layout.log(&id));
     let container = Container {
@@ -178,7 +187,7 @@ fn settle(
         hosts_path: engine.layout.hosts(&id),
         resolv_conf_path: engine.layout.resolv_conf(&id),
         system: false,
-        ids,
+        ids: if let Ids::Common(ids) = ids { Some(ids) } else { None },
         links,
         exec_ids: Vec::new(),
         config: Arc::new(config),

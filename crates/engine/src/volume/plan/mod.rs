@@ -10,15 +10,22 @@ pub(super) use mode::PROPAGATIONS;
 pub(crate) use mode::parse as parse_mode;
 pub(crate) use path::clean as clean_path;
 
+use super::idmap;
 use crate::container::{ContainerConfig, HostConfig, Mount, MountKind, MountPoint};
 use crate::engine::Inner;
 use crate::error::{Error, Kind, Result};
+use crate::userns::Ids;
 
-/// Settles the mounts of a request. Nothing is made on disk.
+/// Settles the mounts of a request whose container has these ids. Nothing is made on disk.
 ///
 /// # Errors
 /// Docker's sentence about the first mount that is wrong.
-pub(crate) fn plan(engine: &Inner, config: &ContainerConfig, host: &HostConfig) -> Result<Vec<MountPoint>> {
+pub(crate) fn plan(
+    engine: &Inner,
+    config: &ContainerConfig,
+    host: &HostConfig,
+    ids: &Ids,
+) -> Result<Vec<MountPoint>> {
     for (target, options) in &host.tmpfs {
         path::not_root(target)?;
         path::absolute(target)?;
@@ -35,6 +42,7 @@ pub(crate) fn plan(engine: &Inner, config: &ContainerConfig, host: &HostConfig) 
     for mount in &host.mounts {
         add(&mut points, wish::settle(engine, mount)?)?;
     }
+    idmap::check_own(&points, ids)?;
     inherited(engine, host, &mut points)?;
     for wanted in &config.volumes {
         // a relative one is meant from the root
@@ -48,6 +56,7 @@ pub(crate) fn plan(engine: &Inner, config: &ContainerConfig, host: &HostConfig) 
             points.push(volume(engine, point, "", &host.volume_driver)?);
         }
     }
+    idmap::settle(&mut points, ids);
     Ok(points)
 }
 
@@ -60,6 +69,7 @@ pub(crate) fn more(
     mounts: &[Mount],
     have: &[MountPoint],
     host: &HostConfig,
+    ids: &Ids,
 ) -> Result<Vec<MountPoint>> {
     let mut points = have.to_vec();
     for mount in mounts {
@@ -69,7 +79,10 @@ pub(crate) fn more(
         }
         add(&mut points, point)?;
     }
-    Ok(points.split_off(have.len()))
+    let mut points = points.split_off(have.len());
+    idmap::check_own(&points, ids)?;
+    idmap::settle(&mut points, ids);
+    Ok(points)
 }
 
 fn duplicate(path: &str) -> Error {

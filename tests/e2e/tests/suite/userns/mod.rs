@@ -1,4 +1,6 @@
-//! `--userns-remap`: containers in user namespaces, on layers that lie with the ids of their images.
+//! `--userns-remap` and `--userns`: containers in user namespaces, on layers that lie with the ids of their images.
+
+mod auto;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
