@@ -35,7 +35,7 @@ pub(super) fn install(guest: &Guest, options: &str) -> Result<()> {
         "cat > /etc/systemd/system/berthd.service <<'END'\n{unit}END\n\
          systemctl enable --quiet --now berthd && \
          mkdir -p /image/bin /image/tmp && cp /bin/busybox /image/bin && \
-         for name in sh sleep true cat head sync nc; do ln -sf busybox /image/bin/$name; done && \
+         for name in sh sleep true cat head sync nc echo; do ln -sf busybox /image/bin/$name; done && \
          tar -C /image -c . | berth import - box > /image/id"
     ))
 }
@@ -59,13 +59,14 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
         "berth volume create kept && \
          berth run -d --name stays --restart always -m 64m -v kept:/kept box sh -c 'echo begun >> /kept/log; exec sleep 1000000' && \
          berth run -d --name goes box sleep 1000000 && \
-         berth run -d --name serves --restart unless-stopped -p 8080:80 box nc -lk -p 80 -e echo hello",
+         berth run -d --name serves --restart unless-stopped -p 8080:80 box nc -ll -p 80 -e echo hello",
     )?;
     ensure!(guest.ask(GREETING)? == "hello");
     // a profile that somebody has removed comes back with the next container
     guest.run("echo 'profile docker-default {}' | apparmor_parser --remove")?;
     ensure!(guest.ask("berth run --rm box cat /proc/self/attr/current")? == "docker-default (enforce)");
-    let limit = "cat /sys/fs/cgroup/system.slice/berth-$(berth inspect -f '{{.Id}}' stays).scope/memory.max";
+    // the container's own group in its scope
+    let limit = "cat /sys/fs/cgroup/system.slice/berth-$(berth inspect -f '{{.Id}}' stays).scope/container/memory.max";
     ensure!(guest.ask(limit)? == "67108864");
     guest.reboot()?;
     let states = guest.ask(
