@@ -215,7 +215,7 @@ fn memory_comes_back() -> Result<()> {
     let client = Client::new(berth.root());
     let round = || -> Result<u64> {
         at_once(0..wanted, |number| create(&client, &format!("box-{number}")).map(drop))?;
-        let full = gauge::pss(berth.pid()?)?;
+        let full = gauge::own(berth.pid()?)?;
         at_once(0..wanted, |number| {
             client.ask("DELETE", &format!("/containers/box-{number}"), &Value::Null).map(drop)
         })?;
@@ -223,10 +223,10 @@ fn memory_comes_back() -> Result<()> {
     };
     // The first round brings what stays whatever comes: stacks of threads, buffers that are used again.
     round()?;
-    let before = gauge::pss(berth.pid()?)?;
+    let before = gauge::own(berth.pid()?)?;
     let full = round()?;
     round()?;
-    let seen = || gauge::pss(berth.pid()?);
+    let seen = || gauge::own(berth.pid()?);
     let back =
         programs::eventually("memory comes back", || Ok(Some(seen()?).filter(|now| *now <= before + 2048)));
     println!("berthd: {before} KiB, with {wanted} containers {full} KiB, after them {} KiB", seen()?);

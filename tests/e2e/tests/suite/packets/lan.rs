@@ -226,6 +226,8 @@ fn endpoints_have_options_of_their_own() -> Result<()> {
     let taken = lab.engine.run(&["network", "connect", "--driver-opt", name, "bridge", "aa"])?;
     taken.fails(1, "interface name net7 is in use")?;
     // Its interfaces count, whatever they are called.
+    let asks = "ping -c 1 -W 10 $(ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p')";
+    lab.engine.ok(&["exec", "aa", "sh", "-c", asks])?;
     let traffic = lab.engine.ok(&["stats", "--no-stream", "--format", "{{.NetIO}}", "aa"])?;
     ensure!(!traffic.starts_with("0B"), "{traffic}");
     lab.finish()
