@@ -5,17 +5,12 @@
 
 use std::os::fd::AsFd;
 
-use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder};
-
 use crate::container::{MountKind, MountPoint};
 use crate::error::{Error, Result};
-use crate::userns::{IdMap, Ids};
+use crate::userns::{IdMap, IdRange, Ids};
 
 /// Most ranges of a mapping (the kernel's limit, `user_namespaces(7)`).
 const MOST_RANGES: usize = 340;
-
-/// A range: first id on the disk, first id that is seen, how many.
-type Range = (u32, u32, u32);
 
 /// The container's own mapping: what is its root's is the host's root's on the disk.
 const OWN: &str = "container";
@@ -64,7 +59,8 @@ pub(super) fn settle(points: &mut [MountPoint], ids: &Ids) {
     }
 }
 
-fn parse(text: &str) -> Result<(Vec<Range>, Vec<Range>)> {
+/// A mapping as it is written; what is inside is on the disk, what is outside is seen.
+fn parse(text: &str) -> Result<IdMap> {
     let wrong = |why: &str| Error::bad_parameter(format!("invalid idmap {text:?}: {why}"));
     if text.contains('@') {
         return Err(wrong("the container has no user namespace that @ could be relative to"));
@@ -82,17 +78,18 @@ fn parse(text: &str) -> Result<(Vec<Range>, Vec<Range>)> {
     if uids.is_empty() || gids.is_empty() {
         return Err(wrong("both uids and gids are needed"));
     }
-    Ok((uids, gids))
+    Ok(IdMap { uids, gids })
 }
 
-fn ranges(list: &str) -> Result<Vec<Range>, &'static str> {
+fn ranges(list: &str) -> Result<Vec<IdRange>, &'static str> {
     const FORM: &str = "a range is ON-DISK-SEEN-COUNT, three numbers, with # between ranges";
     let range = |text: &str| {
         let numbers: Vec<u32> =
             text.split('-').map(str::parse).collect::<Result<_, _>>().map_err(|_error| FORM)?;
         let [disk, seen, count] = numbers[..] else { return Err(FORM) };
         let fits = |first: u32| count > 0 && first.checked_add(count - 1).is_some_and(|last| last < u32::MAX);
-        if fits(disk) && fits(seen) { Ok((disk, seen, count)) } else { Err("a range is empty or too long") }
+        let range = IdRange { inside: disk, outside: seen, count };
+        if fits(disk) && fits(seen) { Ok(range) } else { Err("a range is empty or too long") }
     };
     let ranges = list.split('#').map(range).collect::<Result<Vec<_>, _>>()?;
     if ranges.len() > MOST_RANGES { Err("there are too many ranges") } else { Ok(ranges) }
@@ -112,22 +109,11 @@ pub(super) fn apply(
     let (uids, gids) = match (text, own) {
         ("", _) => return Ok(()),
         (OWN, Some(own)) => own.mappings()?,
-        (text, _) => {
-            let (uids, gids) = parse(text)?;
-            (mappings(&uids)?, mappings(&gids)?)
-        }
+        (text, _) => parse(text)?.mappings()?,
     };
     runtime::idmap(mount, &uids, &gids, recursive).map_err(|error| {
         Error::because(format!("idmap: the files of {what} can't be shown with other ids"), error)
     })
-}
-
-fn mappings(ranges: &[Range]) -> Result<Vec<LinuxIdMapping>> {
-    let one = |&(disk, seen, count): &Range| {
-        let mapping = LinuxIdMappingBuilder::default().container_id(disk).host_id(seen).size(count);
-        mapping.build().map_err(|error| Error::because("idmap", error))
-    };
-    ranges.iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -136,8 +122,10 @@ mod tests {
 
     #[test]
     fn mappings_are_read() {
-        let (uids, gids) = parse("uids=0-1000-1#1-100000-65535;gids=0-5-2").unwrap();
-        assert_eq!((uids, gids), (vec![(0, 1000, 1), (1, 100_000, 65535)], vec![(0, 5, 2)]));
+        let map = parse("uids=0-1000-1#1-100000-65535;gids=0-5-2").unwrap();
+        let row = |(inside, outside, count)| IdRange { inside, outside, count };
+        assert_eq!(map.uids, [(0, 1000, 1), (1, 100_000, 65535)].map(row));
+        assert_eq!(map.gids, [(0, 5, 2)].map(row));
         assert_eq!(check("").unwrap(), "");
     }
 
