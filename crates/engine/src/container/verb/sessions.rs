@@ -1,15 +1,21 @@
 //! Exec sessions, in memory: they end with the container.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::exec::{Exec, ExecConfig};
 use crate::error::{Error, Result};
 
-/// Ended sessions that are remembered for inspect, for each container.
-const MOST_ENDED: usize = 64;
+/// How long at least an ended session is remembered for inspect, as with Docker: whoever has started it asks for its
+/// exit code only then.
+const REMEMBERED: Duration = Duration::from_secs(300);
+/// Ended sessions of one container that stay however long ago they ended.
+const FEW_ENDED: usize = 64;
+/// Ended sessions of one container at most: of more than that within [`REMEMBERED`], the oldest are forgotten.
+const MOST_ENDED: usize = 4096;
 /// Sessions of one container that may be prepared or run.
 const MOST_LIVE: usize = 4096;
 
@@ -27,13 +33,14 @@ pub(crate) struct Session {
     pub(crate) container_id: String,
     pub(crate) config: ExecConfig,
     stage: watch::Sender<Stage>,
+    ended_at: OnceLock<Instant>,
     detached: watch::Sender<bool>,
 }
 
 impl Session {
     pub(crate) fn new(id: String, container_id: String, config: ExecConfig) -> Self {
         let (stage, detached) = (watch::Sender::new(Stage::Prepared), watch::Sender::new(false));
-        Self { id, container_id, config, stage, detached }
+        Self { id, container_id, config, stage, ended_at: OnceLock::new(), detached }
     }
 
     /// From now on nobody else may start it.
@@ -68,10 +75,12 @@ impl Session {
 
     /// It could not be started.
     pub(crate) fn failed(&self, code: i32) {
+        self.ended_at.get_or_init(Instant::now);
         self.stage.send_replace(Stage::Ended(0, code));
     }
 
     fn ended(&self, code: i32) {
+        self.ended_at.get_or_init(Instant::now);
         self.stage.send_modify(|stage| {
             let pid = match *stage {
                 Stage::Running(pid) | Stage::Ended(pid, _) => pid,
@@ -131,7 +140,7 @@ impl Execs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a session; the oldest ended ones of its container are forgotten.
+    /// Adds a session; ended ones of its container are forgotten when their time has come.
     ///
     /// # Errors
     /// The container has too many.
@@ -142,12 +151,7 @@ impl Execs {
         if sessions.len() - ended >= MOST_LIVE {
             return Err(Error::conflict(format!("container has {MOST_LIVE} exec sessions already")));
         }
-        let mut surplus = ended.saturating_sub(MOST_ENDED);
-        sessions.retain(|session| {
-            let drop = surplus > 0 && session.is_ended();
-            surplus -= usize::from(drop);
-            !drop
-        });
+        forget_old(sessions, ended, Instant::now());
         sessions.push(Arc::new(session));
         Ok(())
     }
@@ -198,5 +202,38 @@ impl Execs {
     /// A container is gone.
     pub(crate) fn forget(&self, container: &str) {
         self.lock().remove(container);
+    }
+}
+
+/// Forgets the oldest of those that have ended, `ended` in number: as many as are too many, and as are too old.
+fn forget_old(sessions: &mut Vec<Arc<Session>>, ended: usize, now: Instant) {
+    let mut left = ended;
+    sessions.retain(|session| {
+        let Some(at) = session.ended_at.get().filter(|_| session.is_ended()) else { return true };
+        let old = now.saturating_duration_since(*at) >= REMEMBERED;
+        let forget = left > MOST_ENDED || (left > FEW_ENDED && old);
+        left -= usize::from(forget);
+        !forget
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(all: usize, time: Duration) -> (usize, bool) {
+        let mut sessions: Vec<_> = (0..all)
+            .map(|number| Arc::new(Session::new(number.to_string(), String::new(), ExecConfig::default())))
+            .collect();
+        sessions.iter().skip(1).for_each(|session| session.ended(0));
+        forget_old(&mut sessions, all - 1, Instant::now() + time);
+        (sessions.len(), sessions[0].id == "0")
+    }
+
+    #[test]
+    fn ended_sessions_are_forgotten_late_and_live_ones_never() {
+        assert_eq!(after(1001, Duration::ZERO), (1001, true));
+        assert_eq!(after(1001, REMEMBERED), (1 + FEW_ENDED, true));
+        assert_eq!(after(2 * MOST_ENDED, Duration::ZERO), (1 + MOST_ENDED, true));
     }
 }

@@ -76,8 +76,7 @@ async fn converse(served: &Served, stream: &mut TcpStream) -> io::Result<()> {
         };
         turn += 1;
         tokio::time::timeout(IDLE, write(stream, &answer)).await??;
-        // It is there still, whole.
-        read(stream).await?;
+        take(stream, query.len())?;
     }
 }
 
@@ -109,6 +108,14 @@ async fn look(stream: &TcpStream) -> io::Result<Vec<u8>> {
         }
         framed.resize(len, 0);
     }
+}
+
+/// Takes the message of this length that was looked at, which is there still: all of it at once, for what a daemon that
+/// is killed leaves of a message would be read as the next one's length.
+fn take(stream: &TcpStream, len: usize) -> io::Result<()> {
+    let mut framed = vec![0; 2 + len];
+    let (taken, _) = rustix::net::recv(stream, &mut framed[..], RecvFlags::DONTWAIT)?;
+    if taken == framed.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// One message.

@@ -198,7 +198,8 @@ fn right(id: u16, told: &Told, ip: &str) -> bool {
     told.code == 0 && told.addresses == [if id.is_multiple_of(2) { ip } else { "192.0.2.77" }]
 }
 
-/// Asks over one connection, one question after the other.
+/// Asks over one connection, one question after the other. The first is answered when this is: a connection that a
+/// daemon has only just accepted ends with it.
 fn asks_by_tcp(
     web: &Inside,
     first: u16,
@@ -208,23 +209,29 @@ fn asks_by_tcp(
     let mut stream = web.netns.within(|| Ok(TcpStream::connect("127.0.0.11:53")?))?;
     stream.set_read_timeout(Some(programs::PATIENCE))?;
     let (stop, count, ip) = (Arc::clone(stop), Arc::clone(count), web.ip()?.to_string());
+    let mut id = first;
+    ask_by_tcp(&mut stream, id, &ip)?;
     Ok(std::thread::spawn(move || {
-        let mut id = first;
         while !stop.load(Ordering::Relaxed) {
-            dns::write(&mut stream, &dns::question(id, name(id), 1)).context("a question over TCP")?;
-            // An answer that a killed daemon gave may be given again by the next one.
-            let answer = loop {
-                let answer = dns::read(&mut stream).context("an answer over TCP")?;
-                if answer.get(..2) == Some(&id.to_be_bytes()) {
-                    break answer;
-                }
-            };
-            ensure!(right(id, &Told::read(&answer)?, &ip), "{id}: {answer:?}");
             id = id.wrapping_add(1);
+            ask_by_tcp(&mut stream, id, &ip)?;
             count.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }))
+}
+
+fn ask_by_tcp(stream: &mut TcpStream, id: u16, ip: &str) -> Result<()> {
+    dns::write(stream, &dns::question(id, name(id), 1)).context("a question over TCP")?;
+    // An answer that a killed daemon gave may be given again by the next one.
+    let answer = loop {
+        let answer = dns::read(stream).context("an answer over TCP")?;
+        if answer.get(..2) == Some(&id.to_be_bytes()) {
+            break answer;
+        }
+    };
+    ensure!(right(id, &Told::read(&answer)?, ip), "{id}: {answer:?}");
+    Ok(())
 }
 
 /// Waits by listening to nobody.
