@@ -91,7 +91,7 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
     loop {
         match signals.next().await {
             Signal::End(name) => {
-                tracing::info!("{name}: shutting down; containers run on");
+                tracing::info!("{name}: shutting down; containers run on, unless the machine goes");
                 break;
             }
             Signal::Reload => reload(source, &given, &app, logging).await,
@@ -99,13 +99,32 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
     }
     // Dropping the listeners removes their sockets: no client may think that someone still listens.
     serving.shutdown().await;
+    let machine_ends = end_with_machine(&app.engine);
     tokio::select! {
         () = app.idle() => {}
         _ = signals.next() => tracing::warn!("another signal: not waiting for requests to finish"),
         () = tokio::time::sleep(patience) => tracing::warn!("requests did not finish within {patience:?}"),
     }
+    if machine_ends.await.unwrap_or_default() {
+        // what a request has started meanwhile
+        app.engine.end_with_machine().await;
+    }
     leave(&app.engine).await;
     Ok(())
+}
+
+/// Ends what runs if the machine is about to go, and says whether it is: left to systemd, programs that don't heed
+/// SIGTERM would hold it up for a minute and a half, and others' own stop signals would not count.
+fn end_with_machine(engine: &Engine) -> tokio::task::JoinHandle<bool> {
+    let engine = engine.clone();
+    tokio::spawn(async move {
+        let ends = tokio::task::spawn_blocking(sys::cgroup::systemd::machine_ends).await.unwrap_or_default();
+        if ends {
+            tracing::info!("the machine is about to go: ending its containers");
+            engine.end_with_machine().await;
+        }
+        ends
+    })
 }
 
 /// Takes away what only a running daemon or a container needs; containers that run keep all of theirs.

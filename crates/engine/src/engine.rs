@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use store::{DriverChoice, ImageSummary};
 use tokio::sync::watch;
@@ -53,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) apparmor: AppArmor,
     pub(crate) filters: Compiled,
     pub(crate) closing: watch::Sender<bool>,
+    /// No run that ends now is followed by another one before the next boot.
+    pub(crate) machine_ends: AtomicBool,
     swept: watch::Sender<bool>,
 }
 
@@ -161,6 +164,7 @@ impl Inner {
             volumes: crate::volume::Volumes::default(),
             builder,
             closing: watch::Sender::new(false),
+            machine_ends: AtomicBool::new(false),
             swept: watch::Sender::new(false),
             layout,
             config,

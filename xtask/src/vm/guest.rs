@@ -52,7 +52,9 @@ impl Guest {
     fn start(root: &Root, work: &Path, disk: &str, place: tempfile::TempDir) -> Result<Self> {
         // The port is free again when qemu asks for it; whoever takes it in between makes qemu end with a message.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut qemu = Command::new("qemu-system-x86_64");
+        // it ends with us, however we end
+        let mut qemu = Command::new("setpriv");
+        qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS, "-m", MEMORY])
             .args(["-nodefaults", "-display", "none", "-serial", "stdio", "-device", "virtio-rng-pci"])
             .args(["-append", KERNEL])

@@ -5,24 +5,8 @@ use anyhow::{Result, ensure};
 use super::guest::Guest;
 use super::{run, work};
 
-/// The service, as an administrator would write it: systemd ends the daemon alone, and lets its containers be.
-const UNIT: &str = "\
-[Unit]
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-ExecStart=PROGRAMS/berthd OPTIONS
-# the service is up when it answers
-ExecStartPost=/bin/sh -c 'until [ -S /run/berth/berth.sock ]; do sleep 0.05; done; PROGRAMS/berth version > /dev/null'
-TimeoutStartSec=600
-Restart=always
-KillMode=process
-Delegate=yes
-
-[Install]
-WantedBy=multi-user.target
-";
+/// The service as it is packaged.
+const UNIT: &str = include_str!("../../../packaging/systemd/berth.service");
 
 /// What is said on the published port, as soon as its container's program listens.
 const GREETING: &str = "timeout 300 bash -c \
@@ -30,7 +14,8 @@ const GREETING: &str = "timeout 300 bash -c \
 
 /// Installs and starts the service, with an image made of the guest's busybox.
 pub(super) fn install(guest: &Guest, options: &str) -> Result<()> {
-    let unit = UNIT.replace("PROGRAMS", &work::programs()).replace("OPTIONS", options);
+    let unit = UNIT.replace("/usr/local/bin/berthd", &format!("{}/berthd {options}", work::programs()));
+    ensure!(unit != UNIT, "the packaged unit starts another program");
     guest.run(&format!(
         "cat > /etc/systemd/system/berthd.service <<'END'\n{unit}END\n\
          systemctl enable --quiet --now berthd && \
@@ -58,6 +43,8 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
     guest.run(
         "berth volume create kept && \
          berth run -d --name stays --restart always -m 64m -v kept:/kept box sh -c 'echo begun >> /kept/log; exec sleep 1000000' && \
+         berth run -d --name heeds --restart unless-stopped --stop-signal USR1 -v kept:/kept box \
+           sh -c 'trap \"echo asked >> /kept/heeds; exit 0\" USR1; echo begun >> /kept/heeds; while :; do sleep 0.2; done' && \
          berth run -d --name goes box sleep 1000000 && \
          berth run -d --name serves --restart unless-stopped -p 8080:80 box nc -ll -p 80 -e echo hello",
     )?;
@@ -68,20 +55,24 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
     // the container's own group in its scope
     let limit = "cat /sys/fs/cgroup/system.slice/berth-$(berth inspect -f '{{.Id}}' stays).scope/container/memory.max";
     ensure!(guest.ask(limit)? == "67108864");
+    // `stays` and `goes` heed no signal, and must not hold the machine up
+    let begun = std::time::Instant::now();
     guest.reboot()?;
+    run::say(&format!("restarted in {:?}\n", begun.elapsed()));
     let states = guest.ask(
         "timeout 300 sh -c 'until berth version > /dev/null 2>&1; do sleep 0.2; done; \
-        until [ \"$(berth ps -q | wc -l)\" = 2 ]; do sleep 0.2; done; \
-        until [ \"$(wc -l < /var/lib/berth/volumes/kept/_data/log)\" = 2 ]; do sleep 0.2; done'; \
-        berth ps -a --format '{{.Names}} {{.State}}' | sort; berth run --rm -v kept:/kept box cat /kept/log",
+        until [ \"$(berth ps -q | wc -l)\" = 3 ]; do sleep 0.2; done; \
+        until [ \"$(cat /var/lib/berth/volumes/kept/_data/* | wc -l)\" = 5 ]; do sleep 0.2; done'; \
+        berth ps -a --format '{{.Names}} {{.State}}' | sort; berth run --rm -v kept:/kept box cat /kept/log /kept/heeds",
     )?;
     ensure!(
-        states == "goes exited\nserves running\nstays running\nbegun\nbegun",
+        states
+            == "goes exited\nheeds running\nserves running\nstays running\nbegun\nbegun\nbegun\nasked\nbegun",
         "after the restart: {states:?}"
     );
     ensure!(guest.ask(limit)? == "67108864");
     ensure!(guest.ask(GREETING)? == "hello");
     guest.run(
-        "berth rm -f stays goes serves > /dev/null && berth volume rm kept > /dev/null && systemctl stop berthd",
+        "berth rm -f stays goes heeds serves > /dev/null && berth volume rm kept > /dev/null && systemctl stop berthd",
     )
 }

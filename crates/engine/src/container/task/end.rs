@@ -1,5 +1,7 @@
 //! Ends of runs: what the shim tells, what follows.
 
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 use shim::protocol::{Event as Told, ExitRecord};
 use tokio::time::Instant;
@@ -123,7 +125,7 @@ impl Task {
             }
             return;
         }
-        if self.container.state.is_restarting() {
+        if self.container.state.is_restarting() && !self.engine.machine_ends.load(Ordering::Relaxed) {
             self.restart_at = Some(Instant::now() + self.back_off.next());
         }
         self.rest().await;

@@ -39,6 +39,17 @@ use crate::shim::{Events, ShimEvent, ShimHandle};
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 
+/// What a signal is meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// For the program: what it makes of it is its own.
+    Program,
+    /// A person ends the run.
+    Stop,
+    /// The machine goes: the run ends, and its policy decides when the machine is up again.
+    MachineEnds,
+}
+
 /// What can be asked of a container's task.
 pub(crate) enum Request {
     /// Start it.
@@ -50,7 +61,7 @@ pub(crate) enum Request {
     /// Start the run that follows the policy, whatever of its delay is left.
     Restart(Reply<()>),
     /// Send a signal to its first process. `stop` = no policy follows the end that it brings.
-    Signal { signal: i32, stop: bool, reply: Reply<()> },
+    Signal { signal: i32, meaning: Meaning, reply: Reply<()> },
     /// Freeze it. `recorded` = for a person, until unpaused; otherwise for work of the daemon's own, which a next
     /// daemon thaws again.
     Pause { recorded: bool, reply: Reply<()> },

@@ -2,7 +2,7 @@
 
 use super::super::record::Durability;
 use super::super::verb::{Update, WaitCondition, WaitResult};
-use super::{Reply, Request, Task};
+use super::{Meaning, Reply, Request, Task};
 use crate::container::{RestartPolicy, State, Status};
 use crate::error::{Error, Result};
 use crate::shim::{ShimError, ShimHandle};
@@ -29,8 +29,8 @@ impl Task {
                 self.on_restart().await;
                 send(reply, Ok(()));
             }
-            Request::Signal { signal, stop, reply } => {
-                let result = self.signal(signal, stop).await;
+            Request::Signal { signal, meaning, reply } => {
+                let result = self.signal(signal, meaning).await;
                 send(reply, result);
             }
             Request::Pause { recorded, reply } => send(reply, self.pause(recorded).await),
@@ -82,8 +82,15 @@ impl Task {
         }
     }
 
-    async fn signal(&mut self, signal: i32, stop: bool) -> Result<()> {
-        self.by_hand(stop).await;
+    async fn signal(&mut self, signal: i32, meaning: Meaning) -> Result<()> {
+        if meaning == Meaning::MachineEnds {
+            if self.container.state.is_restarting() {
+                self.restart_at = None;
+                return Ok(());
+            }
+        } else {
+            self.by_hand(meaning == Meaning::Stop).await;
+        }
         if let State::Restarting(exit) = &self.container.state {
             self.container.state = State::Exited(exit.clone());
             self.restart_at = None;
@@ -100,7 +107,7 @@ impl Task {
         }
         self.tell("kill", &[("signal", signal.to_string())]);
         // a frozen process takes its signal only when it thaws
-        if self.container.state.is_paused() && (stop || signal == SIGKILL) {
+        if self.container.state.is_paused() && (meaning != Meaning::Program || signal == SIGKILL) {
             self.unpause().await?;
         }
         Ok(())

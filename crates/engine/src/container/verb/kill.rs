@@ -2,7 +2,7 @@
 
 use super::wait::WaitCondition;
 use crate::Engine;
-use crate::container::task::Request;
+use crate::container::task::{Meaning, Request};
 use crate::container::{Container, signal};
 use crate::error::{Error, Result};
 
@@ -26,12 +26,13 @@ impl Engine {
         let stop = number == SIGKILL
             || container.config.stop_signal.is_empty()
             || number == stop_signal(&container)?;
+        let meaning = if stop { Meaning::Stop } else { Meaning::Program };
         let waiter = if number == SIGKILL {
             Some(self.register(&entry, WaitCondition::NotRunning).await?)
         } else {
             None
         };
-        entry.ask(|reply| Request::Signal { signal: number, stop, reply }).await?;
+        entry.ask(|reply| Request::Signal { signal: number, meaning, reply }).await?;
         if let Some(waiter) = waiter {
             // a process in an uninterruptible wait dies later
             let _ = tokio::time::timeout(PATIENCE, waiter.done()).await;
@@ -44,7 +45,7 @@ impl Engine {
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 /// SIGKILL and SIGTERM, signal(7).
 pub(super) const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
+pub(super) const SIGTERM: i32 = 15;
 
 /// The signal that asks a container to end.
 ///

@@ -1,16 +1,17 @@
 //! `stop` and `restart`: a signal, patience, then SIGKILL.
 
 use crate::Engine;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::kill::{SIGKILL, stop_signal};
+use super::kill::{SIGKILL, SIGTERM, stop_signal};
 use super::wait::{WaitCondition, WaitResult};
 use crate::container::registry::Entry;
 use crate::container::signal;
-use crate::container::task::{Request, event};
+use crate::container::task::{Meaning, Request, event};
 use crate::error::{Error, Kind, Result};
 
 /// How a container is stopped.
@@ -38,14 +39,31 @@ impl Engine {
             None => stop_signal(&container)?,
         };
         let patience = options.timeout.or(container.config.stop_timeout).unwrap_or(PATIENCE);
-        self.end(&entry, signal, patience).await?;
+        self.end(&entry, signal, Meaning::Stop, patience).await?;
         self.0.events.publish(event(&entry.snapshot(), "stop", &[]));
         Ok(())
     }
 
+    /// Ends all containers that run, each by its own stop signal and in its own time, for the machine is about to go.
+    /// What policies start again is left to the next daemon.
+    pub async fn end_with_machine(&self) {
+        self.0.machine_ends.store(true, Ordering::Relaxed);
+        let running = self.0.containers.all().into_iter().filter(|entry| entry.snapshot().state.is_running());
+        let ends = running.map(|entry| async move {
+            let container = entry.snapshot();
+            // what it was made with is no reason to lose its time
+            let signal = stop_signal(&container).unwrap_or(SIGTERM);
+            let patience = container.config.stop_timeout.unwrap_or(PATIENCE);
+            if let Err(error) = self.end(&entry, signal, Meaning::MachineEnds, patience).await {
+                tracing::warn!(container = %container.id, %error, "it does not end before the machine");
+            }
+        });
+        futures_util::future::join_all(ends).await;
+    }
+
     /// The signal, `patience` seconds (negative = for ever), and SIGKILL.
-    async fn end(&self, entry: &Entry, signal: i32, patience: i64) -> Result<()> {
-        let Some(mut waiter) = self.signalled(entry, signal).await? else { return Ok(()) };
+    async fn end(&self, entry: &Entry, signal: i32, meaning: Meaning, patience: i64) -> Result<()> {
+        let Some(mut waiter) = self.signalled(entry, signal, meaning).await? else { return Ok(()) };
         let Ok(seconds) = u64::try_from(patience) else {
             waiter.await;
             return Ok(());
@@ -53,7 +71,7 @@ impl Engine {
         if tokio::time::timeout(Duration::from_secs(seconds), &mut waiter).await.is_ok() {
             return Ok(());
         }
-        let Some(waiter) = self.signalled(entry, SIGKILL).await? else { return Ok(()) };
+        let Some(waiter) = self.signalled(entry, SIGKILL, meaning).await? else { return Ok(()) };
         match tokio::time::timeout(LAST_PATIENCE, waiter).await {
             Ok(_) => Ok(()),
             Err(_) => Err(Error::system(format!(
@@ -64,8 +82,13 @@ impl Engine {
     }
 
     /// Sends a stopping signal, and gives what completes with the end; `None` when there is nothing to end any more.
-    async fn signalled(&self, entry: &Entry, signal: i32) -> Result<Option<BoxFuture<'static, WaitResult>>> {
-        let sent = entry.ask(|reply| Request::Signal { signal, stop: true, reply }).await;
+    async fn signalled(
+        &self,
+        entry: &Entry,
+        signal: i32,
+        meaning: Meaning,
+    ) -> Result<Option<BoxFuture<'static, WaitResult>>> {
+        let sent = entry.ask(|reply| Request::Signal { signal, meaning, reply }).await;
         match sent {
             Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => Ok(None),
             Err(error) => Err(error),

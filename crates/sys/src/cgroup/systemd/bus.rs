@@ -20,6 +20,8 @@ const BUS: Target = Target {
     path: "/org/freedesktop/DBus",
     interface: "org.freedesktop.DBus",
 };
+/// systemd's manager as an object that has properties.
+const PROPERTIES: Target = Target { interface: "org.freedesktop.DBus.Properties", ..MANAGER };
 const MANAGER: Target = Target {
     destination: "org.freedesktop.systemd1",
     path: "/org/freedesktop/systemd1",
@@ -75,6 +77,13 @@ impl Bus {
             let message = self.receive(end)?;
             self.note(&message);
         }
+    }
+
+    /// A property of systemd's manager that is text.
+    pub(super) fn property(&mut self, name: &str) -> Result<String> {
+        let answer = self.call(&PROPERTIES, "Get", &Body::new().string(MANAGER.interface).string(name))?;
+        let text = answer.text(0).map(str::to_owned);
+        text.ok_or_else(|| Error::Systemd(format!("{name}: an answer without text")))
     }
 
     fn call(&mut self, target: &Target, member: &str, body: &Body) -> Result<Message> {

@@ -173,6 +173,14 @@ fn properties(unit: &Unit, pids: Option<u32>) -> Vec<(&'static str, Value)> {
     all
 }
 
+/// Whether the machine is about to go: systemd stops all that runs (`SystemState` is `stopping`). Without systemd, or when
+/// it does not answer, it isn't known to. Blocks until systemd answers.
+#[must_use]
+pub fn machine_ends() -> bool {
+    let state = Bus::connect(&bus::address()).and_then(|mut bus| bus.property("SystemState"));
+    state.is_ok_and(|state| state == "stopping")
+}
+
 /// A process that does nothing but be there. It ends when this value is dropped, or with its parent.
 struct Keeper {
     child: Child,

@@ -79,6 +79,13 @@ impl Body {
     }
 
     #[cfg(test)]
+    pub(super) fn value(mut self, value: &Value) -> Self {
+        self.signature.push('v');
+        self.bytes.variant(value);
+        self
+    }
+
+    #[cfg(test)]
     pub(super) fn object(mut self, path: &str) -> Self {
         self.signature.push('o');
         self.bytes.string(path);
@@ -211,7 +218,7 @@ pub(super) struct Message {
     pub(super) reply_to: Option<u32>,
     pub(super) member: Option<String>,
     pub(super) error: Option<String>,
-    /// The arguments that are numbers, texts or paths, up to the first of another type.
+    /// The arguments that are numbers, texts or paths, or variants of these, up to the first of another type.
     pub(super) words: Vec<Word>,
 }
 
@@ -279,6 +286,12 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Message> {
         message.words.push(match letter {
             'u' => Word::Number(read.u32()?),
             's' | 'o' => Word::Text(read.string()?),
+            // the value of a property; one of another type is where reading ends
+            'v' => match read.signature()?.as_str() {
+                "u" => Word::Number(read.u32()?),
+                "s" | "o" => Word::Text(read.string()?),
+                _ => break,
+            },
             _ => break,
         });
     }

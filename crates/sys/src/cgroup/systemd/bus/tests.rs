@@ -83,6 +83,25 @@ fn a_job_is_started_and_awaited() {
 }
 
 #[test]
+fn a_property_is_text_or_an_error() {
+    let (_dir, path) = place();
+    let bus = play(&path, |call| match call.text(1) {
+        Some("SystemState") => {
+            assert_eq!(call.text(0), Some("org.freedesktop.systemd1.Manager"));
+            vec![answers::reply(5, call.serial, &Body::new().value(&Value::Text("stopping".to_owned())))]
+        }
+        Some(_) => vec![answers::reply(5, call.serial, &Body::new().value(&Value::Bool(true)))],
+        None => vec![plain(call)],
+    });
+    let mut client = Bus::connect(&path).unwrap();
+    assert_eq!(client.property("SystemState").unwrap(), "stopping");
+    let text = client.property("ConfirmSpawn").unwrap_err().to_string();
+    assert!(text.contains("ConfirmSpawn"), "{text}");
+    drop(client);
+    bus.join().unwrap();
+}
+
+#[test]
 fn a_refusal_is_passed_on() {
     let (_dir, path) = place();
     let name = "org.freedesktop.systemd1.UnitExists";
