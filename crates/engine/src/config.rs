@@ -85,7 +85,7 @@ pub struct Config {
     pub cdi_directories: Vec<PathBuf>,
     /// Debug logging is on (`info`).
     pub debug: bool,
-    /// Clients are told that they may offer what Docker calls experimental: checkpoints.
+    /// Clients are told that they may offer what Docker calls experimental: checkpoints, `--squash`.
     pub experimental: bool,
 }
 

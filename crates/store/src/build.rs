@@ -206,7 +206,7 @@ impl Store {
         key.and_then(|key| state.layers.get(&key)).map_or(0, |layer| layer.record.size)
     }
 
-    fn keys(&self, layers: &[Digest]) -> Result<Vec<String>> {
+    pub(crate) fn keys(&self, layers: &[Digest]) -> Result<Vec<String>> {
         let state = self.inner().lock();
         let keys = state.chains.get(&chain_name(layers)).map(|keys| keys.to_vec());
         keys.ok_or_else(|| missing(layers))

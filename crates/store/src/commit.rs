@@ -90,7 +90,7 @@ impl Store {
 }
 
 /// Makes a tar in one thread of what is read in this one.
-fn packed(
+pub(crate) fn packed(
     pack: impl FnOnce(&mut ChunkOutput<'_>) -> Result<()> + Send,
     take: impl FnOnce(ChunkReader) -> Result<Fresh>,
 ) -> Result<Fresh> {

@@ -226,6 +226,27 @@ impl Lowered {
         self.image.rootfs.diff_ids.len()
     }
 
+    /// The target's own `FROM`.
+    pub fn from(&self) -> Option<&Step> {
+        let target = self.lineage.last()?;
+        self.steps.iter().find(|step| step.is_from && step.stage == *target)
+    }
+
+    /// What the target's own stage begins with, as an image; `None` for `FROM scratch`. An earlier stage is told of as if
+    /// it were the target.
+    pub fn base(&self, solved: &Solved, flavor: Flavor) -> Option<ImageConfig> {
+        let from = self.from()?;
+        let layers = match solved.tree(from.output?) {
+            Some(crate::solve::Tree::Layers(layers)) => layers.clone(),
+            _ => self.image.rootfs.diff_ids.clone(),
+        };
+        let lineage = &self.lineage[..self.lineage.len() - 1];
+        let own = || self.steps.iter().filter(|step| lineage.contains(&step.stage) && !step.is_from);
+        let mut base = self.told(own, solved, layers, Timestamp::UNIX_EPOCH, flavor);
+        base.config = from.config.clone();
+        Some(base)
+    }
+
     /// The platform that the image says it is for.
     pub fn platform(&self) -> Platform {
         let host = Platform::host();
@@ -248,8 +269,20 @@ impl Lowered {
         now: Timestamp,
         flavor: Flavor,
     ) -> ImageConfig {
-        let mut image = self.image.clone();
         let own = || self.steps.iter().filter(|step| self.lineage.contains(&step.stage) && !step.is_from);
+        self.told(own, solved, layers, now, flavor)
+    }
+
+    /// The base image with these steps' lines in its history.
+    fn told<'a, I: Iterator<Item = &'a Step>>(
+        &self,
+        own: impl Fn() -> I,
+        solved: &Solved,
+        layers: Vec<oci::Digest>,
+        now: Timestamp,
+        flavor: Flavor,
+    ) -> ImageConfig {
+        let mut image = self.image.clone();
         // what changes no file was done when its neighbour was
         let mut last = own().find_map(|step| Some(solved.made.get(&step.vertex?)?.at));
         let mut depth = history::layers(&image.history);

@@ -113,9 +113,6 @@ fn refuse(matches: &Matches) -> Result<()> {
     if matches.has("compress") {
         return unsupported("--compress");
     }
-    if matches.bool("squash") {
-        return unsupported("--squash");
-    }
     if !matches.bool("rm") {
         return unsupported("--rm=false");
     }
@@ -159,7 +156,7 @@ fn attestations(matches: &Matches, attrs: &mut HashMap<String, String>) -> Resul
     Ok(())
 }
 
-/// Limits of steps, for which Berth's daemon has words of its own.
+/// Limits of steps, and what else Berth's daemon has words of its own for.
 fn limits(matches: &Matches, attrs: &mut HashMap<String, String>) -> Result<()> {
     let mut set = |name: &str, value: String| drop(attrs.insert(format!("berth:{name}"), value));
     if let Some(memory) = matches.given("memory") {
@@ -180,6 +177,9 @@ fn limits(matches: &Matches, attrs: &mut HashMap<String, String>) -> Result<()> 
         if let Some(value) = matches.given(flag) {
             set(name, value.to_owned());
         }
+    }
+    if matches.bool("squash") {
+        set("squash", "1".to_owned());
     }
     let options = matches.all("security-opt");
     if !options.is_empty() {

@@ -30,6 +30,8 @@ pub(crate) struct Attributes {
     pub(crate) sbom: bool,
     /// Limits of steps, by the names that `POST /build` knows them by: Berth's own words, which BuildKit has none for.
     pub(crate) limits: BTreeMap<String, String>,
+    /// One layer instead of the steps' own (`--squash`): Berth's own word, too.
+    pub(crate) squash: bool,
     /// `--add-host`.
     pub(crate) hosts: Vec<ExtraHost>,
     /// `--network`.
@@ -98,6 +100,11 @@ impl Attributes {
                 "vcs" => None,
                 "attest" => {
                     self.attest(&name, &value)?;
+                    None
+                }
+                "berth" if name == "squash" => {
+                    let wrong = || Status::invalid_argument(format!("invalid squash {value:?}"));
+                    self.squash = truth(&value).ok_or_else(wrong)?;
                     None
                 }
                 "berth" if LIMITS.contains(&name.as_str()) => self.limits.insert(name, value),
@@ -273,6 +280,7 @@ mod tests {
             ("attest:provenance", "mode=max,version=v1,builder-id=me"),
             ("attest:sbom", "disabled=true"),
             ("berth:memory", "5"),
+            ("berth:squash", "1"),
         ])
         .unwrap();
         assert_eq!(read.filename.as_deref(), Some("Other"));
@@ -283,6 +291,7 @@ mod tests {
         assert_eq!(read.ulimits[0], Ulimit { name: "nofile".into(), soft: 1024, hard: 2048 });
         assert_eq!(read.platforms.len(), 2);
         assert_eq!(read.limits["memory"], "5");
+        assert!(read.squash);
         let wanted = read.provenance.unwrap();
         assert!(wanted.max && wanted.slsa1 && wanted.builder == "me");
         assert!(read.pull && read.network == Some(NetworkMode::Host));
@@ -298,6 +307,7 @@ mod tests {
             (("platform", "linux/amd64,x/y/z/w"), "invalid OS platform"),
             (("attest:provenance", "mode=all"), "invalid mode=all"),
             (("attest:provenance", "inline-only=true"), "inline-only=true"),
+            (("berth:squash", "much"), "invalid squash \"much\""),
             (("berth:cake", "1"), "no attribute \"berth:cake\""),
             (("force-network-mode", "container:x"), "network mode \"container:x\""),
             (("ulimit", "x"), "invalid ulimit argument: x"),

@@ -26,7 +26,7 @@ use crate::response::{self, Response};
 const BACKLOG: usize = 64;
 
 /// Parameters that this way of building has no words for, and the values that change nothing.
-const REFUSED: &[(&str, &[&str])] = &[("squash", &["", "0", "false"]), ("isolation", &["", "default"])];
+const REFUSED: &[(&str, &[&str])] = &[("isolation", &["", "default"])];
 
 /// Parameters that are limits of steps, and the values that are none.
 const LIMITS: &[(&str, &[&str])] = &[
@@ -208,6 +208,9 @@ fn attributes(asked: &Asked) -> Result<HashMap<String, String>> {
     let limits: Vec<Ulimit> = json(asked, "ulimits")?;
     let limits = limits.iter().map(|limit| format!("{}={}:{}", limit.name, limit.soft, limit.hard));
     given("ulimit", limits.collect::<Vec<_>>().join(","));
+    if query.flag("squash") {
+        given("berth:squash", "1".to_owned());
+    }
     if query.flag("pull") {
         given("image-resolve-mode", "pull".to_owned());
     }

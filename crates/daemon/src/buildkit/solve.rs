@@ -8,7 +8,7 @@ use build::lower::{Flavor, Options};
 use buildkit::Status;
 use buildkit::proto::control::{BuildHistoryRecord, Exporter, SolveRequest, SolveResponse};
 use buildkit::session::Session;
-use engine::build::{DockerfileBuild, RemoteBuild, Work};
+use engine::build::{CacheTarget, DockerfileBuild, RemoteBuild, Work};
 
 use super::attributes::Attributes;
 use super::builds::Running;
@@ -240,6 +240,13 @@ fn remote(
             }
             build.no_cache = attrs.no_cache.as_ref().is_some_and(Vec::is_empty);
             build.pull = attrs.pull;
+            build.squash = attrs.squash;
+            if build.squash && build.cache_to.iter().any(|export| export.to == CacheTarget::Inline) {
+                return Err(Status::invalid_argument(
+                    "--squash and --cache-to type=inline do not go together: the layers that such a cache tells of are \
+                     not in the image",
+                ));
+            }
             build.network = match attrs.network {
                 Some(build::graph::NetworkMode::Host) => "host".to_owned(),
                 Some(build::graph::NetworkMode::None) => "none".to_owned(),

@@ -18,6 +18,7 @@ mod request;
 mod secret;
 mod settings;
 mod source;
+mod squash;
 mod step;
 mod stubs;
 mod travel;

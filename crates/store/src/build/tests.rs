@@ -7,10 +7,12 @@ use std::path::Path;
 use oci::image::RootFs;
 use oci::{Image, ImageConfig};
 use rustix::fs::{FileType, Mode};
+use tar::EntryType;
 use tempfile::TempDir;
 
 use super::*;
 use crate::DriverChoice;
+use crate::testing::{Tar, docker_archive};
 
 fn write(dir: &Path, snapshot: &str, name: &str) {
     for place in ["upper", "root"] {
@@ -308,4 +310,73 @@ fn a_layer_made_in_place_is_the_one_that_a_copy_makes() {
     let has = |name: &str| moved.1.iter().any(|line| line.starts_with(&format!("{name} ")));
     assert!(has("/own") && has("/again/deep/new") && has("/removed"), "{:#?}", moved.1);
     assert!(!has("/etc") && !has("/socket") && !has("/touched") && !has("/.wh.mode"), "{:#?}", moved.1);
+}
+
+/// Whatever layers hide of each other, one layer in their place shows the same.
+#[test]
+fn several_layers_become_one() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path(), DriverChoice::Auto).unwrap();
+    let base = Tar::new()
+        .dir("keep", 0o755)
+        .file("keep/a", b"a")
+        .file("keep/b", b"b")
+        .dir("gone", 0o755)
+        .dir("gone/deep", 0o755)
+        .file("gone/deep/x", b"x")
+        .dir("opaque", 0o755)
+        .file("opaque/old", b"old")
+        .dir("turned", 0o755)
+        .file("turned/below", b"below")
+        .file("file", b"file")
+        .end();
+    let first = Tar::new()
+        .dir("keep", 0o700)
+        .file("keep/.wh.a", b"")
+        .file("keep/c", b"c")
+        .file("temporary", b"t")
+        .dir("opaque", 0o755)
+        .file("opaque/.wh..wh..opq", b"")
+        .file("opaque/new", b"new")
+        .file("turned", b"a file")
+        .file(".wh.file", b"")
+        .link("one", EntryType::Symlink, "keep/b")
+        .end();
+    let second = Tar::new()
+        .file(".wh.temporary", b"")
+        .file(".wh.gone", b"")
+        .dir("turned", 0o711)
+        .file("turned/above", b"above")
+        .file("file", b"another")
+        .file("opaque/new", b"newer")
+        .end();
+    let third = Tar::new().dir("gone", 0o755).file("gone/again", b"again").file("void", b"").end();
+    let fourth = Tar::new().file(".wh.void", b"").end();
+    let layers = [&base, &first, &second, &third, &fourth].map(Vec::as_slice);
+    store.load(&mut docker_archive(&["stack:1"], &layers).as_slice(), &|_| ()).unwrap();
+    let whole: Vec<Digest> = layers.iter().map(|layer| Digest::sha256(layer)).collect();
+    let shown = |layers: &[Digest]| {
+        let mount = store.mount_layers(layers).unwrap();
+        listing(Path::new(&format!("/proc/self/fd/{}", mount.as_raw_fd())))
+    };
+    let all = shown(&whole);
+    let has = |lines: &[String], name: &str| lines.iter().any(|line| line.starts_with(&format!("/{name} ")));
+    assert!(has(&all, "turned/above") && has(&all, "gone/again") && !has(&all, "turned/below"), "{all:#?}");
+    for kept in 0..=whole.len() {
+        let held = store.squash(&whole, kept).unwrap();
+        let one = usize::from(kept < whole.len());
+        assert_eq!(held.layers().len(), kept + one);
+        assert_eq!(held.layers()[..kept], whole[..kept]);
+        assert_eq!(shown(held.layers()), all, "above {kept}");
+        // the same work is the same layer
+        assert_eq!(store.squash(&whole, kept).unwrap().layers(), held.layers());
+    }
+    let held = store.squash(&whole, 1).unwrap();
+    let key = store.keys(held.layers()).unwrap().pop().unwrap();
+    let own = listing(&dir.path().join("layers").join(key).join("diff"));
+    for mark in ["keep/a", "opaque/old", "gone/deep", "turned/below"] {
+        let there = own.iter().any(|line| line.starts_with(&format!("/{mark} 0 ")));
+        assert!(there, "no mark of {mark}: {own:#?}");
+    }
+    assert!(!has(&own, "temporary") && !has(&own, "void") && !has(&own, "keep/b"), "{own:#?}");
 }

@@ -7,6 +7,7 @@ mod driver;
 mod mapped;
 mod overlay;
 mod pack;
+mod squash;
 mod tree;
 mod vfs;
 

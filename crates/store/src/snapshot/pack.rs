@@ -22,8 +22,14 @@ const WHITEOUT: &[u8] = b".wh.";
 /// is left out. Reached through a mount on which no device can be opened, whatever is put there.
 pub(crate) fn pack(top: &Path, changes: &[Change], output: impl Write) -> Result<()> {
     let mount = sys::mount::clone_path(top, false).at("mount", top)?;
+    pack_mount(mount, changes, output)
+}
+
+/// The same of a mount that is for nothing else.
+pub(super) fn pack_mount(mount: OwnedFd, changes: &[Change], output: impl Write) -> Result<()> {
     let set = Attr(Attr::NODEV.0 | Attr::NOSUID.0 | Attr::NOEXEC.0);
-    sys::mount::change(&mount, &MountChange { set, ..MountChange::default() }).at("mount", top)?;
+    sys::mount::change(&mount, &MountChange { set, ..MountChange::default() })
+        .context("make a mount harmless")?;
     let root = Root::strict(mount);
     let mut packer = Packer::new(output, Xattrs::All);
     // the directory of the last change: mostly that of the next

@@ -64,19 +64,21 @@ pub(super) fn is_opaque(dir: &OwnedFd) -> bool {
 pub(super) struct Lowers {
     /// Topmost first.
     dirs: Vec<OwnedFd>,
+    /// Nothing below the last of them shows through.
+    pub(super) ends: bool,
 }
 
 impl Lowers {
     pub(super) fn open(paths: &[PathBuf]) -> Result<Self> {
-        Ok(Self { dirs: paths.iter().map(|path| open_path(path)).collect::<Result<_>>()? })
+        Ok(Self { dirs: paths.iter().map(|path| open_path(path)).collect::<Result<_>>()?, ends: false })
     }
 
-    fn none() -> Self {
-        Self { dirs: Vec::new() }
+    pub(super) fn none() -> Self {
+        Self { dirs: Vec::new(), ends: true }
     }
 
     /// What has this name.
-    fn look(&self, name: &[u8]) -> Result<Option<Stat>> {
+    pub(super) fn look(&self, name: &[u8]) -> Result<Option<Stat>> {
         for dir in &self.dirs {
             if let Some(stat) = stat(dir, name)? {
                 return Ok(Some(stat).filter(|stat| !is_whiteout(stat)));
@@ -86,32 +88,38 @@ impl Lowers {
     }
 
     /// The directory of this name.
-    fn enter(&self, name: &[u8]) -> Result<Self> {
-        let mut dirs = Vec::new();
+    pub(super) fn enter(&self, name: &[u8]) -> Result<Self> {
+        let (mut dirs, mut ends) = (Vec::new(), self.ends);
         for dir in &self.dirs {
             match stat(dir, name)? {
                 None => {}
                 Some(stat) if is_directory(&stat) => {
                     let fd = open_directory(dir, name)?;
-                    let ends = is_opaque(&fd);
+                    ends |= is_opaque(&fd);
                     dirs.push(fd);
-                    if ends {
-                        break;
-                    }
                 }
-                Some(_) => break,
+                // a file or a mark hides directories below it
+                Some(_) => ends = true,
+            }
+            if ends {
+                break;
             }
         }
-        Ok(Self { dirs })
+        Ok(Self { dirs, ends })
     }
 
-    fn names(&self) -> Result<BTreeSet<Vec<u8>>> {
+    /// All names, those of marks, too.
+    pub(super) fn marked(&self) -> Result<BTreeSet<Vec<u8>>> {
         let mut all = BTreeSet::new();
         for dir in &self.dirs {
             all.extend(names(dir)?);
         }
+        Ok(all)
+    }
+
+    pub(super) fn names(&self) -> Result<BTreeSet<Vec<u8>>> {
         let mut visible = BTreeSet::new();
-        for name in all {
+        for name in self.marked()? {
             if self.look(&name)?.is_some() {
                 visible.insert(name);
             }

@@ -128,9 +128,6 @@ impl Plan {
             "" => None,
             text => Some(Platform::parse(text).map_err(Error::bad_parameter)?),
         };
-        if request.squash {
-            return Err(Error::bad_parameter("squash is not supported by this version of Berth"));
-        }
         let host = |line: &String| {
             let (host, ip) = line
                 .split_once(['=', ':'])
@@ -355,9 +352,17 @@ impl Build {
             None => Vec::new(),
         };
         let config = lowered.image(solved, layers, Timestamp::now(), Flavor::Classic);
-        let config = super::image::settled(inner, config, self.plan.request.no_cache)?;
+        let anew = self.plan.request.no_cache;
+        let mut config = super::image::settled(inner, config, anew)?;
+        let mut hold = None;
+        if self.plan.request.squash {
+            let parts = (&lowered.graph, lowered);
+            (config, hold) = super::squash::squash(inner, parts, solved, Flavor::Classic, config)?;
+            config = super::image::settled(inner, config, anew)?;
+        }
         let image = Image::encode(&config).map_err(|error| Error::because("encode the image", error))?;
         let id = inner.store.create_image(image, self.plan.tags.clone(), None, &|_| ())?;
+        drop(hold);
         for tag in &self.plan.tags {
             self.engine.image_event("tag", id.as_str(), &tag.familiar());
         }

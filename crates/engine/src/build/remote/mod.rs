@@ -44,6 +44,8 @@ pub struct RemoteBuild {
     pub files: bool,
     /// Run everything, whatever the cache knows.
     pub no_cache: bool,
+    /// One layer instead of those that a Dockerfile's target has made.
+    pub squash: bool,
     /// Ask registries for images that are here.
     pub pull: bool,
     /// For which platforms; none for the daemon's.
@@ -204,7 +206,7 @@ impl Remote {
             let tree = target.output.and_then(|output| solved.tree(output).cloned());
             let tree = tree.unwrap_or(Tree::Layers(Vec::new()));
             let config = match self.request.image {
-                true => Some(self.image(target, &solved, &tree)?),
+                true => Some(self.image(&prepared.graph, target, &solved, &tree, &trees)?),
                 false => None,
             };
             let predicates = self.predicates(&prepared.graph, target, &tree, &trees, started)?;
@@ -361,7 +363,14 @@ impl Remote {
         })
     }
 
-    fn image(&self, target: &Target, solved: &Solved, tree: &Tree) -> Result<ImageConfig, BuildError> {
+    fn image(
+        &self,
+        graph: &Graph,
+        target: &Target,
+        solved: &Solved,
+        tree: &Tree,
+        trees: &Trees,
+    ) -> Result<ImageConfig, BuildError> {
         let Tree::Layers(layers) = tree else {
             return Err(BuildError::Invalid("a client's directory is no image".into()));
         };
@@ -373,8 +382,16 @@ impl Remote {
             let solver = &self.engine.0.builder.solver;
             config.build_cache = Some(travel::inline(solver, solved, &config.rootfs.diff_ids)?);
         }
-        super::image::settled(&self.engine.0, config, self.request.no_cache)
-            .map_err(|error| BuildError::because("make the image", error))
+        let engine = &self.engine.0;
+        let failed = |error| BuildError::because("make the image", error);
+        let config = super::image::settled(engine, config, self.request.no_cache).map_err(failed)?;
+        let Some(lowered) = target.lowered.as_ref().filter(|_| self.request.squash) else {
+            return Ok(config);
+        };
+        let squashed = super::squash::squash(engine, (graph, lowered), solved, Flavor::Buildkit, config);
+        let (config, hold) = squashed.map_err(failed)?;
+        hold.map(|hold| trees.take(hold));
+        super::image::settled(engine, config, self.request.no_cache).map_err(failed)
     }
 
     /// What is to be said of a result.

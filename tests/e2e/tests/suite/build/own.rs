@@ -151,3 +151,55 @@ fn what_goes_wrong_is_told_and_leaves_nothing() -> Result<()> {
     no_places(&berth)?;
     berth.finish()
 }
+
+#[test]
+fn one_layer_instead_of_many() -> Result<()> {
+    // docker sends it to no other daemon; ours has it all the same
+    let berth = Berth::with_environment(&[], &["--experimental"])?;
+    let dockerfile = format!(
+        "FROM {IMAGE}\nCOPY secret /secret\nRUN cat /proc/sys/kernel/random/uuid > /once && rm -r /home\n\
+         RUN rm /secret\nENV A=b\nCMD [\"cat\", \"/once\"]\n"
+    );
+    let files = [("Dockerfile", dockerfile.as_str()), ("secret", "of the context")];
+    let context = Context::new(&berth, "squashed", &files)?;
+    let show = |image: &str, format: &str| berth.docker(["image", "inspect", "-f", format, image])?.ok();
+    let layers = |image: &str| Ok::<usize, anyhow::Error>(show(image, "{{len .RootFS.Layers}}")?.parse()?);
+    context.own(&["-t", "plain"])?.ok()?;
+    context.own(&["--squash", "-t", "own"])?.ok()?;
+    ensure!((layers("plain")?, layers("own")?) == (layers(IMAGE)? + 3, layers(IMAGE)? + 1));
+    // the steps are not done again, neither with it nor without
+    let once = |image: &str| berth.docker(["run", "--rm", image])?.ok();
+    ensure!(once("own")? == once("plain")?);
+    let told = context.build(&["--squash", "-t", "classic"])?.ok()?;
+    ensure!(told.matches("Using cache").count() >= 3, "{told}");
+    ensure!(layers("classic")? == layers("own")? && once("classic")? == once("own")?);
+    let history = berth.docker(["history", "--no-trunc", "--format", "{{.Size}} {{.Comment}}", "classic"])?;
+    let base = show(IMAGE, "{{.Id}}")?;
+    let history = history.ok()?;
+    let first = history.lines().next().unwrap_or_default();
+    ensure!(first.contains("B merge sha256:") && first.ends_with(&format!(" to {base}")), "{history}");
+    // the same is the same image again
+    let id = show("own", "{{.Id}}")?;
+    context.own(&["--squash", "-t", "own"])?.ok()?;
+    ensure!(show("own", "{{.Id}}")? == id);
+    // what was taken away again is nowhere in the image
+    let found = |image: &str| -> Result<bool> {
+        let saved = berth.root().join(format!("{image}.tar"));
+        berth.docker(["save", "-o", &saved.to_string_lossy(), image])?.ok()?;
+        Ok(fs::read(saved)?.windows(14).any(|part| part == b"of the context"))
+    };
+    ensure!((found("plain")?, found("own")?, found("classic")?) == (true, false, false));
+    berth.docker(["run", "--rm", "own", "sh", "-c", "! test -e /home && ! test -e /secret"])?.ok()?;
+    // an archive for others has the one layer, too
+    let archive = berth.root().join("image.tar");
+    context
+        .own(&["--squash", "-t", "out", "-o", &format!("type=docker,dest={}", archive.display())])?
+        .ok()?;
+    berth.docker(["load", "-qi", &archive.to_string_lossy()])?.ok()?;
+    ensure!(layers("out")? == layers("own")? && once("out")? == once("own")?);
+    context
+        .own(&["--squash", "--cache-to", "type=inline"])?
+        .fails(1, "--squash and --cache-to type=inline")?;
+    no_places(&berth)?;
+    berth.finish()
+}

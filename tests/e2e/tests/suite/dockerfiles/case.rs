@@ -9,6 +9,7 @@
 //! tar PATH NAME=TEXT…        an archive in the context (`.tar`, `.tar.gz`)
 //! arg NAME=VALUE             a build argument
 //! target STAGE
+//! squash yes                 the steps' layers become one
 //! ours WHY                   Docker's classic builder has no such thing: the case says itself what comes
 //! error TEXT                 … it is refused, or fails, and says this
 //! says TEXT                  Docker refuses, or fails, in other words than these
@@ -25,6 +26,8 @@ pub(super) struct Case {
     pub(super) dockerfile: String,
     pub(super) arguments: Vec<(String, String)>,
     pub(super) target: Option<String>,
+    /// `--squash`
+    pub(super) squash: bool,
     /// Why Docker's classic builder is not asked.
     pub(super) ours: Option<String>,
     /// What comes then: `error`, `config` or `tree`, and the rest of the line.
@@ -67,6 +70,7 @@ impl Case {
             dockerfile: unescape(dockerfile.trim_end_matches('\n')) + "\n",
             arguments: Vec::new(),
             target: None,
+            squash: false,
             ours: None,
             says: None,
             expected: Vec::new(),
@@ -108,6 +112,7 @@ impl Case {
                 self.arguments.push((name.to_owned(), value.to_owned()));
             }
             "target" => self.target = Some(rest.to_owned()),
+            "squash" => self.squash = rest == "yes",
             "ours" => self.ours = Some(rest.to_owned()),
             "error" | "config" | "tree" => self.expected.push((key.to_owned(), rest.to_owned())),
             "says" => self.says = Some(rest.to_owned()),

@@ -13,7 +13,7 @@ pub(super) fn differences(case: &Case, ours: &Outcome, docker: &Outcome) -> Vec<
     match (ours, docker) {
         (Outcome::Built { config, tree }, Outcome::Built { config: docker_config, tree: docker_tree }) => {
             let mut found = Vec::new();
-            for field in FIELDS.iter().chain(&["Author"]) {
+            for field in FIELDS.iter().chain(&["Author", "Layers", "History"]) {
                 if config[field] != docker_config[field] {
                     found.push(format!(
                         "{field}: {} where Docker has {}",

@@ -23,6 +23,7 @@ const CORPUS: &[(&str, &str)] = &[
     ("words", include_str!("corpus/words.cases")),
     ("settings", include_str!("corpus/settings.cases")),
     ("stages", include_str!("corpus/stages.cases")),
+    ("squash", include_str!("corpus/squash.cases")),
     ("errors", include_str!("corpus/errors.cases")),
     ("buildkit", include_str!("corpus/buildkit.cases")),
 ];
@@ -66,7 +67,8 @@ fn dockers(cases: &[Case]) -> Result<&'static Outcomes> {
 }
 
 fn ask_docker(cases: &[Case]) -> Result<Outcomes> {
-    let docker = Docker::start(Docker::NO_NETWORK)?;
+    // without it there is no `squash`
+    let docker = Docker::start(&[Docker::NO_NETWORK, &["--experimental"]].concat())?;
     let archive = docker.root().join("base.tar");
     Image::busybox()?.save(&archive, "base:latest")?;
     docker.run(&["load", "-q", "-i", &archive.display().to_string()])?.ok()?;

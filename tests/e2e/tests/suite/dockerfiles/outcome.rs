@@ -54,6 +54,9 @@ pub(super) fn build(root: &Path, case: &Case) -> Result<Outcome> {
     if let Some(target) = &case.target {
         path += &format!("&target={}", encode(target));
     }
+    if case.squash {
+        path += "&squash=1";
+    }
     let (status, body) = exchange(root, "POST", &path, &case.tar()?)?;
     let text = String::from_utf8_lossy(&body);
     if status != 200 {
@@ -69,12 +72,12 @@ pub(super) fn build(root: &Path, case: &Case) -> Result<Outcome> {
         id = line["aux"]["ID"].as_str().map(str::to_owned).or(id);
     }
     match id {
-        Some(id) => image(root, &id),
+        Some(id) => image(root, &id, case.squash),
         None => Ok(Outcome::Nothing),
     }
 }
 
-fn image(root: &Path, id: &str) -> Result<Outcome> {
+fn image(root: &Path, id: &str, squashed: bool) -> Result<Outcome> {
     let (status, body) = exchange(root, "GET", &format!("/images/{id}/json"), b"")?;
     ensure!(status == 200, "{id} is not there: {}", String::from_utf8_lossy(&body));
     let shown: Value = serde_json::from_slice(&body)?;
@@ -94,6 +97,17 @@ fn image(root: &Path, id: &str) -> Result<Outcome> {
         }
     }
     config.insert("Author".into(), Value::from(shown["Author"].as_str().unwrap_or_default()));
+    if squashed {
+        let (status, body) = exchange(root, "GET", &format!("/images/{id}/history"), b"")?;
+        ensure!(status == 200, "{id} has no history: {}", String::from_utf8_lossy(&body));
+        let lines: Vec<Value> = serde_json::from_slice(&body)?;
+        let line_of = |line: &Value| {
+            let kind = if line["Size"] == 0 { "empty" } else { "files" };
+            format!("{kind} {} {}", masked(&line["Comment"]), masked(&line["CreatedBy"]))
+        };
+        config.insert("History".into(), lines.iter().map(line_of).collect());
+        config.insert("Layers".into(), Value::from(shown["RootFS"]["Layers"].as_array().map(Vec::len)));
+    }
     // Docker can't save an image that has no layer
     if shown["RootFS"]["Layers"].as_array().is_none_or(Vec::is_empty) {
         return Ok(Outcome::Built { config: Value::Object(config), tree: Tree::new() });
