@@ -32,16 +32,37 @@ pub type Listener = Arc<dyn Fn(&LayerNews) + Send + Sync>;
 
 /// Those who want to hear of a blob.
 #[derive(Default)]
-pub(crate) struct Listeners(Mutex<Vec<Listener>>);
+pub(crate) struct Listeners(Mutex<Hearing>);
+
+#[derive(Default)]
+struct Hearing {
+    all: Vec<Listener>,
+    downloaded: Option<LayerNews>,
+    extracted: Option<LayerNews>,
+}
 
 impl Listeners {
+    /// Who comes late hears first how far it is: it may be long until there is news.
     pub(crate) fn add(&self, listener: Listener) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+        let mut hearing = self.lock();
+        hearing.downloaded.iter().chain(&hearing.extracted).for_each(|news| listener(news));
+        hearing.all.push(listener);
     }
 
     pub(crate) fn tell(&self, news: &LayerNews) {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut hearing = self.lock();
+        match news {
+            LayerNews::Downloaded { .. } => hearing.downloaded = Some(news.clone()),
+            LayerNews::Extracted { .. } => hearing.extracted = Some(news.clone()),
+            LayerNews::Ended => {}
+        }
+        let all = hearing.all.clone();
+        drop(hearing);
         all.iter().for_each(|listener| listener(news));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Hearing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

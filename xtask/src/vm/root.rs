@@ -54,7 +54,7 @@ const MASKED: &[&str] = &[
 ];
 const KERNEL: &str = "linux-image-cloud-amd64";
 /// Raised when what is written into the system changes.
-const EDITION: u32 = 2;
+const EDITION: u32 = 3;
 /// Bytes that the guest may have on its own disk.
 const SIZE: u64 = 16 << 30;
 
@@ -153,9 +153,9 @@ fn furnish(tree: &Path, key: &str) -> Result<()> {
         "[Unit]\nAfter=ssh.service network-online.target\nWants=network-online.target\n\n\
          [Service]\nType=oneshot\nStandardOutput=tty\nTTYPath=/dev/ttyS0\nExecStart=/bin/echo '{READY}'\n"
     );
-    let checkout = run::root();
-    let fstab = format!("/dev/vda / ext4 defaults 0 1\n/dev/vdb {} ext4 defaults 0 2\n", checkout.display());
-    std::fs::create_dir_all(tree.join(checkout.strip_prefix("/")?))?;
+    let place = work::PLACE;
+    let fstab = format!("/dev/vda / ext4 defaults 0 1\n/dev/vdb {place} ext4 defaults 0 2\n");
+    std::fs::create_dir_all(tree.join(place.trim_start_matches('/')))?;
     let path = format!("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{}", work::programs());
     let sshd = format!("PermitRootLogin prohibit-password\nUseDNS no\nUsePAM no\nSetEnv PATH={path}\n");
     let profile = format!("PATH={path}\n");
@@ -179,7 +179,7 @@ fn furnish(tree: &Path, key: &str) -> Result<()> {
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     // The newest client, if this machine has it.
-    std::os::unix::fs::symlink(checkout.join("suite/docker"), tree.join("usr/local/bin/docker"))?;
+    std::os::unix::fs::symlink(format!("{place}/suite/docker"), tree.join("usr/local/bin/docker"))?;
     std::fs::set_permissions(tree.join("root/.ssh"), std::fs::Permissions::from_mode(0o700))?;
     for unit in MASKED {
         let place = tree.join("etc/systemd/system").join(unit);

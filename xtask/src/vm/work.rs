@@ -1,4 +1,4 @@
-//! The guest's second disk: our programs and tests, where the checkout lies on this machine.
+//! The guest's second disk: our programs and tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +9,8 @@ use super::disk;
 use super::root::Kind;
 use crate::run;
 
+/// Where the guest mounts the disk: a guest's system serves any checkout.
+pub(super) const PLACE: &str = "/checkout";
 /// How many times slower than this machine the tests take the guest to be.
 const SLOWER: u32 = 6;
 /// Files of the checkout that tests read.
@@ -62,13 +64,15 @@ pub(super) fn prepare(kind: Kind, purpose: Purpose) -> Result<PathBuf> {
 
 /// Where the guest has our programs.
 pub(super) fn programs() -> String {
-    run::root().join("programs").display().to_string()
+    format!("{PLACE}/programs")
 }
 
 /// The command that runs the tests which match one of `filters`.
 pub(super) fn command(filters: &[&str]) -> String {
     let root = run::root();
     let root = root.display();
+    // The tests know the paths that they were built at.
+    let place = format!("mkdir -p {root} && {{ mountpoint -q {root} || mount --bind {PLACE} {root}; }} && ");
     // The virtual environment names the Python that it was made with by its path on this machine.
     let python = std::fs::read_link(run::root().join("target/venv/bin/python3")).unwrap_or_default();
     let python = match python.parent() {
@@ -78,7 +82,7 @@ pub(super) fn command(filters: &[&str]) -> String {
         _ => String::new(),
     };
     format!(
-        "{python}cd {root}/tests/e2e && RUST_BACKTRACE=0 BERTH_TEST_MUST=apparmor BERTH_TEST_PATIENCE={SLOWER} BERTH_TEST_PROGRAMS={} \
+        "{place}{python}cd {root}/tests/e2e && RUST_BACKTRACE=0 BERTH_TEST_MUST=apparmor BERTH_TEST_PATIENCE={SLOWER} BERTH_TEST_PROGRAMS={} \
          {root}/suite/suite {}",
         programs(),
         filters.join(" ")

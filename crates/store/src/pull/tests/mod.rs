@@ -2,7 +2,6 @@ mod crowd;
 mod killed;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use oci::{Descriptor, Digest, Reference, media_type};
@@ -250,19 +249,20 @@ fn two_pulls_share_a_blob_and_the_second_takes_over() {
     let first = store.pull(remote.request("x:1")).unwrap();
     let second = store.pull(remote.request("x:2")).unwrap();
     let ingest = ours(&first, 0);
-    let ended = Arc::new(AtomicBool::new(false));
-    let flag = ended.clone();
-    let listener: Listener = Arc::new(move |news: &LayerNews| {
-        flag.fetch_or(*news == LayerNews::Ended, Ordering::SeqCst);
-    });
-    let Claim::Theirs(waiter) = second.claim(0, listener).unwrap() else { panic!("ours, too") };
     let half = 512 << 10;
     ingest.write_at(0, &remote.blobs[0][..half]).unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let to = heard.clone();
+    let listener: Listener = Arc::new(move |news: &LayerNews| to.lock().unwrap().push(news.clone()));
+    let Claim::Theirs(waiter) = second.claim(0, listener).unwrap() else { panic!("ours, too") };
+    // it hears at once how far the first one is
+    let so_far = LayerNews::Downloaded { current: half as u64, total: remote.blobs[0].len() as u64 };
+    assert_eq!(heard.lock().unwrap().first(), Some(&so_far));
     ingest.abort(true);
     waiter.wait();
     // what the first had is there
     assert!(remote.fetch(&second, 0).unwrap() <= (remote.blobs[0].len() - half) as u64 + (64 << 10));
-    assert!(ended.load(Ordering::SeqCst));
+    assert!(heard.lock().unwrap().contains(&LayerNews::Ended));
     // and the first has it from the second
     assert!(matches!(first.claim(0, quiet()).unwrap(), Claim::Present));
     let id = second.commit(&|_| ()).unwrap();
