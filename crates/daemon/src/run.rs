@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use engine::Engine;
+use engine::{Engine, HostPorts};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -43,7 +43,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<()> {
     if source.validate {
         return Ok(std::io::stdout().write_all(b"configuration OK\n")?);
     }
-    rootless::enter(&settings.engine.exec_root, &words)?;
+    let host_ports = rootless::enter(&settings.engine.exec_root, &words)?;
+    settings.engine.host_ports = host_ports.map(|socket| Arc::new(HostPorts::new(socket)));
     sys::memory::return_large_pieces();
     descriptors::raise(&mut settings.engine.default_ulimits)
         .context("cannot raise the limit of descriptors")?;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use ::network::HostPorts;
 
 use crate::build::CachePolicy;
 use crate::container::{LogConfig, Ulimit};
@@ -67,6 +70,8 @@ pub struct Config {
     pub userns_remap: String,
     /// An ordinary user's daemon, as root of a user namespace.
     pub rootless: bool,
+    /// Who opens published ports on the host, where the daemon lives in a network namespace of its own.
+    pub host_ports: Option<Arc<HostPorts>>,
     /// Whose subordinate ids containers with `--userns=auto` get theirs from. It needs no account.
     pub userns_auto_user: String,
     /// Directory of `passwd`, `group`, `subuid` and `subgid`.
@@ -253,6 +258,7 @@ impl Config {
             registries: RegistryConfig::default(),
             userns_remap: String::new(),
             rootless: false,
+            host_ports: None,
             userns_auto_user: "containers".to_owned(),
             id_files: "/etc".into(),
             no_new_privileges: false,

@@ -21,6 +21,7 @@ mod id;
 mod layout;
 mod recovery;
 
+pub use ::network::HostPorts;
 pub use config::Config;
 pub use engine::Engine;
 pub use error::{Error, Kind, Result};

@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::error::{Error, Result};
 use crate::ipam::{self, Family};
+use crate::ports::HostPorts;
 
 /// Smallest packet that every IPv6 link carries (RFC 8200).
 pub(crate) const MIN_MTU6: u32 = 1280;
@@ -39,6 +41,8 @@ pub struct Config {
     pub userland_proxy: bool,
     /// How ports are published on networks that say nothing of it (`--publish-mode`).
     pub publish_mode: PublishMode,
+    /// Who opens published ports on the host, where the daemon lives in a network namespace of its own.
+    pub host_ports: Option<Arc<HostPorts>>,
     /// Defaults for the containers' `/etc/resolv.conf`.
     pub dns: DnsConfig,
     /// UDP port of the tunnels between machines, the same on all of them.
@@ -62,6 +66,7 @@ impl Config {
             firewall6: true,
             userland_proxy: true,
             publish_mode: PublishMode::Forward,
+            host_ports: None,
             dns: DnsConfig::default(),
             vxlan_port: VXLAN_PORT,
             wireguard_port: WIREGUARD_PORT,

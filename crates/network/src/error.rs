@@ -128,6 +128,21 @@ pub enum Error {
         /// The protocol.
         protocol: Protocol,
     },
+    /// The requested host port is one that the user may not have.
+    #[error(
+        "cannot expose privileged port {host_port}, you can add 'net.ipv4.ip_unprivileged_port_start={host_port}' to /etc/sysctl.conf (currently {first}), or choose a larger port number (>= {first}): listen {protocol} {}: bind: permission denied",
+        std::net::SocketAddr::new(*host_ip, *host_port)
+    )]
+    Privileged {
+        /// Host address.
+        host_ip: IpAddr,
+        /// Host port.
+        host_port: u16,
+        /// The protocol.
+        protocol: Protocol,
+        /// The first port that everybody may have.
+        first: u16,
+    },
     /// No port of the requested range is free.
     #[error("all ports are allocated in {first}-{last}/{protocol}")]
     PortsExhausted {

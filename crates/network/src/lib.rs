@@ -42,3 +42,4 @@ pub use ipam::{Pool, SubnetRequest};
 pub use manager::{Network, PortSocket, SweepReport};
 pub use model::NetworkInfo;
 pub use overlay::{Host, Hosts, MAX_VNI, OverlayNetwork, OverlayOptions, OverlaySubnet, Peer, PeerChange};
+pub use ports::HostPorts;

@@ -54,6 +54,8 @@ pub struct Network {
     names: RwLock<Directory>,
     pool: Pool,
     unplugger: Unplugger,
+    /// Whether shims may take their clients' addresses, once that is asked.
+    keeps_clients: OnceLock<bool>,
 }
 
 impl Network {
@@ -66,11 +68,13 @@ impl Network {
         let owner = config.tag.as_ref().map_or_else(|| "berth".to_owned(), |tag| format!("berth-{tag}"));
         let state = State::open(&config)?;
         let config_tag = config.tag.clone();
+        let firewall = Firewall::new(owner.clone()).keep_clients(config.host_ports.is_some());
         Ok(Self {
             config,
             state: Mutex::new(state),
             host: Mutex::new(Socket::open(Protocol::Route)?),
-            firewall: Mutex::new(Firewall::new(owner.clone())),
+            firewall: Mutex::new(firewall),
+            keeps_clients: OnceLock::new(),
             names: RwLock::default(),
             pool: Pool::default(),
             unplugger: Unplugger::default(),

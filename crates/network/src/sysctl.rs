@@ -84,6 +84,12 @@ pub(crate) fn disable_ipv6(interface: &str) -> Result<()> {
     }
 }
 
+/// The first port that every user may have (`ip_unprivileged_port_start`).
+pub(crate) fn first_unprivileged_port() -> u16 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
+}
+
 /// First and last port that the kernel gives to programs which ask for any.
 pub(crate) fn ephemeral_ports() -> (u16, u16) {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();

@@ -47,6 +47,14 @@ pub fn ask_for_destination(socket: impl AsFd, v6: bool) -> Result<()> {
     raw::net::ask_for_destination(socket.as_fd(), v6)
 }
 
+/// Lets a socket be bound to addresses that are not the machine's (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`).
+///
+/// # Errors
+/// `EPERM` without `CAP_NET_ADMIN` or `CAP_NET_RAW` over the network namespace.
+pub fn allow_any_address(socket: impl AsFd, v6: bool) -> Result<()> {
+    raw::net::allow_any_address(socket.as_fd(), v6)
+}
+
 /// A datagram that was taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Received {

@@ -6,8 +6,10 @@
 
 mod holder;
 mod outside;
+mod ports;
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,17 +67,18 @@ pub(crate) fn roots() -> Result<Option<Roots>> {
 }
 
 /// Brings an ordinary user's daemon into its namespaces: there it begins again with the same words. Returns only in
-/// them, or for root. The process has no threads yet.
+/// them, with the socket of the process that opens ports on the host, or for root. The process has no threads yet.
 ///
 /// # Errors
 /// There are no subordinate ids, no `newuidmap`; the kernel refuses user namespaces.
-pub(crate) fn enter(exec_root: &Path, words: &[OsString]) -> Result<()> {
+pub(crate) fn enter(exec_root: &Path, words: &[OsString]) -> Result<Option<OwnedFd>> {
     if rustix::process::geteuid().is_root() {
         if is_on() {
             // of the program that began again the kernel knows only `exe`
             rustix::thread::set_name(c"berthd")?;
+            return ports::inherited();
         }
-        return Ok(());
+        return Ok(None);
     }
     let user = user();
     std::fs::create_dir_all(exec_root).with_context(|| format!("cannot make {}", exec_root.display()))?;
@@ -89,8 +92,11 @@ pub(crate) fn enter(exec_root: &Path, words: &[OsString]) -> Result<()> {
         }
     };
     outside::connect(exec_root, place.pid());
+    let host_ports = ports::begin()?;
     join(&place).context("cannot join the daemon's namespaces")?;
     drop(lock);
+    rustix::stdio::dup2_stdin(&host_ports).context("cannot hand over the socket of published ports")?;
+    drop(host_ports);
     let error = Command::new("/proc/self/exe")
         .arg0("berthd")
         .args(words.iter().skip(1))

@@ -1,5 +1,5 @@
-//! The way from a user's network namespace to the host's network: `pasta`, which also leads ports that are published to
-//! the sockets that containers' shims hold, and keeps clients' addresses; else `slirp4netns`, which leads outwards only.
+//! The way from a user's network namespace to the host's network: `pasta`, which also leads inwards to what listens
+//! there; else `slirp4netns`, which leads outwards only. Published ports don't need them ([`super::ports`]).
 
 use std::fs::File;
 use std::os::fd::AsFd as _;

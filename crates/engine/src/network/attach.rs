@@ -69,7 +69,7 @@ pub(super) fn failed(container: &Container, error: ::network::Error) -> Error {
     use ::network::Error as E;
     let kind = kind(&error);
     let what = match &error {
-        E::PortAllocated { .. } | E::PortsExhausted { .. } => format!(
+        E::PortAllocated { .. } | E::PortsExhausted { .. } | E::Privileged { .. } => format!(
             "failed to set up container networking: driver failed programming external connectivity on endpoint {} ({})",
             container.name, container.id
         ),

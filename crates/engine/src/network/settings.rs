@@ -50,6 +50,7 @@ pub(crate) fn open_config(config: &crate::Config, records: std::path::PathBuf) -
     made.firewall6 = asked.firewall6;
     made.userland_proxy = asked.userland_proxy;
     made.publish_mode = optional("publish-mode", &asked.publish_mode)?.unwrap_or_default();
+    made.host_ports.clone_from(&config.host_ports);
     made.dns = DnsConfig {
         servers: config.dns.servers.iter().map(|text| parse("dns", text)).collect::<Result<_>>()?,
         search: config.dns.search.clone(),

@@ -137,5 +137,9 @@ const fn protocol_of(transport: Transport) -> Protocol {
 }
 
 fn aim_of(port: &PortSocket) -> Aim {
-    port.to.map_or(Aim::Nowhere, Aim::To)
+    match port.to {
+        None => Aim::Nowhere,
+        Some(address) if port.as_client => Aim::AsClient(address),
+        Some(address) => Aim::To(address),
+    }
 }

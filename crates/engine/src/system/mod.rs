@@ -2,6 +2,7 @@
 
 mod df;
 mod model;
+mod outward;
 mod prune;
 mod verb;
 

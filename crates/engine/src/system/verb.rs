@@ -130,6 +130,11 @@ impl Engine {
         warn(!host.memory, "No memory limit support");
         warn(!host.swap, "No swap limit support");
         warn(!host.pids, "No pids limit support");
+        let lost = self.0.config.rootless && !super::outward::leads_out();
+        warn(
+            lost,
+            "No way out of the daemon's network: neither pasta nor slirp4netns connects it with the host's",
+        );
         warnings.extend(self.0.network.warnings());
         warnings
     }

@@ -34,12 +34,19 @@ pub(crate) struct Firewall {
     /// Port of that socket, for those who watch.
     port: Arc<AtomicU32>,
     table: String,
+    /// Published ports are served by processes that take their clients' addresses.
+    keep_clients: bool,
 }
 
 impl Firewall {
     /// Nothing happens until the first operation.
     pub(crate) fn new(table: String) -> Self {
-        Self { socket: None, port: Arc::default(), table }
+        Self { socket: None, port: Arc::default(), table, keep_clients: false }
+    }
+
+    /// The same, with what brings answers back to processes of ours that take their clients' addresses.
+    pub(crate) fn keep_clients(self, on: bool) -> Self {
+        Self { keep_clients: on, ..self }
     }
 
     /// Makes the table say what `bridges` need, and keep `uplinks` (one list a family) from reaching each other, and adds `elements`: all
@@ -81,6 +88,7 @@ impl Firewall {
             transaction.uplinks(family, names.get(..MAX_UPLINKS).unwrap_or(names));
         }
         let chains = plan::chains(bridges);
+        let chains = if self.keep_clients { plan::keep_clients(chains) } else { chains };
         for chain in &chains {
             transaction.chain(chain.at);
         }

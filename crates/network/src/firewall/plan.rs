@@ -3,6 +3,7 @@
 //! One table holds everything, for IPv4 and IPv6, and nobody else's table is touched. A packet that our rules accept
 //! may still be dropped by another table (nftables gives every table its say), never the reverse.
 
+mod clients;
 mod element;
 
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -10,6 +11,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub(crate) use crate::ipam::Family;
+pub(crate) use clients::keep as keep_clients;
 pub(crate) use element::{Element, Map, Scope, Target, Way, elements};
 
 /// Sets of the host's interfaces between which nothing of the family was forwarded before we came.
@@ -71,6 +73,8 @@ pub(crate) struct Chain {
 pub(crate) enum Place {
     /// Arriving packets, before connections are tracked.
     Raw,
+    /// Arriving packets of known connections, before they are routed.
+    Returning,
     /// Arriving packets whose destination may be changed.
     Prerouting,
     /// The host's own packets whose destination may be changed.
@@ -119,6 +123,10 @@ pub(crate) enum Match {
     Established,
     /// Its connection's destination was changed: it goes to a published port.
     Published,
+    /// Its source is no address of the host.
+    FromElsewhere,
+    /// It belongs to a connection that we have made in a client's name.
+    OfClient,
 }
 
 /// What happens to a packet.
@@ -132,6 +140,10 @@ pub(crate) enum Action {
     Masquerade,
     /// It goes where the map says, if it is there.
     To(Map),
+    /// Its connection is marked as made in a client's name, and the next rule is tried.
+    MarkConnection,
+    /// It gets that mark, and the next rule is tried.
+    Mark,
 }
 
 /// The chains for these bridges.

@@ -9,7 +9,9 @@ use crate::config::{Config, PublishMode};
 use crate::endpoint::{Endpoint, PortRequest, Protocol, PublishedPort};
 use crate::error::{Error, Result};
 use crate::firewall::plan::Gateway;
+use crate::ipam::Family;
 use crate::ports::{Defaults, MAX_HELD};
+use crate::{route, sysctl};
 
 /// A published port, as its container's shim is to hold it.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct PortSocket {
     pub port: PublishedPort,
     /// Where what comes to the socket is passed on to; `None`: it only keeps the port from others.
     pub to: Option<SocketAddr>,
+    /// In the client's name, so that the container sees who asks.
+    pub as_client: bool,
     /// The socket, bound; `None` when the shim has it, or when the container has too many.
     pub socket: Option<OwnedFd>,
 }
@@ -25,6 +29,7 @@ pub struct PortSocket {
 impl Network {
     /// A container's published ports, with the sockets that its shim does not have yet. They are the caller's now.
     pub fn lend_sockets(&self, container: &str) -> Vec<PortSocket> {
+        let as_client = self.keeps_clients();
         let mut state = self.state();
         let endpoints = state.endpoints.get(container).cloned().unwrap_or_default();
         let mut sockets = Vec::new();
@@ -32,7 +37,7 @@ impl Network {
             for port in endpoint.ports.iter().filter(|port| port.more == 0) {
                 let to = state.user_path(&self.config, endpoint, port);
                 let socket = state.ports.lend(container, port);
-                sockets.push(PortSocket { port: *port, to, socket });
+                sockets.push(PortSocket { port: *port, to, as_client, socket });
             }
         }
         sockets
@@ -54,9 +59,36 @@ impl Network {
         self.state().ports.note_lent(container, held);
     }
 
+    /// Whether shims may take their clients' addresses: where every published port is a socket of the host's, and what
+    /// the answers need to come back is there.
+    fn keeps_clients(&self) -> bool {
+        *self.keeps_clients.get_or_init(|| {
+            if self.config.host_ports.is_none() || !self.config.firewall {
+                return false;
+            }
+            let mut families = Family::ALL.into_iter().filter(|family| match family {
+                Family::V4 => true,
+                Family::V6 => sysctl::has_ipv6(),
+            });
+            match families.try_for_each(|family| route::lead_clients_here(&mut self.host(), family)) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(
+                        "containers see the gateway as the client of their published ports: {error}"
+                    );
+                    false
+                }
+            }
+        })
+    }
+
     /// Whether ports can be published at all.
     pub(super) fn check_publishing(&self, requests: &[PortRequest]) -> Result<()> {
-        if requests.is_empty() || self.config.firewall || self.config.userland_proxy {
+        if requests.is_empty()
+            || self.config.firewall
+            || self.config.userland_proxy
+            || self.config.host_ports.is_some()
+        {
             return Ok(());
         }
         let why = "ports cannot be published: berthd runs with --iptables=false and --userland-proxy=false";
@@ -68,7 +100,7 @@ impl State {
     /// What requests mean that a container makes on this network.
     pub(super) fn port_defaults(&self, config: &Config, endpoint: &Endpoint) -> Result<Defaults> {
         let net = self.net(&endpoint.network_id)?;
-        let twins = endpoint.ip6.is_some() || config.userland_proxy;
+        let twins = endpoint.ip6.is_some() || config.userland_proxy || config.host_ports.is_some();
         Ok(Defaults { ip: net.publish_ip, twins, six: endpoint.ip6.is_some() && config.firewall6 })
     }
 
@@ -100,6 +132,7 @@ impl State {
             return None;
         }
         let to = match net.publish_mode {
+            _ if config.host_ports.is_some() => own.or(other),
             PublishMode::Input => own.or(other),
             PublishMode::Forward if !config.userland_proxy => None,
             PublishMode::Forward => match own {

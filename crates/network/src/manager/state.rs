@@ -115,7 +115,7 @@ impl State {
             record,
             nets,
             endpoints: HashMap::new(),
-            ports: Ports::default(),
+            ports: Ports::new(config.host_ports.clone()),
             held: HashMap::new(),
             cluster: Cluster::default(),
             unfiltered6: !config.firewall6,

@@ -5,18 +5,22 @@
 //! told so, and so are we when somebody has it already. The container's shim gets it as soon as there
 //! is one, so that it stays while no daemon runs, and serves it where the kernel can't.
 
+mod host_side;
 mod range;
 mod socket;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use crate::endpoint::{PortRequest, Protocol, PublishedPort};
 use crate::error::{Error, Result};
 use crate::sysctl;
 use range::{Ranges, clash};
 use socket::reserve;
+
+pub use host_side::HostPorts;
 
 /// Sockets of one container at most. Beyond it a port is tested when it is published, not held.
 pub(crate) const MAX_HELD: usize = 512;
@@ -47,6 +51,9 @@ pub(crate) struct Ports {
     held: HashMap<String, usize>,
     /// Where the search for an ephemeral port goes on.
     next: Option<u16>,
+    /// Who opens ports on the host, which is elsewhere: each published port is a socket then, and what comes to it is
+    /// passed on.
+    host_side: Option<Arc<HostPorts>>,
 }
 
 #[derive(Debug)]
@@ -60,6 +67,11 @@ struct Taken {
 }
 
 impl Ports {
+    /// An empty book. `host_side`: who opens ports on the host, where that is not the daemon itself.
+    pub(crate) fn new(host_side: Option<Arc<HostPorts>>) -> Self {
+        Self { host_side, ..Self::default() }
+    }
+
     /// Takes every port of `requests` for `holder`, or none.
     pub(crate) fn take(
         &mut self,
@@ -113,13 +125,13 @@ impl Ports {
                 }
             };
         }
-        let others = self.taken.entry((port.protocol, port.host_port)).or_default();
+        let others = self.taken.get(&(port.protocol, port.host_port)).map_or(&[][..], Vec::as_slice);
         if others.iter().any(|t| t.holder != holder && clash(t.host_ip, port.host_ip)) {
             return Err(allocated(port.protocol, port.host_ip, port.host_port));
         }
         if !others.iter().any(|t| t.host_ip == port.host_ip) {
             // its shim holds it, and then nobody else can
-            let socket = reserve(port.protocol, port.host_ip, port.host_port).ok().flatten();
+            let socket = self.reserve(port.protocol, port.host_ip, port.host_port).ok().flatten();
             self.enter(holder, port.protocol, port.host_ip, port.host_port, socket);
         }
         Ok(())
@@ -216,6 +228,16 @@ impl Ports {
         let (host_port, container_port) = (request.host_port.ok_or_else(wrong)?, request.container_port);
         host_port.checked_add(more).ok_or_else(wrong)?;
         container_port.checked_add(more).ok_or_else(wrong)?;
+        if self.host_side.is_some() {
+            let one = |n| PortRequest {
+                container_port: container_port + n,
+                host_port: Some(host_port + n),
+                host_port_end: None,
+                more: 0,
+                ..request.clone()
+            };
+            return (0..=more).try_for_each(|n| self.take_one(holder, &one(n), defaults, published));
+        }
         let ip = request.host_ip.unwrap_or(defaults.ip);
         if ip.is_ipv6() && (ip.is_loopback() || !defaults.six) {
             return Err(Error::Unsupported(format!(
@@ -321,8 +343,33 @@ impl Ports {
         }
         // it may have been another port's of the same container a moment ago, and then its shim still has it
         let own = self.lent.get(holder).is_some_and(|lent| lent.contains(&(protocol, host_ip, port)));
-        let socket = if own { None } else { reserve(protocol, host_ip, port)? };
+        if self.host_side.is_some() {
+            self.check_serving(holder, protocol)?;
+        }
+        let socket = if own { None } else { self.reserve(protocol, host_ip, port)? };
         self.enter(holder, protocol, host_ip, port, socket);
+        Ok(())
+    }
+
+    /// A socket on the host.
+    fn reserve(&self, protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<Option<OwnedFd>> {
+        match &self.host_side {
+            Some(host) => host.reserve(protocol, host_ip, port),
+            None => reserve(protocol, host_ip, port),
+        }
+    }
+
+    /// Refuses what no socket can serve.
+    fn check_serving(&self, holder: &str, protocol: Protocol) -> Result<()> {
+        if protocol == Protocol::Sctp {
+            let why = "an ordinary user's daemon publishes no SCTP ports: only the kernel passes them on";
+            return Err(Error::Unsupported(why.to_owned()));
+        }
+        if self.held.get(holder).is_some_and(|held| *held >= MAX_HELD) {
+            return Err(Error::Unsupported(format!(
+                "an ordinary user's daemon publishes {MAX_HELD} ports of a container at most, each of which is a socket (a port on all addresses counts once for each family)"
+            )));
+        }
         Ok(())
     }
 

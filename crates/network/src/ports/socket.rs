@@ -14,16 +14,30 @@ use crate::error::{Error, Result};
 /// (SCTP is often a module): then there is nobody to keep out.
 pub(super) fn reserve(protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<Option<OwnedFd>> {
     let address = SocketAddr::new(host_ip, port);
+    judge(try_reserve(protocol, address), protocol, address)
+}
+
+/// The same, with the kernel's word: `EADDRINUSE` says that somebody has the port.
+pub(super) fn try_reserve(protocol: Protocol, address: SocketAddr) -> Result<Option<OwnedFd>, Errno> {
     match bind(protocol, address, false) {
-        Ok(socket) => Ok(Some(socket)),
         Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) => Ok(None),
-        Err(Errno::ADDRINUSE) if protocol == Protocol::Tcp => match bind_past_former(address) {
-            Ok(socket) => Ok(Some(socket)),
-            Err(_) => Err(allocated(protocol, host_ip, port)),
-        },
-        Err(Errno::ADDRINUSE) => Err(allocated(protocol, host_ip, port)),
-        Err(errno) => Err(Error::system(format!("reserving {address}/{protocol}"))(errno)),
+        Err(Errno::ADDRINUSE) if protocol == Protocol::Tcp => {
+            bind_past_former(address).map(Some).map_err(|_others| Errno::ADDRINUSE)
+        }
+        bound => bound.map(Some),
     }
+}
+
+/// That word in ours.
+pub(super) fn judge(
+    made: Result<Option<OwnedFd>, Errno>,
+    protocol: Protocol,
+    address: SocketAddr,
+) -> Result<Option<OwnedFd>> {
+    made.map_err(|errno| match errno {
+        Errno::ADDRINUSE => allocated(protocol, address.ip(), address.port()),
+        errno => Error::system(format!("reserving {address}/{protocol}"))(errno),
+    })
 }
 
 /// A socket that is bound to the port. `both`: one of IPv6 takes IPv4's port as well.

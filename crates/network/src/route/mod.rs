@@ -1,6 +1,7 @@
 //! Links, addresses and routes: rtnetlink(7) as values.
 
 mod address;
+mod clients;
 mod far;
 mod link;
 mod neighbour;
@@ -11,6 +12,7 @@ pub(crate) use address::{
     addresses, default_route, push_address, remove_address, remove_default_route, replace_default_route,
     subnets_in_use, uplink_mtu,
 };
+pub(crate) use clients::{MARK as CLIENTS_MARK, lead_clients_here};
 pub(crate) use link::{
     Link, Veth, by_alt_name, by_name, dump, push_alias, push_alt_name, push_bridge, push_delete, push_master,
     push_mtu, push_notice, push_port, push_up, push_veth, push_wireguard,
@@ -46,6 +48,7 @@ mod kind {
     pub(super) const NEWNEIGH: u16 = 28;
     pub(super) const DELNEIGH: u16 = 29;
     pub(super) const GETNEIGH: u16 = 30;
+    pub(super) const NEWRULE: u16 = 32;
     pub(super) const NEWLINKPROP: u16 = 108;
 }
 

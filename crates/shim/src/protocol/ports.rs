@@ -1,6 +1,6 @@
 //! Host ports that a shim holds for its container.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,30 @@ pub enum Aim {
     Nowhere,
     /// To this address of the container.
     To(SocketAddr),
+    /// There, from the client's own address, where the kernel allows that: answers must lead back here.
+    AsClient(SocketAddr),
+}
+
+impl Aim {
+    /// The container's address.
+    #[must_use]
+    pub const fn target(&self) -> Option<SocketAddr> {
+        match *self {
+            Self::Nowhere => None,
+            Self::To(address) | Self::AsClient(address) => Some(address),
+        }
+    }
+
+    /// The address that a client is to be passed on from.
+    #[must_use]
+    pub fn source(&self, client: SocketAddr) -> Option<SocketAddr> {
+        let Self::AsClient(target) = self else { return None };
+        let ip = client.ip();
+        let is_our_own = ip.is_loopback() || ip.is_unspecified();
+        // such an address means nothing on another link
+        let is_link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        (ip.is_ipv4() == target.is_ipv4() && !is_our_own && !is_link_local).then_some(client)
+    }
 }
 
 /// A port to be held.

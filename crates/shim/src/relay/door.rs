@@ -68,8 +68,24 @@ impl Door {
     }
 }
 
-/// A socket towards the container, on its way to be connected.
-pub(super) fn connect(to: SocketAddr, transport: Transport) -> rustix::io::Result<OwnedFd> {
+/// A socket towards the container, on its way to be connected; from `source`, if there is one and it can be had.
+pub(super) fn connect(
+    to: SocketAddr,
+    transport: Transport,
+    source: Option<SocketAddr>,
+) -> rustix::io::Result<OwnedFd> {
+    // it can't where another connection has the same two ends
+    if let Some(Ok(socket)) = source.map(|source| connect_from(to, transport, Some(source))) {
+        return Ok(socket);
+    }
+    connect_from(to, transport, None)
+}
+
+fn connect_from(
+    to: SocketAddr,
+    transport: Transport,
+    source: Option<SocketAddr>,
+) -> rustix::io::Result<OwnedFd> {
     let family = match to.ip() {
         IpAddr::V4(_) => AddressFamily::INET,
         IpAddr::V6(_) => AddressFamily::INET6,
@@ -81,6 +97,12 @@ pub(super) fn connect(to: SocketAddr, transport: Transport) -> rustix::io::Resul
         sockopt::set_socket_keepalive(&socket, true)?;
         sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE)?;
         sockopt::set_tcp_keepintvl(&socket, KEEP_ALIVE)?;
+    }
+    if let Some(source) = source {
+        sys::net::allow_any_address(&socket, to.is_ipv6())?;
+        // a client may use one port towards several of ours
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        rustix::net::bind(&socket, &source)?;
     }
     match rustix::net::connect(&socket, &to) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
@@ -108,8 +130,11 @@ impl Relay {
                 // nobody is left, or who was there has gone again
                 Err(_) => return,
             };
-            let Aim::To(target) = door.aim else { return };
-            let server = match connect(target, Transport::Tcp) {
+            let Some(target) = door.aim.target() else { return };
+            let peer = rustix::net::getpeername(&client).ok().flatten();
+            let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+            let source = peer.and_then(|peer| door.aim.source(peer));
+            let server = match connect(target, Transport::Tcp, source) {
                 Ok(server) => server,
                 Err(errno) => {
                     super::link::refuse(&client);

@@ -8,7 +8,7 @@ use sys::net::Local;
 
 use super::door::{connect, is_short};
 use super::{DATAGRAM, MAX_FLOWS, Relay, Token, Watched};
-use crate::protocol::{Aim, Transport};
+use crate::protocol::Transport;
 
 /// Datagrams passed on before others have their turn.
 const TURN: usize = 32;
@@ -78,11 +78,12 @@ impl Relay {
         if let Some(number) = self.known.get(&key) {
             return self.flows.get_mut(number);
         }
-        let Aim::To(target) = self.doors.get(&key.door)?.aim else { return None };
+        let aim = self.doors.get(&key.door)?.aim;
+        let target = aim.target()?;
         if self.flows.len() >= MAX_FLOWS {
             self.end_oldest_flow();
         }
-        let socket = match connect(target, Transport::Udp) {
+        let socket = match connect(target, Transport::Udp, aim.source(key.client)) {
             Ok(socket) => socket,
             Err(errno) => {
                 if is_short(errno) {

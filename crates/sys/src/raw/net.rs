@@ -53,6 +53,20 @@ pub(crate) fn ask_for_destination(socket: BorrowedFd<'_>, v6: bool) -> Result<()
     check(ret.into()).map(drop)
 }
 
+/// Lets a socket be bound to any address (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`).
+pub(crate) fn allow_any_address(socket: BorrowedFd<'_>, v6: bool) -> Result<()> {
+    let on: libc::c_int = 1;
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    let (level, option) = if v6 {
+        (libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT)
+    } else {
+        (libc::IPPROTO_IP, libc::IP_TRANSPARENT)
+    };
+    // SAFETY: setsockopt reads `len` bytes of `on`, which outlives the call.
+    let ret = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), len) };
+    check(ret.into()).map(drop)
+}
+
 /// Takes one datagram.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
     // SAFETY: all-zero is valid for both.

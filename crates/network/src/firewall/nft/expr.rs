@@ -8,6 +8,7 @@ use super::{DATA_VALUE, LIST_ELEM, data};
 use crate::endpoint::Protocol;
 use crate::firewall::plan::{Action, Family, Map, Match, Rule, UPLINKS, Way};
 use crate::netlink::Message;
+use crate::route::CLIENTS_MARK;
 
 /// `NFTA_RULE_TABLE`.
 pub(super) const RULE_TABLE: u16 = 1;
@@ -25,6 +26,7 @@ const REG32: u32 = 8;
 
 /// `NFT_META_*`.
 mod meta {
+    pub(super) const MARK: u32 = 3;
     pub(super) const IIFNAME: u32 = 6;
     pub(super) const OIFNAME: u32 = 7;
     pub(super) const NFPROTO: u32 = 15;
@@ -66,6 +68,8 @@ const CHECKSUM_INET: u32 = 1;
 const CT_STATE: u32 = 0;
 /// `NFT_CT_STATUS`.
 const CT_STATUS: u32 = 2;
+/// `NFT_CT_MARK`.
+const CT_MARK: u32 = 3;
 /// `NF_CT_STATE_BIT` of established and related.
 const ESTABLISHED_RELATED: u32 = 2 | 4;
 /// `IPS_DST_NAT`.
@@ -74,6 +78,8 @@ const STATUS_DNAT: u32 = 1 << 5;
 const FIB_ADDRTYPE: u32 = 3;
 /// `NFTA_FIB_F_DADDR`.
 const FIB_DADDR: u32 = 2;
+/// `NFTA_FIB_F_SADDR`.
+const FIB_SADDR: u32 = 1;
 /// `RTN_LOCAL`.
 const TYPE_LOCAL: u32 = 2;
 /// `NFT_NAT_DNAT`.
@@ -180,10 +186,18 @@ fn matching(m: &mut Message<'_>, each: &Match) {
             compare(m, Compare::Equal, &[if *family == Family::V4 { ICMP } else { ICMP6 }]);
         }
         Match::ToHost(_) => {
-            expression(m, "fib", |m| {
-                m.be32(1, REG).be32(2, FIB_ADDRTYPE).be32(3, FIB_DADDR);
-            });
+            address_type(m, FIB_DADDR);
             compare(m, Compare::Equal, &TYPE_LOCAL.to_ne_bytes());
+        }
+        Match::FromElsewhere => {
+            address_type(m, FIB_SADDR);
+            compare(m, Compare::NotEqual, &TYPE_LOCAL.to_ne_bytes());
+        }
+        Match::OfClient => {
+            expression(m, "ct", |m| {
+                m.be32(1, REG).be32(2, CT_MARK);
+            });
+            compare(m, Compare::Equal, &CLIENTS_MARK.to_ne_bytes());
         }
         Match::Routed(family, scope) => {
             let set = Map { way: Way::Routed, scope: *scope, family: *family };
@@ -203,7 +217,35 @@ fn action(m: &mut Message<'_>, action: Action) {
         Action::Drop => verdict(m, 0),
         Action::Masquerade => expression(m, "masq", |_| {}),
         Action::To(map) => translate(m, map),
+        Action::MarkConnection => {
+            load_mark(m);
+            expression(m, "ct", |m| {
+                // key, source register
+                m.be32(2, CT_MARK).be32(4, REG);
+            });
+        }
+        Action::Mark => {
+            load_mark(m);
+            expression(m, "meta", |m| {
+                // key, source register
+                m.be32(2, meta::MARK).be32(3, REG);
+            });
+        }
     }
+}
+
+/// Loads what kind of address the packet's source or destination is.
+fn address_type(m: &mut Message<'_>, which: u32) {
+    expression(m, "fib", |m| {
+        m.be32(1, REG).be32(2, FIB_ADDRTYPE).be32(3, which);
+    });
+}
+
+fn load_mark(m: &mut Message<'_>) {
+    expression(m, "immediate", |m| {
+        m.be32(1, REG);
+        data(m, 2, &CLIENTS_MARK.to_ne_bytes());
+    });
 }
 
 /// Looks a packet up in a map, and sends it where that says.

@@ -338,6 +338,7 @@ struct Position {
 fn position(place: Place) -> Position {
     let (name, kind, hook, priority) = match place {
         Place::Raw => ("raw", "filter", 0, -300),
+        Place::Returning => ("returning", "filter", 0, -150),
         Place::Prerouting => ("prerouting", "nat", 0, -100),
         Place::Forward => ("forward", "filter", 2, 0),
         Place::Output => ("output", "nat", 3, -100),

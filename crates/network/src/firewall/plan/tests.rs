@@ -28,6 +28,7 @@ fn packet(input: &str, output: &str, seen: bool, published: bool) -> impl Fn(&Ma
         Match::Published => published,
         Match::Source(_) => input == "berth0",
         Match::Is(family) => *family == Family::V4,
+        Match::FromElsewhere | Match::OfClient => false,
         Match::Destination(_) | Match::ToHost(_) | Match::Icmp(_) | Match::Routed(..) => false,
         Match::InUplink(_) => input == "eth0",
         Match::OutUplink(_) => output == "eth0" || output == "eth2",

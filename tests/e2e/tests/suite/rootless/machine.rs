@@ -4,21 +4,28 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::image::Image;
+use e2e::lab::Namespace;
 use e2e::programs::{self, Ran, eventually};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 pub(super) const IMAGE: &str = "berth-test/busybox:latest";
 /// The machine's address in its network.
 pub(super) const ADDRESS: &str = "10.98.7.1";
 /// That of its neighbour there, which is its gateway, too.
 pub(super) const NEIGHBOUR: &str = "10.98.7.254";
+/// The same by IPv6.
+pub(super) const ADDRESS6: &str = "fd00:98:7::1";
+pub(super) const NEIGHBOUR6: &str = "fd00:98:7::fe";
 /// Subordinate ids.
 pub(super) const COUNT: u32 = 65_536;
 
-/// What makes it, then waits. Words: its folder, that of the programs, the user, the first subordinate id.
+/// What makes it, then waits. Words: its folder, that of the programs, the user, the first subordinate id, and
+/// programs that it doesn't have.
 const SETUP: &str = r#"set -e
 cd "$1"; mkdir etc home run dev bin
 cp /etc/passwd etc/passwd; echo "tester:x:$3:$3::$1/home:/bin/sh" >> etc/passwd
@@ -29,13 +36,15 @@ for f in passwd subuid subgid; do [ -e /etc/$f ] || { echo "there is no /etc/$f"
 mount --bind "$2" bin
 mount -t tmpfs none dev; mknod -m 666 dev/tun c 10 200
 mount --bind dev/tun /dev/net/tun
+for p in $5; do p=$(command -v $p) && mount --bind /dev/null $p; done
 mkfifo dev/told
 unshare -n sh -c 'echo >dev/told; exec sleep 100000' </dev/null >/dev/null 2>&1 & far=$!
 read word <dev/told
 trap 'kill $far' TERM
 ip link set lo up; ip link add v0 type veth peer name v1; ip link set v1 netns $far
-ip addr add 10.98.7.1/24 dev v0; ip link set v0 up; ip route add default via 10.98.7.254 dev v0
-nsenter -t $far -n sh -c 'ip link set lo up; ip addr add 10.98.7.254/24 dev v1; ip link set v1 up'
+ip addr add 10.98.7.1/24 dev v0; ip addr add fd00:98:7::1/64 dev v0 nodad; ip link set v0 up; ip route add default via 10.98.7.254 dev v0
+ip route add default via fd00:98:7::fe dev v0
+nsenter -t $far -n sh -c 'ip link set lo up; ip addr add 10.98.7.254/24 dev v1; ip addr add fd00:98:7::fe/64 dev v1 nodad; ip link set v1 up'
 echo "ready $far"; wait"#;
 
 /// What is to be done as whom, and where.
@@ -60,9 +69,14 @@ pub(super) struct Machine {
 impl Machine {
     /// `None`, and a word on stderr, where programs are missing that no test can do without.
     pub(super) fn new() -> Result<Option<Self>> {
+        Self::without(&[])
+    }
+
+    /// Without some programs.
+    pub(super) fn without(hidden: &[&str]) -> Result<Option<Self>> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         if let Some(name) = missing() {
-            let note = "is not installed (Debian: uidmap, passt, util-linux, iproute2)";
+            let note = "is not installed (Debian: uidmap, passt, slirp4netns, util-linux, iproute2)";
             let _ = writeln!(std::io::stderr(), "NOT RUN: {name} {note}");
             return Ok(None);
         }
@@ -72,7 +86,7 @@ impl Machine {
         let bin = programs::program("berthd")?.parent().map(Path::to_owned).context("no programs")?;
         let mut command = Command::new("unshare");
         command.args(["-m", "-n", "sh", "-c", SETUP, "sh"]).arg(root.path()).arg(bin);
-        command.args([user, first].map(|number| number.to_string()));
+        command.args([user, first].map(|number| number.to_string())).arg(hidden.join(" "));
         let mut holder = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let told = holder.stdout.take().context("no pipe")?;
         let mut machine = Self { root, user, first, holder, neighbour: String::new() };
@@ -88,10 +102,25 @@ impl Machine {
     /// With busybox loaded, by a daemon that the command has started.
     pub(super) fn with_image() -> Result<Option<Self>> {
         let Some(machine) = Self::new()? else { return Ok(None) };
-        let archive = machine.root.path().join("image.tar");
-        Image::busybox()?.save(&archive, IMAGE)?;
-        machine.berth(&["load", "-i", &archive.to_string_lossy()])?.ok()?;
+        machine.load_image()?;
         Ok(Some(machine))
+    }
+
+    /// Loads busybox.
+    pub(super) fn load_image(&self) -> Result<()> {
+        let archive = self.root.path().join("image.tar");
+        Image::busybox()?.save(&archive, IMAGE)?;
+        self.berth(&["load", "-i", &archive.to_string_lossy()])?.ok().map(drop)
+    }
+
+    /// Its network.
+    pub(super) fn host(&self) -> Result<Namespace> {
+        Namespace::of(self.holder.id())
+    }
+
+    /// That of its neighbour.
+    pub(super) fn neighbour(&self) -> Result<Namespace> {
+        Namespace::of(self.neighbour.parse()?)
     }
 
     pub(super) fn home(&self) -> PathBuf {
@@ -169,11 +198,13 @@ impl Machine {
 
     /// Kills the daemon, and waits until it is gone.
     pub(super) fn kill_daemon(&self) -> Result<()> {
-        let pid = self.daemon()?;
-        kill_process(pid, Signal::KILL)?;
-        eventually("the daemon is gone", || {
-            Ok((!sys::process::is_alive(pid.as_raw_nonzero().get())).then_some(()))
-        })
+        let daemon = pidfd_open(self.daemon()?, PidfdFlags::empty())?;
+        pidfd_send_signal(&daemon, Signal::KILL)?;
+        // with all its threads: until then its socket takes connections
+        let patience = Timespec::try_from(programs::patient(Duration::from_secs(10)))?;
+        let gone = poll(&mut [PollFd::new(&daemon, PollFlags::IN)], Some(&patience))?;
+        ensure!(gone == 1, "the daemon does not end");
+        Ok(())
     }
 
     /// Ends the daemon, which must take everything of the user's with it but the log and the images.
@@ -216,7 +247,7 @@ impl Drop for Machine {
 /// What the machine lacks, if it does.
 fn missing() -> Option<&'static str> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    ["newuidmap", "newgidmap", "pasta", "setpriv", "nsenter", "ip", "busybox"]
+    ["newuidmap", "newgidmap", "pasta", "setpriv", "nsenter", "ip", "busybox", "slirp4netns"]
         .into_iter()
         .find(|name| !std::env::split_paths(&path).any(|directory| directory.join(name).is_file()))
 }

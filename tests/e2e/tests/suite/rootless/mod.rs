@@ -1,6 +1,7 @@
 //! An ordinary user's daemon.
 
 mod machine;
+mod ports;
 
 use std::os::unix::fs::MetadataExt as _;
 
