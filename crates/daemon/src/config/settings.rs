@@ -252,6 +252,9 @@ fn engine(given: &Given) -> Result<engine::Config> {
     config.cluster.store = text("cluster-store");
     config.cluster.advertise = text("cluster-advertise");
     config.cluster.options = given.map("cluster-store-opts");
+    if rootless::is_on() && !config.cluster.store.is_empty() {
+        bail!("cluster-store: an ordinary user's daemon shares no networks with other hosts");
+    }
     config.cluster.check()?;
     config.userns_remap = text("userns-remap");
     config.rootless = rootless::is_on();

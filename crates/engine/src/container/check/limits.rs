@@ -1,6 +1,6 @@
 //! The arithmetic of limits, with Docker's sentences.
 
-use crate::container::{HostConfig, Resources};
+use crate::container::{DeviceMapping, HostConfig, Resources};
 use crate::error::{Error, Result};
 
 /// Smallest memory limit.
@@ -51,12 +51,27 @@ pub(crate) fn check_limits(wanted: &mut Resources, host: &Host, update: bool) ->
     }
     if !host.cgroups {
         without_cgroups(wanted, &mut warnings);
+        own_names(wanted)?;
     }
     cpu(wanted, host)?;
     realtime(wanted, host)?;
     cpusets(wanted, host)?;
     blkio(wanted, host, &mut warnings)?;
     Ok(warnings)
+}
+
+/// An ordinary user makes no device: the host's own is bound, and the container's configuration has one name for both.
+fn own_names(wanted: &Resources) -> Result<()> {
+    let renamed = |device: &&DeviceMapping| {
+        !device.path_in_container.is_empty() && device.path_in_container != device.path_on_host
+    };
+    match wanted.devices.iter().find(renamed) {
+        None => Ok(()),
+        Some(device) => bad(format!(
+            "device {}:{}: an ordinary user's daemon gives containers devices by their names on the host only",
+            device.path_on_host, device.path_in_container
+        )),
+    }
 }
 
 /// Takes out what only control groups could do, each with a sentence.

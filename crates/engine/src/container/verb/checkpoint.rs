@@ -100,6 +100,10 @@ impl Engine {
 
 /// Containers whose processes can't be brought back as they were.
 fn refuse(engine: &Arc<Inner>, container: &Container) -> Result<()> {
+    if engine.config.rootless {
+        let why = "checkpoint not supported by a rootless berthd: CRIU needs root's rights on the host";
+        return Err(Error::not_implemented(why));
+    }
     if container.config.tty {
         return Err(Error::not_implemented("checkpoint not supported on containers with tty"));
     }

@@ -63,6 +63,9 @@ impl Engine {
     /// The name is taken; a setting is wrong or can't be had; no subnet is free.
     pub async fn network_create(&self, mut request: NetworkRequest) -> Result<NetworkMade> {
         check(&request)?;
+        if self.0.config.rootless {
+            check_rootless(&request.driver)?;
+        }
         add_defaults(&mut request, &self.0.config.network_options);
         let engine = Arc::clone(&self.0);
         blocking(move || {
@@ -134,6 +137,16 @@ fn check(request: &NetworkRequest) -> Result<()> {
             Err(Error::bad_parameter("null ipam driver does not handle specific address pool requests"))
         }
         other => Err(Error::not_found(format!("plugin \"{other}\" not found"))),
+    }
+}
+
+/// What the networks of an ordinary user's daemon can't be.
+fn check_rootless(driver: &str) -> Result<()> {
+    match driver {
+        "macvlan" | "ipvlan" | cluster::DRIVER => Err(Error::bad_parameter(format!(
+            "{driver} networks are part of the host's, where an ordinary user's daemon has no rights: choose driver bridge"
+        ))),
+        _ => Ok(()),
     }
 }
 

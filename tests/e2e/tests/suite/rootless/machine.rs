@@ -207,6 +207,22 @@ impl Machine {
         Ok(())
     }
 
+    /// The shim of a container that runs.
+    pub(super) fn shim(&self, container: &str) -> Result<Pid> {
+        let pid = self.berth(&["inspect", "-f", "{{.State.Pid}}", container])?.ok()?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).context("no parent")?;
+        let shim = Pid::from_raw(parent.trim().parse()?).context("no parent")?;
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", shim.as_raw_nonzero()))?;
+        ensure!(name.trim() == "berth-shim", "{name}");
+        Ok(shim)
+    }
+
+    /// Whether a process of the user's or of his subordinate ids is called so.
+    pub(super) fn has_process(&self, name: &str) -> Result<bool> {
+        Ok(self.processes()?.iter().any(|(_, called)| called == name))
+    }
+
     /// Ends the daemon, which must take everything of the user's with it but the log and the images.
     pub(super) fn finish(self) -> Result<()> {
         kill_process(self.daemon()?, Signal::TERM)?;

@@ -1,5 +1,6 @@
 //! An ordinary user's daemon.
 
+mod limits;
 mod machine;
 mod ports;
 
