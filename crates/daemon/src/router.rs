@@ -128,6 +128,7 @@ async fn dispatch(action: Action, asked: Asked, body: RequestBody) -> Result<Res
         Action::ImageInspect => image::inspect(asked).await,
         Action::ImageHistory => image::history(asked).await,
         Action::ImageAttestations | Action::ImageVerify => image::said(action, asked).await,
+        Action::ImageSbom => image::sbom(asked).await,
         Action::ImageTag => image::tag(asked).await,
         Action::ImageDelete => image::remove(asked).await,
         Action::ImageBuild => build::build(asked, body).await,

@@ -100,6 +100,7 @@ routes! {
     ImageInspect Get "/images/{name}/json" 24;
     ImageAttestations Get "/images/{name}/attestations" 55;
     ImageVerify Get "/images/{name}/verify" 24;
+    ImageSbom Get "/images/{name}/sbom" 24;
     ImageHistory Get "/images/{name}/history" 24;
     ImagePush Post "/images/{name}/push" 24;
     ImageTag Post "/images/{name}/tag" 24;

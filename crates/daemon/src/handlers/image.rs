@@ -60,6 +60,12 @@ pub(crate) async fn said(action: Action, asked: Asked) -> Result<Response> {
     if action == Action::ImageVerify { verify(asked).await } else { attestations(asked).await }
 }
 
+/// `GET /images/{name}/sbom`, which is not Docker's: the image's packages as SPDX.
+pub(crate) async fn sbom(asked: Asked) -> Result<Response> {
+    of_platform(&asked, &asked.param).await?;
+    Ok(response::ok(&asked.engine().image_sbom(&asked.param).await?))
+}
+
 /// `GET /images/{name}/attestations`
 async fn attestations(asked: Asked) -> Result<Response> {
     of_platform(&asked, &asked.param).await?;

@@ -11,6 +11,7 @@ mod model;
 mod prune;
 mod pull;
 mod push;
+mod sbom;
 mod search;
 mod verb;
 pub(crate) mod written;

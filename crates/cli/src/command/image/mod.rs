@@ -12,6 +12,7 @@ pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod rm;
 pub(crate) mod save;
+pub(crate) mod sbom;
 pub(crate) mod search;
 pub(crate) mod tag;
 mod tree;
@@ -36,6 +37,7 @@ pub(crate) static GROUP: Group = Group {
         &push::COMMAND,
         &rm::COMMAND,
         &save::COMMAND,
+        &sbom::COMMAND,
         &tag::COMMAND,
         &verify::COMMAND,
     ],

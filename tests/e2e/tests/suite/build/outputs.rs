@@ -242,6 +242,21 @@ fn what_packages_an_image_holds() -> Result<()> {
     let packages = document["packages"].as_array().context("no packages")?;
     let urls: Vec<&str> = packages.iter().map(|one| text(one, "/externalRefs/0/referenceLocator")).collect();
     ensure!(urls == ["", "pkg:deb/hello@2.10-3?arch=amd64", "pkg:cargo/serde@1.0.0"], "{urls:?}");
+    // an image of which nothing was said is looked through when somebody asks
+    context.own(&["-t", "silent:1"])?.ok()?;
+    let list = berth.root().join("list.json");
+    berth.berth(["image", "sbom", "--output", &list.to_string_lossy(), "silent:1"])?.ok()?;
+    let own: Value = serde_json::from_slice(&fs::read(&list)?)?;
+    ensure!(text(&own, "/spdxVersion") == "SPDX-2.3" && text(&own, "/name") == "silent:1", "{own}");
+    let listed = |value: &Value| Some(value["packages"].as_array()?[1..].to_vec());
+    ensure!(listed(&own).is_some_and(|all| all.len() == 2) && listed(&own) == listed(document), "{own}");
+    let printed: Value = serde_json::from_str(
+        &berth.berth(["image", "sbom", "--platform", "linux/amd64", "silent:1"])?.ok()?,
+    )?;
+    ensure!(listed(&printed) == listed(&own));
+    berth.berth(["image", "sbom", "--platform", "linux/s390x", "silent:1"])?.fails(1, "linux/s390x")?;
+    berth.berth(["image", "sbom", "nothing:1"])?.fails(1, "No such image: nothing:1")?;
+    berth.berth(["image", "sbom", "-o", "/nowhere/x", "silent:1"])?.fails(1, "failed to write the list")?;
     // with the files alone it lies beside them
     let out = berth.root().join("out");
     context.own(&["--sbom", "true", "-o", &out.to_string_lossy()])?.ok()?;
