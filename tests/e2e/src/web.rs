@@ -2,7 +2,7 @@
 //! was asked.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::programs;
 
@@ -48,6 +49,7 @@ struct State {
 
 /// The server; it ends with this.
 pub struct Web {
+    scheme: &'static str,
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     ends: Arc<AtomicBool>,
@@ -57,6 +59,16 @@ pub struct Web {
 impl Web {
     /// Starts it. Repositories lie below `git`, at `/git/`.
     pub fn start(git: &Path) -> Result<Self> {
+        Self::over(git, None)
+    }
+
+    /// The same over TLS.
+    pub fn start_tls(git: &Path, tls: Arc<ServerConfig>) -> Result<Self> {
+        Self::over(git, Some(tls))
+    }
+
+    fn over(git: &Path, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let (state, ends) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
@@ -66,12 +78,12 @@ impl Web {
                 if end.load(Ordering::SeqCst) {
                     return;
                 }
-                let (state, git) = (Arc::clone(&shared), git.clone());
+                let (state, git, tls) = (Arc::clone(&shared), git.clone(), tls.clone());
                 // a client that hangs up is its own business
-                std::thread::spawn(move || stream.map(|stream| serve(stream, &state, &git)));
+                std::thread::spawn(move || stream.map(|stream| meet(stream, tls, &state, &git)));
             }
         });
-        Ok(Self { address, state, ends, thread: Some(thread) })
+        Ok(Self { scheme, address, state, ends, thread: Some(thread) })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -81,7 +93,7 @@ impl Web {
     /// The URL of a path.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// Puts something at a path.
@@ -111,8 +123,20 @@ impl Drop for Web {
     }
 }
 
-fn serve(stream: TcpStream, state: &Mutex<State>, git: &Path) -> Result<()> {
-    let mut input = BufReader::new(stream.try_clone()?);
+fn meet(stream: TcpStream, tls: Option<Arc<ServerConfig>>, state: &Mutex<State>, git: &Path) -> Result<()> {
+    let Some(tls) = tls else {
+        serve(&stream, state, git)?;
+        return Ok(stream.shutdown(Shutdown::Write)?);
+    };
+    let mut stream = StreamOwned::new(ServerConnection::new(tls)?, stream);
+    serve(&mut stream, state, git)?;
+    // without it a client takes the end of an answer for an accident
+    stream.conn.send_close_notify();
+    Ok(stream.flush()?)
+}
+
+fn serve(stream: impl Read + Write, state: &Mutex<State>, git: &Path) -> Result<()> {
+    let mut input = BufReader::new(stream);
     let mut first = String::new();
     input.read_line(&mut first)?;
     let mut words = first.split_whitespace();
@@ -132,10 +156,8 @@ fn serve(stream: TcpStream, state: &Mutex<State>, git: &Path) -> Result<()> {
     let (status, answer) = answer((method, target), &headers, &body, state, git)?;
     let asked = Asked { target: target.to_owned(), headers, status };
     state.lock().unwrap_or_else(PoisonError::into_inner).asked.push(asked);
-    let mut output = &stream;
-    output.write_all(&answer)?;
-    stream.shutdown(Shutdown::Write)?;
-    Ok(())
+    input.get_mut().write_all(&answer)?;
+    Ok(input.get_mut().flush()?)
 }
 
 fn answer(

@@ -51,6 +51,7 @@ mod tags;
 mod upload;
 pub mod url;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper::header::HeaderValue;
@@ -84,6 +85,17 @@ pub(crate) struct Inner {
     planner: Planner,
 }
 
+/// The files for a server's TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// Authorities, beside the machine's.
+    pub authorities: Vec<PathBuf>,
+    /// The machine's, if it has any.
+    pub machine: Option<PathBuf>,
+    /// Who we are there: a certificate and its key, the first by name.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
 impl Client {
     /// A client with this configuration. Nothing is read or asked yet.
     ///
@@ -101,6 +113,18 @@ impl Client {
             user_agent,
             config,
         })))
+    }
+
+    /// The files for a server, registry or not, in its own directory of `certs.d`: what a program is told that speaks TLS
+    /// itself.
+    ///
+    /// # Errors
+    /// A certificate without its key, or a key without its certificate; the directory can't be read.
+    pub fn certificates(&self, authority: &str) -> Result<Certificates> {
+        let files = self.0.planner.files(authority)?;
+        let client = files.clients.into_iter().next().map(|own| (own.certificate, own.key));
+        let machine = self.0.config.authorities.clone().or_else(|| net::system().map(PathBuf::from));
+        Ok(Certificates { authorities: files.authorities, machine, client })
     }
 
     /// The repository that `reference` names (its tag and digest do not matter), asked by the owner of `credentials`.

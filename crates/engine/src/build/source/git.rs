@@ -19,7 +19,7 @@ use super::super::contexts::Label;
 use super::super::secret;
 use super::super::trees::Directory;
 use super::program::Git;
-use super::{Fetcher, Tell};
+use super::{Fetcher, Tell, trust};
 
 /// Files of one commit, at most.
 const MAX_FILES: u64 = 2_000_000;
@@ -155,6 +155,8 @@ impl Fetcher {
         let mut settings = Vec::new();
         let mut env = Vec::new();
         if let Some(origin) = remote.origin() {
+            let registries = self.engine.registries.current();
+            settings = trust::settings(&registries.client, origin, &place.path().join("authorities"))?;
             let authorization = match &remote.authorization {
                 Some(authorization) => Some(authorization.clone()),
                 None => self.authorization(source, origin, &mut secrets)?,

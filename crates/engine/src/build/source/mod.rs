@@ -4,6 +4,7 @@
 mod git;
 mod http;
 mod program;
+mod trust;
 
 use std::future::Future;
 use std::sync::Arc;

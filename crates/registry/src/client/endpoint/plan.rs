@@ -191,17 +191,32 @@ impl Planner {
         self.spoken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What lies in a server's own directory, whatever it serves; nothing if there is none.
+    ///
+    /// # Errors
+    /// As [`certs::read`].
+    pub(crate) fn files(&self, authority: &str) -> Result<TlsFiles> {
+        let directory = self.own_directory(authority);
+        Ok(directory.as_deref().map(certs::read).transpose()?.unwrap_or_default())
+    }
+
     /// The directory with a registry's configuration: its own in the first place that has one, else `_default`.
     fn directory(&self, authority: &str) -> Option<PathBuf> {
+        self.own_directory(authority).or_else(|| self.find(DEFAULT))
+    }
+
+    fn find(&self, name: &str) -> Option<PathBuf> {
+        self.certs_d.iter().map(|root| root.join(name)).find(|path| path.is_dir())
+    }
+
+    fn own_directory(&self, authority: &str) -> Option<PathBuf> {
         // a name that could lead out of the directory is no registry's
         let is_plain = !authority.is_empty() && !authority.starts_with('.') && !authority.contains('/');
         let own = match authority.rsplit_once(':') {
             Some((host, port)) => vec![format!("{host}_{port}_"), authority.to_owned()],
             None => vec![authority.to_owned()],
         };
-        let find = |name: &str| self.certs_d.iter().map(|root| root.join(name)).find(|path| path.is_dir());
-        let own = own.iter().filter(|_| is_plain).find_map(|name| find(name));
-        own.or_else(|| find(DEFAULT))
+        own.iter().filter(|_| is_plain).find_map(|name| self.find(name))
     }
 
     /// The same settings for the same files, so that connections are shared between requests.

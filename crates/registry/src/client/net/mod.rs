@@ -15,4 +15,4 @@ pub use payload::Chunks;
 pub(crate) use payload::Payload;
 pub use proxy::{Proxies, Proxy};
 pub(crate) use send::{Request, Response, Transport};
-pub(crate) use tls::{Authorities, ClientCertificate, Tls, TlsFiles};
+pub(crate) use tls::{Authorities, ClientCertificate, Tls, TlsFiles, system};

@@ -43,6 +43,11 @@ pub(crate) struct TlsFiles {
     pub(crate) skip_verify: bool,
 }
 
+/// The file with the machine's own authorities.
+pub(crate) fn system() -> Option<&'static Path> {
+    SYSTEM.iter().map(Path::new).find(|path| path.exists())
+}
+
 /// The authorities that are trusted everywhere, read when they are first needed.
 #[derive(Debug, Default)]
 pub(crate) struct Authorities {
@@ -60,8 +65,7 @@ impl Authorities {
             return Ok(read);
         }
         let mut roots = RootCertStore::empty();
-        let system = || SYSTEM.iter().map(Path::new).find(|path| path.exists());
-        if let Some(file) = self.file.as_deref().or_else(system) {
+        if let Some(file) = self.file.as_deref().or(system()) {
             // of the machine's many, some may be in a form that is not known
             roots.add_parsable_certificates(certificates(file)?);
         }

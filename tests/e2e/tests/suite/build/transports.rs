@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use e2e::daemon::{Berth, IMAGE};
 use e2e::programs;
-use e2e::web::Repository;
+use e2e::registry::tls::{self, Authority};
+use e2e::web::{Repository, Web};
 
 use super::secrets::Agent;
 use super::{Context, no_places};
@@ -128,6 +129,41 @@ fn a_repository_of_git_s_own_daemon_by_fragment_and_by_query() -> Result<()> {
         .fails(1, &format!("expected checksum to match {commit}"))?;
     build(&format!("{url}?colour=red"))?.fails(1, "can't be understood")?;
     build(&format!("{url}?tag=none"))?.fails(1, "does not contain ref refs/tags/none")?;
+    no_places(&berth)?;
+    berth.finish()
+}
+
+#[test]
+fn a_repository_of_a_server_with_an_authority_of_its_own() -> Result<()> {
+    let certs = tempfile::tempdir()?;
+    let path = certs.path().display().to_string();
+    let berth = Berth::with_environment(&[("BERTH_CERTS_D", &path)], &[])?;
+    let dir = tempfile::tempdir()?;
+    let _whole = whole(dir.path())?;
+    let authority = Authority::new()?;
+    let pair = authority.issue("git", "IP:127.0.0.1", 2)?;
+    let web = Web::start_tls(dir.path(), tls::serving(&pair)?)?;
+    let url = web.url("/git/whole.git");
+    ensure!(url.starts_with("https://"), "{url}");
+    let build = |what: &str| programs::run(berth.berth_command(["build", "-t", "there"])?.arg(what));
+    build(&url)?.fails(1, "certificate")?;
+    // another port's authorities are not this one's
+    let place = url.trim_start_matches("https://").split('/').next().unwrap_or_default();
+    std::fs::create_dir(certs.path().join("127.0.0.1:1"))?;
+    std::fs::copy(authority.certificate(), certs.path().join("127.0.0.1:1/ca.crt"))?;
+    build(&url)?.fails(1, "certificate")?;
+    // nothing needs to be told of a change
+    std::fs::create_dir(certs.path().join(place))?;
+    std::fs::copy(authority.certificate(), certs.path().join(place).join("ca.crt"))?;
+    build(&format!("{url}#v1:sub"))?.ok()?;
+    ensure!(berth.docker(["run", "--rm", "there", "cat", "/said"])?.ok()? == "sub");
+    // for the other protocol's contexts, and with the submodule
+    let target = format!("/build?t=asked&remote={url}");
+    let said = e2e::http::ask(berth.root(), "POST", &target)?.text()?;
+    ensure!(said.contains("Successfully tagged asked"), "{said}");
+    ensure!(berth.docker(["run", "--rm", "asked", "cat", "/files/module/inner"])?.ok()? == "of the part");
+    std::fs::write(certs.path().join(place).join("own.key"), "")?;
+    build(&url)?.fails(1, "missing client certificate own.cert for key own.key")?;
     no_places(&berth)?;
     berth.finish()
 }
