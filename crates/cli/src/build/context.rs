@@ -220,9 +220,18 @@ impl Contexts {
 
 /// Whether a context is elsewhere.
 fn is_url(text: &str) -> bool {
-    ["http://", "https://", "git://", "git@", "ssh://", "github.com/"]
-        .iter()
-        .any(|start| text.starts_with(start))
+    let starts = ["http://", "https://", "git://", "git@", "ssh://", "github.com/"];
+    // what lies here by such a name is what is meant, as with Docker's client
+    starts.iter().any(|start| text.starts_with(start)) || is_scp(text) && !Path::new(text).exists()
+}
+
+/// `user@host:path`, as the daemon reads it.
+fn is_scp(text: &str) -> bool {
+    let word = |text: &str, more: &[u8]| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+    };
+    let parts = text.split_once('@').and_then(|(user, rest)| Some((user, rest.split_once(':')?)));
+    parts.is_some_and(|(user, (host, path))| word(user, b"-_") && word(host, b"-.") && !path.is_empty())
 }
 
 /// Whether bytes begin an archive, compressed or not.
@@ -255,6 +264,13 @@ mod tests {
         assert_eq!(absent, "unable to prepare context: path \"/nonexistent\" not found");
         let url = Contexts::read("https://example.com/x.git#main", Some("a/Dockerfile")).unwrap();
         assert_eq!(url.attrs["context"], "https://example.com/x.git#main");
+        for scp in ["git@h:x.git", "me_too@h.example:../a/b#main:sub", "u@127.0.0.1:/x"] {
+            let read = Contexts::read(scp, None).unwrap();
+            assert_eq!((read.attrs["context"].as_str(), read.dirs.len()), (scp, 0));
+        }
+        for path in ["a@b", "a@b:", "@b:c", "a@b/c:d", "./a@b:c"] {
+            assert!(Contexts::read(path, None).is_err(), "{path}");
+        }
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::daemon::{Berth, IMAGE};
-use e2e::programs;
+use e2e::lab::Namespace;
 use e2e::registry::tls::{self, Authority};
 use e2e::web::{Repository, Web};
+use e2e::{image, programs};
 
 use super::secrets::Agent;
 use super::{Context, no_places};
@@ -95,6 +96,48 @@ fn a_repository_behind_ssh_is_opened_by_the_clients_agent() -> Result<()> {
     // nobody else has the key: not the daemon, and no client that lends none
     let refused = build(&["--no-cache", &url])?;
     refused.fails(1, "Permission denied")?;
+    no_places(&berth)?;
+    berth.finish()
+}
+
+/// `user@host:path` has no place for a port: a namespace has the usual one free.
+#[test]
+fn a_repository_as_scp_would_name_it() -> Result<()> {
+    let netns = Namespace::new()?;
+    netns.ip("link set lo up")?;
+    let berth = Berth::inside(&netns, &[])?;
+    berth.load(&image::Image::busybox()?, IMAGE)?;
+    let dir = tempfile::tempdir()?;
+    let _whole = whole(dir.path())?;
+    let sshd = Sshd::inside(&berth, &netns)?;
+    let agent = Agent::start(dir.path(), &sshd.key())?;
+    let says = |tag: &str| berth.docker(["run", "--rm", "--network=none", tag, "cat", "/said"])?.ok();
+    let run = |command: &mut Command| {
+        programs::run(command.env("SSH_AUTH_SOCK", &agent.socket).env("DOCKER_BUILDKIT", "1"))
+    };
+    let build = |words: &[&str]| {
+        let mut command = berth.berth_command(["build", "--network=none", "-t", "there"])?;
+        run(command.args(words))
+    };
+    let path = dir.path().display();
+    // from the root, and from the home of whoever is named
+    let (url, relative) =
+        (format!("root@127.0.0.1:{path}/whole.git"), format!("root@127.0.0.1:..{path}/whole.git"));
+    for (what, wanted) in
+        [(url.clone(), "top"), (format!("{url}#v1:sub"), "sub"), (format!("{relative}#v1"), "first")]
+    {
+        build(&["--ssh", "default", &what])?.ok().with_context(|| what.clone())?;
+        ensure!(says("there")? == wanted, "{what}");
+    }
+    let dockerfile =
+        format!("FROM {IMAGE}\nADD {url} /there\nRUN cat /there/name /there/module/inner > /said\n");
+    let context = Context::new(&berth, "scp", &[("Dockerfile", &dockerfile)])?;
+    let flags = ["-t", "scp", "--network=none", "--ssh", "default"];
+    for mut command in [context.own_command(&flags)?, context.buildkit_command(&flags)?] {
+        run(&mut command)?.ok()?;
+        ensure!(says("scp")? == "topof the part");
+    }
+    build(&["--no-cache", &url])?.fails(1, "Permission denied")?;
     no_places(&berth)?;
     berth.finish()
 }

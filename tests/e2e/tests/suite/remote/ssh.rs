@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use e2e::daemon::Berth;
+use e2e::lab::Namespace;
 use e2e::programs;
 
 use super::{build, everything};
@@ -21,6 +22,20 @@ pub(crate) struct Sshd {
 impl Sshd {
     /// Programs that the far shell finds before the machine's lie in `bin/`.
     pub(crate) fn start(berth: &Berth) -> Result<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        Self::listening(berth, port, Command::spawn)
+    }
+
+    /// The same at ssh's own port, in a namespace that has it to give.
+    pub(crate) fn inside(berth: &Berth, netns: &Namespace) -> Result<Self> {
+        Self::listening(berth, 22, |command| netns.spawn(command).map_err(std::io::Error::other))
+    }
+
+    fn listening(
+        berth: &Berth,
+        port: u16,
+        spawn: impl FnOnce(&mut Command) -> std::io::Result<Child>,
+    ) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("berth-sshd-").tempdir()?;
         let at = |name: &str| root.path().join(name);
         for key in ["host", "user"] {
@@ -28,7 +43,6 @@ impl Sshd {
             let mut keygen = Command::new("/usr/bin/ssh-keygen");
             programs::run(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f", &file]))?.ok()?;
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         std::fs::create_dir(at("bin"))?;
         std::fs::create_dir(at("near"))?;
         let server = format!(
@@ -56,14 +70,10 @@ impl Sshd {
         // where it separates privileges; Debian's service makes it, too
         std::fs::create_dir_all("/run/sshd")?;
         let log = std::fs::File::create(at("log"))?;
-        let child = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
-            .arg(at("sshd_config"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("cannot run sshd: apt-get install openssh-server")?;
+        let mut server = Command::new("/usr/sbin/sshd");
+        server.args(["-D", "-e", "-f"]).arg(at("sshd_config"));
+        server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = spawn(&mut server).context("cannot run sshd: apt-get install openssh-server")?;
         let sshd = Self { root, port, child };
         programs::eventually("sshd listens", || {
             let log = std::fs::read_to_string(sshd.root.path().join("log"))?;
