@@ -8,9 +8,13 @@ use super::run::{connect, runtime};
 use crate::command::Context;
 use crate::error::{Error, Result};
 use crate::flag::Matches;
+use crate::flag::check::parse_duration;
 use crate::format::list::{self, Columns, Row};
 use crate::format::time::ago;
 use crate::format::units::human_size;
+
+/// Filters by when a record was used last, which the daemon is asked for by a number.
+const AGES: [&str; 2] = ["until", "unused-for"];
 
 const COLUMNS: Columns = Columns {
     headers: &[
@@ -31,7 +35,8 @@ const COLUMNS: Columns = Columns {
 
 /// Lists the records, and sums them up.
 pub(crate) fn du(context: &Context<'_>, matches: &Matches) -> Result<()> {
-    let mut records = records(context, filters(&matches.all("filter"))?)?;
+    let (filter, unused) = filters(&matches.all("filter"))?;
+    let mut records = records(context, DiskUsageRequest { filter, age_limit: unused })?;
     records.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.id.cmp(&b.id)));
     let sum = |wanted: &dyn Fn(&&UsageRecord) -> bool| -> i64 {
         records.iter().filter(wanted).map(|record| record.size).sum()
@@ -57,29 +62,42 @@ pub(crate) fn du(context: &Context<'_>, matches: &Matches) -> Result<()> {
     Ok(())
 }
 
-/// `name=value` in the daemon's language; all of them must hold.
-fn filters(given: &[&str]) -> Result<Vec<String>> {
+/// `name=value` in the daemon's language, all of which must hold; and for how many nanoseconds a record must not have
+/// been used (`until`, `unused-for`), 0 for no matter how long. In the words of Docker's plug-in.
+fn filters(given: &[&str]) -> Result<(Vec<String>, i64)> {
+    let mut ages = given.iter().filter_map(|filter| {
+        let (name, value) = filter.split_once('=')?;
+        AGES.contains(&name).then_some((name, value))
+    });
+    let unused = match (ages.next(), ages.next()) {
+        (None, _) => 0,
+        (Some((name, value)), None) => parse_duration(value).map_err(|error| {
+            Error::said(format!("\"{name}\" filter expects a duration (e.g., '24h'): {error}"))
+        })?,
+        (Some((one, _)), Some((other, _))) if one != other => {
+            return Err(Error::said("conflicting filters \"until\" and \"unused-for\""));
+        }
+        _ => return Err(Error::said("filters expect only one value")),
+    };
     let one = |filter: &&str| {
         let (name, value) = filter.split_once('=').unwrap_or((filter, ""));
         let quoted = format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
         match (name, value) {
-            ("until" | "unused-for", _) => Err(Error::said(format!(
-                "builder du: filter {name:?} is not supported by this version of Berth"
-            ))),
-            (name, "") => Ok(name.to_owned()),
-            ("id", _) => Ok(format!("id~={quoted}")),
-            (name, _) => Ok(format!("{name}=={quoted}")),
+            (name, "") => name.to_owned(),
+            ("id", _) => format!("id~={quoted}"),
+            (name, _) => format!("{name}=={quoted}"),
         }
     };
-    let all = given.iter().map(one).collect::<Result<Vec<_>>>()?.join(",");
-    Ok(if all.is_empty() { Vec::new() } else { vec![all] })
+    let others =
+        given.iter().filter(|filter| !filter.split_once('=').is_some_and(|(name, _)| AGES.contains(&name)));
+    let all = others.map(one).collect::<Vec<_>>().join(",");
+    Ok((if all.is_empty() { Vec::new() } else { vec![all] }, unused))
 }
 
-fn records(context: &Context<'_>, filter: Vec<String>) -> Result<Vec<UsageRecord>> {
+fn records(context: &Context<'_>, request: DiskUsageRequest) -> Result<Vec<UsageRecord>> {
     let control = context.client()?.call(Action::Grpc, "").upgrade("h2c")?.1;
     runtime()?.block_on(async {
         let channel = connect(control).await?;
-        let request = DiskUsageRequest { filter, age_limit: 0 };
         let answer = channel.ask::<_, DiskUsageResponse>(method::DISK_USAGE, request).await;
         answer.map(|answer| answer.record).map_err(|status| Error::said(status.message().to_owned()))
     })
@@ -137,10 +155,20 @@ mod tests {
 
     #[test]
     fn filters_are_said_in_the_daemon_s_language() {
-        assert_eq!(filters(&[]).unwrap(), [""; 0]);
+        assert_eq!(filters(&[]).unwrap(), (Vec::new(), 0));
         let given = ["type=regular", "id=ab", "shared", "description=a \"b\""];
         let said = "type==\"regular\",id~=\"ab\",shared,description==\"a \\\"b\\\"\"";
-        assert_eq!(filters(&given).unwrap(), [said]);
-        assert!(filters(&["until=1h"]).is_err());
+        assert_eq!(filters(&given).unwrap(), (vec![said.to_owned()], 0));
+        let hour = 3_600_000_000_000;
+        assert_eq!(filters(&["until=1h"]).unwrap(), (Vec::new(), hour));
+        assert_eq!(filters(&["unused-for=1h", "shared"]).unwrap(), (vec!["shared".to_owned()], hour));
+        for (wrong, why) in [
+            (&["until=yesterday"][..], "expects a duration"),
+            (&["until="], "expects a duration"),
+            (&["until=1h", "unused-for=1h"], "conflicting"),
+            (&["until=1h", "until=2h"], "only one value"),
+        ] {
+            assert!(filters(wrong).unwrap_err().to_string().contains(why), "{wrong:?}");
+        }
     }
 }

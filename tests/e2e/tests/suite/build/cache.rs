@@ -75,6 +75,9 @@ fn every_byte_is_counted_once_and_comes_free() -> Result<()> {
     ensure!(shown.contains("Build cache usage: 2.") && shown.matches(" regular ").count() == 3, "{shown}");
     let shown = berth.berth(["builder", "du"])?.ok()?;
     ensure!(shown.contains("Shared:") && shown.contains("Total:          2."), "{shown}");
+    let unused =
+        |filter: &str| berth.berth(["builder", "du", "--filter", filter, "--format", "{{.ID}}"])?.ok();
+    ensure!(unused("until=1h")?.is_empty() && !unused("unused-for=1ns")?.is_empty());
     let shown = berth.berth(["builder", "du", "--filter", "shared=true", "--format", "{{.ID}}"])?.ok()?;
     ensure!(shown.lines().count() == 1, "{shown}");
     // what an image has stays, and so does what it came from
