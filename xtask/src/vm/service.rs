@@ -17,8 +17,8 @@ pub(super) fn install(guest: &Guest, options: &str) -> Result<()> {
     let unit = UNIT.replace("/usr/local/bin/berthd", &format!("{}/berthd {options}", work::programs()));
     ensure!(unit != UNIT, "the packaged unit starts another program");
     guest.run(&format!(
-        "cat > /etc/systemd/system/berthd.service <<'END'\n{unit}END\n\
-         systemctl enable --quiet --now berthd && \
+        "cat > /etc/systemd/system/berth.service <<'END'\n{unit}END\n\
+         systemctl enable --quiet --now berth && \
          mkdir -p /image/bin /image/tmp && cp /bin/busybox /image/bin && \
          for name in sh sleep true cat head sync nc echo; do ln -sf busybox /image/bin/$name; done && \
          tar -C /image -c . | berth import - box > /image/id"
@@ -73,6 +73,6 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
     ensure!(guest.ask(limit)? == "67108864");
     ensure!(guest.ask(GREETING)? == "hello");
     guest.run(
-        "berth rm -f stays goes heeds serves > /dev/null && berth volume rm kept > /dev/null && systemctl stop berthd",
+        "berth rm -f stays goes heeds serves > /dev/null && berth volume rm kept > /dev/null && systemctl stop berth",
     )
 }

@@ -33,12 +33,35 @@ pub(super) fn start() -> Result<()> {
     if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
         return Ok(());
     }
+    if let Some(unit) = service() {
+        return Err(Error::said(format!("berthd is not running; it is a service: {unit}")));
+    }
     if io::stderr().is_terminal() {
         drop(writeln!(io::stderr(), "Starting berthd (its log: {})", log_file().display()));
     }
     let result = spawn();
     drop(lock);
     result
+}
+
+/// What starts the daemon where systemd is to run it: with its own options, and not before what it waits for.
+fn service() -> Option<&'static str> {
+    let systemd = Path::new("/run/systemd/system").is_dir();
+    if rustix::process::geteuid().is_root() {
+        let at =
+            ["/etc", "/run", "/usr/local/lib", "/usr/lib"].map(|root| Path::new(root).join("systemd/system"));
+        return (systemd && has_unit(&at)).then_some("systemctl start berth");
+    }
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
+    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or(home);
+    let own = ["/etc", "/run", "/usr/local/lib", "/usr/lib"].map(PathBuf::from).into_iter().chain(config);
+    let at: Vec<PathBuf> = own.map(|root| root.join("systemd/user")).collect();
+    (systemd && has_unit(&at)).then_some("systemctl --user start berth")
+}
+
+/// Whether the daemon's unit is in one of these folders; one that is masked leads to no file.
+fn has_unit(folders: &[PathBuf]) -> bool {
+    folders.iter().any(|folder| folder.join("berth.service").is_file())
 }
 
 fn lock_beside(socket: &Path) -> io::Result<File> {
@@ -98,4 +121,21 @@ pub(crate) fn program() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path = std::env::split_paths(&path).map(|dir| dir.join("berthd"));
     beside.into_iter().chain(in_path).find(|path| path.is_file()).unwrap_or_else(|| "/usr/bin/berthd".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_unit_is_none() {
+        let place = tempfile::tempdir().unwrap();
+        let [first, second] = ["a", "b"].map(|name| place.path().join(name));
+        std::fs::create_dir(&first).unwrap();
+        std::os::unix::fs::symlink("/dev/null", first.join("berth.service")).unwrap();
+        assert!(!has_unit(&[first.clone(), second.clone()]));
+        std::fs::create_dir(&second).unwrap();
+        std::fs::write(second.join("berth.service"), "[Service]").unwrap();
+        assert!(has_unit(&[first, second]));
+    }
 }

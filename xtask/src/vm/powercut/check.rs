@@ -24,8 +24,8 @@ done";
 
 /// Milliseconds from the start of berthd's program to its first answer, as systemd has measured it.
 const START: &str = "\
-begun=$(systemctl show -p ExecMainStartTimestampMonotonic --value berthd)
-up=$(systemctl show -p ActiveEnterTimestampMonotonic --value berthd)
+begun=$(systemctl show -p ExecMainStartTimestampMonotonic --value berth)
+up=$(systemctl show -p ActiveEnterTimestampMonotonic --value berth)
 echo $(((up - begun) / 1000))";
 
 /// A piece of work, and what it takes of the processor here, and of the clock in the guest: how much slower than this
@@ -82,7 +82,7 @@ true";
 /// Waits until what must run does, and compares everything; gives the milliseconds of berthd's start, and how many times
 /// slower than this machine the guest was.
 pub(super) fn check(session: &mut Session, workers: &mut [Worker]) -> Result<(u64, u64)> {
-    session.must("until [ \"$(systemctl is-active berthd)\" = active ]; do sleep 0.1; done")?;
+    session.must("until [ \"$(systemctl is-active berth)\" = active ]; do sleep 0.1; done")?;
     let start = session.must(START)?.parse()?;
     let slower = (now(session)? / usual()?).max(1);
     // Restart policies are at work beside the first requests.
@@ -97,7 +97,7 @@ pub(super) fn check(session: &mut Session, workers: &mut [Worker]) -> Result<(u6
         let Some(found) = agrees(worker, &seen) else {
             let told: Vec<_> = worker.outcomes().iter().map(super::Model::lines).collect();
             let mine = own(worker, &seen);
-            let logs = session.ask("journalctl -u berthd -b --no-pager | tail -60")?.text;
+            let logs = session.ask("journalctl -u berth -b --no-pager | tail -60")?.text;
             bail!(
                 "{}: found {mine:#?}\nwhere there must be one of {told:#?}\nafter {:?}\n{logs}",
                 worker.name(),
