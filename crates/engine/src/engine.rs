@@ -150,7 +150,8 @@ impl Inner {
             userns,
             ids: Arc::default(),
             seccomp,
-            apparmor: AppArmor::open(),
+            // only root loads profiles
+            apparmor: if config.rootless { AppArmor::ABSENT } else { AppArmor::open() },
             filters: Compiled::default(),
             store,
             network,
