@@ -23,6 +23,8 @@ const PACKAGES: &[&str] = &[
     "busybox-static",
     "ca-certificates",
     "uidmap",
+    "passt",
+    "slirp4netns",
     "procps",
 ];
 /// What tests use beside the peers and a machine for tests has anyway.
@@ -54,7 +56,7 @@ const MASKED: &[&str] = &[
 ];
 const KERNEL: &str = "linux-image-cloud-amd64";
 /// Raised when what is written into the system changes.
-const EDITION: u32 = 3;
+const EDITION: u32 = 4;
 /// Bytes that the guest may have on its own disk.
 const SIZE: u64 = 16 << 30;
 
