@@ -77,6 +77,7 @@ pub(super) const OPEN: &[(&str, &str)] = &[
     ("DELETE /containers/{id}/checkpoints/{checkpoint}", "as `checkpoint create`"),
     ("GET /images/{name}/attestations", "of a later version of the API"),
     ("GET /images/{name}/verify", "Berth's own: Docker has nothing beside it"),
+    ("GET /images/{name}/sbom", "as `verify`"),
     ("POST /volumes/{id}/protect", "Berth's own: Docker has nothing beside it"),
     ("POST /volumes/{id}/unprotect", "as `protect`"),
 ];
