@@ -31,6 +31,16 @@ pub struct OnCancel {
     number: u64,
 }
 
+/// Gives the work up when it is dropped: nobody waits for it any more.
+#[derive(Debug)]
+pub struct CancelOnDrop(pub Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
 impl Cancel {
     /// One that nobody has used yet.
     pub fn new() -> Self {

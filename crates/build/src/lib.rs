@@ -19,5 +19,5 @@ pub mod lower;
 pub mod progress;
 pub mod solve;
 
-pub use cancel::{Cancel, OnCancel};
+pub use cancel::{Cancel, CancelOnDrop, OnCancel};
 pub use error::{Error, Result};

@@ -1,8 +1,8 @@
 //! What packages an image holds, told when it is asked: nothing of it is run, and nothing is kept.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use ::build::{Cancel, CancelOnDrop};
 use jiff::Timestamp;
 use serde_json::Value;
 use sys::path::Root;
@@ -10,15 +10,6 @@ use sys::path::Root;
 use crate::Engine;
 use crate::container::task::blocking;
 use crate::error::{Error, Result};
-
-/// Ends the work of somebody who does not wait for it any more.
-struct Unwanted(Arc<AtomicBool>);
-
-impl Drop for Unwanted {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 impl Engine {
     /// The packages of an image as SPDX 2.3, as the build's attestation tells them.
@@ -32,19 +23,19 @@ impl Engine {
         let asked = oci::Reference::parse(name).ok().map(oci::Reference::with_default_tag);
         let asked = asked.as_ref().filter(|asked| found.tags.contains(asked)).or(found.tags.first());
         let name = asked.map_or_else(|| found.id.to_string(), oci::Reference::familiar);
-        let over = Arc::new(AtomicBool::new(false));
-        let unwanted = Unwanted(Arc::clone(&over));
+        let cancel = Cancel::new();
+        let waited_for = CancelOnDrop(cancel.clone());
         let told = blocking(move || {
             let layers = found.image.diff_ids();
             let gone = || Error::system(format!("the layers of {} are gone", found.id));
             let _hold = engine.store.hold(layers).ok_or_else(gone)?;
             let root = Root::in_root(engine.store.mount_layers(layers)?);
-            let packages = sbom::scan(&root, &|| over.load(Ordering::Relaxed));
+            let packages = sbom::scan(&root, &|| cancel.is_cancelled());
             let packages = packages.map_err(|error| Error::because("look for packages", error))?;
             Ok(sbom::spdx(&packages, &name, Timestamp::now()))
         })
         .await;
-        drop(unwanted);
+        drop(waited_for);
         told
     }
 }

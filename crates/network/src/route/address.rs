@@ -19,7 +19,7 @@ const TABLE_LOCAL: u8 = 255;
 /// `RT_TABLE_MAIN`.
 const TABLE_MAIN: u8 = 254;
 /// `RTPROT_BOOT`: made by an administrator's program.
-const PROTOCOL_BOOT: u8 = 3;
+pub(super) const PROTOCOL_BOOT: u8 = 3;
 /// `RT_SCOPE_LINK`: what lies there is a neighbour.
 const SCOPE_LINK: u8 = 253;
 /// `RTN_UNICAST`.
@@ -35,10 +35,10 @@ mod ifa {
     pub(super) const BROADCAST: u16 = 4;
 }
 /// `RTA_*`.
-mod rta {
-    pub(super) const DST: u16 = 1;
-    pub(super) const OIF: u16 = 4;
-    pub(super) const GATEWAY: u16 = 5;
+pub(super) mod rta {
+    pub(in super::super) const DST: u16 = 1;
+    pub(in super::super) const OIF: u16 = 4;
+    pub(in super::super) const GATEWAY: u16 = 5;
 }
 
 /// An interface's address with its prefix.
@@ -105,10 +105,7 @@ fn push_default(batch: &mut Batch, index: u32, gateway: IpAddr, how: u16) {
 /// Takes a family's route to everywhere else away; fails with `ESRCH` when there is none.
 pub(crate) fn remove_default_route(batch: &mut Batch, of: Family) {
     batch.push("removing the default route", DELROUTE, flag::ACK, |m| {
-        m.raw(&everywhere(match of {
-            Family::V4 => INET,
-            Family::V6 => INET6,
-        }));
+        m.raw(&everywhere(number(of)));
     });
 }
 
@@ -122,6 +119,14 @@ pub(super) const fn family(ip: IpAddr) -> u8 {
     match ip {
         IpAddr::V4(_) => INET,
         IpAddr::V6(_) => INET6,
+    }
+}
+
+/// The same of a family.
+pub(super) const fn number(of: Family) -> u8 {
+    match of {
+        Family::V4 => INET,
+        Family::V6 => INET6,
     }
 }
 

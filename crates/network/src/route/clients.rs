@@ -3,8 +3,8 @@
 
 use rustix::io::Errno;
 
+use super::address::{PROTOCOL_BOOT, number, rta};
 use super::kind::{NEWROUTE, NEWRULE};
-use super::{INET, INET6};
 use crate::error::Result;
 use crate::ipam::Family;
 use crate::netlink::{Batch, Socket, flag};
@@ -17,16 +17,12 @@ const TABLE: u8 = 100;
 const PRIORITY: u32 = 100;
 /// `FR_ACT_TO_TBL`.
 const TO_TABLE: u8 = 1;
-/// `RTPROT_BOOT`.
-const PROTOCOL_BOOT: u8 = 3;
 /// `RT_SCOPE_HOST`: what lies there is this machine.
 const SCOPE_HOST: u8 = 254;
 /// `RTN_LOCAL`.
 const TYPE_LOCAL: u8 = 2;
 /// Number of the loopback interface, the first of every network namespace.
 const LOOPBACK: u32 = 1;
-/// `RTA_OIF`.
-const OIF: u16 = 4;
 
 /// `FRA_*`.
 mod fra {
@@ -36,10 +32,7 @@ mod fra {
 
 /// Has a family's marked packets delivered here. Idempotent.
 pub(crate) fn lead_clients_here(socket: &mut Socket, of: Family) -> Result<()> {
-    let family = match of {
-        Family::V4 => INET,
-        Family::V6 => INET6,
-    };
+    let family = number(of);
     let (mut rule, mut route) = (Batch::default(), Batch::default());
     let how = flag::ACK | flag::CREATE | flag::EXCL;
     rule.push("adding a routing rule for answers to clients", NEWRULE, how, |m| {
@@ -50,7 +43,7 @@ pub(crate) fn lead_clients_here(socket: &mut Socket, of: Family) -> Result<()> {
     route.push("adding a route for answers to clients", NEWROUTE, how, |m| {
         // `struct rtmsg`
         m.raw(&[family, 0, 0, 0, TABLE, PROTOCOL_BOOT, SCOPE_HOST, TYPE_LOCAL, 0, 0, 0, 0]);
-        m.u32(OIF, LOOPBACK);
+        m.u32(rta::OIF, LOOPBACK);
     });
     for batch in [&mut rule, &mut route] {
         match socket.request(batch) {

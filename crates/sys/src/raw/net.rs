@@ -21,12 +21,15 @@ pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
 
 /// Sets a boolean option of a netlink socket.
 pub(crate) fn netlink_option(socket: BorrowedFd<'_>, option: libc::c_int) -> Result<()> {
+    turn_on(socket, libc::SOL_NETLINK, option)
+}
+
+/// Turns a boolean option of a socket on.
+fn turn_on(socket: BorrowedFd<'_>, level: libc::c_int, option: libc::c_int) -> Result<()> {
     let on: libc::c_int = 1;
     let len = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: setsockopt reads `len` bytes of `on`, which outlives the call.
-    let ret = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), len)
-    };
+    let ret = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), len) };
     check(ret.into()).map(drop)
 }
 
@@ -44,27 +47,19 @@ struct Control([u8; 64]);
 
 /// Asks for the destination of each datagram (`IP_PKTINFO`, `IPV6_RECVPKTINFO`).
 pub(crate) fn ask_for_destination(socket: BorrowedFd<'_>, v6: bool) -> Result<()> {
-    let on: libc::c_int = 1;
-    let len = size_of::<libc::c_int>() as libc::socklen_t;
     let (level, option) =
         if v6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO) } else { (libc::IPPROTO_IP, libc::IP_PKTINFO) };
-    // SAFETY: setsockopt reads `len` bytes of `on`, which outlives the call.
-    let ret = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), len) };
-    check(ret.into()).map(drop)
+    turn_on(socket, level, option)
 }
 
 /// Lets a socket be bound to any address (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`).
 pub(crate) fn allow_any_address(socket: BorrowedFd<'_>, v6: bool) -> Result<()> {
-    let on: libc::c_int = 1;
-    let len = size_of::<libc::c_int>() as libc::socklen_t;
     let (level, option) = if v6 {
         (libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT)
     } else {
         (libc::IPPROTO_IP, libc::IP_TRANSPARENT)
     };
-    // SAFETY: setsockopt reads `len` bytes of `on`, which outlives the call.
-    let ret = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), len) };
-    check(ret.into()).map(drop)
+    turn_on(socket, level, option)
 }
 
 /// Takes one datagram.

@@ -13,7 +13,7 @@ use ::build::graph::{Graph, ImageSource, Op, Output, Source};
 use ::build::lower::{self, Flavor, Images as _, Lowered};
 use ::build::progress::{Event, Listener, Warning};
 use ::build::solve::{self, Solved, Tree};
-use ::build::{Cancel, Error as BuildError};
+use ::build::{Cancel, CancelOnDrop, Error as BuildError};
 use jiff::Timestamp;
 use oci::{Descriptor, Digest, ImageConfig, Platform, Reference};
 
@@ -142,15 +142,6 @@ impl Engine {
         let built = built.await.map_err(|error| Error::because("build", error))?;
         drop(cancel);
         built.map_err(RemoteFailure::from)
-    }
-}
-
-/// A build that nobody waits for is not wanted.
-struct CancelOnDrop(Cancel);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
     }
 }
 

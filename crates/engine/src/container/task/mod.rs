@@ -44,7 +44,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 pub(crate) enum Meaning {
     /// For the program: what it makes of it is its own.
     Program,
-    /// A person ends the run.
+    /// A person ends the run: no policy follows.
     Stop,
     /// The machine goes: the run ends, and its policy decides when the machine is up again.
     MachineEnds,
@@ -60,7 +60,7 @@ pub(crate) enum Request {
     Checkpoint { checkpoint: NewCheckpoint, reply: Reply<()> },
     /// Start the run that follows the policy, whatever of its delay is left.
     Restart(Reply<()>),
-    /// Send a signal to its first process. `stop` = no policy follows the end that it brings.
+    /// Send a signal to its first process.
     Signal { signal: i32, meaning: Meaning, reply: Reply<()> },
     /// Freeze it. `recorded` = for a person, until unpaused; otherwise for work of the daemon's own, which a next
     /// daemon thaws again.

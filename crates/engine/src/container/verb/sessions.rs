@@ -1,7 +1,7 @@
 //! Exec sessions, in memory: they end with the container.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -24,7 +24,7 @@ enum Stage {
     Prepared,
     Starting,
     Running(u32),
-    Ended(u32, i32),
+    Ended(u32, i32, Instant),
 }
 
 /// One session.
@@ -33,14 +33,13 @@ pub(crate) struct Session {
     pub(crate) container_id: String,
     pub(crate) config: ExecConfig,
     stage: watch::Sender<Stage>,
-    ended_at: OnceLock<Instant>,
     detached: watch::Sender<bool>,
 }
 
 impl Session {
     pub(crate) fn new(id: String, container_id: String, config: ExecConfig) -> Self {
         let (stage, detached) = (watch::Sender::new(Stage::Prepared), watch::Sender::new(false));
-        Self { id, container_id, config, stage, ended_at: OnceLock::new(), detached }
+        Self { id, container_id, config, stage, detached }
     }
 
     /// From now on nobody else may start it.
@@ -68,25 +67,24 @@ impl Session {
     /// It runs. A session that ended before this was heard stays ended.
     pub(crate) fn runs(&self, pid: u32) {
         self.stage.send_modify(|stage| match *stage {
-            Stage::Ended(_, code) => *stage = Stage::Ended(pid, code),
+            Stage::Ended(_, code, at) => *stage = Stage::Ended(pid, code, at),
             _ => *stage = Stage::Running(pid),
         });
     }
 
     /// It could not be started.
     pub(crate) fn failed(&self, code: i32) {
-        self.ended_at.get_or_init(Instant::now);
-        self.stage.send_replace(Stage::Ended(0, code));
+        self.stage.send_replace(Stage::Ended(0, code, Instant::now()));
     }
 
     fn ended(&self, code: i32) {
-        self.ended_at.get_or_init(Instant::now);
         self.stage.send_modify(|stage| {
-            let pid = match *stage {
-                Stage::Running(pid) | Stage::Ended(pid, _) => pid,
-                Stage::Prepared | Stage::Starting => 0,
+            let (pid, at) = match *stage {
+                Stage::Ended(pid, _, at) => (pid, at),
+                Stage::Running(pid) => (pid, Instant::now()),
+                Stage::Prepared | Stage::Starting => (0, Instant::now()),
             };
-            *stage = Stage::Ended(pid, code);
+            *stage = Stage::Ended(pid, code, at);
         });
     }
 
@@ -99,7 +97,7 @@ impl Session {
         let mut receiver = self.stage.subscribe();
         let stage = receiver.wait_for(|stage| matches!(stage, Stage::Ended(..))).await.ok()?;
         match *stage {
-            Stage::Ended(_, code) => Some(code),
+            Stage::Ended(_, code, _) => Some(code),
             _ => None,
         }
     }
@@ -118,7 +116,7 @@ impl Session {
         let (running, pid, exit_code) = match *self.stage.borrow() {
             Stage::Prepared | Stage::Starting => (false, 0, None),
             Stage::Running(pid) => (true, pid, None),
-            Stage::Ended(pid, code) => (false, pid, Some(code)),
+            Stage::Ended(pid, code, _) => (false, pid, Some(code)),
         };
         Exec {
             id: self.id.clone(),
@@ -209,8 +207,8 @@ impl Execs {
 fn forget_old(sessions: &mut Vec<Arc<Session>>, ended: usize, now: Instant) {
     let mut left = ended;
     sessions.retain(|session| {
-        let Some(at) = session.ended_at.get().filter(|_| session.is_ended()) else { return true };
-        let old = now.saturating_duration_since(*at) >= REMEMBERED;
+        let Stage::Ended(_, _, at) = *session.stage.borrow() else { return true };
+        let old = now.saturating_duration_since(at) >= REMEMBERED;
         let forget = left > MOST_ENDED || (left > FEW_ENDED && old);
         left -= usize::from(forget);
         !forget

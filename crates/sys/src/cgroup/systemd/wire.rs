@@ -283,15 +283,11 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Message> {
     }
     read.align(8)?;
     for letter in signature.chars() {
-        message.words.push(match letter {
-            'u' => Word::Number(read.u32()?),
-            's' | 'o' => Word::Text(read.string()?),
-            // the value of a property; one of another type is where reading ends
-            'v' => match read.signature()?.as_str() {
-                "u" => Word::Number(read.u32()?),
-                "s" | "o" => Word::Text(read.string()?),
-                _ => break,
-            },
+        // a property's value says itself of what type it is
+        let kind = if letter == 'v' { read.signature()? } else { letter.to_string() };
+        message.words.push(match kind.as_str() {
+            "u" => Word::Number(read.u32()?),
+            "s" | "o" => Word::Text(read.string()?),
             _ => break,
         });
     }
