@@ -1,10 +1,11 @@
-//! `cargo xtask test`: install, check, build once, run everything.
+//! `cargo xtask test`: install, check, build once, run everything, and what a second kernel changes on that.
 
 use anyhow::Result;
 
-use crate::{check, host, run};
+use crate::{check, host, run, vm};
 
-/// Runs every test; with `filter`, only tests whose name contains it, and without the checks of the source.
+/// Runs every test, here and the short set in the second host; with `filter`, only tests whose name contains it, here, and
+/// without the checks of the source.
 pub(crate) fn main(filter: &[String]) -> Result<()> {
     host::install(host::BUILD)?;
     host::install(host::DEMO)?;
@@ -23,8 +24,12 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
     tests.env("RUST_BACKTRACE", "0");
     let mut failures = Failures::default();
     let result = run::run_reading(&mut tests, |line| failures.hear(line));
+    let second = if filter.is_empty() { vm::main(&[]) } else { Ok(()) };
     failures.say();
-    result
+    match (result, second) {
+        (Err(tests), Err(second)) => Err(second.context(tests)),
+        (tests, second) => tests.and(second),
+    }
 }
 
 /// What the failed tests printed, to be said once more at the end: there it is found, and there it is what a log

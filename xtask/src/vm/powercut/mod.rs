@@ -24,6 +24,8 @@ use super::{run, service, work};
 const WORKERS: usize = 3;
 /// The load goes on for at least and at most so long before a cut, milliseconds.
 const LOAD: std::ops::Range<u64> = 500..20_000;
+/// How long a moment is waited for at which the disk is being written to: ext4 commits its journal every five seconds.
+const WRITES: Duration = Duration::from_secs(30);
 /// What berthd may take to start, milliseconds of a machine as fast as this one.
 const START: u64 = 5_000;
 
@@ -118,6 +120,10 @@ impl Trial {
     fn cut(&mut self, guest: Guest) -> Result<String> {
         let wait = Duration::from_millis(LOAD.start + self.dice.below(LOAD.end - LOAD.start));
         let fate = [Fate::Lost, Fate::Dice, Fate::Dice, Fate::Kept][self.dice.below(4) as usize];
+        // At most moments nothing is on its way to the disk: what is not there yet is in the guest's memory, and lost with
+        // it. So three of four cuts wait for the middle of a burst of writes, early or late in it.
+        let burst = 1 << self.dice.below(9);
+        let amid = if self.dice.below(4) > 0 { Some(1 + self.dice.below(burst)) } else { None };
         let before: u64 = self.workers.iter().map(|worker| worker.done).sum();
         let mut sessions = Vec::new();
         for _ in &self.workers {
@@ -133,6 +139,9 @@ impl Trial {
                 reason = "the moment of a cut is a matter of time and of nothing else"
             )]
             std::thread::sleep(wait);
+            if let Some(writes) = amid {
+                self.server.amid_writes(writes, WRITES);
+            }
             guest.cut();
             for thread in threads {
                 thread.join().map_err(|_panic| anyhow::anyhow!("a worker panicked"))??;

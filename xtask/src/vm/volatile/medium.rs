@@ -101,6 +101,11 @@ impl Medium {
         self.file.write_all_at(&bytes[..there], block * BLOCK)
     }
 
+    /// There are blocks that no flush has followed.
+    pub(super) fn waits(&self) -> bool {
+        !self.cache.is_empty()
+    }
+
     /// The power goes. Gives how many blocks were not flushed, and how many of those are lost.
     pub(in crate::vm) fn cut(&mut self, fate: Fate, dice: &mut Dice) -> io::Result<(usize, usize)> {
         let mut blocks: Vec<u64> = self.cache.keys().copied().collect();
