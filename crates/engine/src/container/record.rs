@@ -37,6 +37,13 @@ pub(crate) enum Durability {
     Memory,
 }
 
+impl Durability {
+    /// For this container: what dies with the machine anyway need not survive a power cut.
+    pub(crate) fn of(self, container: &Container) -> Self {
+        if container.host.auto_remove { Self::Memory } else { self }
+    }
+}
+
 /// Makes a container's directory.
 ///
 /// # Errors
@@ -98,6 +105,27 @@ pub(crate) fn read_exit(layout: &Layout, id: &str) -> Option<shim::protocol::Exi
     serde_json::from_slice(&bytes).ok()
 }
 
+/// Removes a container's record: from then on all else that is its own is an orphan, which the next start would sweep. One
+/// that is gone is fine.
+///
+/// # Errors
+/// The disk fails.
+pub(crate) fn forget(layout: &Layout, id: &str, durability: Durability) -> Result<()> {
+    let path = layout.container(id);
+    let forget = || -> std::io::Result<()> {
+        let directory = sys::file::open_directory(&path)?;
+        rustix::fs::unlinkat(&directory, RECORD, rustix::fs::AtFlags::empty())?;
+        // A container that was removed and then comes back with the power would even run, if its policy says so.
+        if durability == Durability::Disk { Ok(rustix::fs::fsync(&directory)?) } else { Ok(()) }
+    };
+    match forget() {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::because(format!("remove the record of container {id}"), error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Removes a container's directory. One that is gone is fine.
 ///
 /// # Errors
@@ -116,6 +144,21 @@ pub(crate) fn remove_directory(layout: &Layout, id: &str) -> Result<()> {
 mod tests {
     use super::*;
     use crate::container::sample;
+
+    #[test]
+    fn a_container_is_forgotten_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path(), &dir.path().join("exec"));
+        let container = sample(Default::default(), Default::default());
+        std::fs::create_dir_all(layout.container(&container.id)).unwrap();
+        write(&layout, &container, Durability::Disk).unwrap();
+        forget(&layout, &container.id, Durability::Disk).unwrap();
+        assert!(!layout.container(&container.id).join(RECORD).exists());
+        // by another one, and with its directory
+        forget(&layout, &container.id, Durability::Disk).unwrap();
+        remove_directory(&layout, &container.id).unwrap();
+        forget(&layout, &container.id, Durability::Memory).unwrap();
+    }
 
     #[test]
     fn a_record_from_before_runs_had_numbers_is_read() {

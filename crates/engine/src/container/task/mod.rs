@@ -163,9 +163,8 @@ impl Task {
 
     /// Makes a change durable and visible.
     pub(super) async fn commit(&mut self, durability: Durability) -> Result<()> {
-        // what dies with the machine anyway need not survive a power cut
-        let durability = if self.container.host.auto_remove { Durability::Memory } else { durability };
         let (layout, container) = (self.engine.layout.clone(), self.container.clone());
+        let durability = durability.of(&container);
         blocking(move || record::write(&layout, &container, durability)).await?;
         self.publish();
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::record;
+use super::super::record::{self, Durability};
 use super::super::verb::{RemoveOptions, WaitCondition};
 use super::requests::send;
 use super::{Reply, Task, blocking};
@@ -74,8 +74,9 @@ impl Task {
         self.publish();
         self.drop_shim().await;
         let (engine, container) = (Arc::clone(&self.engine), self.container.clone());
+        let durability = Durability::Disk.of(&container);
         let removed = blocking(move || {
-            // without its record the rest is an orphan, which the next start would sweep
+            record::forget(&engine.layout, &container.id, durability)?;
             record::remove_directory(&engine.layout, &container.id)?;
             engine
                 .store

@@ -115,8 +115,7 @@ fn make(engine: &Arc<Inner>, id: String, name: String, request: CreateRequest) -
             system::settle(engine, &mut container, system)?;
             let ids = crate::userns::take(engine, &mut container)?;
             crate::volume::prepare(engine, &container)?;
-            let durability = if container.host.auto_remove { Durability::Memory } else { Durability::Disk };
-            record::write(&engine.layout, &container, durability)?;
+            record::write(&engine.layout, &container, Durability::Disk.of(&container))?;
             Ok(ids)
         });
     match made {
