@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::events::Bus;
 use crate::layout::Layout;
 use crate::network::resolver::Resolvers;
-use crate::system::Pruning;
+use crate::system::{Counters, Pruning};
 use crate::userns::{Book, IdFiles, IdMap};
 
 /// A handle to the engine; clones share it.
@@ -48,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) execs: Execs,
     pub(crate) machine: Machine,
     pub(crate) pruning: Pruning,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) volumes: crate::volume::Volumes,
     pub(crate) builder: crate::build::Builder,
     seccomp: Seccomp,
@@ -162,6 +163,7 @@ impl Inner {
             containers: Registry::default(),
             execs: Execs::default(),
             pruning: Pruning::default(),
+            counters: Arc::default(),
             volumes: crate::volume::Volumes::default(),
             builder,
             closing: watch::Sender::new(false),

@@ -21,6 +21,7 @@ pub(crate) async fn render(app: &App) -> Response {
         }
     }
     counts(&mut out, &app.metrics);
+    work(&mut out, &app.engine.counts());
     requests(&mut out, &app.metrics);
     response::bytes(StatusCode::OK, HeaderValue::from_static(MEDIA_TYPE), out)
 }
@@ -144,6 +145,28 @@ fn counts(out: &mut String, metrics: &Metrics) {
     );
     for (status, count) in locked(&metrics.denied).iter() {
         let _ = writeln!(out, "berth_requests_denied_total{{status=\"{status}\"}} {count}");
+    }
+}
+
+/// What no event tells.
+fn work(out: &mut String, counts: &engine::system::Counts) {
+    let steps = "berth_build_steps_total";
+    head(out, steps, "counter", "Steps of builds that were made, and those that the build cache had");
+    for (result, count) in [("cached", counts.steps_cached), ("made", counts.steps_made)] {
+        let _ = writeln!(out, "{steps}{{result=\"{result}\"}} {count}");
+    }
+    let named = [
+        ("berth_builds_failed_total", "Builds that failed or were cancelled", counts.builds_failed),
+        ("berth_image_pull_bytes_total", "Bytes of layers that came from registries", counts.pulled_bytes),
+        ("engine_daemon_health_checks_total", "The total number of health checks", counts.probes),
+        (
+            "engine_daemon_health_checks_failed_total",
+            "The total number of failed health checks",
+            counts.probes_failed,
+        ),
+    ];
+    for (name, about, count) in named {
+        one(out, name, "counter", about, count);
     }
 }
 

@@ -5,7 +5,11 @@ use std::net::TcpStream;
 
 use anyhow::{Context, Result, ensure};
 use e2e::daemon::{Berth, IMAGE};
+use e2e::registry::{Kind, Packing, Registry, Style};
 use e2e::{http, image, programs};
+
+use crate::build;
+use crate::pull;
 
 /// The value of a line that begins with these words.
 fn value(page: &str, words: &str) -> Result<f64> {
@@ -57,6 +61,51 @@ fn metrics_say_what_happened() -> Result<()> {
         ensure!(path != "/metrics" || answer.contains("engine_daemon_events_total"), "{answer:.300}");
     }
     ensure!(berth.berth(["info", "-f", "{{.NEventsListener}}"])?.ok()? == "0");
+    berth.finish()
+}
+
+/// What no event tells: bytes that were pulled, steps that the build cache had, probes.
+#[test]
+fn metrics_say_what_was_fetched_built_and_probed() -> Result<()> {
+    let (berth, mut registry) = (Berth::bare(&[])?, Registry::start(Kind::Ours)?);
+    let picture = pull::picture(Style::Oci, &[Packing::Gzip], &[50_000])?;
+    picture.push(&registry.probe_of("some/image")?, "some/image", "1")?;
+    berth.berth(["pull", "-q", &registry.site().name("some/image:1")])?.ok()?;
+    let page = http::ask(berth.root(), "GET", "/metrics")?.text()?;
+    // noise, which no gzip makes smaller
+    let pulled = value(&page, "berth_image_pull_bytes_total ")?;
+    ensure!(pulled > 50_000.0, "{pulled}");
+    ensure!(value(&page, "berth_build_steps_total{result=\"made\"}")? == 0.0);
+
+    berth.load(&image::Image::busybox()?, IMAGE)?;
+    let context = build::Context::new(
+        &berth,
+        "counted",
+        &[("Dockerfile", &format!("FROM {IMAGE}\nRUN echo a > /a\nRUN false\n"))],
+    )?;
+    ensure!(context.own(&[])?.code != 0);
+    let recipe = format!("FROM {IMAGE}\nRUN echo a > /a\nRUN echo b > /b\n");
+    let context = build::Context::new(&berth, "counted", &[("Dockerfile", &recipe)])?;
+    context.own(&[])?.ok()?;
+    let page = http::ask(berth.root(), "GET", "/metrics")?.text()?;
+    ensure!(value(&page, "berth_builds_failed_total ")? == 1.0);
+    // the image and the step that is new; the other one the build that failed had made
+    let made = value(&page, "berth_build_steps_total{result=\"made\"}")?;
+    let cached = value(&page, "berth_build_steps_total{result=\"cached\"}")?;
+    ensure!(made >= 1.0 && cached >= 1.0, "{made} made, {cached} cached");
+    context.own(&[])?.ok()?;
+    let page = http::ask(berth.root(), "GET", "/metrics")?.text()?;
+    ensure!(value(&page, "berth_build_steps_total{result=\"cached\"}")? >= cached + 2.0, "{page}");
+
+    let options = ["--health-cmd", "false", "--health-interval", "100ms", "--health-start-period", "0s"];
+    berth.berth([&["run", "-d"], &options[..], &[IMAGE, "sleep", "600"]].concat())?.ok()?;
+    programs::eventually("probes are counted", || {
+        let page = http::ask(berth.root(), "GET", "/metrics")?.text()?;
+        let all = value(&page, "engine_daemon_health_checks_total ")?;
+        ensure!(value(&page, "engine_daemon_health_checks_failed_total ")? == all, "{page}");
+        Ok((all >= 2.0).then_some(()))
+    })?;
+    ensure!(value(&page, "berth_image_pull_bytes_total ")? == pulled);
     berth.finish()
 }
 

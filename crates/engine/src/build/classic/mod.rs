@@ -319,9 +319,9 @@ impl Build {
         let solver = &self.engine.0.builder.solver;
         // every step is told, also those whose files the target does not look at
         let targets: Vec<_> = lowered.steps.iter().filter_map(|step| step.output).chain([output]).collect();
-        solver
-            .solve(&lowered.graph, &targets, worker, lines, &options)
-            .map_err(|failure| self.failure(lowered, failure))
+        let solved = solver.solve(&lowered.graph, &targets, worker, lines, &options);
+        self.engine.0.counters.built(&solved);
+        solved.map_err(|failure| self.failure(lowered, failure))
     }
 
     /// In the classic builder's words.

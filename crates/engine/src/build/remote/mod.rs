@@ -336,6 +336,7 @@ impl Remote {
         let options = solve::Options { no_cache: self.request.no_cache, cancel: self.request.cancel.clone() };
         let solver = &self.engine.0.builder.solver;
         let solved = solver.solve(&prepared.graph, &targets, worker, &*self.listener, &options);
+        self.engine.0.counters.built(&solved);
         solved.map_err(|failure| {
             let name =
                 failure.vertex.and_then(|vertex| prepared.graph.get(vertex)).map(|vertex| &vertex.name);

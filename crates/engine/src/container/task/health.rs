@@ -116,6 +116,7 @@ impl Task {
         if generation != self.prober.generation {
             return;
         }
+        self.engine.counters.probed(probe.exit_code == 0);
         let started = self.container.state.started_at();
         let Some(health) = &mut self.container.health else { return };
         let before = health.status;

@@ -16,6 +16,7 @@ use super::report::{Count, Meter, News};
 use crate::container::task::blocking;
 use crate::error::{Error, Result};
 use crate::registry::{Doing, failed};
+use crate::system::Counters;
 
 /// All that it takes to bring a layer in.
 pub(super) struct Fetch {
@@ -27,6 +28,8 @@ pub(super) struct Fetch {
     pub(super) news: News,
     /// Downloads of one pull that may go on at the same time.
     pub(super) slots: Arc<Semaphore>,
+    /// What has arrived is counted.
+    pub(super) counters: Arc<Counters>,
     /// Held by whatever may still have a hand on the blob, also in threads that outlive this task.
     pub(super) busy: Busy,
 }
@@ -158,7 +161,7 @@ impl Fetch {
     ) -> Result<()> {
         let (mut slot, mut ingest) = (slot, Held(Some(ingest), self.busy.clone()));
         loop {
-            let sink: Arc<dyn BlobSink> = Arc::new(Sink(ingest.get()?.writer()));
+            let sink: Arc<dyn BlobSink> = Arc::new(Sink(ingest.get()?.writer(), Arc::clone(&self.counters)));
             let download = self.repository.blob(&self.descriptor, &sink);
             match self.meter().during("Downloading", &mut heard, Counts::of_download, download).await {
                 Ok(()) => {
@@ -191,7 +194,7 @@ impl Fetch {
 }
 
 /// Where the client puts what it fetches.
-struct Sink(BlobWriter);
+struct Sink(BlobWriter, Arc<Counters>);
 
 impl BlobSink for Sink {
     fn missing(&self) -> Vec<Range<u64>> {
@@ -200,6 +203,7 @@ impl BlobSink for Sink {
 
     /// The bytes go to the page cache: this does not wait.
     fn write_at(&self, offset: u64, bytes: Bytes) -> BoxFuture<'_, io::Result<()>> {
+        self.1.pulled(bytes.len());
         let written = self.0.write_at(offset, &bytes).map_err(io::Error::other);
         Box::pin(ready(written))
     }

@@ -196,6 +196,7 @@ impl Puller {
                 reference: reference.clone(),
                 news: self.news.clone(),
                 slots: Arc::clone(&slots),
+                counters: Arc::clone(&self.engine.0.counters),
                 busy: busy.clone(),
             };
             tasks.spawn(fetch.run());

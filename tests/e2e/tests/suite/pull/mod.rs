@@ -15,7 +15,7 @@ use e2e::image::Image;
 use e2e::registry::{Packing, Picture, Style, noise};
 
 /// An image that runs, with layers of its own above busybox's: one of each of these bytes.
-fn picture(style: Style, packings: &[Packing], layers: &[usize]) -> Result<Picture> {
+pub(crate) fn picture(style: Style, packings: &[Packing], layers: &[usize]) -> Result<Picture> {
     let mut image = Image::busybox()?;
     for (number, bytes) in layers.iter().enumerate() {
         let seed = number as u64 + 1;
