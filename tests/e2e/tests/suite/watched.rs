@@ -67,7 +67,7 @@ fn metrics_say_what_happened() -> Result<()> {
 /// What no event tells: bytes that were pulled, steps that the build cache had, probes.
 #[test]
 fn metrics_say_what_was_fetched_built_and_probed() -> Result<()> {
-    let (berth, mut registry) = (Berth::bare(&[])?, Registry::start(Kind::Ours)?);
+    let (berth, registry) = (Berth::bare(&[])?, Registry::start(Kind::Ours)?);
     let picture = pull::picture(Style::Oci, &[Packing::Gzip], &[50_000])?;
     picture.push(&registry.probe_of("some/image")?, "some/image", "1")?;
     berth.berth(["pull", "-q", &registry.site().name("some/image:1")])?.ok()?;

@@ -99,9 +99,10 @@ pub(super) fn check(session: &mut Session, workers: &mut [Worker]) -> Result<(u6
             let mine = own(worker, &seen);
             let logs = session.ask("journalctl -u berth -b --no-pager | tail -60")?.text;
             bail!(
-                "{}: found {mine:#?}\nwhere there must be one of {told:#?}\nafter {:?}\n{logs}",
+                "{}: found {mine:#?}\nwhere there must be one of {told:#?}\nafter {:?}, acknowledged before it: {:#?}\n{logs}",
                 worker.name(),
-                worker.pending
+                worker.pending,
+                worker.since
             );
         };
         worker.resume(found);

@@ -9,6 +9,7 @@ mod check;
 mod model;
 mod worker;
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -22,8 +23,9 @@ use super::{run, service, work};
 
 /// How many ask at once.
 const WORKERS: usize = 3;
-/// The load goes on for at least and at most so long before a cut, milliseconds.
-const LOAD: std::ops::Range<u64> = 500..20_000;
+/// So many operations are acknowledged at most before a cut, and what they may take.
+const LOAD: u64 = 40;
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a moment is waited for at which the disk is being written to: ext4 commits its journal every five seconds.
 const WRITES: Duration = Duration::from_secs(30);
 /// What berthd may take to start, milliseconds of a machine as fast as this one.
@@ -118,7 +120,7 @@ impl Trial {
 
     /// Lets the workers work, and cuts the power. Tells what was going on.
     fn cut(&mut self, guest: Guest) -> Result<String> {
-        let wait = Duration::from_millis(LOAD.start + self.dice.below(LOAD.end - LOAD.start));
+        let load = self.dice.below(LOAD);
         let fate = [Fate::Lost, Fate::Dice, Fate::Dice, Fate::Kept][self.dice.below(4) as usize];
         // At most moments nothing is on its way to the disk: what is not there yet is in the guest's memory, and lost with
         // it. So three of four cuts wait for the middle of a burst of writes, early or late in it.
@@ -130,15 +132,22 @@ impl Trial {
             sessions.push(guest.session()?);
         }
         let begun = Instant::now();
+        let (tell, told) = mpsc::channel();
         std::thread::scope(|scope| -> Result<()> {
             let pairs = self.workers.iter_mut().zip(&mut sessions);
-            let threads: Vec<_> =
-                pairs.map(|(worker, session)| scope.spawn(move || worker.work(session))).collect();
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the moment of a cut is a matter of time and of nothing else"
-            )]
-            std::thread::sleep(wait);
+            let threads: Vec<_> = pairs
+                .map(|(worker, session)| {
+                    let tell = tell.clone();
+                    scope.spawn(move || worker.work(session, &tell))
+                })
+                .collect();
+            drop(tell);
+            // without one when it takes too long, or when the guest refuses something: then a worker tells
+            for _ in 0..load {
+                if told.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())).is_err() {
+                    break;
+                }
+            }
             if let Some(writes) = amid {
                 self.server.amid_writes(writes, WRITES);
             }

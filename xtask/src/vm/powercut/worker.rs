@@ -1,5 +1,7 @@
 //! One of those who use the guest: makes, changes and removes what bears its name, one request at a time.
 
+use std::sync::mpsc::Sender;
+
 use anyhow::{Result, bail};
 
 use super::model::{Model, Op, Policy};
@@ -20,12 +22,22 @@ pub(super) struct Worker {
     pub(super) pending: Option<Op>,
     /// How much was acknowledged.
     pub(super) done: u64,
+    /// What was, since the last cut.
+    pub(super) since: Vec<Op>,
 }
 
 impl Worker {
     pub(super) fn new(index: usize, seed: u64) -> Self {
         let dice = Dice::new(seed ^ (index as u64 + 1) << 32);
-        Self { name: format!("w{index}"), dice, count: 0, model: Model::default(), pending: None, done: 0 }
+        Self {
+            name: format!("w{index}"),
+            dice,
+            count: 0,
+            model: Model::default(),
+            pending: None,
+            done: 0,
+            since: Vec::new(),
+        }
     }
 
     /// Its name, which that of all it makes begins with.
@@ -33,8 +45,9 @@ impl Worker {
         &self.name
     }
 
-    /// Works until the guest is gone, which is no error; what the guest refuses is one.
-    pub(super) fn work(&mut self, session: &mut Session) -> Result<()> {
+    /// Works until the guest is gone, which is no error; what the guest refuses is one. Tells of each operation that was
+    /// acknowledged.
+    pub(super) fn work(&mut self, session: &mut Session, acknowledged: &Sender<()>) -> Result<()> {
         loop {
             let op = self.next();
             self.pending = Some(op.clone());
@@ -44,7 +57,10 @@ impl Worker {
             }
             op.apply(&mut self.model);
             self.pending = None;
+            self.since.push(op);
             self.done += 1;
+            // the power may be gone already
+            let _ = acknowledged.send(());
         }
     }
 
@@ -68,6 +84,7 @@ impl Worker {
             };
         }
         self.pending = None;
+        self.since.clear();
     }
 
     fn fresh(&mut self, kind: &str) -> String {
