@@ -23,6 +23,9 @@ const PROCESSORS: &str = "2";
 const KERNEL: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 apparmor=1 security=apparmor mitigations=off \
                       modprobe.blacklist=ata_piix,aesni_intel,floppy,psmouse";
 
+/// Begins the last line of what is recorded of a command.
+pub(super) const ENDED: &str = "the command ended with ";
+
 /// A machine that runs until it is ended; dropped, it loses its power.
 pub(super) struct Guest {
     qemu: Child,
@@ -120,6 +123,23 @@ impl Guest {
             // ssh's own
             Some(255) => bail!("the guest is gone; its console said:\n{}", self.console()),
             _ => bail!("in the guest: {command:?} ended with {status}"),
+        }
+    }
+
+    /// Runs a shell's command in the guest, whose output goes to a file, with [`ENDED`] and its status. That it fails is
+    /// no error; the guest's end is.
+    pub(super) fn record(&self, command: &str, log: &Path) -> Result<()> {
+        let out = std::fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut ssh = self.ssh();
+        // of a program that a signal has ended, ssh would say what it says of a lost connection
+        ssh.arg(format!("( {command} )\necho \"{ENDED}$?\""))
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out);
+        match ssh.status().context("cannot run ssh")?.code() {
+            // ssh's own
+            Some(255) => bail!("the guest is gone; its console said:\n{}", self.console()),
+            _ => Ok(()),
         }
     }
 

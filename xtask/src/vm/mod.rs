@@ -12,6 +12,7 @@ mod cpio;
 mod disk;
 mod guest;
 mod kernel;
+mod parts;
 mod powercut;
 mod root;
 mod service;
@@ -21,6 +22,7 @@ mod work;
 
 use guest::Guest;
 use root::Kind;
+use work::Program;
 
 /// What a machine in a machine needs.
 const PACKAGES: &[host::Package] = &[
@@ -31,7 +33,8 @@ const PACKAGES: &[host::Package] = &[
     host::Package { name: "openssh-client", shows: "/usr/bin/ssh" },
 ];
 
-const USAGE: &str = "usage: cargo xtask vm [shell | powercut [CUTS [SEED]] | all | [--peers] FILTER...]";
+const USAGE: &str =
+    "usage: cargo xtask vm [shell | powercut [CUTS [SEED]] | all [--rest] [PART...] | [--peers] FILTER...]";
 
 /// Tests that are run if none is named: what is different with cgroup v2, systemd and AppArmor. None needs a peer.
 const SHORT: &[&str] = &[
@@ -51,7 +54,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         ["shell", kind @ ..] => shell(if kind == ["--peers"] { Kind::Peers } else { Kind::Small }),
         ["powercut", words @ ..] => powercut::main(words),
         [] => short(),
-        ["all", more @ ..] => tests(Kind::Peers, more),
+        ["all", words @ ..] => parts::main(words),
         ["--peers", filters @ ..] => tests(Kind::Peers, filters),
         [first, ..] if first.starts_with('-') => bail!(USAGE),
         filters => tests(Kind::Small, filters),
@@ -60,32 +63,34 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
 
 /// The [`SHORT`] set, and a service that comes up again with the machine.
 fn short() -> Result<()> {
-    let guest = boot(Kind::Small)?;
+    let (guest, suite) = boot(Kind::Small)?;
     run::step("tests, in the guest");
-    guest.run(&work::command(SHORT))?;
+    guest.run(&work::command(&suite, SHORT)?)?;
     service::comes_up_again(&guest)?;
     guest.power_off().context("the guest does not end")
 }
 
-/// Runs the tests that match one of `filters` (all of them, if there is none) in the guest.
+/// Runs the end-to-end tests that match one of `filters` in the guest.
 fn tests(kind: Kind, filters: &[&str]) -> Result<()> {
-    let guest = boot(kind)?;
+    let (guest, suite) = boot(kind)?;
     run::step("tests, in the guest");
-    let result = guest.run(&work::command(filters));
+    let result = guest.run(&work::command(&suite, filters)?);
     guest.power_off().context("the guest does not end")?;
     result
 }
 
 /// A shell in the guest, with our programs in its path.
 fn shell(kind: Kind) -> Result<()> {
-    let guest = boot(kind)?;
+    let (guest, _) = boot(kind)?;
     let result = guest.shell();
     guest.power_off()?;
     result
 }
 
-fn boot(kind: Kind) -> Result<Guest> {
-    let (root, work) = (root::prepare(kind)?, work::prepare(kind, work::Purpose::Tests)?);
+/// A guest, and its program of end-to-end tests.
+fn boot(kind: Kind) -> Result<(Guest, Program)> {
+    let root = root::prepare(kind)?;
+    let (work, mut programs) = work::prepare(kind, work::Purpose::Tests)?;
     run::step("a guest");
-    Guest::boot(&root, &work)
+    Ok((Guest::boot(&root, &work)?, programs.pop().context("no tests")?))
 }

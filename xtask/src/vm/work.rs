@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use super::disk;
 use super::root::Kind;
+use super::{disk, parts};
 use crate::run;
 
 /// Where the guest mounts the disk: a guest's system serves any checkout.
@@ -16,33 +16,51 @@ const SLOWER: u32 = 6;
 /// Files of the checkout that tests read.
 const READ: &[&str] = &["tests", "docs"];
 /// What tests with peers read as well, if it has been made: a virtual environment, and small Debians.
-const READ_WITH_PEERS: &[&str] = &["target/venv", "target/debian"];
-/// Where the end-to-end tests begin; another package's are named like them.
-const SUITE: &str = "tests/e2e/tests/suite/main.rs";
+const READ_WITH_PEERS: &[&str] = &["target/venv", "target/debian", "target/youki", "crates"];
+/// The package of the end-to-end tests, and its program of them.
+const SUITE: (&str, &str) = ("tests/e2e", "suite");
 /// The newest client of Docker, which is no package of Debian's.
 const CLIENT: &str = "/usr/local/bin/docker";
 
 /// What is to be done in the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
+    /// The end-to-end tests.
     Tests,
+    /// These, and the tests of [`parts::PACKAGES`].
+    Everything,
     /// Our programs are used, and no tests.
     Use,
 }
 
-/// Builds the programs and the tests, and makes the disk.
-pub(super) fn prepare(kind: Kind, purpose: Purpose) -> Result<PathBuf> {
+/// A program of tests.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    /// Its package's folder, from the checkout's root: the place where it runs.
+    pub(super) package: String,
+    /// Its name in the guest, which is the only one of this name.
+    pub(super) name: String,
+    /// Here.
+    pub(super) path: PathBuf,
+}
+
+/// Builds the programs and the tests, and makes the disk. The programs of tests are those of the purpose.
+pub(super) fn prepare(kind: Kind, purpose: Purpose) -> Result<(PathBuf, Vec<Program>)> {
     run::step("build");
     run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;
     let dir = run::root().join("target/vm");
     std::fs::create_dir_all(&dir)?;
     let work = tempfile::tempdir_in(&dir)?;
     let tree = work.path().join("tree");
-    copy(&programs_in(&run::programs("debug")?)?, &tree.join("programs"))?;
-    std::fs::create_dir(tree.join("suite"))?;
-    std::fs::create_dir(tree.join("target"))?;
-    if purpose == Purpose::Tests {
-        copy(&[suite()?], &tree.join("suite"))?;
+    for folder in ["programs", "suite", "target"] {
+        std::fs::create_dir_all(tree.join(folder))?;
+    }
+    for program in programs_in(&run::programs("debug")?)? {
+        copy(&program, &tree.join("programs").join(program.file_name().context("no name")?))?;
+    }
+    let tests = tests(purpose)?;
+    for program in &tests {
+        copy(&program.path, &tree.join("suite").join(&program.name))?;
     }
     let more = if kind == Kind::Peers { READ_WITH_PEERS } else { &[] };
     for folder in READ.iter().chain(more).filter(|folder| run::root().join(folder).exists()) {
@@ -56,10 +74,14 @@ pub(super) fn prepare(kind: Kind, purpose: Purpose) -> Result<PathBuf> {
     let made = work.path().join("disk");
     disk::from_tree(&made, &tree, 8 << 30)?;
     // A guest that still runs keeps the disk that it has.
-    let extension = if purpose == Purpose::Tests { "work" } else { "programs" };
-    let disk = dir.join(kind.name()).with_extension(extension);
+    let extension = match purpose {
+        Purpose::Tests => "work",
+        Purpose::Everything => "parts",
+        Purpose::Use => "programs",
+    };
+    let disk = dir.join(format!("{}.{extension}", kind.name()));
     std::fs::rename(&made, &disk)?;
-    Ok(disk)
+    Ok((disk, tests))
 }
 
 /// Where the guest has our programs.
@@ -67,12 +89,19 @@ pub(super) fn programs() -> String {
     format!("{PLACE}/programs")
 }
 
-/// The command that runs the tests which match one of `filters`.
-pub(super) fn command(filters: &[&str]) -> String {
+/// The command that runs the tests of `program` which match one of `filters`.
+pub(super) fn command(program: &Program, filters: &[&str]) -> Result<String> {
     let root = run::root();
     let root = root.display();
-    // The tests know the paths that they were built at.
-    let place = format!("mkdir -p {root} && {{ mountpoint -q {root} || mount --bind {PLACE} {root}; }} && ");
+    // The tests know the paths that they, and the programs of their package, were built at.
+    let built = run::programs("debug")?;
+    let place = format!(
+        "mkdir -p {root} && {{ mountpoint -q {root} || mount --bind {PLACE} {root}; }} && \
+         mkdir -p {} && ln -sfn {} {} && ",
+        built.parent().context("no folder")?.display(),
+        programs(),
+        built.display()
+    );
     // The virtual environment names the Python that it was made with by its path on this machine.
     let python = std::fs::read_link(run::root().join("target/venv/bin/python3")).unwrap_or_default();
     let python = match python.parent() {
@@ -81,25 +110,58 @@ pub(super) fn command(filters: &[&str]) -> String {
         }
         _ => String::new(),
     };
-    format!(
-        "{place}{python}cd {root}/tests/e2e && RUST_BACKTRACE=0 BERTH_TEST_MUST=apparmor BERTH_TEST_PATIENCE={SLOWER} BERTH_TEST_PROGRAMS={} \
-         {root}/suite/suite {}",
+    Ok(format!(
+        "{place}{python}cd {root}/{} && RUST_BACKTRACE=0 BERTH_TEST_MUST=apparmor BERTH_TEST_PATIENCE={SLOWER} BERTH_TEST_PROGRAMS={} \
+         {root}/suite/{} {}",
+        program.package,
         programs(),
+        program.name,
         filters.join(" ")
-    )
+    ))
 }
 
-/// The end-to-end tests' program, which cargo names in its messages.
-fn suite() -> Result<PathBuf> {
+/// Builds the programs of tests, which cargo names in its messages.
+fn tests(purpose: Purpose) -> Result<Vec<Program>> {
+    let targets: &[&str] = match purpose {
+        Purpose::Use => return Ok(Vec::new()),
+        Purpose::Tests => &["--test", SUITE.1],
+        Purpose::Everything => &["--lib", "--test", "*"],
+    };
     // of the workspace, as `cargo xtask test` has built it already: alone, what it depends on has other features
-    let args = ["test", "--quiet", "--workspace", "--test", "suite", "--no-run", "--message-format=json"];
-    let messages = run::output(&mut run::cargo(args))?;
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["src_path"].as_str().is_some_and(|path| path.ends_with(SUITE)))
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo names no test program")
+    let args = ["test", "--quiet", "--workspace", "--no-run", "--message-format=json"];
+    let messages = run::output(run::cargo(args).args(targets))?;
+    let programs = messages.lines().filter_map(program).filter(|program| match purpose {
+        Purpose::Everything => {
+            parts::PACKAGES.iter().any(|name| program.package == format!("crates/{name}"))
+                || program.is_suite()
+        }
+        _ => program.is_suite(),
+    });
+    let programs: Vec<_> = programs.collect();
+    ensure!(programs.iter().any(Program::is_suite), "cargo names no end-to-end tests");
+    Ok(programs)
+}
+
+impl Program {
+    pub(super) fn is_suite(&self) -> bool {
+        (self.package.as_str(), self.name.as_str()) == SUITE
+    }
+}
+
+/// The program of tests that one of cargo's messages is about.
+fn program(message: &str) -> Option<Program> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    if message["profile"]["test"] != true {
+        return None;
+    }
+    let package = Path::new(message["manifest_path"].as_str()?).parent()?.strip_prefix(run::root()).ok()?;
+    let package = package.to_str()?.to_owned();
+    let target = message["target"]["name"].as_str()?;
+    let name = match package.strip_prefix("crates/") {
+        Some(krate) => format!("{krate}-{target}"),
+        None => target.to_owned(),
+    };
+    Some(Program { package, name, path: message["executable"].as_str()?.into() })
 }
 
 fn programs_in(dir: &Path) -> Result<Vec<PathBuf>> {
@@ -115,13 +177,7 @@ fn programs_in(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(programs)
 }
 
-/// Copies files without what only a debugger reads: the guest reads them from an emulated disk.
-fn copy(files: &[PathBuf], to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for file in files {
-        let name = file.file_name().context("no name")?.to_string_lossy().into_owned();
-        let name = if name.starts_with("suite-") { "suite".to_owned() } else { name };
-        run::run(Command::new("strip").arg("-o").arg(to.join(name)).arg(file))?;
-    }
-    Ok(())
+/// Copies a program without what only a debugger reads: the guest reads it from an emulated disk.
+fn copy(program: &Path, to: &Path) -> Result<()> {
+    run::run(Command::new("strip").arg("-o").arg(to).arg(program))
 }

@@ -4,13 +4,18 @@
 //! published, or while another container had it, would go on reaching nobody for as long as it
 //! keeps sending. TCP connections end with their container, and what is remembered of them goes with its
 //! address: the kernel would keep it for minutes, for days if their end was not seen.
+//!
+//! Kernels before 6.8 take a filter for a tuple that lacks something (EINVAL): there, flows are listed and forgotten one
+//! by one.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use rustix::io::Errno;
+
 use crate::endpoint::{Protocol, PublishedPort};
 use crate::error::Result;
-use crate::netlink::{Batch, Message, Reply, Socket, attr, flag};
+use crate::netlink::{Batch, Message, Socket, attr, flag};
 
 /// `IPCTNL_MSG_CT_GET` of `NFNL_SUBSYS_CTNETLINK`.
 const GET: u16 = (1 << 8) | 1;
@@ -96,7 +101,25 @@ pub(super) fn forget_addresses(socket: &mut Socket, addresses: &[IpAddr]) -> Res
             });
         }
     }
-    socket.request(&mut batch).map(|_| ())
+    match socket.request(&mut batch) {
+        Err(error) if error.errno() == Some(Errno::INVAL) => {}
+        result => return result.map(|_| ()),
+    }
+    for family in [IPV4, IPV6] {
+        let of_family = |ip: &&IpAddr| ip.is_ipv4() == (family == IPV4);
+        let sources: Vec<Vec<u8>> = addresses.iter().filter(of_family).map(octets).collect();
+        if !sources.is_empty() {
+            forget_listed(socket, family, |_| (), |attributes| has_source(attributes, &sources))?;
+        }
+    }
+    Ok(())
+}
+
+fn octets(ip: &IpAddr) -> Vec<u8> {
+    match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    }
 }
 
 fn forget_few(socket: &mut Socket, family: u8, ports: &HashSet<u16>) -> Result<()> {
@@ -107,18 +130,37 @@ fn forget_few(socket: &mut Socket, family: u8, ports: &HashSet<u16>) -> Result<(
             filter(m, Some(*port));
         });
     }
-    socket.request(&mut batch).map(|_| ())
+    match socket.request(&mut batch) {
+        Err(error) if error.errno() == Some(Errno::INVAL) => forget_many(socket, family, ports),
+        result => result.map(|_| ()),
+    }
 }
 
 fn forget_many(socket: &mut Socket, family: u8, ports: &HashSet<u16>) -> Result<()> {
+    if ports.is_empty() {
+        return Ok(());
+    }
+    forget_listed(socket, family, |m| filter(m, None), |attributes| is_to_port(attributes, ports))
+}
+
+/// Goes through the flows of a family, those that `narrow` lets the kernel pick, and forgets those that are `wanted` by
+/// their attributes.
+fn forget_listed(
+    socket: &mut Socket,
+    family: u8,
+    narrow: impl FnOnce(&mut Message<'_>),
+    wanted: impl Fn(&[u8]) -> bool,
+) -> Result<()> {
     let mut batch = Batch::default();
     batch.push("listing flows", GET, flag::DUMP, |m| {
         m.raw(&header(family));
-        filter(m, None);
+        narrow(m);
     });
     let flows = socket.request(&mut batch)?;
     let mut batch = Batch::default();
-    for (tuple, id) in flows.iter().filter_map(|flow| to_port(flow, ports)) {
+    let attributes = flows.iter().filter_map(|flow| flow.payload.get(HEADER_LEN..));
+    for flow in attributes.filter(|attributes| wanted(attributes)) {
+        let (Some(tuple), Some(id)) = (attr::find(flow, TUPLE_ORIG), attr::find(flow, ID)) else { continue };
         batch.push("forgetting a flow", DELETE, flag::ACK, |m| {
             m.raw(&header(family)).nested(TUPLE_ORIG, |m| {
                 m.raw(tuple);
@@ -128,19 +170,27 @@ fn forget_many(socket: &mut Socket, family: u8, ports: &HashSet<u16>) -> Result<
     }
     match socket.request(&mut batch) {
         // It has ended in the meantime.
-        Err(error) if error.errno() == Some(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(()),
         result => result.map(|_| ()),
     }
 }
 
-/// A UDP flow's first packet, and its id, if it went to one of these ports.
-fn to_port<'f>(flow: &'f Reply, ports: &HashSet<u16>) -> Option<(&'f [u8], &'f [u8])> {
-    let attributes = flow.payload.get(HEADER_LEN..)?;
-    let tuple = attr::find(attributes, TUPLE_ORIG)?;
-    let protocol = attr::find(tuple, TUPLE_PROTO)?;
-    let port = attr::find(protocol, PROTO_DST_PORT)?.first_chunk::<2>()?;
-    let udp = attr::find(protocol, PROTO_NUM)?.first() == Some(&Protocol::Udp.number());
-    (udp && ports.contains(&u16::from_be_bytes(*port))).then_some((tuple, attr::find(attributes, ID)?))
+/// Whether a flow is of UDP, and its first packet went to one of these ports.
+fn is_to_port(attributes: &[u8], ports: &HashSet<u16>) -> bool {
+    let protocol = attr::find(attributes, TUPLE_ORIG).and_then(|tuple| attr::find(tuple, TUPLE_PROTO));
+    let port = protocol.and_then(|protocol| attr::find(protocol, PROTO_DST_PORT)?.first_chunk::<2>());
+    let number = protocol.and_then(|protocol| attr::find(protocol, PROTO_NUM)?.first());
+    number == Some(&Protocol::Udp.number())
+        && port.is_some_and(|port| ports.contains(&u16::from_be_bytes(*port)))
+}
+
+/// Whether a flow, or what answers it, comes from one of these addresses.
+fn has_source(attributes: &[u8], sources: &[Vec<u8>]) -> bool {
+    [TUPLE_ORIG, TUPLE_REPLY].into_iter().any(|tuple| {
+        let ip = attr::find(attributes, tuple).and_then(|tuple| attr::find(tuple, TUPLE_IP));
+        let source = ip.and_then(|ip| attr::find(ip, IPV4_SOURCE).or_else(|| attr::find(ip, IPV6_SOURCE)));
+        source.is_some_and(|source| sources.iter().any(|wanted| wanted == source))
+    })
 }
 
 fn filter(m: &mut Message<'_>, port: Option<u16>) {

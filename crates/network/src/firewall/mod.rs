@@ -140,8 +140,7 @@ impl Firewall {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Forgets UDP flows to these ports: their way has just changed. Kernels that cannot pick them
-    /// (before 6.8) let them expire.
+    /// Forgets UDP flows to these ports: their way has just changed. What cannot be forgotten expires.
     pub(crate) fn forget_flows(&mut self, ports: &[PublishedPort]) {
         let forgotten = self.socket().and_then(|socket| conntrack::forget(socket, ports));
         if let Err(error) = forgotten {

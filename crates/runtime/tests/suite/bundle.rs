@@ -165,8 +165,10 @@ impl Bundle {
         self.checked = true;
         let states = fs::read_dir(self.state_root()).map(Iterator::count).unwrap_or(0);
         assert_eq!(states, 0, "state is left");
-        for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap() {
-            let path = hierarchy.unwrap().path().join(format!("berth-{}", self.id));
+        let hierarchies = fs::read_dir("/sys/fs/cgroup").unwrap().map(|hierarchy| hierarchy.unwrap().path());
+        // one hierarchy of version 2 is there itself
+        for hierarchy in hierarchies.chain(["/sys/fs/cgroup".into()]) {
+            let path = hierarchy.join(format!("berth-{}", self.id));
             assert!(!path.exists(), "{} is left", path.display());
         }
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();

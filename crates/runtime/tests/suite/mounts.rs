@@ -63,14 +63,18 @@ fn the_usual_ones_are_there() {
     {
         assert!(out.contains(&format!(" {name}\n")), "{name}");
     }
-    assert!(!out.contains("master:") && !out.contains("shared:"), "{out}");
+    // the root alone hears of what is mounted where the host has it, if that tells others (systemd makes it so)
+    let deaf = out.lines().filter(|line| !line.contains(" / / ")).all(|line| !line.contains("master:"));
+    assert!(deaf && !out.contains("shared:"), "{out}");
 }
 
 #[test]
 fn cgroups_are_the_container_s_own() {
     for namespaced in [true, false] {
+        // in version 2, the group of one that has no namespace of its own lies where the host has it
         let mut b = Bundle::new(
-            "cat /sys/fs/cgroup/memory/memory.limit_in_bytes; cat /sys/fs/cgroup/pids/tasks; cat /proc/self/cgroup",
+            "cd /sys/fs/cgroup; if [ -e memory ]; then cat memory/memory.limit_in_bytes pids/tasks; \
+             else cat memory.max cgroup.procs; fi; cat /proc/self/cgroup",
         );
         b.spec["linux"]["resources"]["memory"] = serde_json::json!({ "limit": 33_554_432 });
         if !namespaced {
@@ -78,7 +82,7 @@ fn cgroups_are_the_container_s_own() {
         }
         let out = b.output();
         assert!(out.starts_with("33554432\n1\n"), "{out}");
-        assert_eq!(out.contains(":pids:/\n"), namespaced, "{out}");
+        assert_eq!(out.contains(":pids:/\n") || out.contains("\n0::/\n"), namespaced, "{out}");
     }
 }
 

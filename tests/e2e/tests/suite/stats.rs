@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::daemon::{Berth, IMAGE};
 use e2e::peers::Docker;
-use e2e::{http, shape};
+use e2e::{http, programs, shape};
 use serde_json::Value;
 
 const BUSY: &str = "while :; do :; done";
@@ -83,8 +83,14 @@ fn the_share_is_of_now_and_comes_soon() -> Result<()> {
     let path = "/v1.55/containers/busy/stats?stream=false";
     let (start, first) = (Instant::now(), http::get(berth.root(), path)?);
     // Docker's own answer takes one to two seconds
-    ensure!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
-    ensure!((20.0..80.0).contains(&share(&first)), "{} %: {first}", share(&first));
+    ensure!(start.elapsed() < programs::patient(Duration::from_millis(900)), "{:?}", start.elapsed());
+    // half of a processor; of a quarter of a second, a busy machine may give it all or nothing
+    let mut reading = first;
+    programs::eventually("the share is a half", || {
+        let found = (20.0..80.0).contains(&share(&reading)).then_some(());
+        reading = http::get(berth.root(), path)?;
+        Ok(found)
+    })?;
     let one_shot = http::get(berth.root(), "/v1.55/containers/busy/stats?stream=false&one-shot=1")?;
     ensure!(number(&one_shot, "/precpu_stats/cpu_usage/total_usage") == 0.0, "{one_shot}");
     ensure!(number(&one_shot, "/cpu_stats/throttling_data/periods") > 0.0, "{one_shot}");
@@ -164,7 +170,7 @@ fn the_table_follows_the_events() -> Result<()> {
     let mut named = berth.berth_command(["stats", "--format", "{{.Name}}", "first"])?;
     let mut named = named.stdout(std::process::Stdio::null()).spawn()?;
     berth.berth(["rm", "-f", "first"])?.ok()?;
-    let status = e2e::programs::wait(&mut named, e2e::programs::PATIENCE)?;
+    let status = programs::wait(&mut named, programs::PATIENCE)?;
     ensure!(status.is_some_and(|status| matches!(status.code(), Some(0 | 1))), "{status:?}");
     berth.finish()
 }

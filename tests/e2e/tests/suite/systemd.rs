@@ -108,13 +108,21 @@ fn by_the_old_recipes(berth: &Berth) -> Result<()> {
     Ok(())
 }
 
-/// Groups of a container, wherever they are.
+/// Groups of a container, wherever they are: below its daemon's, in one hierarchy or several.
 fn cgroups(id: &str) -> Result<Vec<String>> {
     let mut left = Vec::new();
-    for hierarchy in std::fs::read_dir("/sys/fs/cgroup")?.flatten() {
-        for parent in std::fs::read_dir(hierarchy.path()).into_iter().flatten().flatten() {
-            let path = parent.path().join(id);
-            left.extend(path.exists().then(|| path.display().to_string()));
+    let mut parents = vec!["/sys/fs/cgroup".into()];
+    for depth in 0..3 {
+        for parent in std::mem::take(&mut parents) {
+            let entries = std::fs::read_dir(&parent).into_iter().flatten().flatten();
+            let folders =
+                entries.map(|entry| entry.path()).filter(|path| path.is_dir() && !path.is_symlink());
+            let (found, others): (Vec<std::path::PathBuf>, Vec<_>) =
+                folders.partition(|path| path.ends_with(id));
+            left.extend(found.into_iter().map(|path| path.display().to_string()));
+            if depth < 2 {
+                parents.extend(others);
+            }
         }
     }
     Ok(left)

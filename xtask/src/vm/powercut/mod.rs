@@ -42,7 +42,7 @@ pub(super) fn main(words: &[&str]) -> Result<()> {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as u64 % 1_000_000_000,
     };
-    let (root, work) = (root::prepare(Kind::Small)?, work::prepare(Kind::Small, work::Purpose::Use)?);
+    let (root, work) = (root::prepare(Kind::Small)?, work::prepare(Kind::Small, work::Purpose::Use)?.0);
     run::step(&format!("{cuts} power cuts, seed {seed}"));
     let place = tempfile::tempdir_in(run::root().join("target/vm"))?;
     let disk = place.path().join("disk");

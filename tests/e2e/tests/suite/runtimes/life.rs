@@ -124,14 +124,22 @@ impl Life<'_> {
     fn resources(&self) -> Result<()> {
         let options = ["-m", "64m", "--cpus", "0.5", "--pids-limit", "40", "--cpu-shares", "512"];
         self.sleeper("limited", &options)?;
-        let file = |name: &str| self.ok(&["exec", "limited", "cat", &format!("/sys/fs/cgroup/{name}")]);
-        ensure!(file("memory/memory.limit_in_bytes")? == "67108864");
-        ensure!(file("pids/pids.max")? == "40");
-        ensure!(file("cpu/cpu.shares")? == "512");
-        ensure!(file("cpu/cpu.cfs_quota_us")? == "50000");
+        // wherever this machine's version of cgroups has it
+        let file = |v1: &str, v2: &str| {
+            let script = format!("cd /sys/fs/cgroup; if [ -e {v1} ]; then cat {v1}; else cat {v2}; fi");
+            self.ok(&["exec", "limited", "sh", "-c", &script])
+        };
+        let (memory, pids) = (("memory/memory.limit_in_bytes", "memory.max"), ("pids/pids.max", "pids.max"));
+        ensure!(file(memory.0, memory.1)? == "67108864");
+        ensure!(file(pids.0, pids.1)? == "40");
+        let shares = file("cpu/cpu.shares", "cpu.weight")?;
+        // what runtimes make of 512 in version 2: by the kernel's own range (20), or so that 1024 is the default (59)
+        ensure!(["512", "20", "59"].contains(&shares.as_str()), "{shares}");
+        let quota = file("cpu/cpu.cfs_quota_us", "cpu.max")?;
+        ensure!(["50000", "50000 100000"].contains(&quota.as_str()), "{quota}");
         self.ok(&["update", "-m", "48m", "--memory-swap", "48m", "--pids-limit", "30", "limited"])?;
-        ensure!(file("memory/memory.limit_in_bytes")? == "50331648");
-        ensure!(file("pids/pids.max")? == "30");
+        ensure!(file(memory.0, memory.1)? == "50331648");
+        ensure!(file(pids.0, pids.1)? == "30");
         let stats = self.ok(&["stats", "--no-stream", "--format", "{{.PIDs}} {{.MemUsage}}", "limited"])?;
         ensure!(stats.starts_with("1 ") && stats.ends_with("/ 48MiB"), "{stats}");
         let top = self.ok(&["top", "limited"])?;
