@@ -78,6 +78,8 @@ pub struct Config {
     pub id_files: PathBuf,
     /// `no-new-privileges` for every container.
     pub no_new_privileges: bool,
+    /// Containers have SELinux's labels, where the host has SELinux.
+    pub selinux_enabled: bool,
     /// A seccomp profile file, `unconfined`, or empty for the built-in one.
     pub seccomp_profile: String,
     /// The signature policy; `None` = `/etc/berth/policy.json`, if it is there.
@@ -262,6 +264,7 @@ impl Config {
             userns_auto_user: "containers".to_owned(),
             id_files: "/etc".into(),
             no_new_privileges: false,
+            selinux_enabled: false,
             seccomp_profile: String::new(),
             signature_policy: None,
             labels: Vec::new(),

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::config::{BUILT_IN_RUNTIME, CgroupDriver, Config, Runtime};
 use crate::container::registry::Registry;
-use crate::container::security::{AppArmor, Compiled, Options, Seccomp};
+use crate::container::security::{AppArmor, Compiled, Options, Seccomp, Selinux};
 use crate::container::stats::Machine;
 use crate::container::task::blocking;
 use crate::container::{Container, Execs, Host, HostConfig, Resources};
@@ -53,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) builder: crate::build::Builder,
     seccomp: Seccomp,
     pub(crate) apparmor: AppArmor,
+    pub(crate) selinux: Selinux,
     pub(crate) filters: Compiled,
     pub(crate) closing: watch::Sender<bool>,
     /// No run that ends now is followed by another one before the next boot.
@@ -133,10 +134,12 @@ impl Inner {
             text => Some(crate::userns::remap(text, &IdFiles::of(&config.id_files))?),
         };
         let seccomp = seccomp(&config)?;
+        let selinux = Selinux::open(config.selinux_enabled, config.rootless)?;
         check_defaults(&config, &seccomp)?;
         let cache = crate::build::Builder::open(&layout)?;
         let store = store::Store::open_keeping(&layout.store(), driver, &cache.kept)
             .map_err(|error| Error::because("open the image store", error))?;
+        selinux.label_store(&store)?;
         let builder = crate::build::Builder::start(cache, &store, &layout)?;
         store.keep_compressed(config.keep_compressed_layers);
         let network = ::network::Network::open(crate::network::open_config(&config, layout.network())?)
@@ -153,6 +156,7 @@ impl Inner {
             seccomp,
             // only root loads profiles
             apparmor: if config.rootless { AppArmor::ABSENT } else { AppArmor::open() },
+            selinux,
             filters: Compiled::default(),
             store,
             network,

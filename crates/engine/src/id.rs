@@ -2,7 +2,11 @@
 
 use crate::error::{Error, Result};
 
-fn fill(bytes: &mut [u8]) -> Result<()> {
+/// Fills bytes with randomness.
+///
+/// # Errors
+/// The kernel has none.
+pub(crate) fn fill(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|error| Error::system(format!("read randomness: {error}")))
 }
 

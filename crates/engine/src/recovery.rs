@@ -79,7 +79,7 @@ fn read_all(engine: &Inner) -> Result<Found> {
             }
             Err(error) => {
                 tracing::error!(container = %id, %error, "the record can't be read: the container is left alone");
-                record::keep_ids(engine, &id);
+                record::keep_own(engine, &id);
                 found.unreadable.push(id);
             }
         }

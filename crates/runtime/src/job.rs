@@ -21,6 +21,8 @@ pub(crate) struct Job<'a> {
     pub(crate) process: process::Plan<'a>,
     pub(crate) root: root::Plan,
     pub(crate) mounts: Vec<mounts::Planned<'a>>,
+    /// SELinux's, of the file systems that are made.
+    pub(crate) label: Option<&'a str>,
     /// The host's null device, checked: what masked files are covered with.
     pub(crate) null: OwnedFd,
     pub(crate) hooks: Hooks<'a>,
@@ -75,6 +77,7 @@ impl<'a> Job<'a> {
             process,
             root,
             mounts,
+            label: mounts::label(options)?,
             null: null_device(mounted)?,
             hooks: Hooks::of(spec),
         })

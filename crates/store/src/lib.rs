@@ -15,6 +15,7 @@ mod image;
 mod import;
 mod in_flight;
 mod ingest;
+mod label;
 mod layer;
 mod layout;
 mod limits;

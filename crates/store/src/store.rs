@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use oci::Digest;
 use rustix::fs::FlockOperation;
@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) pulls: Mutex<()>,
     /// Blobs that are pulled stay beside what they unpack to.
     pub(crate) keep_compressed: AtomicBool,
+    /// SELinux's, of all that is in here; unset = none.
+    pub(crate) label: OnceLock<String>,
     /// Names this run of the machine.
     pub(crate) boot: String,
     pub(crate) measured: Measured,
@@ -102,6 +104,7 @@ impl Store {
             in_flight: InFlight::default(),
             pulls: Mutex::new(()),
             keep_compressed: AtomicBool::new(false),
+            label: OnceLock::new(),
             boot,
             measured: Measured::default(),
             caches,

@@ -19,6 +19,7 @@ pub mod program;
 mod raw;
 pub mod sched;
 pub mod seccomp;
+pub mod selinux;
 pub mod signal;
 pub mod spawn;
 pub mod tty;

@@ -99,6 +99,11 @@ impl Berth {
         self.netns = Some(netns.clone());
     }
 
+    /// The daemon has these options from its next start on.
+    pub fn set_options(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|option| (*option).to_owned()).collect();
+    }
+
     /// The folder of this daemon; everything of it lies below.
     pub fn root(&self) -> &Path {
         self.root.path()

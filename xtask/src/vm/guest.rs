@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::root::{READY, Root};
 use super::session::Session;
@@ -18,13 +18,32 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Memory of a guest, MiB, and its processors.
 const MEMORY: &str = "3072";
 const PROCESSORS: &str = "2";
-/// Of the kernel: what Debian's own start leaves to the boot loader (AppArmor is Debian's default, and said here), and
-/// nothing that costs time: guards against a processor that is not there, and devices that nobody uses.
-const KERNEL: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 apparmor=1 security=apparmor mitigations=off \
+/// Of the kernel: what Debian's own start leaves to the boot loader, and nothing that costs time: guards against a
+/// processor that is not there, and devices that nobody uses.
+const KERNEL: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off \
                       modprobe.blacklist=ata_piix,aesni_intel,floppy,psmouse";
 
 /// Begins the last line of what is recorded of a command.
 pub(super) const ENDED: &str = "the command ended with ";
+
+/// Which security module the kernel has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Module {
+    /// Debian's default.
+    AppArmor,
+    /// Without a policy, until one is loaded.
+    Selinux,
+}
+
+impl Module {
+    /// As it stands in the kernel's options, and in what tests are told.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::AppArmor => "apparmor",
+            Self::Selinux => "selinux",
+        }
+    }
+}
 
 /// A machine that runs until it is ended; dropped, it loses its power.
 pub(super) struct Guest {
@@ -38,21 +57,26 @@ pub(super) struct Guest {
 
 impl Guest {
     /// Starts a guest on a new disk, and returns when it can be entered. What it writes is never synchronised.
-    pub(super) fn boot(root: &Root, work: &Path) -> Result<Self> {
+    pub(super) fn boot(root: &Root, work: &Path, module: Module) -> Result<Self> {
         let place = place()?;
         let disk = place.path().join("root.qcow2");
         disk::over(&disk, &root.disk)?;
         let disk = format!("file={},format=qcow2,cache=unsafe", disk.display());
-        Self::start(root, work, &disk, place)
+        Self::start(root, work, module, (&disk, place))
     }
 
     /// Starts a guest on a disk that is served on a unix socket.
     pub(super) fn on(root: &Root, work: &Path, socket: &Path) -> Result<Self> {
         let disk = format!("file=nbd+unix:///?socket={},format=raw,cache=writeback", socket.display());
-        Self::start(root, work, &disk, place()?)
+        Self::start(root, work, Module::AppArmor, (&disk, place()?))
     }
 
-    fn start(root: &Root, work: &Path, disk: &str, place: tempfile::TempDir) -> Result<Self> {
+    fn start(
+        root: &Root,
+        work: &Path,
+        module: Module,
+        (disk, place): (&str, tempfile::TempDir),
+    ) -> Result<Self> {
         // The port is free again when qemu asks for it; whoever takes it in between makes qemu end with a message.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         // it ends with us, however we end
@@ -60,7 +84,7 @@ impl Guest {
         qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS, "-m", MEMORY])
             .args(["-nodefaults", "-display", "none", "-serial", "stdio", "-device", "virtio-rng-pci"])
-            .args(["-append", KERNEL])
+            .args(["-append", &format!("{KERNEL} {0}=1 security={0}", module.name())])
             .arg("-kernel")
             .arg(&root.kernel)
             .arg("-initrd")
@@ -141,6 +165,16 @@ impl Guest {
             Some(255) => bail!("the guest is gone; its console said:\n{}", self.console()),
             _ => Ok(()),
         }
+    }
+
+    /// Runs a shell's command in the guest that reads `input`.
+    pub(super) fn send(&self, command: &str, input: &[u8]) -> Result<()> {
+        let mut ssh = self.ssh().arg(command).stdin(Stdio::piped()).spawn().context("cannot run ssh")?;
+        // one that does not read on says why by its end
+        let written = ssh.stdin.take().context("no input")?.write_all(input);
+        let status = ssh.wait()?;
+        ensure!(status.success(), "in the guest: {command:?} ended with {status}");
+        Ok(written?)
     }
 
     /// Runs a shell's command in the guest, and gives what it prints.

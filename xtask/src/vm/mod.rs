@@ -15,12 +15,13 @@ mod kernel;
 mod parts;
 mod powercut;
 mod root;
+mod selinux;
 mod service;
 mod session;
 mod volatile;
 mod work;
 
-use guest::Guest;
+use guest::{Guest, Module};
 use root::Kind;
 use work::Program;
 
@@ -33,8 +34,8 @@ const PACKAGES: &[host::Package] = &[
     host::Package { name: "openssh-client", shows: "/usr/bin/ssh" },
 ];
 
-const USAGE: &str =
-    "usage: cargo xtask vm [shell | powercut [CUTS [SEED]] | all [--rest] [PART...] | [--peers] FILTER...]";
+const USAGE: &str = "usage: cargo xtask vm [shell | powercut [CUTS [SEED]] | selinux [FILTER...] | \
+                     all [--rest] [PART...] | [--peers] FILTER...]";
 
 /// Tests that are run if none is named: what is different with cgroup v2, systemd and AppArmor. None needs a peer.
 const SHORT: &[&str] = &[
@@ -53,6 +54,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
     match args.as_slice() {
         ["shell", kind @ ..] => shell(if kind == ["--peers"] { Kind::Peers } else { Kind::Small }),
         ["powercut", words @ ..] => powercut::main(words),
+        ["selinux", filters @ ..] => selinux::main(filters),
         [] => short(),
         ["all", words @ ..] => parts::main(words),
         ["--peers", filters @ ..] => tests(Kind::Peers, filters),
@@ -63,34 +65,34 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
 
 /// The [`SHORT`] set, and a service that comes up again with the machine.
 fn short() -> Result<()> {
-    let (guest, suite) = boot(Kind::Small)?;
+    let (guest, suite) = boot(Kind::Small, Module::AppArmor)?;
     run::step("tests, in the guest");
-    guest.run(&work::command(&suite, SHORT)?)?;
+    guest.run(&work::command(&suite, SHORT, Module::AppArmor)?)?;
     service::comes_up_again(&guest)?;
     guest.power_off().context("the guest does not end")
 }
 
 /// Runs the end-to-end tests that match one of `filters` in the guest.
 fn tests(kind: Kind, filters: &[&str]) -> Result<()> {
-    let (guest, suite) = boot(kind)?;
+    let (guest, suite) = boot(kind, Module::AppArmor)?;
     run::step("tests, in the guest");
-    let result = guest.run(&work::command(&suite, filters)?);
+    let result = guest.run(&work::command(&suite, filters, Module::AppArmor)?);
     guest.power_off().context("the guest does not end")?;
     result
 }
 
 /// A shell in the guest, with our programs in its path.
 fn shell(kind: Kind) -> Result<()> {
-    let (guest, _) = boot(kind)?;
+    let (guest, _) = boot(kind, Module::AppArmor)?;
     let result = guest.shell();
     guest.power_off()?;
     result
 }
 
 /// A guest, and its program of end-to-end tests.
-fn boot(kind: Kind) -> Result<(Guest, Program)> {
+fn boot(kind: Kind, module: Module) -> Result<(Guest, Program)> {
     let root = root::prepare(kind)?;
     let (work, mut programs) = work::prepare(kind, work::Purpose::Tests)?;
     run::step("a guest");
-    Ok((Guest::boot(&root, &work)?, programs.pop().context("no tests")?))
+    Ok((Guest::boot(&root, &work, module)?, programs.pop().context("no tests")?))
 }

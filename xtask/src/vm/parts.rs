@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::guest::{self, Guest};
+use super::guest::{self, Guest, Module};
 use super::root::{self, Kind};
 use super::work::{self, Program, Purpose};
 use crate::run;
@@ -45,7 +45,7 @@ pub(super) fn main(words: &[&str]) -> Result<()> {
     for part in wanted {
         if guest.is_none() {
             run::step("a guest");
-            guest = Some(Guest::boot(&root, &work)?);
+            guest = Some(Guest::boot(&root, &work, Module::AppArmor)?);
             run::step("tests, in the guest");
         }
         let Some(running) = &guest else { bail!("no guest") };
@@ -128,7 +128,7 @@ impl Part {
         if !words.is_empty() {
             words.insert(0, "--exact");
         }
-        work::command(&self.program, &words)
+        work::command(&self.program, &words, Module::AppArmor)
     }
 
     /// What came of it; nothing if it did not come to its end.

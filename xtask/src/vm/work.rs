@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::guest::Module;
 use super::root::Kind;
 use super::{disk, parts};
 use crate::run;
@@ -89,8 +90,9 @@ pub(super) fn programs() -> String {
     format!("{PLACE}/programs")
 }
 
-/// The command that runs the tests of `program` which match one of `filters`.
-pub(super) fn command(program: &Program, filters: &[&str]) -> Result<String> {
+/// The command that runs the tests of `program` which match one of `filters`; those of the kernel's security module must
+/// not be left out.
+pub(super) fn command(program: &Program, filters: &[&str], module: Module) -> Result<String> {
     let root = run::root();
     let root = root.display();
     // The tests know the paths that they, and the programs of their package, were built at.
@@ -111,9 +113,10 @@ pub(super) fn command(program: &Program, filters: &[&str]) -> Result<String> {
         _ => String::new(),
     };
     Ok(format!(
-        "{place}{python}cd {root}/{} && RUST_BACKTRACE=0 BERTH_TEST_MUST=apparmor BERTH_TEST_PATIENCE={SLOWER} BERTH_TEST_PROGRAMS={} \
+        "{place}{python}cd {root}/{} && RUST_BACKTRACE=0 BERTH_TEST_MUST={} BERTH_TEST_PATIENCE={SLOWER} BERTH_TEST_PROGRAMS={} \
          {root}/suite/{} {}",
         program.package,
+        module.name(),
         programs(),
         program.name,
         filters.join(" ")

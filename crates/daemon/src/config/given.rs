@@ -131,7 +131,7 @@ pub(super) fn refuse_conflicts(flags: &Given, file: &Given) -> Result<()> {
     )
 }
 
-/// What is not there yet is refused by name, not ignored.
+/// What is not done is refused by name, not ignored.
 pub(super) fn refuse_unsupported(given: &Given, name: impl Fn(&Opt) -> String) -> Result<()> {
     for (key, value) in &given.0 {
         if let Some(option) = by_key(key)
@@ -139,7 +139,6 @@ pub(super) fn refuse_unsupported(given: &Given, name: impl Fn(&Opt) -> String) -
         {
             match option.state {
                 State::Works => {}
-                State::Later => bail!("{} is not supported yet by this version of Berth", name(option)),
                 State::Never => bail!("{} {}", name(option), refusal(option.key)),
             }
         }

@@ -266,6 +266,7 @@ fn engine(given: &Given) -> Result<engine::Config> {
         config.id_files = directory.into();
     }
     config.no_new_privileges = given.flag("no-new-privileges").unwrap_or(false);
+    config.selinux_enabled = given.flag("selinux-enabled").unwrap_or(false);
     config.seccomp_profile = text("seccomp-profile");
     if given.text("signature-policy").is_some_and(|path| !path.is_empty()) {
         config.signature_policy = Some(absolute(given, "signature-policy", Path::new(""))?);

@@ -22,9 +22,7 @@ pub(super) enum Kind {
 pub(super) enum State {
     /// It does.
     Works,
-    /// It is refused, unless its value asks for nothing.
-    Later,
-    /// As [`State::Later`], for good; [`refusal`] says why.
+    /// It is refused for good, unless its value asks for nothing; [`refusal`] says why.
     Never,
 }
 
@@ -93,7 +91,7 @@ options! {
     "no-new-privileges" => "no-new-privileges" Flag Works "Containers gain no privileges by exec";
     "seccomp-profile" => "seccomp-profile" Text Works "Seccomp profile file, or unconfined";
     "signature-policy" => "signature-policy" Text Works "File that says which images must be signed by whom";
-    "selinux-enabled" => "selinux-enabled" Flag Later "Label containers for SELinux";
+    "selinux-enabled" => "selinux-enabled" Flag Works "Containers have SELinux's labels";
     "userns-remap" => "userns-remap" Text Works "User whose subordinate ids containers run with";
     "userns-auto-user" => "userns-auto-user" Text Works "User whose subordinate ids --userns=auto gives to containers";
     "oom-score-adjust" => "oom-score-adjust" Int Works "The daemon's own oom_score_adj";

@@ -71,11 +71,16 @@ fn what_stands_twice_is_refused() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_refused_unless_it_asks_for_nothing() {
-    let error = refused(&["--selinux-enabled"], "");
-    assert_eq!(error, "--selinux-enabled is not supported yet by this version of Berth");
+fn what_is_not_done_is_refused_unless_it_asks_for_nothing() {
     assert!(refused(&[], r#"{"containerd": "x"}"#).contains("needs no containerd"));
-    assert!(settings(&["--selinux-enabled=false"], r#"{"metrics-addr": "", "experimental": false}"#).is_ok());
+    assert!(settings(&["--containerd="], r#"{"metrics-addr": "", "experimental": false}"#).is_ok());
+}
+
+#[test]
+fn labels_are_given_when_they_are_asked_for() {
+    let enabled = |flags: &[&str], file: &str| settings(flags, file).unwrap().engine.selinux_enabled;
+    assert!(enabled(&["--selinux-enabled"], "") && enabled(&[], r#"{"selinux-enabled": true}"#));
+    assert!(!enabled(&[], "") && !enabled(&["--selinux-enabled=false"], ""));
 }
 
 #[test]
@@ -186,7 +191,6 @@ fn a_reload_names_what_it_does_not_change() {
 
 #[test]
 fn what_cannot_be_had_is_refused() {
-    assert!(refused(&["--selinux-enabled"], "").contains("--selinux-enabled is not supported"));
     assert!(refused(&[], r#"{"live-restore": false}"#).contains("live-restore=false"));
-    assert!(settings(&["--live-restore", "--selinux-enabled=false"], "").is_ok());
+    assert!(settings(&["--live-restore"], "").is_ok());
 }

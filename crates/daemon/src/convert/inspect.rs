@@ -43,6 +43,8 @@ pub(crate) fn inspect(
         graph_driver: Some(graph_driver(&container.storage_driver, directories)),
         size_rw: measured.map(|measured| size(measured.rw)),
         size_root_fs: measured.map(|measured| size(measured.root_fs)),
+        mount_label: container.mount_label.clone(),
+        process_label: container.shown_process_label().to_owned(),
         mounts: container.mounts.iter().map(mount::point).collect(),
         config: config::to_wire(&container.config),
         network_settings: network::settings(container),

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use super::lent::Lent;
 use super::worker::BuildWorker;
+use crate::container::security::selinux;
 
 /// Where a socket is in its directory.
 const SOCKET: &str = "agent";
@@ -65,11 +66,15 @@ impl BuildWorker {
     }
 
     /// A file that is a mount of its own; `None` if it is not there and need not be.
-    pub(super) fn secret(&self, secret: &SecretMount) -> Result<Option<OwnedFd>> {
+    pub(super) fn secret(&self, secret: &SecretMount, label: &str) -> Result<Option<OwnedFd>> {
         let Some(value) = self.value(&secret.id, secret.required)? else { return Ok(None) };
         let failed = |error| Error::because("make room for a secret", error);
         let size = value.len().next_multiple_of(4096).max(4096) + 4096;
-        let options = [("mode", "0700"), ("size", &size.to_string())];
+        let size = size.to_string();
+        let mut options = vec![("mode", "0700"), ("size", size.as_str())];
+        if !label.is_empty() {
+            options.push(("context", label));
+        }
         let memory = sys::mount::filesystem("tmpfs", &options, Attr::NOSUID | Attr::NODEV | Attr::NOEXEC)
             .map_err(failed)?;
         let root = Root::strict(memory);
@@ -84,7 +89,7 @@ impl BuildWorker {
     }
 
     /// A socket that is a mount of its own; `None` if there is no such agent and need not be.
-    pub(super) fn agent(&self, ssh: &SshMount) -> Result<Option<(OwnedFd, Socket)>> {
+    pub(super) fn agent(&self, ssh: &SshMount, label: &str) -> Result<Option<(OwnedFd, Socket)>> {
         let id = if ssh.id.is_empty() { "default" } else { &ssh.id };
         let socket = match &self.lent {
             Some(lent) => socket(&self.engine.store, &self.runtime, lent, id)?,
@@ -108,6 +113,8 @@ impl BuildWorker {
         .map_err(refused)?;
         let mode = Mode::from_raw_mode(ssh.mode);
         rustix::fs::chmodat(dir, SOCKET, mode, rustix::fs::AtFlags::empty()).map_err(refused)?;
+        selinux::label(&socket.place.path().join(SOCKET), label)
+            .map_err(|error| Error::because("label an agent's socket", error))?;
         let mount = sys::mount::clone_path(socket.place.path().join(SOCKET), false).map_err(refused)?;
         Ok(Some((mount, socket)))
     }

@@ -14,10 +14,11 @@ use shim::protocol::{AttachRequest, Event, ExitRecord};
 use sys::signal::Signal;
 use tokio::sync::oneshot;
 
-use super::mounts::{Mounted, View};
+use super::mounts::{Mounted, Sight, View};
 use super::settings;
 use super::stubs::Stubs;
 use super::worker::{BuildWorker, because, layers};
+use crate::container::security::selinux;
 use crate::container::start::{self, Extra};
 use crate::container::task::{blocking, remove_shim_directory};
 use crate::container::{
@@ -47,9 +48,12 @@ impl BuildWorker {
         };
         let id = crate::id::random().map_err(because("make a step"))?;
         let secrets = self.secret_env(exec)?;
-        let container = self.container(&id, exec, &secrets).map_err(because("make a step"))?;
+        let mut container = self.container(&id, exec, &secrets).map_err(because("make a step"))?;
+        // kept as long as the step runs: no record says whose it is
+        let _level = selinux::take(&self.engine, &mut container).map_err(because("make a step"))?;
         let user = container.ids.as_ref().map(IdMap::holder).transpose().map_err(because("make a step"))?;
-        let Some(mounted) = self.mounted(job, exec, inputs, user.as_ref())? else {
+        let sight = Sight { user: user.as_ref(), label: self.engine.selinux.mount_label(&container) };
+        let Some(mounted) = self.mounted(job, exec, inputs, sight)? else {
             return Err(Error::Cancelled);
         };
         let Mounted { view, places, mut outputs } = mounted;
@@ -121,6 +125,8 @@ impl BuildWorker {
             system: false,
             ids,
             links: Vec::new(),
+            process_label: String::new(),
+            mount_label: String::new(),
             exec_ids: Vec::new(),
             config: Arc::new(config),
             host: Arc::new(host),

@@ -12,8 +12,8 @@ use sys::path::Root;
 use tokio::sync::Notify;
 
 use super::contexts::InUse;
+use super::mounts::Sight;
 use crate::engine::Inner;
-use crate::userns::Holder;
 
 /// What one build has in hand.
 pub(super) struct Trees {
@@ -107,18 +107,19 @@ impl Trees {
     /// # Errors
     /// It is gone; the kernel's refusal.
     pub(super) fn open(&self, tree: &Tree) -> ::build::Result<Root> {
-        Ok(Root::in_root(self.mount(tree, None)?))
+        Ok(Root::in_root(self.mount(tree, Sight::default())?))
     }
 
     /// A tree as a mount of its own that nothing can be written to.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub(super) fn mount(&self, tree: &Tree, user: Option<&Holder>) -> ::build::Result<OwnedFd> {
+    pub(super) fn mount(&self, tree: &Tree, sight: Sight<'_>) -> ::build::Result<OwnedFd> {
+        let Sight { user, label } = sight;
         match tree {
             Tree::Layers(layers) => match user {
-                Some(user) => self.store.mount_layers_mapped(layers, user.shown()),
-                None => self.store.mount_layers(layers),
+                Some(user) => self.store.mount_layers_mapped(layers, label, user.shown()),
+                None => self.store.mount_layers(layers, label),
             }
             .map_err(|error| failed("mount layers", error)),
             Tree::Files(number) => {
@@ -127,6 +128,7 @@ impl Trees {
                 drop(files);
                 let gone = || failed("open a directory of the build", "it is gone");
                 let place = place.ok_or_else(gone)?;
+                sight.show(place.path()).map_err(|error| failed("label a directory of the build", error))?;
                 let mount = sys::mount::clone_path(place.path(), false)
                     .map_err(|error| failed("open a directory of the build", error))?;
                 let change = sys::mount::Change {

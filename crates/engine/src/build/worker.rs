@@ -17,13 +17,13 @@ use sys::path::Root;
 
 use super::contexts::Label;
 use super::lent::Lent;
+use super::mounts::Sight;
 use super::settings::Settings;
 use super::source::Fetcher;
 use super::travel::{Elsewhere, LentImage};
 use super::trees::{Directory, Trees};
 use crate::container::view::SCAFFOLD;
 use crate::engine::Inner;
-use crate::userns::Holder;
 
 /// An image by name and platform.
 pub(super) type ImageKey = (String, Option<String>);
@@ -386,9 +386,8 @@ impl BuildWorker {
     }
 
     /// A part of a tree as a mount by itself that nothing can be written to.
-    /// With the ids of this user namespace, if one is given.
-    pub(super) fn part(&self, tree: &Tree, selector: &str, user: Option<&Holder>) -> Result<OwnedFd> {
-        part_of(self.trees.mount(tree, user)?, selector)
+    pub(super) fn part(&self, tree: &Tree, selector: &str, sight: Sight<'_>) -> Result<OwnedFd> {
+        part_of(self.trees.mount(tree, sight)?, selector)
     }
 }
 

@@ -7,6 +7,7 @@ use ::network::DnsConfig;
 use ::network::files::{hosts, resolv};
 
 use super::mode::NetworkMode;
+use super::security::selinux;
 use super::spec::FileMount;
 use crate::container::{Container, HostConfig};
 use crate::error::{Error, Result};
@@ -27,6 +28,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) dns: &'a DnsConfig,
     /// The embedded resolver answers its questions.
     pub(crate) embedded: bool,
+    /// SELinux's, of the files; empty = none.
+    pub(crate) label: &'a str,
 }
 
 /// Writes the files of a container with a network of its own, or the host's.
@@ -66,10 +69,23 @@ pub(crate) fn write(layout: &Layout, contents: &Contents<'_>, mode: &NetworkMode
     files.iter().try_for_each(|(name, text)| {
         let path = directory.join(name);
         put(&path, text).map_err(failed)?;
+        selinux::label(&path, contents.label).map_err(failed)?;
         match root {
             Some((uid, gid)) => std::os::unix::fs::chown(&path, Some(uid), Some(gid)).map_err(failed),
             None => Ok(()),
         }
+    })
+}
+
+/// Labels the files of a container whose network another one joins, for both.
+///
+/// # Errors
+/// SELinux's refusal.
+pub(crate) fn share(container: &Container, label: &str) -> Result<()> {
+    let paths = [&container.hostname_path, &container.hosts_path, &container.resolv_conf_path];
+    paths.into_iter().filter(|path| path.exists()).try_for_each(|path| {
+        selinux::label(path, label)
+            .map_err(|error| Error::because(format!("label {}", path.display()), error))
     })
 }
 

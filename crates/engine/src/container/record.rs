@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::container::Container;
+use crate::container::security::selinux;
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::layout::{EXIT, Layout, RECORD};
@@ -91,12 +92,14 @@ pub(crate) fn read(directory: &Path) -> Result<Container> {
     Ok(read.container)
 }
 
-/// Keeps the ids of a container whose record is left alone from others, if they can be made out.
-pub(crate) fn keep_ids(engine: &Inner, id: &str) {
+/// Keeps what only one container may have, and one whose record is left alone has, from others, if it can be made out.
+pub(crate) fn keep_own(engine: &Inner, id: &str) {
     let bytes = sys::file::read_bounded(engine.layout.container(id).join(RECORD), MOST_BYTES);
-    if let Some(ids) = bytes.ok().and_then(|bytes| crate::userns::of_unreadable(&bytes)) {
+    let Ok(bytes) = bytes else { return };
+    if let Some(ids) = crate::userns::of_unreadable(&bytes) {
         engine.ids.keep(id, ids);
     }
+    selinux::keep(&engine.selinux, id, &bytes);
 }
 
 /// Reads what the shim wrote about the end of a run, if it did.

@@ -123,7 +123,8 @@ pub(crate) fn mark(root: &Root) -> Result<()> {
 /// The storage driver's refusal.
 pub(crate) fn mount(engine: &Inner, container: &Container, user: Option<&Holder>) -> Result<OwnedFd> {
     let failed = |error| Error::because("mount the root file system", error);
-    let snapshot = engine.store.snapshot(&container.id).map_err(failed)?;
+    let label = engine.selinux.mount_label(container);
+    let snapshot = engine.store.snapshot(&container.id).map_err(failed)?.labelled(label);
     match (&container.ids, user) {
         (Some(_), Some(user)) => snapshot.mount_mapped(user.shown()),
         (Some(ids), None) => snapshot.mount_mapped(ids.holder()?.shown()),

@@ -29,7 +29,7 @@ impl Engine {
             let layers = found.image.diff_ids();
             let gone = || Error::system(format!("the layers of {} are gone", found.id));
             let _hold = engine.store.hold(layers).ok_or_else(gone)?;
-            let root = Root::in_root(engine.store.mount_layers(layers)?);
+            let root = Root::in_root(engine.store.mount_layers(layers, "")?);
             let packages = sbom::scan(&root, &|| cancel.is_cancelled());
             let packages = packages.map_err(|error| Error::because("look for packages", error))?;
             Ok(sbom::spdx(&packages, &name, Timestamp::now()))

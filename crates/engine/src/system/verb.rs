@@ -265,6 +265,9 @@ fn security_options(engine: &Inner) -> Vec<String> {
         options.push("name=apparmor".to_owned());
     }
     options.push("name=seccomp,profile=builtin".to_owned());
+    if engine.selinux.is_enabled() {
+        options.push("name=selinux".to_owned());
+    }
     if engine.userns.is_some() {
         options.push("name=userns".to_owned());
     }

@@ -1,12 +1,13 @@
 //! A container's mounts as what its specification binds. Blocks: sources are made, looked up or mounted.
 
 use std::fs::DirBuilder;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::source::{self, Source};
-use super::{Shared, propagation, tmpfs};
+use super::{Shared, parse_mode, propagation, tmpfs};
+use crate::container::security::selinux;
 use crate::container::{Container, FileMount, MountKind, MountPoint};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
@@ -50,7 +51,9 @@ pub(crate) fn binds(engine: &Inner, container: &Container, mut shared: Shared) -
             make_source(point)?;
             asked = propagation::of_bind(engine, Path::new(&point.source), &asked)?;
         }
-        let source = match source::of(engine, container, point, &mut shared)? {
+        let source = source::of(engine, container, point, &mut shared)?;
+        relabel(engine, container, point, &source)?;
+        let source = match source {
             Source::Path(path) => path,
             Source::Mount(mount) => {
                 let keep = if point.device { point.name.clone() } else { String::new() };
@@ -62,6 +65,21 @@ pub(crate) fn binds(engine: &Inner, container: &Container, mut shared: Shared) -
     }
     binds.shared = shared;
     Ok(binds)
+}
+
+/// Labels the files of a mount that is asked to be for this container, or for all; a volume mostly is.
+fn relabel(engine: &Inner, container: &Container, point: &MountPoint, source: &Source) -> Result<()> {
+    if !engine.selinux.is_enabled() {
+        return Ok(());
+    }
+    let Some(sharing) = parse_mode(&point.mode).and_then(|words| words.sharing) else { return Ok(()) };
+    let label = engine.selinux.file_label(container, sharing);
+    let keep = [engine.config.data_root.as_path(), engine.config.exec_root.as_path()];
+    let name = if point.name.is_empty() { &point.source } else { &point.name };
+    match source {
+        Source::Path(path) => selinux::relabel(selinux::open(path)?.as_fd(), name, &label, &keep),
+        Source::Mount(mount) => selinux::relabel(mount.as_fd(), name, &label, &keep),
+    }
 }
 
 /// `-v` makes a missing source directory, as Docker always has.

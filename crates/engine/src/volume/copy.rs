@@ -245,8 +245,8 @@ fn extended(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Errno>
     };
     let mut value = vec![MaybeUninit::uninit(); MOST_ATTRIBUTE];
     for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        // the overlay's own marks mean nothing in a volume
-        if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
+        // neither the overlay's own marks nor the root's label mean anything in a volume
+        if tarball::is_reserved(name) {
             continue;
         }
         let (value, _) = rustix::fs::fgetxattr(source, name, &mut value[..])?;

@@ -57,9 +57,10 @@ pub(super) fn create(engine: &Inner, container: &Container) -> Result<()> {
 pub(super) fn mount(engine: &Inner, container: &Container, point: &MountPoint) -> Result<OwnedFd> {
     let name = snapshot_name(&container.id, &point.destination);
     let user = container.ids.as_ref().map(IdMap::holder).transpose()?;
-    let mounted = engine.store.snapshot(&name).and_then(|snapshot| match &user {
-        Some(user) => snapshot.mount_image_mapped(user.shown()),
-        None => snapshot.mount_image(),
+    let label = engine.selinux.mount_label(container);
+    let mounted = engine.store.snapshot(&name).and_then(|snapshot| match (snapshot.labelled(label), &user) {
+        (snapshot, Some(user)) => snapshot.mount_image_mapped(user.shown()),
+        (snapshot, None) => snapshot.mount_image(),
     });
     mounted.map_err(|error| Error::because(format!("mount image {}", point.name), error))
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sys::path::Root;
 
 use super::{ANONYMOUS, Volume, VolumeRequest, claims, event};
+use crate::container::security::selinux;
 use crate::container::{Container, MountKind};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
@@ -62,14 +63,20 @@ pub(crate) fn ensure(
         anonymous,
         protected: false,
     };
-    let made = make(layout, &volume, ids.and_then(IdMap::root), sure)?;
+    let label = engine.selinux.shared_label();
+    let made = make(layout, &volume, (ids.and_then(IdMap::root), &label), sure)?;
     if made {
         event::publish(engine, "create", name, &[]);
     }
     Ok(made)
 }
 
-fn make(layout: &Layout, volume: &Volume, owner: Option<(u32, u32)>, sure: bool) -> Result<bool> {
+fn make(
+    layout: &Layout,
+    volume: &Volume,
+    (owner, label): (Option<(u32, u32)>, &str),
+    sure: bool,
+) -> Result<bool> {
     let name = &volume.name;
     let failed = |error| Error::because(format!("create volume {name}"), error);
     let new = layout.volumes().join(format!("{VOLUME_NEW}{}", crate::id::random()?));
@@ -80,6 +87,7 @@ fn make(layout: &Layout, volume: &Volume, owner: Option<(u32, u32)>, sure: bool)
         if let Some((uid, gid)) = owner {
             std::os::unix::fs::chown(&data, Some(uid), Some(gid))?;
         }
+        selinux::label(&data, label)?;
         write(&new, volume, sure)?;
         let parent = sys::file::open_directory(layout.volumes())?;
         let from = new.file_name().unwrap_or_default();
@@ -259,12 +267,12 @@ mod tests {
             anonymous: false,
             protected: false,
         };
-        assert!(make(&layout, &volume, None, true).unwrap());
-        assert!(!make(&layout, &volume, None, true).unwrap());
+        assert!(make(&layout, &volume, (None, ""), true).unwrap());
+        assert!(!make(&layout, &volume, (None, ""), true).unwrap());
         let half = layout.volumes().join(format!("{VOLUME_NEW}1/_data"));
         fs::create_dir_all(half).unwrap();
         let removed = Volume { name: "removed".to_owned(), ..volume };
-        make(&layout, &removed, None, false).unwrap();
+        make(&layout, &removed, (None, ""), false).unwrap();
         discard(&layout, "removed").unwrap();
         // a directory without a record is nobody's to remove
         fs::create_dir(layout.volume("unknown")).unwrap();

@@ -30,7 +30,7 @@ pub(crate) fn run(job: &Job<'_>, link: Link) -> i32 {
 fn steps(job: &Job<'_>, link: &Link) -> Result<Infallible> {
     let options = job.options;
     sys::signal::reset().step("signals", "")?;
-    let labels = labels::open(&job.process)?;
+    let mut labels = labels::open(&job.process)?;
     let in_user_namespace = job.namespaces.contains(Namespaces::USER);
     limits::oom_score(&job.process, in_user_namespace)?;
     let [before, after] = &job.process.affinity;
@@ -45,7 +45,7 @@ fn steps(job: &Job<'_>, link: &Link) -> Result<Infallible> {
         identity::become_root_here()?;
     }
     sys::process::new_session().step("setsid", "")?;
-    super::keyring::join_anonymous()?;
+    labels.around_keyring(super::keyring::join_anonymous)?;
     let tty = match options.stdio {
         Stdio::Terminal(size) => {
             let root = Root::open_in_root("/").step("console", "/")?;

@@ -73,7 +73,7 @@ fn steps(job: &Job<'_>, link: &mut Link) -> Result<Infallible> {
         filesystem::root::change_without_mounts(&state)?;
     }
     if job.options.new_keyring {
-        keyring::join(job.options.id)?;
+        state.labels.around_keyring(|| keyring::join(job.options.id))?;
     }
     program(job, state, link)
 }

@@ -39,6 +39,18 @@ pub(crate) fn plan<'a>(o: &CreateOptions<'a>, root: Option<Propagation>) -> Resu
     table.iter().enumerate().map(|(index, mount)| one(o, index, mount, root)).collect()
 }
 
+/// `linux.mountLabel`, SELinux's of the file systems that are made; it must not be without effect.
+pub(crate) fn label<'a>(o: &CreateOptions<'a>) -> Result<Option<&'a str>> {
+    let linux = o.spec.linux().as_ref();
+    let label = linux.and_then(|linux| linux.mount_label().as_deref()).filter(|label| !label.is_empty());
+    match label {
+        Some(label) if !sys::selinux::is_enabled() => {
+            Err(Error::invalid("mountLabel", format!("{label}: SELinux is not enabled on this host")))
+        }
+        label => Ok(label),
+    }
+}
+
 fn one<'a>(
     o: &CreateOptions<'a>,
     index: usize,

@@ -66,7 +66,11 @@ const UNTRIED: &[(&str, &str)] = &[
         "how the tests' agent listens: anything else would not reach it",
     ),
     ("Reserved annotation keys are not used by later versions", "a rule for the specification's authors"),
-    ("SELinux labels", "no machine of the tests has SELinux; without it they are refused (`tests/suite`)"),
+    (
+        "SELinux labels",
+        "no machine of these tests has SELinux; without it they are refused (`tests/suite`), and what they do with it is \
+         tried by `cargo xtask vm selinux`",
+    ),
 ];
 
 fn text() -> String {

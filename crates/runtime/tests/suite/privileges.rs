@@ -77,10 +77,13 @@ fn labels_that_can_not_be_enforced_are_refused() {
         b.spec["process"]["apparmorProfile"] = "some-profile".into();
         b.fails_with("AppArmor is not enabled");
     }
-    if !std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+    if !sys::selinux::is_enabled() {
         let mut b = Bundle::new("true");
         b.spec["process"]["selinuxLabel"] = "a:b:c:d".into();
         b.fails_with("SELinux is not enabled");
+        let mut b = Bundle::new("true");
+        b.spec["linux"]["mountLabel"] = "a:b:c:d".into();
+        b.fails_with("mountLabel");
     }
 }
 

@@ -16,7 +16,7 @@ use rustix::mount::MountPropagationFlags;
 use sys::mount::{Change, Propagation};
 use sys::process::Namespaces;
 
-use super::overlay::{configure, forget_volatile, refused};
+use super::overlay::{Traits, configure, forget_volatile, refused};
 use crate::error::Context;
 use crate::layout::snapshot::{UPPER, WORK};
 use crate::{Error, Result};
@@ -56,22 +56,27 @@ pub(super) fn directory(path: &Path, shown: Shown<'_>) -> Result<OwnedFd> {
 }
 
 /// Mounts of the layers, and, of a root file system, the directory that holds its own two.
-struct Layers {
+struct Layers<'a> {
     lowers: Vec<OwnedFd>,
     own: Option<OwnedFd>,
-    is_volatile: bool,
+    traits: Traits<'a>,
     maker: (u32, u32),
 }
 
-/// An overlay of `lowers` (topmost first), and `own`: the snapshot's directory, and whether it is a fleeting one.
-pub(super) fn mount(lowers: &[PathBuf], own: Option<(&Path, bool)>, shown: Shown<'_>) -> Result<OwnedFd> {
-    if let Some((dir, true)) = own {
+/// An overlay of `lowers` (topmost first), and `own`, the snapshot's directory.
+pub(super) fn mount(
+    lowers: &[PathBuf],
+    own: Option<&Path>,
+    traits: Traits<'_>,
+    shown: Shown<'_>,
+) -> Result<OwnedFd> {
+    if let (Some(dir), true) = (own, traits.is_volatile) {
         forget_volatile(&dir.join(WORK))?;
     }
     let layers = Layers {
         lowers: lowers.iter().map(|path| directory(path, shown)).collect::<Result<_>>()?,
-        own: own.map(|(path, _)| directory(path, shown)).transpose()?,
-        is_volatile: own.is_some_and(|(_, fleeting)| fleeting),
+        own: own.map(|path| directory(path, shown)).transpose()?,
+        traits,
         maker: shown.maker,
     };
     if !ATTACHED_ONLY.load(Ordering::Relaxed) {
@@ -86,12 +91,17 @@ pub(super) fn mount(lowers: &[PathBuf], own: Option<(&Path, bool)>, shown: Shown
 }
 
 /// An overlay of `lowers` (topmost first) that nothing can be written to. Overlayfs wants two directories at least.
-pub(super) fn view(lowers: &[PathBuf], empty: PathBuf, shown: Shown<'_>) -> Result<OwnedFd> {
+pub(super) fn view(
+    lowers: &[PathBuf],
+    empty: PathBuf,
+    label: Option<&str>,
+    shown: Shown<'_>,
+) -> Result<OwnedFd> {
     let mut lowers = lowers.to_vec();
     if lowers.len() == 1 {
         lowers.push(empty);
     }
-    mount(&lowers, None, shown)
+    mount(&lowers, None, Traits { label, ..Traits::default() }, shown)
 }
 
 /// Made so as on a kernel that wants layers attached.
@@ -100,13 +110,13 @@ pub(super) fn mount_attached(lowers: &[PathBuf], own: &Path, shown: Shown<'_>) -
     let layers = Layers {
         lowers: lowers.iter().map(|path| directory(path, shown)).collect::<Result<_>>()?,
         own: Some(directory(own, shown)?),
-        is_volatile: false,
+        traits: Traits::default(),
         maker: shown.maker,
     };
     layers.attached()
 }
 
-impl Layers {
+impl Layers<'_> {
     /// `each`: the kernel takes one layer an option, since 6.7.
     fn overlay(&self, each: bool) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -123,10 +133,10 @@ impl Layers {
         sys::owner::as_owner(uid, gid, || {
             if each {
                 let lowers = lowers.iter().map(|lower| ("lowerdir+", lower.as_str()));
-                return configure(lowers, &own, self.is_volatile);
+                return configure(lowers, &own, self.traits);
             }
             let all = lowers.join(":");
-            configure([("lowerdir", all.as_str())].into_iter(), &own, self.is_volatile)
+            configure([("lowerdir", all.as_str())].into_iter(), &own, self.traits)
         })?
     }
 
@@ -197,7 +207,7 @@ mod tests {
             std::os::unix::fs::chown(at("b/foreign"), Some(11), Some(0)).unwrap();
             let (lowers, own) = ([at("b"), at("a")], at("own"));
             let root = match how {
-                0 => mount(&lowers, Some((&own, false)), shown),
+                0 => mount(&lowers, Some(&own), Traits::default(), shown),
                 _ => mount_attached(&lowers, &own, shown),
             };
             let root = root.unwrap();

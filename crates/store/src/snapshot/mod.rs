@@ -27,7 +27,7 @@ use crate::layer::Meta;
 use crate::layout::{self, DIR_MODE};
 use crate::state::{State, chain_name, prune};
 use crate::store::Inner;
-use crate::{Error, Result, Store};
+use crate::{Error, Result, Store, label};
 use tarball::Time;
 
 pub(crate) use copy::xattrs_of;
@@ -80,6 +80,8 @@ pub struct Snapshot {
     root: Meta,
     /// It is a build's, and of no use after a crash.
     is_fleeting: bool,
+    /// SELinux's, of all its files when they are mounted.
+    label: Option<String>,
 }
 
 impl Snapshot {
@@ -96,6 +98,16 @@ impl Snapshot {
         self.dir().join(name)
     }
 
+    /// The same whose mounts have one label of SELinux's for all files; an empty one is none.
+    #[must_use]
+    pub fn labelled(self, label: &str) -> Self {
+        Self { label: Some(label.to_owned()).filter(|label| !label.is_empty()), ..self }
+    }
+
+    fn traits(&self) -> overlay::Traits<'_> {
+        overlay::Traits { is_volatile: self.is_fleeting, label: self.label.as_deref() }
+    }
+
     /// Makes a detached mount of the whole root file system: it is in no mount namespace, and the kernel
     /// collects it with its last user. Not while another mount of the same snapshot is alive: overlayfs leaves
     /// that undefined (reach a running container through its own root).
@@ -106,9 +118,9 @@ impl Snapshot {
         match self.driver {
             Driver::Overlay => {
                 let (upper, work) = (self.at(layout::snapshot::UPPER), self.at(layout::snapshot::WORK));
-                overlay::mount(&self.lowers, &upper, &work, self.is_fleeting)
+                overlay::mount(&self.lowers, &upper, &work, self.traits())
             }
-            Driver::Vfs => vfs::mount(&self.at(layout::snapshot::ROOT)),
+            Driver::Vfs => vfs::mount(&self.copied()?),
         }
     }
 
@@ -120,8 +132,8 @@ impl Snapshot {
     /// The driver's refusal; the file system of the store can't show other ids.
     pub fn mount_mapped(&self, shown: Shown<'_>) -> Result<OwnedFd> {
         match self.driver {
-            Driver::Overlay => mapped::mount(&self.lowers, Some((&self.dir(), self.is_fleeting)), shown),
-            Driver::Vfs => mapped::directory(&self.at(layout::snapshot::ROOT), shown),
+            Driver::Overlay => mapped::mount(&self.lowers, Some(&self.dir()), self.traits(), shown),
+            Driver::Vfs => mapped::directory(&self.copied()?, shown),
         }
     }
 
@@ -131,8 +143,10 @@ impl Snapshot {
     /// As of [`Self::mount_mapped`].
     pub fn mount_image_mapped(&self, shown: Shown<'_>) -> Result<OwnedFd> {
         match self.driver {
-            Driver::Overlay => mapped::view(&self.lowers, self.store.inner().layout.empty(), shown),
-            Driver::Vfs => mapped::directory(&self.at(layout::snapshot::ROOT), shown),
+            Driver::Overlay => {
+                mapped::view(&self.lowers, self.store.inner().layout.empty(), self.label.as_deref(), shown)
+            }
+            Driver::Vfs => mapped::directory(&self.copied()?, shown),
         }
     }
 
@@ -143,9 +157,18 @@ impl Snapshot {
     /// The driver's refusal.
     pub fn mount_image(&self) -> Result<OwnedFd> {
         match self.driver {
-            Driver::Overlay => overlay::view(&self.lowers, self.store.inner().layout.empty()),
-            Driver::Vfs => vfs::mount(&self.at(layout::snapshot::ROOT)),
+            Driver::Overlay => {
+                overlay::view(&self.lowers, self.store.inner().layout.empty(), self.label.as_deref())
+            }
+            Driver::Vfs => vfs::mount(&self.copied()?),
         }
+    }
+
+    /// The copy of a driver without mounts of its own, labelled.
+    fn copied(&self) -> Result<PathBuf> {
+        let root = self.at(layout::snapshot::ROOT);
+        self.label.as_deref().map_or(Ok(()), |label| label::once(&root, label))?;
+        Ok(root)
     }
 
     /// Bytes of the files that the container wrote (Docker's `SizeRw`).
@@ -196,6 +219,10 @@ impl Snapshot {
     /// Moves what was written to `to`, as a directory that looks like the root of the layers below.
     pub(crate) fn give_away(&self, to: &PathBuf) -> Result<()> {
         fs::rename(self.top(), to).at("rename to", to)?;
+        if let Some(own) = self.store.inner().label.get() {
+            // files that a container wrote have its label
+            label::always(to, own)?;
+        }
         set_root(to, self.root)
     }
 
@@ -247,7 +274,8 @@ impl Store {
         }
         drop(state);
         let (store, container_name, driver) = (self.clone(), container.to_owned(), inner.driver);
-        let snapshot = Snapshot { store, container: container_name, driver, lowers, root, is_fleeting };
+        let snapshot =
+            Snapshot { store, container: container_name, driver, lowers, root, is_fleeting, label: None };
         match snapshot.make(&chain, root) {
             Ok(()) => Ok(snapshot),
             Err(error) => {
@@ -273,7 +301,8 @@ impl Store {
         // What was made by another driver stays usable.
         let is_copy = inner.layout.snapshot(container).join(layout::snapshot::ROOT).exists();
         let driver = if is_copy { Driver::Vfs } else { Driver::Overlay };
-        Ok(Snapshot { store: self.clone(), container: container.into(), driver, lowers, root, is_fleeting })
+        let (store, container) = (self.clone(), container.into());
+        Ok(Snapshot { store, container, driver, lowers, root, is_fleeting, label: None })
     }
 
     /// Removes the root file system of a container. When it returns, the directory is out of sight and its
@@ -353,24 +382,26 @@ fn set_root(path: &PathBuf, root: Meta) -> Result<()> {
 }
 
 impl Store {
-    /// A detached mount of these layers, lowest first, that nothing can be written to.
+    /// A detached mount of these layers, lowest first, that nothing can be written to; with SELinux's label of all files,
+    /// unless it is empty.
     ///
     /// # Errors
     /// The layers are not here in this order; the driver's refusal.
-    pub fn mount_layers(&self, layers: &[Digest]) -> Result<OwnedFd> {
+    pub fn mount_layers(&self, layers: &[Digest], label: &str) -> Result<OwnedFd> {
         let inner = self.inner();
         let (lowers, _) = stack(inner, &inner.lock(), &chain_name(layers))?;
-        overlay::view(&lowers, inner.layout.empty())
+        overlay::view(&lowers, inner.layout.empty(), Some(label).filter(|label| !label.is_empty()))
     }
 
     /// As [`Self::mount_layers`], for a container in a user namespace.
     ///
     /// # Errors
     /// As of [`Self::mount_layers`]; the file system of the store can't show other ids.
-    pub fn mount_layers_mapped(&self, layers: &[Digest], shown: Shown<'_>) -> Result<OwnedFd> {
+    pub fn mount_layers_mapped(&self, layers: &[Digest], label: &str, shown: Shown<'_>) -> Result<OwnedFd> {
         let inner = self.inner();
         let (lowers, _) = stack(inner, &inner.lock(), &chain_name(layers))?;
-        mapped::view(&lowers, inner.layout.empty(), shown)
+        let label = Some(label).filter(|label| !label.is_empty());
+        mapped::view(&lowers, inner.layout.empty(), label, shown)
     }
 }
 

@@ -8,7 +8,7 @@
 //! `metacopy=off` and `redirect_dir=nofollow`, an upper directory must be complete in itself, so that listing
 //! and committing changes needs no knowledge of redirects, and nothing that an archive smuggled into a layer is
 //! followed. `userxattr` only where the daemon is root of a user namespace alone: a container can't write `trusted`
-//! attributes. `volatile` for a
+//! attributes. `context`, SELinux's label of everything on it, whatever the layers' files on the disk have. `volatile` for a
 //! build's root file systems alone: without it the kernel synchronises the whole disk when the last user of a mount
 //! has gone (`ovl_sync_fs`), and after a crash of the host it would make every stopped container unusable.
 
@@ -69,20 +69,28 @@ impl Directories {
     }
 }
 
-/// The directories that an overlay is written to, and whether it is `volatile`.
+/// What differs from one overlay to the next, beside its directories.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Traits<'a> {
+    /// Nothing that is written is ever synchronised.
+    pub(super) is_volatile: bool,
+    /// SELinux's, of all files.
+    pub(super) label: Option<&'a str>,
+}
+
+/// The directories that an overlay is written to, and its traits.
 #[derive(Clone, Copy)]
 struct Own<'a> {
     dirs: &'a [&'a Path],
-    is_volatile: bool,
+    traits: Traits<'a>,
 }
 
-/// A detached mount of `lowers` (topmost first) with `upper` on top. What is written to a fleeting one is never
-/// synchronised.
-pub(super) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path, is_fleeting: bool) -> Result<OwnedFd> {
-    if is_fleeting {
+/// A detached mount of `lowers` (topmost first) with `upper` on top.
+pub(super) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path, traits: Traits<'_>) -> Result<OwnedFd> {
+    if traits.is_volatile {
         forget_volatile(work)?;
     }
-    stack(lowers, Own { dirs: &[upper, work], is_volatile: is_fleeting })
+    stack(lowers, Own { dirs: &[upper, work], traits })
 }
 
 /// Removes what marks an upper directory that was mounted `volatile`: a crash is no matter here, only this process's
@@ -99,12 +107,12 @@ pub(super) fn forget_volatile(work: &Path) -> Result<()> {
 
 /// A detached mount of `lowers` (topmost first) that nothing can be written to. Overlayfs wants two directories at
 /// least; `empty` is the second where one layer is all there is.
-pub(super) fn view(lowers: &[PathBuf], empty: PathBuf) -> Result<OwnedFd> {
+pub(super) fn view(lowers: &[PathBuf], empty: PathBuf, label: Option<&str>) -> Result<OwnedFd> {
     let mut lowers = lowers.to_vec();
     if lowers.len() == 1 {
         lowers.push(empty);
     }
-    stack(&lowers, Own { dirs: &[], is_volatile: false })
+    stack(&lowers, Own { dirs: &[], traits: Traits { label, ..Traits::default() } })
 }
 
 /// This kernel has no `lowerdir+`.
@@ -119,7 +127,7 @@ fn stack(lowers: &[PathBuf], own: Own<'_>) -> Result<OwnedFd> {
     let own_fds = Directories::open(own.dirs.iter().copied())?;
     let names = lower_fds.names();
     let names = names.iter().map(|name| ("lowerdir+", name.as_str()));
-    match configure(names, &own_fds.names(), own.is_volatile) {
+    match configure(names, &own_fds.names(), own.traits) {
         // Before 6.7 the kernel doesn't know it: 6.5 says so at once, and an earlier one, which hands all options to
         // the file system as one text, when the overlay is made. Another option may be what it means, though.
         Err(Errno::INVAL) => {
@@ -136,30 +144,30 @@ fn together(lowers: &[PathBuf], own: Own<'_>) -> Result<OwnedFd> {
     let lower_fds = Directories::open(lowers.iter().map(PathBuf::as_path))?;
     let all = lower_fds.names().join(":");
     if all.len() >= MAX_VALUE {
-        return legacy(lowers, own.dirs);
+        return legacy(lowers, own);
     }
     let own_fds = Directories::open(own.dirs.iter().copied())?;
-    configure([("lowerdir", all.as_str())].into_iter(), &own_fds.names(), own.is_volatile)
+    configure([("lowerdir", all.as_str())].into_iter(), &own_fds.names(), own.traits)
         .map_err(|error| refused("make the overlay", error))
 }
 
 /// What [`mount`] falls back to, for tests on a kernel that needs no fallback.
 #[cfg(test)]
 pub(super) fn mount_together(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
-    together(lowers, Own { dirs: &[upper, work], is_volatile: false })
+    together(lowers, Own { dirs: &[upper, work], traits: Traits::default() })
 }
 
 /// The same for many layers.
 #[cfg(test)]
 pub(super) fn mount_legacy(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
-    legacy(lowers, &[upper, work])
+    legacy(lowers, Own { dirs: &[upper, work], traits: Traits::default() })
 }
 
 /// The overlay, detached.
 pub(super) fn configure<'a>(
     lowers: impl Iterator<Item = (&'static str, &'a str)>,
     own: &[String],
-    is_volatile: bool,
+    traits: Traits<'_>,
 ) -> rustix::io::Result<OwnedFd> {
     let fs = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let set = |key: &str, value: &str| rustix::mount::fsconfig_set_string(&fs, key, value);
@@ -179,7 +187,10 @@ pub(super) fn configure<'a>(
     if is_plain() {
         rustix::mount::fsconfig_set_flag(&fs, "userxattr")?;
     }
-    if is_volatile {
+    if let Some(label) = traits.label {
+        set("context", label)?;
+    }
+    if traits.is_volatile {
         match rustix::mount::fsconfig_set_flag(&fs, "volatile") {
             // before 5.10
             Ok(()) | Err(Errno::INVAL) => {}
@@ -193,15 +204,15 @@ pub(super) fn configure<'a>(
 /// `mount(2)` needs a place to mount on: a thread makes one in a mount namespace of its own, takes a detached
 /// copy and leaves the rest to the kernel. Directories opened outside belong to another mount namespace, which
 /// overlayfs refuses, so they are opened again inside.
-fn legacy(lowers: &[PathBuf], own: &[&Path]) -> Result<OwnedFd> {
+fn legacy(lowers: &[PathBuf], own: Own<'_>) -> Result<OwnedFd> {
     let refused = |error| refused("mount", error);
     let inside = || -> Result<OwnedFd> {
         sys::process::unshare(sys::process::Namespaces::MOUNT).map_err(refused)?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         rustix::mount::mount_change("/", private).map_err(refused)?;
         let lowers = Directories::open(lowers.iter().map(PathBuf::as_path))?;
-        let own = Directories::open(own.iter().copied())?;
-        let options = legacy_options(&lowers.names(), &own.names())?;
+        let dirs = Directories::open(own.dirs.iter().copied())?;
+        let options = legacy_options(&lowers.names(), &dirs.names(), own.traits.label)?;
         let flags = MountFlags::empty();
         rustix::mount::mount("overlay", PLACE, "overlay", flags, &*options).map_err(refused)?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -211,7 +222,7 @@ fn legacy(lowers: &[PathBuf], own: &[&Path]) -> Result<OwnedFd> {
     joined.unwrap_or_else(|_panic| Err(refused(Errno::INVAL)))
 }
 
-fn legacy_options(lowers: &[String], own: &[String]) -> Result<CString> {
+fn legacy_options(lowers: &[String], own: &[String], label: Option<&str>) -> Result<CString> {
     let refuse = |reason: &str| Error::Driver { driver: NAME, reason: reason.into() };
     let own = match own {
         [upper, work] => format!(",upperdir={upper},workdir={work}"),
@@ -219,7 +230,9 @@ fn legacy_options(lowers: &[String], own: &[String]) -> Result<CString> {
     };
     let fixed: String = FIXED.iter().map(|(key, value)| format!(",{key}={value}")).collect();
     let plain = if is_plain() { ",userxattr" } else { "" };
-    let options = format!("lowerdir={}{own}{fixed}{plain}", lowers.join(":"));
+    // in quotes, for a label may hold commas
+    let label = label.map(|label| format!(",context=\"{label}\"")).unwrap_or_default();
+    let options = format!("lowerdir={}{own}{fixed}{plain}{label}", lowers.join(":"));
     if options.len() >= MAX_OPTIONS {
         return Err(refuse("too many layers for this kernel"));
     }
@@ -234,7 +247,7 @@ pub(super) fn probe(layout: &Layout) -> Result<()> {
         DirBuilder::new().mode(DIR_MODE).create(at(name)).at("make", &at(name))?;
     }
     fs::write(at("lower/file"), b"").at("write", &at("lower/file"))?;
-    let root = mount(&[at("lower")], &at("upper"), &at("work"), false)?;
+    let root = mount(&[at("lower")], &at("upper"), &at("work"), Traits::default())?;
     rustix::fs::unlinkat(&root, "file", AtFlags::empty()).map_err(|error| refused("remove a file", error))
 }
 

@@ -37,7 +37,7 @@ impl Store {
         if changes.is_empty() {
             return self.restack(&layers[..kept]);
         }
-        let mount = self.mount_layers(layers)?;
+        let mount = self.mount_layers(layers, "")?;
         let tmp = TmpDir::new(&inner.layout)?;
         let layer = packed(
             |output| pack_mount(mount, &changes, output),

@@ -10,10 +10,13 @@ use sys::idmap::{self, Range};
 use super::{Owner, What, kind};
 use crate::{Error, Result, Time, show};
 
-/// Attributes that belong to overlayfs: an archive has no business with them.
+const LABEL: &[u8] = sys::selinux::ATTRIBUTE.as_bytes();
+
+/// Attributes that belong to overlayfs, and SELinux's label, which is a file's by its place on this host: an archive has
+/// no business with them.
 #[must_use]
 pub fn is_reserved(key: &[u8]) -> bool {
-    key.starts_with(b"trusted.overlay.") || key.starts_with(b"user.overlay.")
+    key.starts_with(b"trusted.overlay.") || key.starts_with(b"user.overlay.") || key == LABEL
 }
 
 pub(super) fn times(time: Time) -> Timestamps {

@@ -35,6 +35,7 @@ mod rootless;
 mod runtimes;
 mod sdk;
 mod seen;
+mod selinux;
 mod sharing;
 mod stats;
 mod storm;

@@ -3,7 +3,8 @@
 mod cache;
 mod writable;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 use ::build::graph::{Exec, Mount, MountKind};
@@ -15,9 +16,29 @@ use sys::mount::Change;
 use super::secret::Socket;
 use super::worker::BuildWorker;
 use crate::container::FileMount;
+use crate::container::security::selinux;
+use crate::error;
 use crate::userns::Holder;
 use crate::volume::Handed;
 use writable::Writable;
+
+/// How a step sees files.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sight<'a> {
+    /// With the ids of its user namespace, if it has one.
+    pub(super) user: Option<&'a Holder>,
+    /// SELinux's label of what is mounted for it; empty = none.
+    pub(super) label: &'a str,
+}
+
+impl Sight<'_> {
+    /// Labels a directory of ours that steps are shown as it is, so that all of them may use it.
+    pub(super) fn show(&self, path: &Path) -> error::Result<()> {
+        let Ok(own) = self.label.parse::<sys::selinux::Context>() else { return Ok(()) };
+        let label = own.at(selinux::SHARED).to_string();
+        selinux::relabel(selinux::open(path)?.as_fd(), &path.display().to_string(), &label, &[])
+    }
+}
 
 /// What is mounted for a step, as its container gets it; whatever has to stay as long as the container is in it.
 #[derive(Default)]
@@ -110,37 +131,40 @@ fn beginning(mount: &Mount, inputs: &[Tree]) -> Result<Tree> {
 
 impl BuildWorker {
     /// What the step sees beside its root; `None` when it is cancelled while it waits for a cache.
-    /// `user` is the step's user namespace, if it has one.
     pub(super) fn mounted(
         &self,
         job: &Job<'_>,
         exec: &Exec,
         inputs: &[Tree],
-        user: Option<&Holder>,
+        sight: Sight<'_>,
     ) -> Result<Option<Mounted>> {
+        let user = sight.user;
         let mut mounted = Mounted::default();
         let Some(mut caches) = self.caches(job, exec, inputs)? else { return Ok(None) };
         for mount in exec.mounts.iter().filter(|mount| mount.target != "/") {
             let target = &mount.target;
             match &mount.kind {
-                MountKind::Bind => self.bind(mount, beginning(mount, inputs)?, user, &mut mounted)?,
+                MountKind::Bind => self.bind(mount, beginning(mount, inputs)?, sight, &mut mounted)?,
                 MountKind::Tmpfs { size } => mounted.memory(target, *size, mount.readonly),
                 MountKind::Cache(_) => {
                     let gone = || Error::Invalid(format!("the cache of {target} is missing"));
                     let cache = caches.pop_front().ok_or_else(gone)?;
+                    sight
+                        .show(&cache.path())
+                        .map_err(|error| Error::because("label a cache mount", error))?;
                     let files = sys::mount::clone_path(cache.path(), false)
                         .map_err(|error| Error::because("open a cache mount", error))?;
                     mounted.lend(target, files, user, bind_options(mount.readonly))?;
                     mounted.view.caches.push(cache);
                 }
                 MountKind::Secret(secret) => {
-                    if let Some(file) = self.secret(secret)? {
+                    if let Some(file) = self.secret(secret, sight.label)? {
                         let options = ["bind", "rprivate", "ro", "nosuid", "nodev", "noexec"];
                         mounted.lend(target, file, user, &options)?;
                     }
                 }
                 MountKind::Ssh(ssh) => {
-                    if let Some((socket, agent)) = self.agent(ssh)? {
+                    if let Some((socket, agent)) = self.agent(ssh, sight.label)? {
                         let options = ["bind", "rprivate", "nosuid", "nodev", "noexec"];
                         mounted.lend(target, socket, user, &options)?;
                         mounted.view.agents.push(agent);
@@ -152,15 +176,15 @@ impl BuildWorker {
     }
 
     /// Another tree's files: as they are, or a copy-on-write copy whose changes are a result or nobody's.
-    fn bind(&self, mount: &Mount, tree: Tree, user: Option<&Holder>, mounted: &mut Mounted) -> Result<()> {
+    fn bind(&self, mount: &Mount, tree: Tree, sight: Sight<'_>, mounted: &mut Mounted) -> Result<()> {
         if mount.readonly {
-            let part = self.part(&tree, &mount.selector, user)?;
+            let part = self.part(&tree, &mount.selector, sight)?;
             mounted.hand(&mount.target, part, bind_options(true));
             mounted.outputs.extend(mount.output.map(|number| Out { number, tree: OutTree::Same(tree) }));
             return Ok(());
         }
         let wanted = if mount.output.is_some() { "" } else { &mount.selector };
-        let (copy, all) = Writable::new(self, &tree, wanted, user)?;
+        let (copy, all) = Writable::new(self, &tree, wanted, sight)?;
         mounted.hand(&mount.target, super::worker::part_of(all, &mount.selector)?, bind_options(false));
         match mount.output {
             Some(number) => mounted.outputs.push(Out { number, tree: OutTree::Changed(copy) }),

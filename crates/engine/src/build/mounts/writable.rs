@@ -9,9 +9,9 @@ use ::build::{Error, Result, files};
 use oci::Digest;
 use sys::path::Root;
 
+use super::Sight;
 use crate::build::worker::{BuildWorker, because, decompress};
 use crate::engine::Inner;
-use crate::userns::Holder;
 
 /// It goes with this value, and with a killed daemon at the next start: its name is no container's.
 pub(super) struct Writable {
@@ -30,7 +30,7 @@ impl Writable {
         worker: &BuildWorker,
         tree: &Tree,
         wanted: &str,
-        user: Option<&Holder>,
+        sight: Sight<'_>,
     ) -> Result<(Self, OwnedFd)> {
         let what = "make a tree that may be written to";
         let below = match tree {
@@ -55,7 +55,8 @@ impl Writable {
             let source = worker.trees.open(tree)?;
             files::copy(&Root::in_root(target), &source, &copy, None, &decompress, &worker.cancel)?;
         }
-        let mount = match user {
+        let snapshot = snapshot.labelled(sight.label);
+        let mount = match sight.user {
             Some(user) => snapshot.mount_mapped(user.shown()),
             None => snapshot.mount(),
         };

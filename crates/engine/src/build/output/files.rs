@@ -10,6 +10,7 @@ use oci::Digest;
 use store::{Scratch, Store};
 use tarball::{Extract, Owner, Packer, Through, Xattrs};
 
+use super::super::mounts::Sight;
 use super::super::remote::{Built, RemoteBuilt};
 use super::super::{failed, file_digest};
 use crate::Reader;
@@ -138,7 +139,7 @@ impl RemoteBuilt {
     }
 
     fn mount(&self, one: &Built) -> Result<OwnedFd> {
-        self.trees.mount(&one.tree, None).map_err(failed)
+        self.trees.mount(&one.tree, Sight::default()).map_err(failed)
     }
 }
 

@@ -75,6 +75,12 @@ pub struct Container {
     /// The ids that it has on the host, when it has a user namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<IdMap>,
+    /// SELinux's label of its processes; empty = none of its own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub process_label: String,
+    /// SELinux's label of its files; empty where containers had no labels when it was made.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mount_label: String,
     /// Exec sessions that have not ended.
     #[serde(skip)]
     pub exec_ids: Vec<String>,
@@ -132,5 +138,11 @@ impl Container {
     #[must_use]
     pub fn short_id(&self) -> &str {
         self.id.get(..12).unwrap_or(&self.id)
+    }
+
+    /// SELinux's label of its processes; a privileged container's have none, whatever was asked for, as in Docker.
+    #[must_use]
+    pub fn shown_process_label(&self) -> &str {
+        if self.host.privileged { "" } else { &self.process_label }
     }
 }

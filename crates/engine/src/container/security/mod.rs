@@ -3,6 +3,7 @@
 mod apparmor;
 mod options;
 mod seccomp;
+pub(crate) mod selinux;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 pub(crate) use apparmor::AppArmor;
 pub(crate) use options::{Options, Seccomp};
 pub(crate) use seccomp::load_profile;
+pub(crate) use selinux::Selinux;
 
 /// The system-call filter of a container with these capabilities (without `CAP_`); `None` = unconfined.
 ///

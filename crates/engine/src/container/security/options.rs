@@ -25,6 +25,9 @@ pub(crate) struct Options {
     pub(crate) unconfined_paths: bool,
     /// The AppArmor profile; `None` where the host has none.
     pub(crate) apparmor: Option<String>,
+    /// What is said of SELinux's labels, without `label=`. Judged where containers have labels, and like Docker taken
+    /// for nothing elsewhere.
+    pub(crate) labels: Vec<String>,
 }
 
 impl Options {
@@ -63,7 +66,10 @@ impl Options {
                 self.no_new_privileges = true;
                 return Ok(());
             }
-            "disable" => return Ok(()),
+            "disable" => {
+                self.labels.push(text.to_owned());
+                return Ok(());
+            }
             _ => {}
         }
         let (name, value) = text.split_once(['=', ':']).ok_or_else(wrong)?;
@@ -78,12 +84,7 @@ impl Options {
             }
             "systempaths" if value == "unconfined" => self.unconfined_paths = true,
             "apparmor" => self.apparmor = Some(value.to_owned()).filter(|profile| !profile.is_empty()),
-            "label" if value == "disable" => {}
-            "label" => {
-                return Err(Error::bad_parameter(format!(
-                    "SELinux is not enabled on this host: label {value} cannot be applied"
-                )));
-            }
+            "label" => self.labels.push(value.to_owned()),
             "writable-cgroups" if value == "false" => {}
             _ => return Err(wrong()),
         }
@@ -122,8 +123,10 @@ mod tests {
         let options = parse(&["no-new-privileges", "seccomp=unconfined", "systempaths=unconfined"]).unwrap();
         assert!(options.no_new_privileges && options.unconfined_paths);
         assert_eq!(options.seccomp, Seccomp::Unconfined);
+        let labels = parse(&["label=type:x", "label:level:s0:c1,c2", "disable"]).unwrap().labels;
+        assert_eq!(labels, ["type:x", "level:s0:c1,c2", "disable"]);
         assert!(!parse(&["no-new-privileges=false"]).unwrap().no_new_privileges);
-        for wrong in ["apparmor=docker-default", "label=type:x", "nope", "nope=1"] {
+        for wrong in ["apparmor=docker-default", "nope", "nope=1"] {
             assert!(parse(&[wrong]).is_err(), "{wrong}");
         }
     }

@@ -53,6 +53,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) seccomp: Option<LinuxSeccomp>,
     /// From `--security-opt` and the daemon's settings.
     pub(crate) security: &'a crate::container::security::Options,
+    /// SELinux's labels.
+    pub(crate) labels: &'a crate::container::security::selinux::Labels,
     /// Bytes of `/dev/shm`.
     pub(crate) shm_size: i64,
     /// Host name inside.
@@ -145,6 +147,7 @@ fn linux(inputs: &Inputs<'_>) -> Result<oci_spec::runtime::Linux> {
         linux.set_uid_mappings(Some(uids)).set_gid_mappings(Some(gids));
     }
     linux.set_seccomp(inputs.seccomp.clone());
+    linux.set_mount_label(Some(inputs.labels.mount.clone()).filter(|label| !label.is_empty()));
     linux.set_rootfs_propagation(mounts::root_propagation(inputs.files));
     Ok(linux)
 }

@@ -6,6 +6,7 @@ use oci_spec::runtime::{Mount, MountBuilder};
 
 use super::{Inputs, built};
 use crate::container::mode::IpcMode;
+use crate::container::security::selinux;
 use crate::error::Result;
 
 /// A host file or directory, or a tmpfs, at a path inside.
@@ -71,6 +72,10 @@ fn standard(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
         &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
     )?);
     mounts.push(mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access])?);
+    if selinux::is_nested(&inputs.security.labels) && !inputs.labels.mount.is_empty() {
+        // without it programs inside take SELinux for absent
+        mounts.push(mount("/sys/fs/selinux", "selinuxfs", "selinuxfs", &["nosuid", "noexec"])?);
+    }
     let cgroup = [&[access, "nosuid", "noexec", "nodev"], super::system::cgroup_options(inputs)].concat();
     mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &cgroup)?);
     // shows the queues of the IPC namespace that it is mounted in, the host's too, which need not show them itself; but

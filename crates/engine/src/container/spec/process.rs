@@ -58,6 +58,7 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Process> {
         process.set_console_size(Some(built(size)?));
     }
     process.set_apparmor_profile(inputs.security.apparmor.clone());
+    process.set_selinux_label(Some(inputs.labels.process.clone()).filter(|label| !label.is_empty()));
     // also when it is 0: the daemon's own is nothing that a container should inherit
     process.set_oom_score_adj(i32::try_from(host.oom_score_adj).ok());
     Ok(process)
@@ -70,6 +71,7 @@ pub(crate) struct ExecProcess<'a> {
     pub(crate) user: &'a Identity,
     /// The container's; a privileged session of a confined container stays confined, as in Docker.
     pub(crate) security: &'a crate::container::security::Options,
+    pub(crate) labels: &'a crate::container::security::selinux::Labels,
     pub(crate) default_ulimits: &'a [Ulimit],
     /// Variables that tell of linked containers.
     pub(crate) linked: &'a [String],
@@ -108,6 +110,7 @@ pub(crate) fn exec(inputs: &ExecProcess<'_>) -> Result<Process> {
             .build(),
     )?;
     process.set_apparmor_profile(inputs.security.apparmor.clone());
+    process.set_selinux_label(Some(inputs.labels.process.clone()).filter(|label| !label.is_empty()));
     // also when it is 0: the daemon's own is nothing that a container should inherit
     process.set_oom_score_adj(i32::try_from(host.oom_score_adj).ok());
     Ok(process)

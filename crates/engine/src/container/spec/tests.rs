@@ -37,6 +37,8 @@ pub(crate) fn container(config: ContainerConfig, host: HostConfig) -> Container 
         system: false,
         ids: None,
         links: Vec::new(),
+        process_label: String::new(),
+        mount_label: String::new(),
         exec_ids: Vec::new(),
     }
 }
@@ -64,6 +66,7 @@ fn spec_of(config: ContainerConfig, host: HostConfig, files: &[FileMount]) -> Sp
         cgroup: "/berth/x",
         seccomp: None,
         security: &Options::default(),
+        labels: &Default::default(),
         shm_size: 64 << 20,
         hostname: "box",
         init: None,

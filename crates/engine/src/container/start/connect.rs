@@ -11,6 +11,7 @@ use sys::mount::{Attr, FsContext};
 
 use super::super::files::{self, Contents};
 use super::super::mode::{IpcMode, NamespaceMode, NetworkMode};
+use super::super::security::selinux::Sharing;
 use super::super::spec::{Joins, Modes};
 use crate::container::{Container, NetworkSettings};
 use crate::engine::Inner;
@@ -118,6 +119,8 @@ pub(crate) fn connect(
         let (pid, _) = running(engine, container, name, "network")?;
         let namespace = File::open(format!("/proc/{pid}/ns/net"))
             .map_err(|error| Error::because(format!("join the network of container {name}"), error))?;
+        let label = engine.selinux.file_label(container, Sharing::Shared);
+        files::share(&named_like(engine, container)?, &label)?;
         let settings =
             NetworkSettings { ports: container.network.ports.clone(), ..NetworkSettings::default() };
         return Ok(Connected { netns: Some(namespace.into()), settings, shm, resolver: None });
@@ -135,6 +138,7 @@ pub(crate) fn connect(
             links: &links,
             dns: engine.network.dns_defaults(),
             embedded: attached.resolver.is_some(),
+            label: engine.selinux.mount_label(container),
         },
         &modes.network,
     )?;
@@ -153,6 +157,10 @@ fn share_memory(engine: &Inner, container: &Container) -> Result<PathBuf> {
         .and_then(|context| {
             context.set("size", &size)?;
             context.set("mode", "1777")?;
+            match engine.selinux.mount_label(container) {
+                "" => {}
+                label => context.set("context", label)?,
+            }
             context.create()?;
             context.mount(Attr(Attr::NOSUID.0 | Attr::NODEV.0 | Attr::NOEXEC.0))
         })

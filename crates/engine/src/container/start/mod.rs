@@ -190,6 +190,7 @@ fn specification(
         cgroup: &engine.cgroup_path(container),
         seccomp: policy,
         security: &security,
+        labels: &engine.selinux.labels(container),
         shm_size: shm_size(engine, container),
         hostname: &prepared.hostname,
         init: init_program.as_deref(),

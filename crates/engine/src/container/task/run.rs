@@ -6,6 +6,7 @@ use shim::protocol::{ErrorKind, ErrorReply, RestoreRequest};
 use super::super::record::Durability;
 use super::super::start;
 use super::Task;
+use crate::container::security::selinux;
 use crate::container::{Exited, Failure, Running, State, Status};
 use crate::error::{Error, Kind, Result};
 use crate::shim::{ShimError, ShimHandle, SpawnOptions};
@@ -38,6 +39,10 @@ impl Task {
     pub(super) async fn start(&mut self, restore: Option<RestoreRequest>) -> Result<()> {
         self.engine.swept().await;
         self.oom = false;
+        let _level = match self.label().await {
+            Ok(level) => level,
+            Err(error) => return self.failed(error.into()).await,
+        };
         self.container.run += 1;
         let shim = match self.ensure_shim() {
             Ok(shim) => shim,
@@ -62,6 +67,17 @@ impl Task {
                 self.failed(error).await
             }
         }
+    }
+
+    /// Labels a container that was made when containers had no labels. Its record says so before it runs: a daemon that
+    /// is killed in between has a successor that gives the same label to sessions, and to nobody else.
+    async fn label(&mut self) -> Result<Option<selinux::Taken>> {
+        if !self.engine.selinux.is_enabled() || !self.container.mount_label.is_empty() {
+            return Ok(None);
+        }
+        let level = selinux::take(&self.engine, &mut self.container)?;
+        self.commit_fact(Durability::Memory).await;
+        Ok(level)
     }
 
     /// Records a failed start.

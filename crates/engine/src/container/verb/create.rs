@@ -9,7 +9,7 @@ use crate::config::BridgeConfig;
 use crate::container::check::{check_limits, check_network, check_settings};
 use crate::container::mode::{self, NamespaceMode, NetworkMode};
 use crate::container::record::{self, Durability};
-use crate::container::security::Seccomp;
+use crate::container::security::{Seccomp, selinux};
 use crate::container::task::{Task, blocking, event};
 use crate::container::{
     Container, ContainerConfig, HostConfig, NetworkingConfig, State, links, logging, merge, spec, system,
@@ -61,11 +61,11 @@ impl Engine {
             blocking(move || make(&engine, id, name, request)).await
         };
         match made {
-            Ok(Made { container, warnings, claim, ids }) => {
+            Ok(Made { container, warnings, kept }) => {
                 let event = event(&container, "create", &[]);
                 Task::spawn(&self.0, container, None);
-                // the registry knows the volumes' user now, and whose the ids are
-                drop((claim, ids));
+                // the registry knows the volumes' user now, and whose the ids and the level are
+                drop(kept);
                 self.0.events.publish(event);
                 Ok(Created { id, warnings })
             }
@@ -98,9 +98,8 @@ impl Engine {
 struct Made {
     container: Container,
     warnings: Vec<String>,
-    /// Volumes, and ids, that are kept for it until then.
-    claim: Claim,
-    ids: Option<Taken>,
+    /// Volumes, ids and a level that are kept for it until then.
+    kept: (Claim, Option<Taken>, Option<selinux::Taken>),
 }
 
 /// Makes the container on disk, or leaves nothing. Blocks.
@@ -114,12 +113,13 @@ fn make(engine: &Arc<Inner>, id: String, name: String, request: CreateRequest) -
         engine.store.create_snapshot(&container.id, &image).map_err(Error::from).and_then(|_snapshot| {
             system::settle(engine, &mut container, system)?;
             let ids = crate::userns::take(engine, &mut container)?;
+            let level = selinux::take(engine, &mut container)?;
             crate::volume::prepare(engine, &container)?;
             record::write(&engine.layout, &container, Durability::Disk.of(&container))?;
-            Ok(ids)
+            Ok((ids, level))
         });
     match made {
-        Ok(ids) => Ok(Made { container, warnings, claim, ids }),
+        Ok((ids, level)) => Ok(Made { container, warnings, kept: (claim, ids, level) }),
         Err(error) => {
             undo(engine, &container);
             Err(error)
@@ -188,6 +188,8 @@ fn settle(
         system: false,
         ids: if let Ids::Common(ids) = ids { Some(ids) } else { None },
         links,
+        process_label: String::new(),
+        mount_label: String::new(),
         exec_ids: Vec::new(),
         config: Arc::new(config),
         host: Arc::new(host),
@@ -276,10 +278,9 @@ fn complete(
     if !engine.host.cgroup_v2 {
         host.resources.oom_kill_disable.get_or_insert(false);
     }
-    // Without separation there is nothing that SELinux could label; Docker's `inspect` says so.
-    let shared = host.privileged || host.pid_mode == "host" || host.ipc_mode == "host";
-    if shared && !host.security_opt.iter().any(|option| option.starts_with("label")) {
-        host.security_opt.push("label=disable".to_owned());
+    if !host.security_opt.iter().any(|option| option.starts_with("label")) {
+        let labels = labels(engine, host)?;
+        host.security_opt.extend(labels);
     }
     if host.runtime.is_empty() {
         host.runtime.clone_from(&engine.config.default_runtime);
@@ -301,6 +302,29 @@ fn complete(
         ));
     }
     Ok(())
+}
+
+/// What Docker says of SELinux's labels where the request does not: without separation there are none, and who joins
+/// another container has those of that one.
+fn labels(engine: &Inner, host: &HostConfig) -> Result<Vec<String>> {
+    if host.privileged || host.pid_mode == "host" || host.ipc_mode == "host" {
+        return Ok(vec!["label=disable".to_owned()]);
+    }
+    if !engine.selinux.is_enabled() {
+        return Ok(Vec::new());
+    }
+    let mut found: Vec<Vec<String>> = Vec::new();
+    for mode in [&host.ipc_mode, &host.pid_mode] {
+        if let Some(name) = mode.strip_prefix("container:") {
+            found.push(engine.selinux.options_of(&engine.containers.find(name)?.snapshot()));
+        }
+    }
+    match found.as_slice() {
+        [ipc, pid] if !ipc.is_empty() && !pid.is_empty() && ipc != pid => {
+            Err(Error::bad_parameter("--ipc and --pid containers SELinux labels aren't the same"))
+        }
+        _ => Ok(found.into_iter().find(|labels| !labels.is_empty()).unwrap_or_default()),
+    }
 }
 
 /// The host's name where the namespace is the host's, another container's where it is that, else the short id.

@@ -199,6 +199,7 @@ impl Engine {
             config,
             user: &user,
             security: &security,
+            labels: &self.0.selinux.labels(container),
             default_ulimits: &self.0.config.default_ulimits,
             linked: &linked,
         })?;

@@ -1,5 +1,7 @@
 //! The words behind the second colon of `-v`.
 
+use crate::container::security::selinux::Sharing;
+
 /// All propagation modes.
 pub(in super::super) const PROPAGATIONS: [&str; 6] =
     ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
@@ -13,6 +15,8 @@ pub(crate) struct Words {
     pub(crate) propagation: String,
     /// `container`, a mapping, or empty.
     pub(crate) id_map: String,
+    /// Which containers may use the files, where containers have SELinux's labels; `None` = as they are.
+    pub(crate) sharing: Option<Sharing>,
 }
 
 /// Reads a mode; `None` when it is none. Of each kind of word there may be one.
@@ -32,8 +36,11 @@ pub(crate) fn parse(mode: &str) -> Option<Words> {
                 words.no_copy = true;
                 "copy"
             }
-            // labels are of SELinux, which gives these files none; the hints are for a virtual machine between
-            "z" | "Z" => "label",
+            "z" | "Z" => {
+                words.sharing = Some(if word == "z" { Sharing::Shared } else { Sharing::Private });
+                "label"
+            }
+            // hints for a virtual machine between
             "consistent" | "cached" | "delegated" => "consistency",
             word if PROPAGATIONS.contains(&word) => {
                 word.clone_into(&mut words.propagation);
@@ -59,7 +66,7 @@ pub(crate) fn parse(mode: &str) -> Option<Words> {
 /// Reads the mode of `--volumes-from`: access and label only.
 pub(super) fn of_volumes_from(mode: &str) -> Option<Words> {
     let words = parse(mode)?;
-    let fits = Words { read_only: words.read_only, ..Words::default() } == words;
+    let fits = Words { read_only: words.read_only, sharing: words.sharing, ..Words::default() } == words;
     let hints = mode.split(',').any(|word| ["consistent", "cached", "delegated"].contains(&word));
     (fits && !hints).then_some(words)
 }
@@ -72,6 +79,8 @@ mod tests {
     fn one_word_of_each_kind() {
         let words = parse("ro,rshared,z,nocopy,cached").unwrap();
         assert!(words.read_only && words.no_copy && words.propagation == "rshared");
+        assert_eq!(words.sharing, Some(Sharing::Shared));
+        assert_eq!(parse("ro,Z").unwrap().sharing, Some(Sharing::Private));
         for wrong in ["nope", "ro,rw", "z,Z", "ro,", "rshared,rslave", "idmap,idmap", "unbindable"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }

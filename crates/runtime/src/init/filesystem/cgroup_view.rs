@@ -26,7 +26,7 @@ pub(super) fn mount(job: &Job<'_>, mount: &Planned<'_>, target: &OwnedFd) -> Res
     let namespaced = job.namespaces.has(Namespaces::CGROUP);
     match (host.version(), &host.unified) {
         (Version::V2, Some(point)) => unified(mount, target, point, namespaced),
-        _ => hierarchies(mount, target, host, namespaced),
+        _ => hierarchies(mount, target, host, (namespaced, job.label)),
     }
 }
 
@@ -42,7 +42,7 @@ fn own_paths() -> Result<HashMap<String, PathBuf>> {
 
 fn unified(mount: &Planned<'_>, target: &OwnedFd, point: &Path, namespaced: bool) -> Result<()> {
     let fd = if namespaced {
-        mounts::make("cgroup2", "cgroup", &mount.options.data, mount.destination)?
+        mounts::make("cgroup2", "cgroup", &mount.options.data, None, mount.destination)?
     } else {
         let own = own_paths()?.remove("").unwrap_or_default();
         bound(&point.join(own))?
@@ -59,10 +59,15 @@ fn bound(path: &Path) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-fn hierarchies(mount: &Planned<'_>, target: &OwnedFd, host: &Host, namespaced: bool) -> Result<()> {
+fn hierarchies(
+    mount: &Planned<'_>,
+    target: &OwnedFd,
+    host: &Host,
+    (namespaced, label): (bool, Option<&str>),
+) -> Result<()> {
     let point = mount.destination;
     let data = ["mode=755".to_owned()];
-    let tmpfs = mounts::make("tmpfs", "tmpfs", &data, point)?;
+    let tmpfs = mounts::make("tmpfs", "tmpfs", &data, label, point)?;
     sys::mount::attach(&tmpfs, target).step(STEP, point.display())?;
     let own = if namespaced { HashMap::new() } else { own_paths()? };
     for hierarchy in &host.v1 {

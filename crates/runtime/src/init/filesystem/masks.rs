@@ -63,7 +63,7 @@ pub(super) fn masked_paths(job: &Job<'_>, state: &State) -> Result<()> {
         let Some(target) = find(state, proc.as_ref(), path)? else { continue };
         let stat = rustix::fs::fstat(&target).step("mask path", path)?;
         let attached = if FileType::from_raw_mode(stat.st_mode).is_dir() {
-            empty.put(&target, || empty_directory(path))
+            empty.put(&target, || empty_directory(path, job.label))
         } else {
             null.put(&target, || sys::fd::dup_above(&job.null, 3).step("mask path", path))
         };
@@ -99,9 +99,9 @@ impl Cover {
 }
 
 /// An empty read-only directory.
-fn empty_directory(path: &str) -> Result<OwnedFd> {
-    let fd =
-        mounts::make("tmpfs", "tmpfs", &["nr_inodes=1".to_owned(), "mode=755".to_owned()], Path::new(path))?;
+fn empty_directory(path: &str, label: Option<&str>) -> Result<OwnedFd> {
+    let data = ["nr_inodes=1", "mode=755"].map(str::to_owned);
+    let fd = mounts::make("tmpfs", "tmpfs", &data, label, Path::new(path))?;
     let change = Change { set: Attr::RDONLY, ..Change::default() };
     sys::mount::change(&fd, &change).step("mask path", path)?;
     Ok(fd)

@@ -36,7 +36,7 @@ fn one(job: &Job<'_>, state: &mut State, mount: &Planned<'_>) -> Result<()> {
             cgroup_view::mount(job, mount, &target)
         }
         Kind::Remount => remount(state, mount),
-        Kind::Filesystem { name, source } => filesystem(state, mount, name, source),
+        Kind::Filesystem { name, source } => filesystem(state, mount, (name, source), job.label),
     }
 }
 
@@ -63,14 +63,19 @@ fn remount(state: &State, mount: &Planned<'_>) -> Result<()> {
     propagate(&fd, &mount.options, path)
 }
 
-fn filesystem(state: &mut State, mount: &Planned<'_>, name: &str, source: &str) -> Result<()> {
+fn filesystem(
+    state: &mut State,
+    mount: &Planned<'_>,
+    (name, source): (&str, &str),
+    label: Option<&str>,
+) -> Result<()> {
     let path = mount.destination;
     let fresh = name == "tmpfs" && target::new_scratch(&state.root, path)?;
     let target = match name {
         "proc" | "sysfs" => target::plain_directory(&state.root, path)?,
         _ => target::directory(&state.root, path)?,
     };
-    let fd = make(name, source, &mount.options.data, path)?;
+    let fd = make(name, source, &mount.options.data, label, path)?;
     if name == "tmpfs" {
         // a tmpfs takes after the directory that it covers
         if !fresh && !mount.options.data.iter().any(|d| d.starts_with("mode=")) {
@@ -89,8 +94,14 @@ fn filesystem(state: &mut State, mount: &Planned<'_>, name: &str, source: &str) 
     Ok(())
 }
 
-/// A detached mount of a filesystem type.
-pub(super) fn make(name: &str, source: &str, data: &[String], path: &Path) -> Result<OwnedFd> {
+/// A detached mount of a filesystem type, all of whose files have SELinux's label, if they can.
+pub(super) fn make(
+    name: &str,
+    source: &str,
+    data: &[String],
+    label: Option<&str>,
+    path: &Path,
+) -> Result<OwnedFd> {
     let step = format!("mount {name}");
     let context = FsContext::open(name).step(&step, path.display())?;
     let explain = |errno: Errno| match context.message() {
@@ -103,8 +114,40 @@ pub(super) fn make(name: &str, source: &str, data: &[String], path: &Path) -> Re
     for option in data {
         context.set_list(option).map_err(explain)?;
     }
+    let how = Labelled::of(name, data);
+    if let Some(label) = label.filter(|_| how == Labelled::Whole) {
+        context.set("context", label).map_err(explain)?;
+    }
     context.create().map_err(explain)?;
-    context.mount(sys::mount::Attr::default()).map_err(explain)
+    let mount = context.mount(sys::mount::Attr::default()).map_err(explain)?;
+    if let Some(label) = label.filter(|_| how == Labelled::Top) {
+        sys::selinux::label(&mount, label).step("selinux", path.display())?;
+    }
+    Ok(mount)
+}
+
+/// What of a file system takes a label.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Labelled {
+    /// Everything, by an option.
+    Whole,
+    /// Its root: the rest is as its makers are.
+    Top,
+    /// The policy labels it.
+    Nothing,
+}
+
+impl Labelled {
+    fn of(name: &str, data: &[String]) -> Self {
+        const OWN: [&str; 4] = ["context=", "fscontext=", "defcontext=", "rootcontext="];
+        match name {
+            "proc" | "sysfs" | "cgroup" | "cgroup2" | "selinuxfs" => Self::Nothing,
+            // one a namespace, and made with it
+            "mqueue" => Self::Top,
+            _ if data.iter().any(|option| OWN.iter().any(|own| option.starts_with(own))) => Self::Nothing,
+            _ => Self::Whole,
+        }
+    }
 }
 
 /// The attributes of a mount that is not attached yet: never is it there without them.

@@ -16,7 +16,7 @@ pub(super) fn write(spec: &Spec, state: &State) -> Result<()> {
     let proc = match &state.proc {
         Some(fd) => fd.as_fd(),
         None => {
-            own = super::mounts::make("proc", "proc", &[], std::path::Path::new("/proc"))?;
+            own = super::mounts::make("proc", "proc", &[], None, std::path::Path::new("/proc"))?;
             own.as_fd()
         }
     };
