@@ -211,7 +211,7 @@ fn what_one_build_lets_go_of_is_not_taken_from_another() {
                     let turned: Vec<Digest> = cached.layers().iter().rev().cloned().collect();
                     let turned = store.restack(&turned).unwrap();
                     drop(cached);
-                    drop(store.mount_layers(turned.layers()).unwrap());
+                    drop(store.mount_layers(turned.layers(), "").unwrap());
                 }
             });
         }
@@ -356,7 +356,7 @@ fn several_layers_become_one() {
     store.load(&mut docker_archive(&["stack:1"], &layers).as_slice(), &|_| ()).unwrap();
     let whole: Vec<Digest> = layers.iter().map(|layer| Digest::sha256(layer)).collect();
     let shown = |layers: &[Digest]| {
-        let mount = store.mount_layers(layers).unwrap();
+        let mount = store.mount_layers(layers, "").unwrap();
         listing(Path::new(&format!("/proc/self/fd/{}", mount.as_raw_fd())))
     };
     let all = shown(&whole);

@@ -82,7 +82,8 @@ fn processes_and_files_have_labels() -> Result<()> {
     ensure!(of_process.trim_end_matches('\0') == process, "{of_process}");
     berth.berth(["exec", "box", "sh", "-c", "echo > /new; echo > /dev/shm/new; echo > /data/new"])?.ok()?;
     let root = format!("/proc/{pid}/root");
-    let places = ["", "/bin/busybox", "/new", "/dev", "/dev/null", "/dev/shm/new", "/dev/mqueue", "/dev/pts"];
+    let places =
+        ["/.", "/bin/busybox", "/new", "/dev", "/dev/null", "/dev/shm/new", "/dev/mqueue", "/dev/pts"];
     for place in places.into_iter().chain(["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"]) {
         ensure!(label(format!("{root}{place}"))? == mount, "{place}: {}", label(format!("{root}{place}"))?);
     }
