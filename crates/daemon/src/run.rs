@@ -43,7 +43,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<()> {
     if source.validate {
         return Ok(std::io::stdout().write_all(b"configuration OK\n")?);
     }
-    let host_ports = rootless::enter(&settings.engine.exec_root, &words)?;
+    let host_ports = rootless::enter(&settings.engine, &words)?;
     settings.engine.host_ports = host_ports.map(|socket| Arc::new(HostPorts::new(socket)));
     sys::memory::return_large_pieces();
     descriptors::raise(&mut settings.engine.default_ulimits)
@@ -119,9 +119,11 @@ async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Resul
 fn end_with_machine(engine: &Engine) -> tokio::task::JoinHandle<bool> {
     let engine = engine.clone();
     tokio::spawn(async move {
-        let ends = tokio::task::spawn_blocking(sys::cgroup::systemd::machine_ends).await.unwrap_or_default();
+        // a user's containers go with the user's systemd
+        let is_stopping = || rootless::manager().is_some_and(|systemd| systemd.is_stopping());
+        let ends = tokio::task::spawn_blocking(is_stopping).await.unwrap_or_default();
         if ends {
-            tracing::info!("the machine is about to go: ending its containers");
+            tracing::info!("the machine, or the user's session, is about to go: ending its containers");
             engine.end_with_machine().await;
         }
         ends

@@ -37,8 +37,12 @@ pub struct Config {
     pub default_ulimits: Vec<Ulimit>,
     /// Cgroup above all containers; empty = `/berth` or `/berth-<tag>`.
     pub cgroup_parent: String,
+    /// Cgroup beneath which all of this instance's are, where a user has a part of the hierarchy; empty = the root.
+    pub cgroup_base: String,
     /// Who makes cgroups.
     pub cgroup_driver: CgroupDriver,
+    /// Why nobody does, with [`CgroupDriver::None`].
+    pub no_cgroups: String,
     /// `private` or `host`; empty = private on v2, host on v1.
     pub default_cgroupns_mode: String,
     /// `private` or `shareable`; empty = private.
@@ -244,7 +248,9 @@ impl Config {
             log: LogConfig { driver: "json-file".to_owned(), options: BTreeMap::new() },
             default_ulimits: Vec::new(),
             cgroup_parent: String::new(),
+            cgroup_base: String::new(),
             cgroup_driver: CgroupDriver::Cgroupfs,
+            no_cgroups: String::new(),
             default_cgroupns_mode: String::new(),
             default_ipc_mode: String::new(),
             default_shm_size: 0,
@@ -291,9 +297,18 @@ impl Config {
     #[must_use]
     pub fn cgroup_parent(&self) -> String {
         match (self.cgroup_parent.is_empty(), self.tag.is_empty()) {
-            (false, _) => self.cgroup_parent.clone(),
-            (true, true) => "/berth".to_owned(),
-            (true, false) => format!("/berth-{}", self.tag),
+            (false, _) => self.in_cgroup_base(&self.cgroup_parent),
+            (true, true) => self.in_cgroup_base("/berth"),
+            (true, false) => self.in_cgroup_base(&format!("/berth-{}", self.tag)),
+        }
+    }
+
+    /// Where a cgroup is that somebody names.
+    #[must_use]
+    pub fn in_cgroup_base(&self, path: &str) -> String {
+        match self.cgroup_base.as_str() {
+            "" => path.to_owned(),
+            base => format!("{base}/{}", path.trim_matches('/')),
         }
     }
 }

@@ -146,7 +146,7 @@ impl Inner {
             .map_err(|error| Error::because("open the network", error))?;
         let id = engine_id(&layout)?;
         let cluster = crate::network::cluster::open(&config.cluster, &id, &network, &layout)?;
-        let host = crate::container::facts(config.cgroup_driver);
+        let host = crate::container::facts(&config);
         Ok(Self {
             id,
             machine: Machine::new(crate::system::memory(), host.cgroup_v2),
@@ -192,7 +192,8 @@ impl Inner {
     /// Path of a container's cgroup beneath the hierarchies' mounts; `slice:prefix:name` for systemd.
     pub(crate) fn cgroup_path(&self, container: &Container) -> String {
         let asked = &container.host.resources.cgroup_parent;
-        let parent = if asked.is_empty() { self.config.cgroup_parent() } else { asked.clone() };
+        let parent =
+            if asked.is_empty() { self.config.cgroup_parent() } else { self.config.in_cgroup_base(asked) };
         match self.config.cgroup_driver {
             CgroupDriver::Cgroupfs | CgroupDriver::None => {
                 format!("/{}/{}", parent.trim_matches('/'), container.id)

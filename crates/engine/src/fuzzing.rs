@@ -41,7 +41,11 @@ pub fn create(request: &mut CreateRequest) -> Result<Vec<String>> {
         realtime: false,
         memory: true,
         pids: true,
+        cpu: true,
+        cpuset: true,
+        io: true,
         blkio_weight: true,
+        device_rules: true,
     };
     check_settings(&request.config, &request.host)?;
     let warnings = check_limits(&mut request.host.resources, &host, false)?;

@@ -9,7 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::given::Given;
 use super::parse;
 use crate::listen::Address;
-use crate::rootless;
+use crate::rootless::{self, Groups};
 
 /// Everything that the daemon is told.
 pub(crate) struct Settings {
@@ -232,7 +232,7 @@ fn engine(given: &Given) -> Result<engine::Config> {
     }
     config.default_ulimits = parse::ulimits(given)?;
     config.cgroup_parent = text("cgroup-parent");
-    config.cgroup_driver = cgroup_driver(given)?;
+    cgroups(given, &mut config)?;
     config.default_cgroupns_mode = one_of(given, "default-cgroupns-mode", &["", "private", "host"])?;
     config.default_ipc_mode = one_of(given, "default-ipc-mode", &["", "private", "shareable"])?;
     config.default_shm_size = match given.text("default-shm-size").unwrap_or_default() {
@@ -316,15 +316,33 @@ fn one_of(given: &Given, key: &str, words: &[&str]) -> Result<String> {
     Ok(word.to_owned())
 }
 
-fn cgroup_driver(given: &Given) -> Result<CgroupDriver> {
-    if rootless::is_on() {
-        if let Some(option) = given.list("exec-opts").first() {
-            bail!("exec-opt {option:?}: an ordinary user's daemon gives containers no control groups");
-        }
-        return Ok(CgroupDriver::None);
+/// Who makes control groups, and where.
+fn cgroups(given: &Given, config: &mut engine::Config) -> Result<()> {
+    let options = given.list("exec-opts");
+    let driver = cgroup_driver(&options)?;
+    config.cgroup_driver = driver;
+    if !rootless::is_on() {
+        return Ok(());
     }
+    if driver == CgroupDriver::Systemd {
+        bail!(
+            "native.cgroupdriver=systemd: an ordinary user's daemon makes its containers' control groups itself"
+        );
+    }
+    match rootless::groups() {
+        Groups::Unknown => {}
+        Groups::Beneath(path) => config.cgroup_base = path,
+        Groups::None(reason) if options.is_empty() => {
+            (config.cgroup_driver, config.no_cgroups) = (CgroupDriver::None, reason);
+        }
+        Groups::None(reason) => bail!("native.cgroupdriver=cgroupfs: {reason}"),
+    }
+    Ok(())
+}
+
+fn cgroup_driver(options: &[String]) -> Result<CgroupDriver> {
     let mut driver = CgroupDriver::default();
-    for option in given.list("exec-opts") {
+    for option in options {
         driver = match option.split_once('=') {
             Some(("native.cgroupdriver", "cgroupfs")) => CgroupDriver::Cgroupfs,
             Some(("native.cgroupdriver", "systemd")) => CgroupDriver::Systemd,

@@ -4,6 +4,7 @@
 //! A process does nothing but hold the namespaces (`holder`). It and the program that connects the network with the
 //! host's (`outside`) live as long as the daemon or a container: the next daemon joins them, whatever ended the last.
 
+mod groups;
 mod holder;
 mod outside;
 mod ports;
@@ -15,10 +16,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use sys::cgroup::DELEGATED;
+use sys::cgroup::systemd::Manager;
 use sys::process::Namespaces;
 
 /// In the environment of a daemon that is in its user namespace: the user's number on the host.
 const MARK: &str = "BERTH_ROOTLESS";
+/// There, too, where containers can't have control groups: why. Where they can, `DELEGATED` says which.
+const NO_GROUPS: &str = "BERTH_NO_CGROUPS";
 /// File in the state directory that is locked while the namespaces are looked for or made.
 const LOCK: &str = "rootless.lock";
 
@@ -66,12 +71,37 @@ pub(crate) fn roots() -> Result<Option<Roots>> {
     }))
 }
 
+/// What an ordinary user's daemon knows of control groups.
+pub(crate) enum Groups {
+    /// Nothing: it is not yet where it will be.
+    Unknown,
+    /// All are beneath this one.
+    Beneath(String),
+    /// There are none, for this reason.
+    None(String),
+}
+
+/// The control groups that this daemon may make.
+pub(crate) fn groups() -> Groups {
+    let told = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    match (told(MARK), told(DELEGATED)) {
+        (None, _) => Groups::Unknown,
+        (_, Some(path)) => Groups::Beneath(path),
+        _ => Groups::None(told(NO_GROUPS).unwrap_or_default()),
+    }
+}
+
+/// The systemd that starts and ends this daemon, if one does.
+pub(crate) fn manager() -> Option<Manager> {
+    if is_on() { groups::manager(user(), rustix::process::geteuid().as_raw()) } else { Some(Manager::System) }
+}
+
 /// Brings an ordinary user's daemon into its namespaces: there it begins again with the same words. Returns only in
 /// them, with the socket of the process that opens ports on the host, or for root. The process has no threads yet.
 ///
 /// # Errors
 /// There are no subordinate ids, no `newuidmap`; the kernel refuses user namespaces.
-pub(crate) fn enter(exec_root: &Path, words: &[OsString]) -> Result<Option<OwnedFd>> {
+pub(crate) fn enter(config: &engine::Config, words: &[OsString]) -> Result<Option<OwnedFd>> {
     if rustix::process::geteuid().is_root() {
         if is_on() {
             // of the program that began again the kernel knows only `exe`
@@ -80,7 +110,7 @@ pub(crate) fn enter(exec_root: &Path, words: &[OsString]) -> Result<Option<Owned
         }
         return Ok(None);
     }
-    let user = user();
+    let (user, exec_root) = (user(), config.exec_root.as_path());
     std::fs::create_dir_all(exec_root).with_context(|| format!("cannot make {}", exec_root.display()))?;
     let lock = std::fs::File::create(exec_root.join(LOCK)).context("cannot lock the state directory")?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
@@ -91,7 +121,12 @@ pub(crate) fn enter(exec_root: &Path, words: &[OsString]) -> Result<Option<Owned
             holder::make(exec_root)?
         }
     };
-    outside::connect(exec_root, place.pid());
+    let groups = groups::Groups::find(&config.tag, user, place.pid());
+    let way_out = outside::connect(exec_root, place.pid());
+    if let (Ok(groups), Some(pid)) = (&groups, way_out) {
+        // where it can't be moved it lives where the daemon began
+        let _ = groups.bring(pid);
+    }
     let host_ports = ports::begin()?;
     join(&place).context("cannot join the daemon's namespaces")?;
     drop(lock);
@@ -101,6 +136,8 @@ pub(crate) fn enter(exec_root: &Path, words: &[OsString]) -> Result<Option<Owned
         .arg0("berthd")
         .args(words.iter().skip(1))
         .env(MARK, user.to_string())
+        .env(DELEGATED, groups.as_ref().map_or("", |groups| groups.path().as_str()))
+        .env(NO_GROUPS, groups.as_ref().err().map_or("", String::as_str))
         .exec();
     Err(anyhow!(error).context("cannot begin again in the user namespace"))
 }

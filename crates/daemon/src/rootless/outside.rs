@@ -43,10 +43,15 @@ fn start(name: &str, words: &[&str], log: &File) -> Option<Child> {
 
 /// Connects a process's network with the host's, unless that has been done. Without one of the programs, or when it
 /// fails, there is no way out: containers still reach each other.
-pub(super) fn connect(exec_root: &Path, pid: i32) {
-    if running(exec_root).is_some() {
-        return;
+/// The answer is the program that does it.
+pub(super) fn connect(exec_root: &Path, pid: i32) -> Option<i32> {
+    if running(exec_root).is_none() {
+        start_one(exec_root, pid);
     }
+    running(exec_root).map(|pid| pid.as_raw_nonzero().get())
+}
+
+fn start_one(exec_root: &Path, pid: i32) {
     let Ok(log) = File::options().create(true).append(true).open(exec_root.join(LOG)) else { return };
     let (pid, file) = (pid.to_string(), pidfile(exec_root));
     let shown = file.to_string_lossy();

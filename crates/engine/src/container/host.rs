@@ -4,9 +4,11 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
+use sys::cgroup::{CgroupPath, Delegated, Features};
+
 use super::check::Host;
 use super::spec::HostDevice;
-use crate::config::CgroupDriver;
+use crate::config::{CgroupDriver, Config};
 use crate::container::{DeviceMapping, Resources};
 use crate::error::{Error, Result};
 
@@ -15,7 +17,7 @@ const MOST_DEPTH: usize = 8;
 
 /// Reads what this host has. Everything that can't be read counts as absent, and so do cgroups when containers are to
 /// have none.
-pub(crate) fn facts(driver: CgroupDriver) -> Host {
+pub(crate) fn facts(config: &Config) -> Host {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let hierarchies = sys::cgroup::Host::get().ok();
     let cgroup_v2 = hierarchies.is_some_and(|host| host.version() == sys::cgroup::Version::V2);
@@ -29,7 +31,9 @@ pub(crate) fn facts(driver: CgroupDriver) -> Host {
     let cpu_list = read("/sys/devices/system/cpu/online");
     let nodes = read("/sys/devices/system/node/online");
     let count = super::check::count(&cpu_list);
-    let cgroups = driver != CgroupDriver::None;
+    let cgroups = config.cgroup_driver != CgroupDriver::None;
+    let delegated = delegated(&config.cgroup_base);
+    let may = |whole: bool, part: fn(&Features) -> bool| cgroups && delegated.as_ref().map_or(whole, part);
     Host {
         cgroups,
         last_gid: last_gid(),
@@ -37,13 +41,26 @@ pub(crate) fn facts(driver: CgroupDriver) -> Host {
         cpu_list,
         memory_nodes: if nodes.is_empty() { "0".to_owned() } else { nodes },
         cgroup_v2,
-        swap: cgroups && (cgroup_v2 || has("memory", "memory.memsw.limit_in_bytes")),
+        swap: may(cgroup_v2 || has("memory", "memory.memsw.limit_in_bytes"), |features| features.swap),
         realtime: cgroups && has("cpu", "cpu.rt_period_us"),
-        memory: cgroups && (cgroup_v2 || has("memory", "memory.limit_in_bytes")),
-        pids: cgroups && (cgroup_v2 || has("pids", "cgroup.procs")),
-        blkio_weight: cgroups
-            && (cgroup_v2 || has("blkio", "blkio.weight") || has("blkio", "blkio.bfq.weight")),
+        memory: may(cgroup_v2 || has("memory", "memory.limit_in_bytes"), |features| features.memory),
+        pids: may(cgroup_v2 || has("pids", "cgroup.procs"), |features| features.pids),
+        cpu: may(true, |features| features.cpu_quota),
+        cpuset: may(true, |features| features.cpuset),
+        io: may(true, |features| features.io_rates),
+        blkio_weight: may(
+            cgroup_v2 || has("blkio", "blkio.weight") || has("blkio", "blkio.bfq.weight"),
+            |features| features.io_weight,
+        ),
+        device_rules: may(!config.rootless, |features| features.devices),
     }
+}
+
+/// What a user's part of the hierarchy can limit; nothing where it can't be read.
+fn delegated(base: &str) -> Option<Features> {
+    let part = CgroupPath::new(base).ok()?;
+    let features = Delegated::at(part).and_then(|part| part.features());
+    Some(features.unwrap_or_default())
 }
 
 /// The highest group that there is in the user namespace of this process.

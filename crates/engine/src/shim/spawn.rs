@@ -108,8 +108,9 @@ fn start(
     command.spawn()
 }
 
-/// What outside runtimes want to know of the daemon's environment.
-const PASSED_ON: [&str; 5] = ["PATH", "HOME", "XDG_RUNTIME_DIR", "DBUS_SYSTEM_BUS_ADDRESS", "LANG"];
+/// What outside runtimes want to know of the daemon's environment, and the shim itself.
+const PASSED_ON: [&str; 6] =
+    ["PATH", "HOME", "XDG_RUNTIME_DIR", "DBUS_SYSTEM_BUS_ADDRESS", "LANG", sys::cgroup::DELEGATED];
 
 /// Where a shim's last words go, should it panic.
 fn stderr_file(state_dir: &Path) -> io::Result<File> {

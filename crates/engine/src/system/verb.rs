@@ -58,9 +58,9 @@ impl Engine {
             data_root: engine.config.data_root.to_string_lossy().into_owned(),
             memory_limit: host.memory,
             swap_limit: host.swap,
-            cpu_cfs: host.cgroups,
-            cpu_shares: host.cgroups,
-            cpu_set: host.cgroups,
+            cpu_cfs: host.cpu,
+            cpu_shares: host.cpu,
+            cpu_set: host.cpuset,
             pids_limit: host.pids,
             oom_kill_disable: !host.cgroup_v2,
             firewall: engine.config.bridge.firewall,
@@ -121,15 +121,25 @@ impl Engine {
     fn warnings(&self) -> Vec<String> {
         let host = &self.0.host;
         let mut warnings = Vec::new();
+        if !host.cgroups {
+            warnings.push(format!(
+                "WARNING: Running in rootless-mode without cgroups: no limit has an effect: {}",
+                self.0.config.no_cgroups
+            ));
+        }
         let mut warn = |missing: bool, text: &str| {
             if missing {
                 warnings.push(format!("WARNING: {text}"));
             }
         };
-        warn(!host.cgroups, "Running in rootless-mode without cgroups: no limit has an effect");
         warn(!host.memory, "No memory limit support");
         warn(!host.swap, "No swap limit support");
         warn(!host.pids, "No pids limit support");
+        // of a part of the hierarchy that a user has been given
+        warn(host.cgroups && !host.cpu, "No cpu cfs quota support");
+        warn(host.cgroups && !host.cpu, "No cpu shares support");
+        warn(host.cgroups && !host.cpuset, "No cpuset support");
+        warn(host.cgroups && !host.io, "No io limit support");
         let lost = self.0.config.rootless && !super::outward::leads_out();
         warn(
             lost,

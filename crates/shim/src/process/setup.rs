@@ -37,6 +37,10 @@ fn prepare(state_dir: File) -> io::Result<Server> {
     rustix::thread::set_name(c"berth-shim")?;
     // fails only for a group leader, which then is what we want
     let _ = rustix::process::setsid();
+    // out of the group of an ordinary user's daemon, which may be a service's and end with it
+    if let Some(part) = sys::cgroup::Delegated::told().map_err(io::Error::other)? {
+        part.take_in(std::process::id().cast_signed()).map_err(io::Error::other)?;
+    }
     // whatever the daemon has let slip through is not for the container
     sys::process::close_on_exec_from(3)?;
     rustix::process::chdir("/")?;

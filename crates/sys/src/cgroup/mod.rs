@@ -12,6 +12,7 @@
 //!    "the current thread only", and judges permission by who opened the fd.
 
 mod controller;
+mod delegated;
 mod devices;
 mod dir;
 mod error;
@@ -32,6 +33,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::process::Signal;
 
 pub use controller::{Controller, Controllers};
+pub use delegated::{DELEGATED, Delegated};
 pub use error::{Error, Result};
 pub use events::OomWatch;
 pub use features::Features;

@@ -1,5 +1,6 @@
 //! The arithmetic of limits, with Docker's sentences.
 
+use super::undelegated;
 use crate::container::{DeviceMapping, HostConfig, Resources};
 use crate::error::{Error, Result};
 
@@ -29,8 +30,16 @@ pub(crate) struct Host {
     pub(crate) memory: bool,
     /// The pids controller is there.
     pub(crate) pids: bool,
+    /// The cpu controller is there.
+    pub(crate) cpu: bool,
+    /// The cpuset controller is there.
+    pub(crate) cpuset: bool,
+    /// Rates of block devices can be limited.
+    pub(crate) io: bool,
     /// Weights of block devices work.
     pub(crate) blkio_weight: bool,
+    /// Which devices a container may use can be ruled.
+    pub(crate) device_rules: bool,
 }
 
 /// Checks and completes limits; what this kernel can't do is taken out, with a warning.
@@ -49,8 +58,8 @@ pub(crate) fn check_limits(wanted: &mut Resources, host: &Host, update: bool) ->
         );
         wanted.pids_limit = None;
     }
-    if !host.cgroups {
-        without_cgroups(wanted, &mut warnings);
+    undelegated::discard(wanted, host, &mut warnings);
+    if !host.device_rules {
         own_names(wanted)?;
     }
     cpu(wanted, host)?;
@@ -72,36 +81,6 @@ fn own_names(wanted: &Resources) -> Result<()> {
             device.path_on_host, device.path_in_container
         )),
     }
-}
-
-/// Takes out what only control groups could do, each with a sentence.
-fn without_cgroups(wanted: &mut Resources, warnings: &mut Vec<String>) {
-    let none = Resources::default();
-    let mut discard = |set: bool, what: &str| {
-        if set {
-            warnings.push(format!(
-                "{what} discarded: the containers of an ordinary user's daemon have no control groups."
-            ));
-        }
-    };
-    discard(wanted.memory_reservation != 0, "Memory reservation");
-    discard(wanted.nano_cpus != 0 || wanted.cpu_quota != 0 || wanted.cpu_period != 0, "CPU limit");
-    discard(wanted.cpu_shares != 0, "CPU shares");
-    discard(!wanted.cpuset_cpus.is_empty() || !wanted.cpuset_mems.is_empty(), "Cpuset");
-    let rates = [
-        &wanted.blkio_device_read_bps,
-        &wanted.blkio_device_write_bps,
-        &wanted.blkio_device_read_iops,
-        &wanted.blkio_device_write_iops,
-    ];
-    discard(rates.iter().any(|rates| !rates.is_empty()), "Block I/O limit");
-    discard(!wanted.device_cgroup_rules.is_empty(), "Device rules");
-    *wanted = Resources {
-        ulimits: std::mem::take(&mut wanted.ulimits),
-        devices: std::mem::take(&mut wanted.devices),
-        device_requests: std::mem::take(&mut wanted.device_requests),
-        ..none
-    };
 }
 
 fn bad<T>(sentence: impl Into<String>) -> Result<T> {
@@ -348,7 +327,11 @@ mod tests {
             realtime: false,
             memory: true,
             pids: true,
+            cpu: true,
+            cpuset: true,
+            io: true,
             blkio_weight: true,
+            device_rules: true,
         }
     }
 
@@ -393,6 +376,46 @@ mod tests {
         );
         assert_eq!(refused(|r| r.cpuset_cpus = "x".into()), "Invalid value x for cpuset cpus");
         assert_eq!(refused(|r| r.blkio_weight = 5), "Range of blkio weight is from 10 to 1000");
+    }
+
+    #[test]
+    fn what_is_not_delegated_is_left_out_with_a_warning() {
+        let all = Resources {
+            memory: 64 << 20,
+            nano_cpus: 500_000_000,
+            cpu_shares: 512,
+            cpuset_cpus: "0".into(),
+            pids_limit: Some(10),
+            blkio_weight: 100,
+            cgroup_parent: "/above".into(),
+            device_cgroup_rules: vec!["c 1:3 r".into()],
+            ..Resources::default()
+        };
+        let judged = |host: &Host| {
+            let mut wanted = all.clone();
+            let warnings = check_limits(&mut wanted, host, false).unwrap();
+            (wanted, warnings.join(" "))
+        };
+        let part = Host {
+            cgroup_v2: true,
+            cpuset: false,
+            io: false,
+            blkio_weight: false,
+            device_rules: false,
+            ..host()
+        };
+        let (wanted, warnings) = judged(&part);
+        assert_eq!((wanted.memory, wanted.nano_cpus, wanted.pids_limit), (64 << 20, 500_000_000, Some(10)));
+        assert_eq!((wanted.cpu_shares, wanted.cgroup_parent.as_str()), (512, "/above"));
+        assert!(wanted.cpuset_cpus.is_empty() && wanted.device_cgroup_rules.is_empty(), "{wanted:?}");
+        assert!(warnings.contains("Cpuset discarded: the controller cpuset is not delegated"), "{warnings}");
+        assert!(warnings.contains("Device rules discarded"), "{warnings}");
+        let none = Host { cgroups: false, memory: false, swap: false, pids: false, cpu: false, ..part };
+        let (wanted, warnings) = judged(&none);
+        assert_eq!(wanted, Resources::default());
+        for what in ["CPU limit", "CPU shares", "Cpuset", "Parent of control groups", "Device rules"] {
+            assert!(warnings.contains(&format!("{what} discarded: ")), "{what}: {warnings}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod limits;
 mod network;
 mod settings;
+mod undelegated;
 
 pub(crate) use limits::{Host, check_limits, count};
 pub(crate) use network::{check_network, endpoint as check_endpoint};

@@ -3,7 +3,7 @@
 use super::super::record::Durability;
 use super::super::verb::{Update, WaitCondition, WaitResult};
 use super::{Meaning, Reply, Request, Task};
-use crate::container::{RestartPolicy, State, Status};
+use crate::container::{Resources, RestartPolicy, State, Status};
 use crate::error::{Error, Result};
 use crate::shim::{ShimError, ShimHandle};
 
@@ -190,6 +190,12 @@ impl Task {
         }
         let mut host = (*self.container.host).clone();
         let changes = update.changes.clone();
+        if !self.engine.host.cgroups && limits_something(&update.resources) {
+            return Err(Error::bad_parameter(format!(
+                "Cannot update container {id}: it has no cgroup whose limits could change: {}",
+                self.engine.config.no_cgroups
+            )));
+        }
         let mut warnings = super::super::change::apply(&id, &mut host, update, &self.engine.host)?;
         let mut next = self.changed(host, &changes).await?;
         let republished = self.republish(&mut next).await?;
@@ -211,7 +217,9 @@ impl Task {
 
     /// Limits in the kernel, then the record.
     async fn become_updated(&mut self, next: crate::container::Container) -> Result<()> {
-        if self.container.state.running().is_some() && next.host.resources != self.container.host.resources {
+        // without control groups no limit is left that the kernel could hold
+        let other_limits = self.engine.host.cgroups && next.host.resources != self.container.host.resources;
+        if self.container.state.running().is_some() && other_limits {
             let limits = self.engine.limits(&next.host.resources)?;
             let shim = self.running_shim()?;
             let what = || format!("Cannot update container {}", self.container.id);
@@ -266,4 +274,15 @@ pub(crate) fn shim_error(what: String, error: ShimError) -> Error {
         },
         _ => Error::system(sentence),
     }
+}
+
+/// Whether an update asks for a limit: clients send some fields that say nothing.
+fn limits_something(asked: &Resources) -> bool {
+    let said = Resources {
+        pids_limit: asked.pids_limit.filter(|limit| *limit > 0),
+        oom_kill_disable: asked.oom_kill_disable.filter(|disable| *disable),
+        memory_swappiness: asked.memory_swappiness.filter(|value| *value != -1),
+        ..asked.clone()
+    };
+    said != Resources::default()
 }

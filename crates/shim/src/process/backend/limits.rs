@@ -8,8 +8,12 @@ use crate::protocol::{ErrorKind, ErrorReply};
 
 /// Write every limit that is set.
 pub(super) fn apply(cgroup: &Cgroup, wanted: &LinuxResources, purpose: Purpose) -> Result<(), ErrorReply> {
-    let settings = resources::settings(wanted, purpose)
+    let mut settings = resources::settings(wanted, purpose)
         .map_err(|e| ErrorReply::new(ErrorKind::Invalid, e.to_string()))?;
+    if wanted.devices().is_none() {
+        // an ordinary user's daemon sends no list: only root may rule devices, by the usual rules as well
+        settings.devices = None;
+    }
     cgroup.apply(&settings).map_err(|e| ErrorReply::new(ErrorKind::Failed, e.to_string()))
 }
 

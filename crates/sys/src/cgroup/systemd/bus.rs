@@ -1,4 +1,5 @@
-//! A connection to the system bus, and systemd's manager behind it (`org.freedesktop.systemd1(5)`).
+//! A connection to the system bus and systemd's manager behind it, or to a manager itself
+//! (`org.freedesktop.systemd1(5)`).
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,14 +16,14 @@ const LINE_MAX: usize = 256;
 /// Where the bus is when the environment doesn't say.
 const SOCKET: &str = "/run/dbus/system_bus_socket";
 
-const BUS: Target = Target {
+const BUS: Target<'_> = Target {
     destination: "org.freedesktop.DBus",
     path: "/org/freedesktop/DBus",
     interface: "org.freedesktop.DBus",
 };
 /// systemd's manager as an object that has properties.
-const PROPERTIES: Target = Target { interface: "org.freedesktop.DBus.Properties", ..MANAGER };
-const MANAGER: Target = Target {
+const PROPERTIES: Target<'_> = Target { interface: "org.freedesktop.DBus.Properties", ..MANAGER };
+const MANAGER: Target<'_> = Target {
     destination: "org.freedesktop.systemd1",
     path: "/org/freedesktop/systemd1",
     interface: "org.freedesktop.systemd1.Manager",
@@ -51,14 +52,27 @@ impl Bus {
             let hint = "the systemd cgroup driver needs a running systemd and system bus; the cgroupfs driver does not";
             Error::Systemd(format!("cannot reach the system bus at {}: {err}; {hint}", path.display()))
         })?;
-        stream.set_write_timeout(Some(ANSWER)).map_err(|err| lost(&err))?;
-        let mut bus = Self { stream, serial: 0, ended: Vec::new() };
-        bus.authenticate()?;
+        let mut bus = Self::over(stream, rustix::process::geteuid().as_raw())?;
         bus.call(&BUS, "Hello", &Body::new())?;
         let rule = "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.systemd1.Manager',\
                     member='JobRemoved'";
         bus.call(&BUS, "AddMatch", &Body::new().string(rule))?;
         bus.call(&MANAGER, "Subscribe", &Body::new())?;
+        Ok(bus)
+    }
+
+    /// Connects to a manager itself. It says hello to nobody, and tells of jobs unasked. `uid` is our user on the host.
+    pub(super) fn direct(path: &Path, uid: u32) -> Result<Self> {
+        let stream = UnixStream::connect(path).map_err(|err| {
+            Error::Systemd(format!("cannot reach the user's systemd at {}: {err}", path.display()))
+        })?;
+        Self::over(stream, uid)
+    }
+
+    fn over(stream: UnixStream, uid: u32) -> Result<Self> {
+        stream.set_write_timeout(Some(ANSWER)).map_err(|err| lost(&err))?;
+        let mut bus = Self { stream, serial: 0, ended: Vec::new() };
+        bus.authenticate(uid)?;
         Ok(bus)
     }
 
@@ -81,12 +95,27 @@ impl Bus {
 
     /// A property of systemd's manager that is text.
     pub(super) fn property(&mut self, name: &str) -> Result<String> {
-        let answer = self.call(&PROPERTIES, "Get", &Body::new().string(MANAGER.interface).string(name))?;
+        self.get(&PROPERTIES, MANAGER.interface, name)
+    }
+
+    /// A property of a unit that is text.
+    pub(super) fn property_of(&mut self, unit: &str, interface: &str, name: &str) -> Result<String> {
+        let path = format!("/org/freedesktop/systemd1/unit/{}", label(unit));
+        self.get(&Target { path: &path, ..PROPERTIES }, interface, name)
+    }
+
+    fn get(&mut self, object: &Target<'_>, interface: &str, name: &str) -> Result<String> {
+        let answer = self.call(object, "Get", &Body::new().string(interface).string(name))?;
         let text = answer.text(0).map(str::to_owned);
         text.ok_or_else(|| Error::Systemd(format!("{name}: an answer without text")))
     }
 
-    fn call(&mut self, target: &Target, member: &str, body: &Body) -> Result<Message> {
+    /// Calls a method of systemd's manager that answers nothing.
+    pub(super) fn ask(&mut self, member: &str, body: &Body) -> Result<()> {
+        self.call(&MANAGER, member, body).map(drop)
+    }
+
+    fn call(&mut self, target: &Target<'_>, member: &str, body: &Body) -> Result<Message> {
         self.serial += 1;
         let bytes = wire::call(self.serial, target, member, body);
         self.stream.write_all(&bytes).map_err(|err| lost(&err))?;
@@ -136,9 +165,9 @@ impl Bus {
         self.stream.read_exact(bytes).map_err(|err| lost(&err))
     }
 
-    /// The bus knows our user from the socket; the line only has to agree.
-    fn authenticate(&mut self) -> Result<()> {
-        let uid = rustix::process::geteuid().as_raw().to_string();
+    /// The other end knows our user from the socket; the line only has to agree.
+    fn authenticate(&mut self, uid: u32) -> Result<()> {
+        let uid = uid.to_string();
         let hex: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
         self.stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\n").as_bytes()).map_err(|err| lost(&err))?;
         let line = self.line()?;
@@ -158,6 +187,16 @@ impl Bus {
         }
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
+}
+
+/// A unit's name as part of an object's path: what is no letter or digit as `_` and two hex digits.
+fn label(unit: &str) -> String {
+    let escape = |(at, byte): (usize, u8)| match byte {
+        b'0'..=b'9' if at > 0 => char::from(byte).to_string(),
+        b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
+        other => format!("_{other:02x}"),
+    };
+    unit.bytes().enumerate().map(escape).collect()
 }
 
 fn lost(err: &std::io::Error) -> Error {

@@ -5,6 +5,7 @@
 //! unit's own directory (and would set them back at a reload), and leaves alone what lies below a delegated one.
 
 mod bus;
+mod users;
 mod wire;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fd::OwnedFd;
 
 use self::bus::Bus;
+pub use self::users::Manager;
 use self::wire::{Body, Value};
 use super::{CgroupPath, Error, Result};
 use crate::process::{Child, CloneOptions, clone3, close_all_except, exit_now, set_parent_death_signal};
@@ -99,7 +101,7 @@ impl Scope {
         let mut bus = Bus::connect(&bus::address())?;
         let is_slice = unit.name.ends_with(".slice");
         let keeper = if is_slice { None } else { Some(Keeper::start()?) };
-        let pids = keeper.as_ref().map(|keeper| keeper.pid().cast_unsigned());
+        let pids = keeper.as_ref().map(|keeper| vec![keeper.pid().cast_unsigned()]);
         let body =
             Body::new().string(&unit.name).string("replace").properties(&properties(unit, pids)).no_units();
         let result = bus.job("StartTransientUnit", &body)?;
@@ -152,7 +154,7 @@ impl fmt::Debug for Scope {
 }
 
 /// The unit's properties: everything below it is ours, all controllers on.
-fn properties(unit: &Unit, pids: Option<u32>) -> Vec<(&'static str, Value)> {
+fn properties(unit: &Unit, pids: Option<Vec<u32>>) -> Vec<(&'static str, Value)> {
     let mut all = vec![
         ("Description", Value::Text(format!("container {}", unit.name))),
         ("DefaultDependencies", Value::Bool(false)),
@@ -162,23 +164,15 @@ fn properties(unit: &Unit, pids: Option<u32>) -> Vec<(&'static str, Value)> {
         ("TasksAccounting", Value::Bool(true)),
     ];
     match pids {
-        Some(pid) => {
+        Some(pids) => {
             all.push(("Slice", Value::Text(unit.slice.clone())));
             all.push(("Delegate", Value::Bool(true)));
-            all.push(("PIDs", Value::Numbers(vec![pid])));
+            all.push(("PIDs", Value::Numbers(pids)));
         }
         // A slice has its place in its name, and no processes of its own.
         None => all.push(("Wants", Value::Texts(vec![unit.slice.clone()]))),
     }
     all
-}
-
-/// Whether the machine is about to go: systemd stops all that runs (`SystemState` is `stopping`). Without systemd, or when
-/// it does not answer, it isn't known to. Blocks until systemd answers.
-#[must_use]
-pub fn machine_ends() -> bool {
-    let state = Bus::connect(&bus::address()).and_then(|mut bus| bus.property("SystemState"));
-    state.is_ok_and(|state| state == "stopping")
 }
 
 /// A process that does nothing but be there. It ends when this value is dropped, or with its parent.

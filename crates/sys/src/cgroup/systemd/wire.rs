@@ -27,9 +27,9 @@ mod field {
 
 /// Whom a call is for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Target {
+pub(super) struct Target<'a> {
     pub(super) destination: &'static str,
-    pub(super) path: &'static str,
+    pub(super) path: &'a str,
     pub(super) interface: &'static str,
 }
 
@@ -71,6 +71,13 @@ impl Body {
         self
     }
 
+    /// An array of numbers: `au`.
+    pub(super) fn numbers(mut self, values: &[u32]) -> Self {
+        self.signature.push_str("au");
+        self.bytes.array(4, |bytes| values.iter().for_each(|number| bytes.u32(*number)));
+        self
+    }
+
     #[cfg(test)]
     pub(super) fn number(mut self, value: u32) -> Self {
         self.signature.push('u');
@@ -100,6 +107,7 @@ pub(super) enum Value {
     Texts(Vec<String>),
     Bool(bool),
     Numbers(Vec<u32>),
+    Long(u64),
 }
 
 #[derive(Debug, Default)]
@@ -112,6 +120,11 @@ impl Writer {
 
     fn u32(&mut self, value: u32) {
         self.align(4);
+        self.0.extend(value.to_le_bytes());
+    }
+
+    fn u64(&mut self, value: u64) {
+        self.align(8);
         self.0.extend(value.to_le_bytes());
     }
 
@@ -156,6 +169,10 @@ impl Writer {
                 self.signature("au");
                 self.array(4, |bytes| numbers.iter().for_each(|number| bytes.u32(*number)));
             }
+            Value::Long(value) => {
+                self.signature("t");
+                self.u64(*value);
+            }
         }
     }
 }
@@ -165,7 +182,7 @@ fn length(bytes: usize) -> u32 {
 }
 
 /// A method call, ready to be sent.
-pub(super) fn call(serial: u32, target: &Target, member: &str, body: &Body) -> Vec<u8> {
+pub(super) fn call(serial: u32, target: &Target<'_>, member: &str, body: &Body) -> Vec<u8> {
     let fields = [
         (field::PATH, "o", target.path),
         (field::DESTINATION, "s", target.destination),

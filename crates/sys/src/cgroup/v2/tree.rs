@@ -227,6 +227,8 @@ fn enable(dir: &Dir, wanted: Controllers) -> Result<()> {
         // Processes are in the way. One by one the kernel would take those controllers that suit threads, and make
         // this the root of a threaded tree, which nobody asked for.
         Err(err) if err.errno() == Some(Errno::BUSY) => return Ok(()),
+        // The group is not ours: whoever has delegated a part of it has settled what is passed on.
+        Err(err) if matches!(err.errno(), Some(Errno::ACCESS | Errno::PERM)) => return Ok(()),
         Err(err) if !refused(&err) => return Err(err),
         Err(_) => {}
     }

@@ -11,6 +11,7 @@ use e2e::image::Image;
 use e2e::lab::Namespace;
 use e2e::programs::{self, Ran, eventually};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 pub(super) const IMAGE: &str = "berth-test/busybox:latest";
@@ -64,6 +65,16 @@ pub(super) struct Machine {
     pub(super) first: u32,
     holder: Child,
     neighbour: String,
+    /// Who adds a user to the real machine writes `/etc/passwd` anew, and what is mounted over it is gone.
+    _users: std::fs::File,
+}
+
+/// A file to lock while the machine's users are looked at (shared) or changed.
+pub(super) fn lock_users(how: FlockOperation) -> Result<std::fs::File> {
+    let path = std::env::temp_dir().join("berth-e2e-users");
+    let lock = std::fs::File::options().create(true).append(true).open(path)?;
+    rustix::fs::flock(&lock, how)?;
+    Ok(lock)
 }
 
 impl Machine {
@@ -80,6 +91,7 @@ impl Machine {
             let _ = writeln!(std::io::stderr(), "NOT RUN: {name} {note}");
             return Ok(None);
         }
+        let users = lock_users(FlockOperation::LockShared)?;
         let number = std::process::id() * 16 + MADE.fetch_add(1, Ordering::Relaxed);
         let (user, first) = (1_000_000_000 + number, 1_200_000_000 + number % 40_000 * COUNT);
         let root = tempfile::Builder::new().prefix("berth-e2e-").tempdir()?;
@@ -89,7 +101,7 @@ impl Machine {
         command.args([user, first].map(|number| number.to_string())).arg(hidden.join(" "));
         let mut holder = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let told = holder.stdout.take().context("no pipe")?;
-        let mut machine = Self { root, user, first, holder, neighbour: String::new() };
+        let mut machine = Self { root, user, first, holder, neighbour: String::new(), _users: users };
         let mut line = String::new();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(told), &mut line)?;
         line.trim()

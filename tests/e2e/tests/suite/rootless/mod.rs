@@ -1,8 +1,10 @@
 //! An ordinary user's daemon.
 
+mod delegation;
 mod limits;
 mod machine;
 mod ports;
+mod session;
 
 use std::os::unix::fs::MetadataExt as _;
 

@@ -102,6 +102,40 @@ fn a_property_is_text_or_an_error() {
 }
 
 #[test]
+fn a_users_systemd_is_asked_without_a_bus() {
+    let (_dir, path) = place();
+    let bus = play(&path, |call| match call.member.as_deref() {
+        Some("StartTransientUnit") => {
+            vec![answers::reply(5, call.serial, &Body::new().object("/job/2")), removed("/job/2", "done")]
+        }
+        Some("Get") => {
+            assert_eq!(call.text(1), Some("ControlGroup"));
+            let place = Value::Text("/user.slice/berth.scope".to_owned());
+            vec![answers::reply(6, call.serial, &Body::new().value(&place))]
+        }
+        _ => {
+            assert_eq!((call.text(0), call.text(1)), (Some("berth-x.scope"), Some("/engine")));
+            vec![plain(call)]
+        }
+    });
+    let mut client = Bus::direct(&path, rustix::process::geteuid().as_raw()).unwrap();
+    assert_eq!(client.job("StartTransientUnit", &request()).unwrap(), "done");
+    let interface = "org.freedesktop.systemd1.Scope";
+    let place = client.property_of("berth-x.scope", interface, "ControlGroup").unwrap();
+    assert_eq!(place, "/user.slice/berth.scope");
+    let attach = Body::new().string("berth-x.scope").string("/engine").numbers(&[7]);
+    client.ask("AttachProcessesToUnit", &attach).unwrap();
+    drop(client);
+    assert_eq!(bus.join().unwrap(), ["StartTransientUnit", "Get", "AttachProcessesToUnit"]);
+}
+
+#[test]
+fn units_have_names_as_objects() {
+    assert_eq!(label("berth-0a1b.scope"), "berth_2d0a1b_2escope");
+    assert_eq!(label("0.slice"), "_30_2eslice");
+}
+
+#[test]
 fn a_refusal_is_passed_on() {
     let (_dir, path) = place();
     let name = "org.freedesktop.systemd1.UnitExists";
