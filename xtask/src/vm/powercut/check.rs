@@ -115,7 +115,7 @@ pub(super) fn check(session: &mut Session, workers: &mut [Worker]) -> Result<(u6
 /// The one of a worker's outcomes that is found.
 fn agrees(worker: &Worker, seen: &BTreeSet<String>) -> Option<super::Model> {
     let mine = own(worker, seen);
-    worker.outcomes().into_iter().find(|outcome| outcome.lines() == mine)
+    worker.outcomes().into_iter().find(|outcome| outcome.agrees(&mine))
 }
 
 /// The lines about what a worker has made.

@@ -166,6 +166,19 @@ impl Model {
         lines
     }
 
+    /// Whether what is found is what there must be. That a container without a policy has run may be forgotten: its run
+    /// ended with the machine.
+    pub(super) fn agrees(&self, found: &BTreeSet<String>) -> bool {
+        let mut found = found.clone();
+        let ended = |one: &Container| one.started && one.policy == Policy::No;
+        for (name, _) in self.containers.iter().filter(|(_, one)| ended(one)) {
+            if found.remove(&format!("C {name} created")) {
+                found.insert(format!("C {name} exited"));
+            }
+        }
+        found == self.lines()
+    }
+
     /// The containers that run after a start of the machine.
     #[cfg(test)]
     fn running(&self) -> usize {
@@ -192,6 +205,13 @@ mod tests {
         assert_eq!(model.running(), 1);
         Op::Stop("c".to_owned()).apply(&mut model);
         assert_eq!(model.lines().into_iter().collect::<Vec<_>>(), ["C c exited"]);
+        let found = |state: &str| BTreeSet::from([format!("C c {state}")]);
+        assert!(model.agrees(&found("exited")) && !model.agrees(&found("created")));
+        if let Some(container) = model.containers.get_mut("c") {
+            container.policy = Policy::No;
+        }
+        assert!(model.agrees(&found("exited")) && model.agrees(&found("created")));
+        assert!(!model.agrees(&found("running")));
         Op::CreateVolume("v".to_owned()).apply(&mut model);
         assert!(model.lines().contains("V v"));
         let write = Op::Write { volume: "v".to_owned(), container: "c".to_owned(), line: 7 };

@@ -7,7 +7,7 @@ use super::super::record::Durability;
 use super::super::start;
 use super::Task;
 use crate::container::security::selinux;
-use crate::container::{Exited, Failure, Running, State, Status};
+use crate::container::{Exited, Failure, RestartPolicy, Running, State, Status};
 use crate::error::{Error, Kind, Result};
 use crate::shim::{ShimError, ShimHandle, SpawnOptions};
 
@@ -28,7 +28,13 @@ impl Task {
         self.container.restart_count = 0;
         self.container.stopped_by_hand = false;
         self.container.restart_cancelled = false;
-        let result = self.start(restore).await;
+        // What a person has started, its policy starts again with the machine: that it was started must be on disk then.
+        // Without a policy the run ends with the machine, and one that a policy begins is begun again anyway.
+        let durability = match self.container.host.restart_policy {
+            RestartPolicy::No => Durability::Memory,
+            _ => Durability::Disk,
+        };
+        let result = self.start(restore, durability).await;
         if result.is_err() && self.container.host.auto_remove && !self.held {
             self.remove_now(super::RemoveOptions { volumes: true, ..Default::default() }).await?;
         }
@@ -36,7 +42,11 @@ impl Task {
     }
 
     /// Starts it or brings its processes back; or leaves everything undone and the failure in the state.
-    pub(super) async fn start(&mut self, restore: Option<RestoreRequest>) -> Result<()> {
+    pub(super) async fn start(
+        &mut self,
+        restore: Option<RestoreRequest>,
+        durability: Durability,
+    ) -> Result<()> {
         self.engine.swept().await;
         self.oom = false;
         let _level = match self.label().await {
@@ -54,7 +64,7 @@ impl Task {
                 self.container.state = State::Running(Running { pid: started.pid, started_at: started.at });
                 self.container.network = started.network;
                 self.container.health = super::health::initial(&self.container);
-                self.commit_fact(Durability::Memory).await;
+                self.commit_fact(durability).await;
                 self.tell_networks("connect", &self.container.network.networks);
                 crate::volume::mounted(&self.engine, &self.container);
                 self.tell("start", &[]);
@@ -135,7 +145,7 @@ impl Task {
     pub(super) async fn on_restart(&mut self) {
         self.restart_at = None;
         let State::Restarting(exit) = self.container.state.clone() else { return };
-        if let Err(error) = self.start(None).await {
+        if let Err(error) = self.start(None, Durability::Memory).await {
             tracing::warn!(container = %self.container.id, %error, "the container was not started again");
             self.container.state = State::Exited(Exited { error: error.to_string(), ..exit });
             self.rest().await;
