@@ -29,13 +29,19 @@ pub(super) fn main(words: &[&str]) -> Result<()> {
     let root = root::prepare(Kind::Peers)?;
     let (work, programs) = work::prepare(Kind::Peers, Purpose::Everything)?;
     let all = parts(&programs)?;
-    if let Some(unknown) = names.iter().find(|name| all.iter().all(|part| part.name != **name)) {
-        let known: Vec<_> = all.iter().map(|part| part.name.as_str()).collect();
-        bail!("there is no part {unknown:?}, but {}", known.join(" "));
+    // as they are named, if they are
+    let mut wanted = Vec::new();
+    for name in names {
+        let part = all.iter().find(|part| part.name == **name).with_context(|| {
+            let known: Vec<_> = all.iter().map(|part| part.name.as_str()).collect();
+            format!("there is no part {name:?}, but {}", known.join(" "))
+        })?;
+        wanted.push(part);
     }
-    let wanted = all.iter().filter(|part| names.is_empty() || names.contains(&part.name.as_str()));
-    let wanted: Vec<_> =
-        wanted.filter(|part| !(rest && part.outcome().is_some_and(|came| came.ok()))).collect();
+    if names.is_empty() {
+        wanted.extend(&all);
+    }
+    wanted.retain(|part| !(rest && part.outcome().is_some_and(|came| came.ok())));
     std::fs::create_dir_all(logs())?;
     let mut guest = None;
     for part in &wanted {

@@ -211,3 +211,50 @@ fn filter(m: &mut Message<'_>, port: Option<u16>) {
 fn header(family: u8) -> [u8; HEADER_LEN] {
     [family, 0, 0, 0]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::lab::{HOST, OUTSIDE, call_udp, on_host, serve_udp};
+    use crate::netlink::Protocol as Netlink;
+
+    /// Addresses and ports of the UDP flows that the host tracks.
+    fn tracked() -> Vec<String> {
+        let text = std::fs::read_to_string("/proc/thread-self/net/nf_conntrack").expect("flows");
+        text.lines().filter(|line| line.contains(" udp ")).map(str::to_owned).collect()
+    }
+
+    /// As it is done where the kernel cannot pick them.
+    #[test]
+    fn listed_flows_are_forgotten_one_by_one_and_others_stay() {
+        on_host(|lab| {
+            let rules = "add table inet t; add chain inet t c { type filter hook output priority 0; }; \
+                         add rule inet t c ct state new accept";
+            let made = Command::new("/usr/sbin/nft").arg(rules).status().expect("these tests need nft");
+            assert!(made.success());
+            let servers = [serve_udp(&lab.outside.fd, 5301), serve_udp(&lab.outside.fd, 5302)];
+            for port in [5301, 5302] {
+                assert!(call_udp(&lab.host, OUTSIDE, port).is_some());
+            }
+            assert_eq!(tracked().len(), 2, "{:?}", tracked());
+            let mut socket = Socket::open(Netlink::Netfilter).expect("socket");
+            forget_many(&mut socket, IPV4, &HashSet::from([5301])).expect("forgotten");
+            assert!(tracked().len() == 1 && tracked()[0].contains("dport=5302"), "{:?}", tracked());
+            let forget = |socket: &mut Socket, ip: IpAddr| {
+                forget_listed(socket, IPV4, |_| (), |flow| has_source(flow, &[octets(&ip)]))
+                    .expect("forgotten");
+            };
+            forget(&mut socket, "192.0.2.1".parse().expect("an address"));
+            assert_eq!(tracked().len(), 1, "{:?}", tracked());
+            // what answered it
+            forget(&mut socket, OUTSIDE.into());
+            assert!(tracked().is_empty(), "{:?}", tracked());
+            assert!(call_udp(&lab.host, OUTSIDE, 5302).is_some());
+            forget(&mut socket, HOST.into());
+            assert!(tracked().is_empty(), "{:?}", tracked());
+            drop(servers);
+        });
+    }
+}

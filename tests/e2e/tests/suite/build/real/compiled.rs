@@ -1,5 +1,6 @@
 //! This project's own shim, compiled in a container by the toolchain of the machine.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,6 +40,11 @@ fn toolchain(at: &Path) -> Result<()> {
 
 #[test]
 fn the_shim_compiles_in_a_container_and_starts_from_scratch() -> Result<()> {
+    if Command::new("rustc").arg("--version").output().is_err() {
+        // a guest of `cargo xtask vm` gets programs that are compiled
+        let _ = writeln!(std::io::stderr(), "NOT RUN: this machine has no toolchain to compile with");
+        return Ok(());
+    }
     let berth = daemon()?;
     let dockerfile = |options: &str| {
         format!(
