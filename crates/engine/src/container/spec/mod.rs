@@ -45,8 +45,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) default_ulimits: &'a [Ulimit],
     /// The highest group of the daemon's user namespace.
     pub(crate) last_gid: u32,
-    /// Which devices a container may use can be ruled.
-    pub(crate) device_rules: bool,
+    /// The daemon is an ordinary user's.
+    pub(crate) rootless: bool,
     /// The host has cgroup v2 alone.
     pub(crate) cgroup_v2: bool,
     /// Path beneath the cgroup mounts.
@@ -130,7 +130,8 @@ pub(crate) fn build(inputs: &Inputs<'_>) -> Result<Spec> {
 fn linux(inputs: &Inputs<'_>) -> Result<oci_spec::runtime::Linux> {
     let host = &inputs.container.host;
     let mut wanted = limits(&host.resources, inputs.block_devices)?;
-    if inputs.device_rules {
+    // only root loads programs that judge devices
+    if !inputs.rootless {
         wanted.set_devices(Some(devices::rules(host, inputs.devices)?));
     }
     let mut readonly = paths::readonly(host, inputs.security);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use oci_spec::runtime::{Mount, MountBuilder};
 
 use super::{Inputs, built};
-use crate::container::mode::IpcMode;
+use crate::container::mode::{IpcMode, NamespaceMode};
 use crate::container::security::selinux;
 use crate::error::Result;
 
@@ -63,7 +63,13 @@ fn bind(file: &FileMount) -> Result<Mount> {
 fn standard(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
     let privileged = inputs.container.host.privileged;
     let access = if privileged { "rw" } else { "ro" };
-    let mut mounts = vec![mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"])?];
+    let proc = if inputs.rootless && inputs.modes.pid == NamespaceMode::Host {
+        // the kernel mounts one only for those who are root over its processes
+        mount("/proc", "bind", "/proc", &["rbind", "nosuid", "noexec", "nodev"])?
+    } else {
+        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"])?
+    };
+    let mut mounts = vec![proc];
     mounts.push(mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"])?);
     mounts.push(mount(
         "/dev/pts",

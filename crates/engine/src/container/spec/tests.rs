@@ -62,7 +62,7 @@ fn spec_of(config: ContainerConfig, host: HostConfig, files: &[FileMount]) -> Sp
         files,
         default_ulimits: &[],
         last_gid: i32::MAX.unsigned_abs(),
-        device_rules: true,
+        rootless: false,
         cgroup_v2: false,
         cgroup: "/berth/x",
         seccomp: None,

@@ -186,7 +186,7 @@ fn specification(
         files: &prepared.files,
         default_ulimits: &engine.config.default_ulimits,
         last_gid: engine.host.last_gid,
-        device_rules: engine.host.device_rules,
+        rootless: engine.config.rootless,
         cgroup_v2: engine.host.cgroup_v2,
         cgroup: &engine.cgroup_path(container),
         seccomp: policy,

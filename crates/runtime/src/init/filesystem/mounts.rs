@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use sys::Errno;
-use sys::mount::{Change, FsContext, Propagation};
+use sys::mount::{Change, FsContext, Magic, Propagation};
 
 use super::{cgroup_view, target};
 use crate::error::{Context, Error, Result};
@@ -25,7 +25,12 @@ fn one(job: &Job<'_>, state: &mut State, mount: &Planned<'_>) -> Result<()> {
     match &mount.kind {
         Kind::Bind(fd, true) => {
             let target = target::directory(&state.root, path)?;
-            bind(fd, &target, mount)
+            bind(fd, &target, mount)?;
+            if path == Path::new("/proc") && sys::mount::is_on(fd, Magic::Proc).step("mount", "/proc")? {
+                // the host's, where the kernel mounts none for those who aren't root over its processes
+                state.proc = Some(sys::fd::dup_above(fd, 3).step("mount", "/proc")?);
+            }
+            Ok(())
         }
         Kind::Bind(fd, false) => {
             let target = target::file(&state.root, path)?;

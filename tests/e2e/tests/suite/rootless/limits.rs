@@ -96,6 +96,17 @@ fn the_hosts_network_is_the_daemons() -> Result<()> {
 }
 
 #[test]
+fn the_hosts_processes_are_seen_and_its_settings_kept() -> Result<()> {
+    let Some(machine) = Machine::with_image()? else { return Ok(()) };
+    let script = "readlink /proc/self/ns/pid; echo 1 > /proc/sys/kernel/printk 2>/dev/null || echo kept; \
+                  wc -c < /proc/timer_list; cat /proc/sys/net/ipv4/ip_unprivileged_port_start";
+    let seen = machine.sh(&["--pid", "host"], script)?;
+    let own = std::fs::read_link("/proc/self/ns/pid")?;
+    ensure!(seen == format!("{}\nkept\n0\n0", own.display()), "{seen}");
+    machine.finish()
+}
+
+#[test]
 fn a_killed_shim_takes_its_container_with_it() -> Result<()> {
     let Some(machine) = Machine::with_image()? else { return Ok(()) };
     let tree = "sleep 1000 & (sleep 1000 & sleep 1000) & wait";
