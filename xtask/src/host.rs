@@ -64,7 +64,15 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
     }
     let _no_services = NoServices::hold()?;
     run::run(apt().args(["update", "-qq"]))?;
-    run::run(apt().args(["install", "-y", "-qq", "--no-install-recommends"]).args(&missing))
+    let install = ["install", "-y", "-qq", "--no-install-recommends"];
+    if run::run(apt().args(install).args(&missing)).is_ok() {
+        return Ok(());
+    }
+    // Packages that came from elsewhere (backports that are not configured any more) may stand in the way.
+    let release =
+        run::output(Command::new("sh").args(["-c", ". /etc/os-release && echo $VERSION_CODENAME"]))?;
+    let named = missing.iter().map(|name| format!("{name}/{}", release.trim()));
+    run::run(apt().args(install).arg("--allow-downgrades").args(named))
 }
 
 fn apt() -> Command {

@@ -23,10 +23,3 @@ pub(super) fn from_tree(disk: &Path, tree: &Path, size: u64) -> Result<()> {
     ]);
     run::run(command.arg(tree).arg(disk).stdout(Stdio::null()))
 }
-
-/// Makes `layer`, a disk that is `base` until it is written to.
-pub(super) fn over(layer: &Path, base: &Path) -> Result<()> {
-    let mut command = Command::new("qemu-img");
-    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
-    run::run(command.arg(base).arg(layer))
-}

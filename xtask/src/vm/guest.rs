@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::root::{READY, Root};
+use super::run;
 use super::session::Session;
-use super::{disk, run};
 
 /// How long a guest may take from its start until it can be entered. Generous, for its processor is emulated.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -58,11 +58,9 @@ pub(super) struct Guest {
 impl Guest {
     /// Starts a guest on a new disk, and returns when it can be entered. What it writes is never synchronised.
     pub(super) fn boot(root: &Root, work: &Path, module: Module) -> Result<Self> {
-        let place = place()?;
-        let disk = place.path().join("root.qcow2");
-        disk::over(&disk, &root.disk)?;
-        let disk = format!("file={},format=qcow2,cache=unsafe", disk.display());
-        Self::start(root, work, module, (&disk, place))
+        // written to a file of qemu's own, which goes with it
+        let disk = format!("file={},format=raw,snapshot=on", root.disk.display());
+        Self::start(root, work, module, (&disk, place()?))
     }
 
     /// Starts a guest on a disk that is served on a unix socket.

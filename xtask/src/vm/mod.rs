@@ -28,7 +28,6 @@ use work::Program;
 /// What a machine in a machine needs.
 const PACKAGES: &[host::Package] = &[
     host::Package { name: "qemu-system-x86", shows: "/usr/bin/qemu-system-x86_64" },
-    host::Package { name: "qemu-utils", shows: "/usr/bin/qemu-img" },
     host::Package { name: "debootstrap", shows: "/usr/sbin/debootstrap" },
     host::Package { name: "e2fsprogs", shows: "/usr/sbin/mke2fs" },
     host::Package { name: "openssh-client", shows: "/usr/bin/ssh" },
