@@ -10,6 +10,7 @@ use store::{DriverChoice, ImageSummary};
 use tokio::sync::watch;
 
 use crate::config::{BUILT_IN_RUNTIME, CgroupDriver, Config, Runtime};
+use crate::container::book::Book;
 use crate::container::registry::Registry;
 use crate::container::security::{AppArmor, Compiled, Options, Seccomp, Selinux};
 use crate::container::stats::Machine;
@@ -20,7 +21,7 @@ use crate::events::Bus;
 use crate::layout::Layout;
 use crate::network::resolver::Resolvers;
 use crate::system::{Counters, Pruning};
-use crate::userns::{Book, IdFiles, IdMap};
+use crate::userns::{IdFiles, IdMap};
 
 /// A handle to the engine; clones share it.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ pub(crate) struct Inner {
     /// The ids of containers that say nothing of their own; `None` = the host's.
     pub(crate) userns: Option<IdMap>,
     /// Ids of single containers that stand in no record.
-    pub(crate) ids: Arc<Book>,
+    pub(crate) ids: Arc<Book<IdMap>>,
     pub(crate) store: store::Store,
     pub(crate) network: ::network::Network,
     /// `None` where networks are this machine's own.

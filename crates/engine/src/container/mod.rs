@@ -1,5 +1,6 @@
 //! Containers: what they are (`model`), what can be done (`verb`), and how a description becomes a process (`spec`).
 
+pub(crate) mod book;
 pub(crate) mod cdi;
 mod change;
 mod changes;

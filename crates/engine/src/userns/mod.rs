@@ -11,7 +11,7 @@ mod mode;
 mod remap;
 mod subid;
 
-pub(crate) use auto::{Book, Taken, of_unreadable, take};
+pub(crate) use auto::{of_unreadable, take};
 pub(crate) use map::Holder;
 pub use map::{IdMap, IdRange};
 pub(crate) use mode::{Mode, parse};

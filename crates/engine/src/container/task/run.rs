@@ -6,6 +6,7 @@ use shim::protocol::{ErrorKind, ErrorReply, RestoreRequest};
 use super::super::record::Durability;
 use super::super::start;
 use super::Task;
+use crate::container::book::Taken;
 use crate::container::security::selinux;
 use crate::container::{Exited, Failure, RestartPolicy, Running, State, Status};
 use crate::error::{Error, Kind, Result};
@@ -81,7 +82,7 @@ impl Task {
 
     /// Labels a container that was made when containers had no labels. Its record says so before it runs: a daemon that
     /// is killed in between has a successor that gives the same label to sessions, and to nobody else.
-    async fn label(&mut self) -> Result<Option<selinux::Taken>> {
+    async fn label(&mut self) -> Result<Option<Taken<String>>> {
         if !self.engine.selinux.is_enabled() || !self.container.mount_label.is_empty() {
             return Ok(None);
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::Engine;
 use crate::config::BridgeConfig;
+use crate::container::book::Taken;
 use crate::container::check::{check_limits, check_network, check_settings};
 use crate::container::mode::{self, NamespaceMode, NetworkMode};
 use crate::container::record::{self, Durability};
@@ -17,7 +18,7 @@ use crate::container::{
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::image::parse_id;
-use crate::userns::{Ids, Taken};
+use crate::userns::{IdMap, Ids};
 use crate::volume::Claim;
 
 /// What is to be made.
@@ -99,7 +100,7 @@ struct Made {
     container: Container,
     warnings: Vec<String>,
     /// Volumes, ids and a level that are kept for it until then.
-    kept: (Claim, Option<Taken>, Option<selinux::Taken>),
+    kept: (Claim, Option<Taken<IdMap>>, Option<Taken<String>>),
 }
 
 /// Makes the container on disk, or leaves nothing. Blocks.

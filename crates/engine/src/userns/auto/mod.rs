@@ -6,14 +6,12 @@
 
 mod rows;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use self::rows::{Question, Refusal};
 use super::map::{IdMap, IdRange};
 use super::mode::{self, Auto, Mode};
 use super::remap::IdFiles;
 use super::subid::SubIds;
+use crate::container::book::Taken;
 use crate::container::{Container, image_ids};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
@@ -24,38 +22,11 @@ const MOST: u32 = 65_536;
 /// Who has no other id. Images give it to `nobody`, and tools give up privileges by it.
 const NOBODY: u32 = sys::idmap::OVERFLOW;
 
-/// Ids that are somebody's and stand in no record.
-#[derive(Default)]
-pub(crate) struct Book(Mutex<HashMap<String, IdMap>>);
-
-impl Book {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, IdMap>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps the ids of a container whose record is left alone for as long as the daemon lives.
-    pub(crate) fn keep(&self, id: &str, ids: IdMap) {
-        self.lock().insert(id.to_owned(), ids);
-    }
-}
-
-/// Keeps ids from others until all know whose they are.
-pub(crate) struct Taken {
-    book: Arc<Book>,
-    id: String,
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.book.lock().remove(&self.id);
-    }
-}
-
 /// Gives a container whose root exists already its own ids, if it asks for some. Blocks.
 ///
 /// # Errors
 /// The daemon has no ids to give, or too few are left; a row that is asked for is another container's.
-pub(crate) fn take(engine: &Inner, container: &mut Container) -> Result<Option<Taken>> {
+pub(crate) fn take(engine: &Inner, container: &mut Container) -> Result<Option<Taken<IdMap>>> {
     let Mode::Auto(auto) = mode::parse(&container.host.userns_mode)? else { return Ok(None) };
     let user = &engine.config.userns_auto_user;
     let files = IdFiles::of(&engine.config.id_files);
@@ -72,7 +43,7 @@ pub(crate) fn take(engine: &Inner, container: &mut Container) -> Result<Option<T
     book.insert(container.id.clone(), ids.clone());
     drop(book);
     container.ids = Some(ids);
-    Ok(Some(Taken { book: Arc::clone(&engine.ids), id: container.id.clone() }))
+    Ok(Some(engine.ids.taken(&container.id)))
 }
 
 fn allot(

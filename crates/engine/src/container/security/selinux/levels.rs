@@ -2,14 +2,14 @@
 //! what they don't is free. In memory are those of containers that are only being made, of steps of builds, and of
 //! records that can't be read.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
 
 use sys::selinux::Context;
 
 use super::options::{self, UNSEPARATED};
 use super::{known, random};
 use crate::container::Container;
+use crate::container::book::Taken;
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 
@@ -18,38 +18,11 @@ const CATEGORIES: u16 = 1024;
 /// Pairs that are tried at random before all are looked through.
 const TRIES: usize = 32;
 
-/// Levels that are somebody's and stand in no record, by the container's id.
-#[derive(Default)]
-pub(crate) struct Book(Mutex<HashMap<String, String>>);
-
-impl Book {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps the level of a container whose record is left alone for as long as the daemon lives.
-    pub(super) fn keep(&self, id: &str, level: &str) {
-        self.lock().insert(id.to_owned(), level.to_owned());
-    }
-}
-
-/// Keeps a level from others until all know whose it is.
-pub(crate) struct Taken {
-    book: Arc<Book>,
-    id: String,
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.book.lock().remove(&self.id);
-    }
-}
-
 /// Gives a container its labels, where containers have any.
 ///
 /// # Errors
 /// An option is wrong, or the policy does not know what is asked for; no pair is left.
-pub(crate) fn take(engine: &Inner, container: &mut Container) -> Result<Option<Taken>> {
+pub(crate) fn take(engine: &Inner, container: &mut Container) -> Result<Option<Taken<String>>> {
     let selinux = &engine.selinux;
     let Some(contexts) = &selinux.contexts else { return Ok(None) };
     let options = engine.security(&container.host)?.labels;
@@ -69,7 +42,7 @@ pub(crate) fn take(engine: &Inner, container: &mut Container) -> Result<Option<T
     book.insert(container.id.clone(), level.unwrap_or_default());
     drop(book);
     (container.process_label, container.mount_label) = (labels.process, labels.mount);
-    Ok(Some(Taken { book: Arc::clone(&selinux.book), id: container.id.clone() }))
+    Ok(Some(selinux.book.taken(&container.id)))
 }
 
 /// A level with two categories that nobody has.

@@ -11,21 +11,21 @@ use std::sync::Arc;
 use sys::selinux::Context;
 
 pub(crate) use files::{SHARED, Sharing, label, open, relabel};
-pub(crate) use levels::{Taken, take};
+pub(crate) use levels::take;
 pub(crate) use options::{Labels, is_nested};
 
 use crate::container::Container;
+use crate::container::book::Book;
 use crate::error::{Error, Result};
 use crate::id;
 use contexts::Contexts;
-use levels::Book;
 
 /// Whether containers of this daemon have labels.
 pub(crate) struct Selinux {
     /// `None` = they have none.
     contexts: Option<Contexts>,
     /// Levels that stand in no record.
-    book: Arc<Book>,
+    book: Arc<Book<String>>,
 }
 
 impl Selinux {
@@ -114,7 +114,7 @@ pub(crate) fn keep(selinux: &Selinux, id: &str, record: &[u8]) {
     let value: Option<serde_json::Value> = serde_json::from_slice(record).ok();
     let label = value.as_ref().and_then(|value| value.get("container")?.get("mount_label")?.as_str());
     if let Some(level) = label.and_then(|label| label.parse::<Context>().ok()?.level) {
-        selinux.book.keep(id, &level);
+        selinux.book.keep(id, level);
     }
 }
 
