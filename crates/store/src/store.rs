@@ -47,7 +47,7 @@ pub(crate) struct Inner {
     pub(crate) caches: cache_mount::Table,
     state: Mutex<State>,
     /// Locked as long as it is open.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Inner {
@@ -135,7 +135,19 @@ impl Store {
     }
 }
 
-fn lock(layout: &Layout) -> Result<File> {
+/// The lock of a store, given back when this goes.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Not left to close(2): a child that another thread is just starting has a copy until its execve(2), and
+        // would keep the lock for as long.
+        _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+fn lock(layout: &Layout) -> Result<Lock> {
     let path = layout.lock();
     let options = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
     let mut file = options.open(&path).at("open", &path)?;
@@ -151,7 +163,7 @@ fn lock(layout: &Layout) -> Result<File> {
     }
     file.set_len(0).and_then(|()| file.rewind()).at("write", &path)?;
     write!(file, "{}", std::process::id()).at("write", &path)?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 /// The process that has written itself into the lock file.
