@@ -387,6 +387,8 @@ impl<'a> Publisher<'a> {
         }
         let staged = self.staged.iter().find(|staged| staged.record.diff_id == *diff_id);
         let other = state.any_layer(diff_id).or_else(|| staged.map(|staged| staged.key.clone()));
+        // It may be another one than who began with this image has kept.
+        other.iter().for_each(|key| self.lease.take(&mut state, key));
         drop(state);
         let (layer, blobs) = match (fresh.remove(diff_id), other) {
             (Some((layer, blobs)), _) => (layer, blobs),
