@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::root::{READY, Root};
 use super::run;
 use super::session::Session;
+use super::wire::Joined;
 
 /// How long a guest may take from its start until it can be entered. Generous, for its processor is emulated.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -58,26 +59,29 @@ pub(super) struct Guest {
 impl Guest {
     /// Starts a guest on a new disk, and returns when it can be entered. What it writes is never synchronised.
     pub(super) fn boot(root: &Root, work: &Path, module: Module) -> Result<Self> {
-        // written to a file of qemu's own, which goes with it
-        let disk = format!("file={},format=raw,snapshot=on", root.disk.display());
-        Self::start(root, work, module, (&disk, place()?))
+        Self::start(root, work, module, &of_its_own(root), &[])?.when_ready()
+    }
+
+    /// Starts two at the ends of a wire, whose sockets will lie in `wire`, and returns when both can be entered.
+    pub(super) fn boot_pair(root: &Root, work: &Path, wire: &Path) -> Result<[Self; 2]> {
+        let start =
+            |end: Joined| Self::start(root, work, Module::AppArmor, &of_its_own(root), &end.options(wire));
+        let [first, second] = Joined::BOTH.map(start);
+        let (first, second) = (first?, second?);
+        Ok([first.when_ready()?, second.when_ready()?])
     }
 
     /// Starts a guest on a disk that is served on a unix socket.
     pub(super) fn on(root: &Root, work: &Path, socket: &Path) -> Result<Self> {
         let disk = format!("file=nbd+unix:///?socket={},format=raw,cache=writeback", socket.display());
-        Self::start(root, work, Module::AppArmor, (&disk, place()?))
+        Self::start(root, work, Module::AppArmor, &disk, &[])?.when_ready()
     }
 
-    fn start(
-        root: &Root,
-        work: &Path,
-        module: Module,
-        (disk, place): (&str, tempfile::TempDir),
-    ) -> Result<Self> {
+    fn start(root: &Root, work: &Path, module: Module, disk: &str, more: &[String]) -> Result<Self> {
+        let place = tempfile::Builder::new().prefix("berth-vm-").tempdir()?;
         // The port is free again when qemu asks for it; whoever takes it in between makes qemu end with a message.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        // it ends with us, however we end
+        // it ends with the thread that starts it, however that ends
         let mut qemu = Command::new("setpriv");
         qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS, "-m", MEMORY])
@@ -89,6 +93,7 @@ impl Guest {
             .arg(&root.initrd)
             .args(["-netdev", &format!("user,id=way-in,hostfwd=tcp:127.0.0.1:{port}-:22")])
             .args(["-device", "virtio-net-pci,netdev=way-in"])
+            .args(more)
             .args(["-drive", &format!("{disk},if=virtio")])
             .arg("-drive")
             // written to as well (caches of tests), and forgotten
@@ -99,9 +104,12 @@ impl Guest {
         let out = qemu.stdout.take().context("no console")?;
         let console = place.path().join("console");
         let ready = listen(out, &console);
-        let guest = Self { qemu, port, key: root.key.clone(), console, ready, _place: place };
-        guest.wait_ready()?;
-        Ok(guest)
+        Ok(Self { qemu, port, key: root.key.clone(), console, ready, _place: place })
+    }
+
+    fn when_ready(self) -> Result<Self> {
+        self.wait_ready()?;
+        Ok(self)
     }
 
     /// Waits until the guest says that it can be entered.
@@ -203,6 +211,16 @@ impl Guest {
         self.wait_ready()
     }
 
+    /// Restarts the guest at once, as its reset button would, and returns when it can be entered again.
+    pub(super) fn reset(&self) -> Result<()> {
+        // nobody answers
+        let mut ssh = self.ssh().arg("echo b > /proc/sysrq-trigger").stdin(Stdio::null()).spawn()?;
+        let ready = self.wait_ready();
+        let _ = ssh.kill();
+        ssh.wait()?;
+        ready
+    }
+
     /// Shuts the guest down in order.
     pub(super) fn power_off(mut self) -> Result<()> {
         let _ = self.ssh().arg("systemctl poweroff").stdin(Stdio::null()).status()?;
@@ -218,8 +236,9 @@ impl Drop for Guest {
     }
 }
 
-fn place() -> Result<tempfile::TempDir> {
-    Ok(tempfile::Builder::new().prefix("berth-vm-").tempdir()?)
+/// What is written goes to a file of qemu's own, which goes with it.
+fn of_its_own(root: &Root) -> String {
+    format!("file={},format=raw,snapshot=on", root.disk.display())
 }
 
 /// Writes what the console says to a file, and tells whenever it says that the guest is ready.

@@ -12,6 +12,7 @@ mod cpio;
 mod disk;
 mod guest;
 mod kernel;
+mod pair;
 mod parts;
 mod powercut;
 mod root;
@@ -19,6 +20,7 @@ mod selinux;
 mod service;
 mod session;
 mod volatile;
+mod wire;
 mod work;
 
 use guest::{Guest, Module};
@@ -33,7 +35,7 @@ const PACKAGES: &[host::Package] = &[
     host::Package { name: "openssh-client", shows: "/usr/bin/ssh" },
 ];
 
-const USAGE: &str = "usage: cargo xtask vm [shell | powercut [CUTS [SEED]] | selinux [FILTER...] | \
+const USAGE: &str = "usage: cargo xtask vm [shell | powercut [CUTS [SEED]] | selinux [FILTER...] | pair | \
                      all [--rest] [PART...] | [--peers] FILTER...]";
 
 /// Tests that are run if none is named: what is different with cgroup v2, systemd and AppArmor. None needs a peer.
@@ -54,6 +56,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         ["shell", kind @ ..] => shell(if kind == ["--peers"] { Kind::Peers } else { Kind::Small }),
         ["powercut", words @ ..] => powercut::main(words),
         ["selinux", filters @ ..] => selinux::main(filters),
+        ["pair"] => pair::main(),
         [] => short(),
         ["all", words @ ..] => parts::main(words),
         ["--peers", filters @ ..] => tests(Kind::Peers, filters),

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use super::wire::{Joined, WIRE};
 use super::{disk, kernel, work};
 use crate::{host, run};
 
@@ -57,7 +58,7 @@ const MASKED: &[&str] = &[
 ];
 const KERNEL: &str = "linux-image-cloud-amd64";
 /// Raised when what is written into the system changes.
-const EDITION: u32 = 5;
+const EDITION: u32 = 6;
 /// Bytes that the guest may have on its own disk.
 const SIZE: u64 = 16 << 30;
 
@@ -163,7 +164,23 @@ fn furnish(tree: &Path, key: &str) -> Result<()> {
     let sshd = format!("PermitRootLogin prohibit-password\nUseDNS no\nUsePAM no\nSetEnv PATH={path}\n");
     let profile = format!("PATH={path}\n");
     let network = "[Match]\nType=ether\nName=en* eth*\n\n[Network]\nDHCP=ipv4\n";
+    // Nobody waits for a wire: what is at its other end may start later.
+    let wire = |host: Joined| {
+        format!(
+            "[Match]\nMACAddress={}\n\n[Link]\nRequiredForOnline=no\n\n\
+             [Network]\nAddress={}/24\nConfigureWithoutCarrier=yes\n",
+            host.hardware_address(),
+            host.address()
+        )
+    };
+    let macs = Joined::BOTH.map(Joined::hardware_address).join(" ");
     let files = [
+        (
+            "etc/systemd/network/10-wire.link",
+            &*format!("[Match]\nMACAddress={macs}\n\n[Link]\nName={WIRE}\n"),
+        ),
+        ("etc/systemd/network/10-first.network", &wire(Joined::First)),
+        ("etc/systemd/network/10-second.network", &wire(Joined::Second)),
         ("etc/fstab", fstab.as_str()),
         ("etc/profile.d/berth.sh", &profile),
         ("etc/hostname", "guest\n"),

@@ -20,18 +20,18 @@ pub(super) fn install(guest: &Guest, options: &str) -> Result<()> {
         "cat > /etc/systemd/system/berth.service <<'END'\n{unit}END\n\
          systemctl enable --quiet --now berth && \
          mkdir -p /image/bin /image/tmp && cp /bin/busybox /image/bin && \
-         for name in sh sleep true cat head sync nc echo; do ln -sf busybox /image/bin/$name; done && \
+         for name in sh sleep true cat head sync nc echo test md5sum; do ln -sf busybox /image/bin/$name; done && \
          tar -C /image -c . | berth import - box > /image/id"
     ))
 }
 
-/// Installs and starts a registry, whose storage is on the disk as well.
-pub(super) fn install_registry(guest: &Guest) -> Result<()> {
+/// Installs and starts a registry at an address of the guest's, whose storage is on the disk as well.
+pub(super) fn install_registry(guest: &Guest, address: &str) -> Result<()> {
     let unit = "[Service]\nExecStart=PROGRAMS/berth registry serve --config /etc/registry.toml\n\n\
                 [Install]\nWantedBy=multi-user.target\n"
         .replace("PROGRAMS", &work::programs());
     guest.run(&format!(
-        "printf '[storage]\\npath = \"/var/lib/registry\"\\n[http]\\nlisten = \"127.0.0.1:5000\"\\n' > /etc/registry.toml\n\
+        "printf '[storage]\\npath = \"/var/lib/registry\"\\n[http]\\nlisten = \"{address}:5000\"\\n' > /etc/registry.toml\n\
          cat > /etc/systemd/system/registry.service <<'END'\n{unit}END\nsystemctl enable --quiet --now registry"
     ))
 }

@@ -102,7 +102,7 @@ impl Trial {
     fn set_up(&self) -> Result<Guest> {
         let guest = self.boot()?;
         service::install(&guest, "")?;
-        service::install_registry(&guest)?;
+        service::install_registry(&guest, "127.0.0.1")?;
         let mut session = guest.session()?;
         for worker in &self.workers {
             for tag in 0..3 {
