@@ -37,17 +37,24 @@ async fn an_init_reaps_and_hands_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_arrive_in_the_cgroup_and_can_change() {
     let bench = Bench::new().await;
-    let script = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max; sleep 100";
-    let mut request = Bench::request("", script);
+    let mut request = Bench::request("", "sleep 100");
     request.host.resources = Resources { memory: 64 << 20, pids_limit: Some(50), ..Default::default() };
     let id = bench.create(request).await;
     bench.engine.container_start(&id).await.unwrap();
-    let cgroup = format!("/sys/fs/cgroup/memory/{}/{id}", bench.cgroup_parent());
-    let limit = || std::fs::read_to_string(format!("{cgroup}/memory.limit_in_bytes")).unwrap();
-    assert_eq!(limit().trim(), (64_u64 << 20).to_string());
+    let of = |controller: &str, file: &str| {
+        let group = format!("{}/{id}", bench.cgroup_parent());
+        // the kernel has one hierarchy, or one for each controller
+        let both = [format!("{controller}/{group}/{file}"), format!("{group}/{file}")];
+        let found =
+            both.iter().find_map(|path| std::fs::read_to_string(format!("/sys/fs/cgroup/{path}")).ok());
+        found.map(|text| text.trim().to_owned())
+    };
+    let limit = || of("memory", "memory.limit_in_bytes").or_else(|| of("memory", "memory.max")).unwrap();
+    assert_eq!(limit(), (64_u64 << 20).to_string());
+    assert_eq!(of("pids", "pids.max").as_deref(), Some("50"));
     let resources = Resources { memory: 32 << 20, memory_swap: -1, ..Default::default() };
     bench.engine.container_update(&id, Update { resources, ..Update::default() }).await.unwrap();
-    assert_eq!(limit().trim(), (32_u64 << 20).to_string());
+    assert_eq!(limit(), (32_u64 << 20).to_string());
     let wrong = Update { resources: Resources { memory: 1, ..Default::default() }, ..Update::default() };
     assert_eq!(bench.engine.container_update(&id, wrong).await.unwrap_err().kind(), Kind::BadParameter);
     bench.finish().await;
