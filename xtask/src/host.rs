@@ -46,6 +46,7 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "openssh-client", shows: "/usr/bin/ssh-agent" },
     Package { name: "openssh-server", shows: "/usr/sbin/sshd" },
     Package { name: "git", shows: "/usr/bin/git" },
+    Package { name: "bzip2", shows: "/usr/bin/bzip2" },
     Package { name: "uidmap", shows: "/usr/bin/newuidmap" },
     Package { name: "passt", shows: "/usr/bin/pasta" },
     Package { name: "slirp4netns", shows: "/usr/bin/slirp4netns" },
