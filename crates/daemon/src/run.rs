@@ -68,15 +68,17 @@ pub fn run(args: impl Iterator<Item = OsString>) -> Result<()> {
 
 async fn daemon(source: &Source, settings: Settings, logging: &Logging) -> Result<()> {
     let _pidfile = Pidfile::write(&settings.pidfile)?;
+    let outside = settings.engine.host_ports.clone();
     let mut listeners = Vec::new();
     for host in &settings.hosts {
-        listeners.extend(listen::open(host, settings.group.as_deref(), &settings.tcp)?);
+        listeners.extend(listen::open(host, settings.group.as_deref(), &settings.tcp, outside.as_deref())?);
     }
     let patience = Duration::from_secs(u64::try_from(settings.engine.shutdown_timeout).unwrap_or(u64::MAX));
     let mut signals = Signals::new()?;
     let given = settings.given();
     let buildkit = settings.buildkit;
-    let metrics = settings.metrics.as_deref().map(metrics::listen).transpose()?;
+    let metrics = settings.metrics.as_deref();
+    let metrics = metrics.map(|address| metrics::listen(address, outside.as_deref())).transpose()?;
     let plugins = authz::open(&settings.authorization, &settings.engine.exec_root).await?;
     let engine = Engine::open(settings.engine).await.context("cannot open the engine")?;
     let app = Arc::new(App::new(engine, buildkit).context("open the history of builds")?);

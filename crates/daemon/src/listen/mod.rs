@@ -7,9 +7,12 @@ mod tls;
 mod unix;
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use engine::HostPorts;
+use sys::names;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
@@ -39,13 +42,18 @@ pub(crate) enum Listener {
 ///
 /// # Errors
 /// Names the address and the reason.
-pub(crate) fn open(address: &Address, group: Option<&str>, tcp: &TcpSecurity) -> Result<Vec<Listener>> {
+pub(crate) fn open(
+    address: &Address,
+    group: Option<&str>,
+    tcp: &TcpSecurity,
+    outside: Option<&HostPorts>,
+) -> Result<Vec<Listener>> {
     let security = || Security::new(tcp);
     let opened = match address {
         Address::Unix(path) => {
             unix::listen(path, group).map(|(listener, file)| vec![Listener::Own { listener, _file: file }])
         }
-        Address::Tcp(host) => security().and_then(|security| Ok(vec![listen_tcp(host, &security)?])),
+        Address::Tcp(host) => security().and_then(|security| Ok(vec![listen_tcp(host, &security, outside)?])),
         Address::Systemd => security().and_then(|security| activation::listeners(&security)),
     };
     opened.with_context(|| format!("cannot listen on {address}"))
@@ -84,11 +92,58 @@ impl Security {
     }
 }
 
-fn listen_tcp(host: &str, security: &Security) -> Result<Listener> {
+fn listen_tcp(host: &str, security: &Security, outside: Option<&HostPorts>) -> Result<Listener> {
     let acceptor = security.acceptor(&format!("tcp://{host}"))?;
-    let listener = std::net::TcpListener::bind(host)?;
-    listener.set_nonblocking(true)?;
-    Ok(Listener::Tcp(TcpListener::from_std(listener)?, acceptor))
+    Ok(Listener::Tcp(bind(host, outside)?, acceptor))
+}
+
+/// Listens at `HOST:PORT`; through `outside`, if the daemon does not live in the host's network.
+///
+/// # Errors
+/// The name is unknown, or none of its addresses can be listened at.
+pub(crate) fn bind(text: &str, outside: Option<&HostPorts>) -> io::Result<TcpListener> {
+    let mut last = None;
+    for address in addresses(text)? {
+        let made = match outside {
+            None => std::net::TcpListener::bind(address),
+            Some(outside) => outside.listen(address),
+        };
+        match made {
+            Ok(listener) => {
+                listener.set_nonblocking(true)?;
+                return TcpListener::from_std(listener);
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+/// The addresses of this machine that `HOST:PORT` names. What has a name here is in `/etc/hosts`: the C library's
+/// resolver would load parts of the host.
+fn addresses(text: &str) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = text.parse() {
+        return Ok(vec![address]);
+    }
+    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+    let split = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    let (host, port) = split.ok_or_else(|| invalid(format!("{text:?} is no HOST:PORT")))?;
+    let of = |ips: Vec<IpAddr>| ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+    if names::is_localhost(host) {
+        return Ok(of(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
+    }
+    if let Ok(ip) = host.parse() {
+        return Ok(of(vec![ip]));
+    }
+    let hosts = sys::file::read_bounded(names::HOSTS, names::MAX_FILE).unwrap_or_default();
+    let found = names::in_hosts(&String::from_utf8_lossy(&hosts), host);
+    if found.is_empty() {
+        return Err(invalid(format!(
+            "{host:?} is not in {}, where addresses of this machine are",
+            names::HOSTS
+        )));
+    }
+    Ok(of(found))
 }
 
 fn warn_of_clear_text(name: &str) {
@@ -164,4 +219,27 @@ async fn refused(error: &io::Error) {
     }
     tracing::error!("cannot accept a connection: {error}");
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::addresses;
+
+    #[test]
+    fn places_to_listen_at() {
+        let of = |text: &str| {
+            let found = addresses(text).map_err(|error| error.to_string())?;
+            Ok::<_, String>(found.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(of("0.0.0.0:99"), Ok("0.0.0.0:99".into()));
+        assert_eq!(of("[::1]:99"), Ok("[::1]:99".into()));
+        assert_eq!(of("localhost:99"), Ok("127.0.0.1:99 [::1]:99".into()));
+        for (wrong, why) in [
+            ("no-such-name.invalid:1", "\"no-such-name.invalid\" is not in /etc/hosts"),
+            ("0.0.0.0", "\"0.0.0.0\" is no HOST:PORT"),
+            ("0.0.0.0:65536", "is no HOST:PORT"),
+        ] {
+            assert!(of(wrong).is_err_and(|error| error.contains(why)), "{wrong}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use engine::HostPorts;
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
@@ -22,17 +23,12 @@ const MAX_CONNECTIONS: usize = 32;
 /// How long a client may take for a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
-/// Listens on `address`, `HOST:PORT`.
+/// Listens on `address`, `HOST:PORT`; through `outside`, if the daemon does not live in the host's network.
 ///
 /// # Errors
 /// Names the address and the reason.
-pub(crate) fn listen(address: &str) -> Result<TcpListener> {
-    let bound = || -> std::io::Result<TcpListener> {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        TcpListener::from_std(listener)
-    };
-    bound().with_context(|| format!("cannot serve metrics on {address}"))
+pub(crate) fn listen(address: &str, outside: Option<&HostPorts>) -> Result<TcpListener> {
+    crate::listen::bind(address, outside).with_context(|| format!("cannot serve metrics on {address}"))
 }
 
 /// Serves the page until dropped.

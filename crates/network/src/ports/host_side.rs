@@ -4,11 +4,13 @@
 //! A socket belongs to the namespace that it was made in, whoever holds it. So one that is passed over listens on the
 //! host, with no more rights than the process that made it has there.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
+use rustix::net::sockopt;
 
 use super::socket;
 use crate::endpoint::Protocol;
@@ -19,6 +21,8 @@ use crate::sysctl;
 const QUESTION: usize = 20;
 /// An answer: the error's number or zero, and the first port that needs no privilege.
 const ANSWER: usize = 6;
+/// Connections that wait to be accepted, as the standard library's listeners have it.
+const BACKLOG: i32 = 128;
 
 /// The process that opens ports on the host, as the daemon knows it.
 #[derive(Debug)]
@@ -65,6 +69,19 @@ impl HostPorts {
             }
             made => socket::judge(made, protocol, address),
         }
+    }
+
+    /// A listener at an address of the host's.
+    ///
+    /// # Errors
+    /// As those of bind(2) and listen(2).
+    pub fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let (made, _) = self.ask(Protocol::Tcp, address)?;
+        let socket = made?.ok_or(Errno::PROTONOSUPPORT)?;
+        // Its connections that have ended must not be in the way of the next one here.
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(socket.into())
     }
 
     fn ask(
@@ -119,16 +136,22 @@ mod tests {
         let server = std::thread::spawn(move || HostPorts::serve(&theirs));
         let host = HostPorts::new(ours);
         for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
-            let program = std::net::TcpListener::bind((ip, 0)).expect("bound");
+            let program = TcpListener::bind((ip, 0)).expect("bound");
             let port = program.local_addr().expect("address").port();
             let taken = host.reserve(Protocol::Tcp, ip, port).expect_err("a program has it");
             assert!(matches!(taken, Error::PortAllocated { .. }), "{taken}");
             drop(program);
             let held = host.reserve(Protocol::Tcp, ip, port).expect("free").expect("spoken");
-            assert!(std::net::TcpListener::bind((ip, port)).is_err());
+            assert!(TcpListener::bind((ip, port)).is_err());
             host.reserve(Protocol::Udp, ip, port).expect("another protocol").expect("spoken");
             drop(held);
-            std::net::TcpListener::bind((ip, port)).expect("free again");
+            let listener = host.listen((ip, port).into()).expect("free again");
+            std::net::TcpStream::connect((ip, port)).expect("connected");
+            let (served, _) = listener.accept().expect("accepted");
+            let refused = host.listen((ip, port).into()).expect_err("a program has it");
+            assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+            drop((served, listener));
+            host.listen((ip, port).into()).expect("what has ended is not in the way");
         }
         let absent =
             host.reserve(Protocol::Udp, Ipv4Addr::new(192, 0, 2, 1).into(), 9).expect_err("not ours");
