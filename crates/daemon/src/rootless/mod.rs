@@ -11,6 +11,7 @@ mod ports;
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -111,7 +112,9 @@ pub(crate) fn enter(config: &engine::Config, words: &[OsString]) -> Result<Optio
         return Ok(None);
     }
     let (user, exec_root) = (user(), config.exec_root.as_path());
-    std::fs::create_dir_all(exec_root).with_context(|| format!("cannot make {}", exec_root.display()))?;
+    // nobody else's business, wherever it lies
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(exec_root);
+    made.with_context(|| format!("cannot make {}", exec_root.display()))?;
     let lock = std::fs::File::create(exec_root.join(LOCK)).context("cannot lock the state directory")?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
     let place = match holder::find(exec_root) {
