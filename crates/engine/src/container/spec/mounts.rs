@@ -1,6 +1,6 @@
 //! Docker's standard mounts, and what is bound over them, parents before children.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Mount, MountBuilder};
 
@@ -84,13 +84,24 @@ fn standard(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
     }
     let cgroup = [&[access, "nosuid", "noexec", "nodev"], super::system::cgroup_options(inputs)].concat();
     mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &cgroup)?);
-    // shows the queues of the IPC namespace that it is mounted in, the host's too, which need not show them itself; but
-    // no user namespace has a right to mount those of the host
-    if inputs.container.ids.is_none() || inputs.modes.ipc != IpcMode::Host {
-        mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?);
-    }
+    mounts.extend(queues(inputs)?);
     mounts.extend(shm(inputs)?);
     Ok(mounts)
+}
+
+/// The queues of the IPC namespace that they are mounted in, the host's too, which need not show them itself.
+fn queues(inputs: &Inputs<'_>) -> Result<Option<Mount>> {
+    const PLACE: &str = "/dev/mqueue";
+    let options = ["nosuid", "noexec", "nodev"];
+    let hosts = inputs.modes.ipc == IpcMode::Host;
+    if hosts && inputs.rootless {
+        // no user namespace has a right to mount those of the host, but what the host shows can be shown
+        return Path::new(PLACE)
+            .is_dir()
+            .then(|| mount(PLACE, "bind", PLACE, &["rbind", "nosuid", "noexec", "nodev"]))
+            .transpose();
+    }
+    (!hosts || inputs.container.ids.is_none()).then(|| mount(PLACE, "mqueue", "mqueue", &options)).transpose()
 }
 
 fn shm(inputs: &Inputs<'_>) -> Result<Option<Mount>> {
