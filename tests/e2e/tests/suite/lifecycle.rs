@@ -86,14 +86,15 @@ fn policies_between_two_runs() -> Result<()> {
         berth.berth(["rm", "box"])?.ok()?;
     }
     // Any signal counts as one that stops, unless another one is configured to.
-    run(&berth, "any", &["--restart", "always"], "trap '' USR1; echo up; sleep 1; exit 3")?;
-    let own = ["--restart", "always", "--stop-signal", "TERM"];
-    run(&berth, "own", &own, "trap '' USR1; echo up; sleep 1; exit 3")?;
+    let told = "trap '' USR1; echo up; until [ -e /go ]; do sleep 0.05; done; exit 3";
+    run(&berth, "any", &["--restart", "always"], told)?;
+    run(&berth, "own", &["--restart", "always", "--stop-signal", "TERM"], told)?;
     for name in ["any", "own"] {
         programs::eventually("it has set its trap", || {
             Ok(berth.berth(["logs", name])?.stdout.contains("up").then_some(()))
         })?;
         berth.berth(["kill", "-s", "USR1", name])?.ok()?;
+        berth.berth(["exec", name, "touch", "/go"])?.ok()?;
     }
     becomes(&berth, "any", "exited 3 0")?;
     programs::eventually("the other one is started again", || {
