@@ -47,6 +47,7 @@ pub(crate) const PEERS: &[Package] = &[
     Package { name: "openssh-server", shows: "/usr/sbin/sshd" },
     Package { name: "git", shows: "/usr/bin/git" },
     Package { name: "bzip2", shows: "/usr/bin/bzip2" },
+    Package { name: "zstd", shows: "/usr/bin/zstd" },
     Package { name: "uidmap", shows: "/usr/bin/newuidmap" },
     Package { name: "passt", shows: "/usr/bin/pasta" },
     Package { name: "slirp4netns", shows: "/usr/bin/slirp4netns" },

@@ -1,4 +1,4 @@
-//! The developer's commands: `cargo xtask check | tidy | test | storm | churn | fuzz | demo | compat | bench | vm`.
+//! The developer's commands: `cargo xtask check | tidy | test | storm | churn | fuzz | demo | compat | bench | user | vm`.
 
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ mod host;
 mod run;
 mod test;
 mod tidy;
+mod user;
 mod vm;
 
 const USAGE: &str = include_str!("usage.txt");
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         "storm" => test::storm(rest),
         "test" => test::main(rest),
         "tidy" => tidy::main(),
+        "user" => user::main(rest),
         "vm" => vm::main(rest),
         "help" | "-h" | "--help" => {
             run::say(USAGE);

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: install, check, build once, run everything, and what a second kernel changes on that.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
-use crate::{check, host, run, vm};
+use crate::{check, host, run, user, vm};
 
 /// Runs every test, here and the short set in the second host; with `filter`, only tests whose name contains it, here, and
 /// without the checks of the source.
@@ -24,12 +24,16 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
     tests.env("RUST_BACKTRACE", "0");
     let mut failures = Failures::default();
     let result = run::run_reading(&mut tests, |line| failures.hear(line));
-    let second = if filter.is_empty() { vm::main(&[]) } else { Ok(()) };
-    failures.say();
-    match (result, second) {
-        (Err(tests), Err(second)) => Err(second.context(tests)),
-        (tests, second) => tests.and(second),
+    let mut results = vec![result];
+    if filter.is_empty() {
+        results.push(user::main(&[]));
+        results.push(vm::main(&[]));
     }
+    failures.say();
+    let failed: Vec<String> =
+        results.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(())
 }
 
 /// What the failed tests printed, to be said once more at the end: there it is found, and there it is what a log

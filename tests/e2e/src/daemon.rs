@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::lab::Namespace;
 use crate::programs::{self, PATIENCE, Ran};
-use crate::{image, leaks};
+use crate::{image, leaks, user};
 
 /// The image that [`Berth::start`] loads.
 pub const IMAGE: &str = "berth-test/busybox:latest";
@@ -155,7 +155,8 @@ impl Berth {
         if !config.exists() {
             std::fs::write(&config, "{}")?;
         }
-        let mut command = programs::command(&programs::program("berthd")?, &self.options);
+        user::give(self.root())?;
+        let mut command = user::command(&programs::program("berthd")?, &self.options, self.root());
         command
             .arg("--data-root")
             .arg(self.data_root())

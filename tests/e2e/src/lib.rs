@@ -16,6 +16,7 @@ pub mod programs;
 pub mod pty;
 pub mod registry;
 pub mod shape;
+pub mod user;
 pub mod web;
 
 pub use daemon::Berth;

@@ -25,7 +25,7 @@ mod work;
 
 use guest::{Guest, Module};
 use root::Kind;
-use work::Program;
+pub(crate) use work::{Program, suite};
 
 /// What a machine in a machine needs.
 const PACKAGES: &[host::Package] = &[
@@ -36,7 +36,7 @@ const PACKAGES: &[host::Package] = &[
 ];
 
 const USAGE: &str = "usage: cargo xtask vm [shell | powercut [CUTS [SEED]] | selinux [FILTER...] | pair | \
-                     all [--rest] [PART...] | [--peers] FILTER...]";
+                     user [FILTER...] | all [--rest] [PART...] | [--peers] FILTER...]";
 
 /// Tests that are run if none is named: what is different with cgroup v2, systemd and AppArmor. None needs a peer.
 const SHORT: &[&str] = &[
@@ -57,6 +57,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         ["powercut", words @ ..] => powercut::main(words),
         ["selinux", filters @ ..] => selinux::main(filters),
         ["pair"] => pair::main(),
+        ["user", filters @ ..] => user(filters),
         [] => short(),
         ["all", words @ ..] => parts::main(words),
         ["--peers", filters @ ..] => tests(Kind::Peers, filters),
@@ -79,6 +80,24 @@ fn tests(kind: Kind, filters: &[&str]) -> Result<()> {
     let (guest, suite) = boot(kind, Module::AppArmor)?;
     run::step("tests, in the guest");
     let result = guest.run(&work::command(&suite, filters, Module::AppArmor)?);
+    guest.power_off().context("the guest does not end")?;
+    result
+}
+
+/// Who has a systemd of his own, without a session.
+const MAKE_USER: &str = "useradd --create-home --shell /bin/sh tester && loginctl enable-linger tester && \
+                         timeout 300 sh -c 'until [ -S /run/user/$(id -u tester)/systemd/private ]; do sleep 0.2; done'";
+
+/// Runs the end-to-end tests that hold for an ordinary user on his daemons.
+fn user(filters: &[&str]) -> Result<()> {
+    let (guest, suite) = boot(Kind::Peers, Module::AppArmor)?;
+    guest.run(MAKE_USER)?;
+    run::step("tests, in the guest, on an ordinary user's daemons");
+    let tests = crate::user::tests(&suite, filters, true)?;
+    let tests: Vec<&str> = tests.iter().map(String::as_str).collect();
+    let command = work::command(&suite, &tests, Module::AppArmor)?;
+    let whose = "export BERTH_TEST_USER=$(id -u tester) XDG_RUNTIME_DIR=/run/user/$(id -u tester)";
+    let result = guest.run(&format!("{whose} && {command}"));
     guest.power_off().context("the guest does not end")?;
     result
 }

@@ -36,13 +36,13 @@ pub(super) enum Purpose {
 
 /// A program of tests.
 #[derive(Debug, Clone)]
-pub(super) struct Program {
+pub(crate) struct Program {
     /// Its package's folder, from the checkout's root: the place where it runs.
-    pub(super) package: String,
+    pub(crate) package: String,
     /// Its name in the guest, which is the only one of this name.
     pub(super) name: String,
     /// Here.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// Builds the programs and the tests, and makes the disk. The programs of tests are those of the purpose.
@@ -121,6 +121,11 @@ pub(super) fn command(program: &Program, filters: &[&str], module: Module) -> Re
         program.name,
         filters.join(" ")
     ))
+}
+
+/// Builds the program of the end-to-end tests.
+pub(crate) fn suite() -> Result<Program> {
+    tests(Purpose::Tests)?.pop().context("no tests")
 }
 
 /// Builds the programs of tests, which cargo names in its messages.

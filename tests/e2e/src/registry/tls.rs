@@ -31,6 +31,7 @@ impl Authority {
     /// A new one.
     pub fn new() -> Result<Self> {
         let authority = Self { dir: tempfile::Builder::new().prefix("berth-ca-").tempdir()? };
+        crate::user::give(authority.dir.path())?;
         authority.openssl(&format!("req -x509 {KEY} -days 2 -subj /CN=root -keyout ca.key -out ca.pem"))?;
         Ok(authority)
     }
@@ -52,6 +53,8 @@ impl Authority {
             "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {days} -extfile {name}.ext -out {name}.pem"
         ))?;
         let place = |kind: &str| self.dir.path().join(format!("{name}.{kind}"));
+        // nobody else may read it
+        crate::user::give(&place("key"))?;
         Ok(Pair { cert: place("pem"), key: place("key") })
     }
 

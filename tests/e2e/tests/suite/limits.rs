@@ -130,6 +130,7 @@ fn rights_and_file_systems() -> Result<()> {
     let share = berth.root().join("share");
     std::fs::create_dir(&share)?;
     std::fs::write(share.join("f"), "shared")?;
+    e2e::user::give(&share)?;
     let bind = format!("{}:/mnt", share.display());
     ensure!(run(&["-v", &bind], "cat /mnt/f; echo new > /mnt/g")? == "shared");
     ensure!(std::fs::read_to_string(share.join("g"))? == "new\n");

@@ -125,6 +125,7 @@ fn copies_go_through_volumes() -> Result<()> {
     let ok = |args: &[&str]| berth.berth(args)?.ok();
     let bind = berth.root().join("bind");
     std::fs::create_dir(&bind)?;
+    e2e::user::give(&bind)?;
     let (rw, ro) = (format!("{}:/rw", bind.display()), format!("{}:/ro:ro", bind.display()));
     let mounts = ["-v", "vol:/vol", "-v", &rw, "-v", &ro, "--tmpfs", "/mem"];
     let create = [&["create", "--name", "box", "--network", "none"], &mounts[..], &[IMAGE, "sleep", "1000"]];
