@@ -1,12 +1,11 @@
 //! Where a member of the store is. Names are looked up in `/etc/hosts` alone: everything else would load what the
 //! host's C library is configured with (NSS) into a static program.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+
+use sys::names;
 
 use crate::error::{Error, Result};
-
-/// Longest file that is read.
-const MAX_HOSTS: usize = 1 << 20;
 
 /// The address of `HOST:PORT`.
 ///
@@ -16,7 +15,7 @@ pub(crate) fn member(text: &str) -> Result<SocketAddr> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    let known = sys::file::read_bounded("/etc/hosts", MAX_HOSTS).unwrap_or_default();
+    let known = sys::file::read_bounded(names::HOSTS, names::MAX_FILE).unwrap_or_default();
     find(text, &String::from_utf8_lossy(&known)).ok_or_else(|| {
         Error::Option(format!(
             "cluster store member {text} is not in /etc/hosts, where names of members are looked up: add it, or use its IP address"
@@ -27,12 +26,7 @@ pub(crate) fn member(text: &str) -> Result<SocketAddr> {
 fn find(text: &str, hosts: &str) -> Option<SocketAddr> {
     let (name, port) = text.rsplit_once(':')?;
     let port = port.parse().ok()?;
-    let of_line = |line: &str| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let ip: IpAddr = words.next()?.parse().ok()?;
-        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(ip)
-    };
-    hosts.lines().find_map(of_line).map(|ip| SocketAddr::new(ip, port))
+    names::in_hosts(hosts, name).first().map(|ip| SocketAddr::new(*ip, port))
 }
 
 #[cfg(test)]

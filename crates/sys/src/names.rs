@@ -35,6 +35,12 @@ impl Record {
     }
 }
 
+/// The addresses that this machine's [`HOSTS`] has for a name; none if it can't be read.
+pub fn known(host: &str) -> Vec<IpAddr> {
+    let text = crate::file::read_bounded(HOSTS, MAX_FILE).unwrap_or_default();
+    in_hosts(&String::from_utf8_lossy(&text), host)
+}
+
 /// The addresses that `hosts(5)` has for a name.
 pub fn in_hosts(text: &str, host: &str) -> Vec<IpAddr> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());

@@ -135,8 +135,7 @@ fn addresses(text: &str) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = host.parse() {
         return Ok(of(vec![ip]));
     }
-    let hosts = sys::file::read_bounded(names::HOSTS, names::MAX_FILE).unwrap_or_default();
-    let found = names::in_hosts(&String::from_utf8_lossy(&hosts), host);
+    let found = names::known(host);
     if found.is_empty() {
         return Err(invalid(format!(
             "{host:?} is not in {}, where addresses of this machine are",

@@ -22,8 +22,7 @@ pub(crate) async fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
     if let Ok(address) = host.parse() {
         return Ok(vec![address]);
     }
-    let hosts = sys::file::read_bounded(names::HOSTS, names::MAX_FILE).unwrap_or_default();
-    let known = names::in_hosts(&String::from_utf8_lossy(&hosts), host);
+    let known = names::known(host);
     if !known.is_empty() {
         return Ok(known);
     }
