@@ -92,16 +92,15 @@ fn standard(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
 /// The queues of the IPC namespace that they are mounted in, the host's too, which need not show them itself.
 fn queues(inputs: &Inputs<'_>) -> Result<Option<Mount>> {
     const PLACE: &str = "/dev/mqueue";
-    let options = ["nosuid", "noexec", "nodev"];
     let hosts = inputs.modes.ipc == IpcMode::Host;
-    if hosts && inputs.rootless {
-        // no user namespace has a right to mount those of the host, but what the host shows can be shown
-        return Path::new(PLACE)
-            .is_dir()
-            .then(|| mount(PLACE, "bind", PLACE, &["rbind", "nosuid", "noexec", "nodev"]))
-            .transpose();
-    }
-    (!hosts || inputs.container.ids.is_none()).then(|| mount(PLACE, "mqueue", "mqueue", &options)).transpose()
+    // no user namespace has a right to mount those of the host, but an ordinary user's can show what the host shows
+    let queues = match (hosts, inputs.rootless, inputs.container.ids.is_some()) {
+        (true, true, _) if !Path::new(PLACE).is_dir() => return Ok(None),
+        (true, true, _) => mount(PLACE, "bind", PLACE, &["rbind", "nosuid", "noexec", "nodev"]),
+        (true, false, true) => return Ok(None),
+        _ => mount(PLACE, "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+    };
+    queues.map(Some)
 }
 
 fn shm(inputs: &Inputs<'_>) -> Result<Option<Mount>> {

@@ -30,6 +30,8 @@ fn a_users_command_starts_his_own_daemon() -> Result<()> {
     let map = machine.sh(&[], "id -u; cat /proc/self/uid_map")?;
     let words: Vec<u32> = map.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     ensure!(words == [0, 0, machine.user, 1, 1, machine.first, COUNT], "{map}");
+    // whether the host shows its queues or not
+    ensure!(machine.sh(&["--ipc", "host"], "readlink /proc/self/ns/ipc")? == host_ipc()?);
     // what only cgroups can do is said to be left out, or refused
     let limited = machine.berth(&["run", "--rm", "--memory", "64m", "--cpus", "1", IMAGE, "echo", "ran"])?;
     ensure!(limited.stdout == "ran\n" && limited.stderr.contains("discarded"), "{limited:?}");
@@ -37,6 +39,11 @@ fn a_users_command_starts_his_own_daemon() -> Result<()> {
     machine.berth(&["pause", "idle"])?.fails(1, "the container has no cgroup of its own")?;
     machine.berth(&["rm", "-f", "idle"])?.ok()?;
     machine.finish()
+}
+
+/// The IPC namespace of the machine that the test runs on, which that of the user shares.
+fn host_ipc() -> Result<String> {
+    Ok(std::fs::read_link("/proc/self/ns/ipc")?.to_string_lossy().into_owned())
 }
 
 #[test]
