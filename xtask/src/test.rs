@@ -1,5 +1,8 @@
 //! `cargo xtask test`: install, check, build once, run everything, and what a second kernel changes on that.
 
+use std::path::PathBuf;
+use std::process::Command;
+
 use anyhow::{Result, ensure};
 
 use crate::{check, host, run, user, vm};
@@ -7,26 +10,19 @@ use crate::{check, host, run, user, vm};
 /// Runs every test, here and the short set in the second host; with `filter`, only tests whose name contains it, here, and
 /// without the checks of the source.
 pub(crate) fn main(filter: &[String]) -> Result<()> {
-    host::install(host::BUILD)?;
-    host::install(host::DEMO)?;
-    host::install(host::PEERS)?;
-    let (python, youki) = (host::python()?, host::youki()?);
+    let needs = Needs::met()?;
     if filter.is_empty() {
         check::main()?;
     }
-    run::step("build");
-    run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;
+    build()?;
     run::step("test");
     let mut tests = run::cargo(["test", "--workspace", "--no-fail-fast", "--"]);
-    tests.args(filter).env("BERTH_TEST_PYTHON", python).env("BERTH_TEST_PROGRAMS", run::programs("debug")?);
-    tests.env("BERTH_TEST_YOUKI", youki);
-    // The frames of a failed test are those of the harness: they only crowd out what it says.
-    tests.env("RUST_BACKTRACE", "0");
+    needs.tell(tests.args(filter))?;
     let mut failures = Failures::default();
     let result = run::run_reading(&mut tests, |line| failures.hear(line));
     let mut results = vec![result];
     if filter.is_empty() {
-        results.push(user::main(&[]));
+        results.push(user::run(&needs, &[], |line| failures.hear(line)));
         results.push(vm::main(&[]));
     }
     failures.say();
@@ -34,6 +30,37 @@ pub(crate) fn main(filter: &[String]) -> Result<()> {
         results.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     ensure!(failed.is_empty(), "{}", failed.join("; "));
     Ok(())
+}
+
+/// Builds our programs, which tests run.
+pub(crate) fn build() -> Result<()> {
+    run::step("build");
+    run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))
+}
+
+/// What the tests need beside our programs.
+pub(crate) struct Needs {
+    python: PathBuf,
+    youki: PathBuf,
+}
+
+impl Needs {
+    /// Installs what is missing.
+    pub(crate) fn met() -> Result<Self> {
+        host::install(host::BUILD)?;
+        host::install(host::DEMO)?;
+        host::install(host::PEERS)?;
+        Ok(Self { python: host::python()?, youki: host::youki()? })
+    }
+
+    /// Tells tests where all is.
+    pub(crate) fn tell(&self, tests: &mut Command) -> Result<()> {
+        tests.env("BERTH_TEST_PYTHON", &self.python).env("BERTH_TEST_PROGRAMS", run::programs("debug")?);
+        tests.env("BERTH_TEST_YOUKI", &self.youki);
+        // The frames of a failed test are those of the harness: they only crowd out what it says.
+        tests.env("RUST_BACKTRACE", "0");
+        Ok(())
+    }
 }
 
 /// What the failed tests printed, to be said once more at the end: there it is found, and there it is what a log

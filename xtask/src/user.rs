@@ -6,8 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::test::{self, Needs};
 use crate::vm::Program;
-use crate::{host, run, vm};
+use crate::{run, vm};
 
 /// Tests that do not hold for him: one in a line, with when and why.
 const EXCEPTIONS: &str = "tests/e2e/tests/user.txt";
@@ -44,30 +45,32 @@ cd "$from"; shift 4; exec "$@""#;
 
 /// Runs the tests that match one of the filters, or the [`SHORT`] set.
 pub(crate) fn main(filters: &[String]) -> Result<()> {
-    host::install(host::BUILD)?;
-    host::install(host::DEMO)?;
-    host::install(host::PEERS)?;
-    let python = host::python()?;
-    run::step("build");
-    run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;
+    let needs = Needs::met()?;
+    test::build()?;
+    let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
+    run(&needs, &filters, |_| ())
+}
+
+/// The same where our programs are built and what the tests need is there; `hear` gets each line that they print.
+pub(crate) fn run(needs: &Needs, filters: &[&str], hear: impl FnMut(&str)) -> Result<()> {
     let suite = vm::suite()?;
     run::step("tests, on an ordinary user's daemons");
-    let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
-    let tests = tests(&suite, &filters, false)?;
+    let tests = tests(&suite, filters, false)?;
     let place = tempfile::Builder::new().prefix("berth-user-").tempdir()?;
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", SETUP, "sh"]).arg(place.path()).arg(run::programs("debug")?);
     command.args(USER).arg(&suite.path).args(tests);
     command.current_dir(run::root().join(&suite.package));
-    command.env("BERTH_TEST_PYTHON", python).env("RUST_BACKTRACE", "0").env_remove("XDG_RUNTIME_DIR");
-    run::run(&mut command)
+    needs.tell(&mut command)?;
+    command.env_remove("XDG_RUNTIME_DIR");
+    run::run_reading(&mut command, hear)
 }
 
 /// The options of `suite` for the tests that match one of `filters` (the [`SHORT`] set, if there is none) and hold for an
 /// ordinary user, who has control groups or has not.
 pub(crate) fn tests(suite: &Program, filters: &[&str], groups: bool) -> Result<Vec<String>> {
-    let listed = run::output(Command::new(&suite.path).args(["--list", "--format", "terse"]))?;
-    let listed: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    let listing = suite.listing()?;
+    let listed: Vec<&str> = vm::names(&listing).collect();
     let text = std::fs::read_to_string(run::root().join(EXCEPTIONS)).context(EXCEPTIONS)?;
     let exceptions = exceptions(&text)?;
     for name in exceptions.keys() {

@@ -25,7 +25,7 @@ mod work;
 
 use guest::{Guest, Module};
 use root::Kind;
-pub(crate) use work::{Program, suite};
+pub(crate) use work::{Program, names, suite};
 
 /// What a machine in a machine needs.
 const PACKAGES: &[host::Package] = &[

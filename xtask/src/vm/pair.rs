@@ -63,9 +63,7 @@ impl Pair {
              [Service]\nExecStart=/usr/bin/etcd --data-dir /var/lib/store --listen-client-urls http://{store}:2379 \
              --advertise-client-urls http://{store}:2379\n\n[Install]\nWantedBy=multi-user.target\n"
         );
-        first.run(&format!(
-            "cat > /etc/systemd/system/store.service <<'END'\n{unit}END\nsystemctl enable --quiet --now store"
-        ))?;
+        service::add(&first, "store", &unit)?;
         for guest in [&first, &second] {
             guest.run(&COUNT.replace("WIRE", WIRE))?;
             let options = format!(

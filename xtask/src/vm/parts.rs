@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -105,8 +104,7 @@ fn parts(programs: &[Program]) -> Result<Vec<Part>> {
             parts.push(of(&program.name, Vec::new()));
             continue;
         }
-        let listed = run::output(Command::new(&program.path).args(["--list", "--format", "terse"]))?;
-        parts.extend(modules(&listed).into_iter().map(|(module, tests)| of(module, tests)));
+        parts.extend(modules(&program.listing()?).into_iter().map(|(module, tests)| of(module, tests)));
     }
     ensure!(!parts.is_empty(), "there are no tests");
     parts.sort_by_key(|part| LAST.iter().position(|name| *name == part.name).map_or(0, |place| place + 1));
@@ -114,9 +112,9 @@ fn parts(programs: &[Program]) -> Result<Vec<Part>> {
 }
 
 /// The tests by the first component of their names.
-fn modules(listed: &str) -> BTreeMap<&str, Vec<String>> {
+fn modules(listing: &str) -> BTreeMap<&str, Vec<String>> {
     let mut modules = BTreeMap::<_, Vec<_>>::new();
-    for name in listed.lines().filter_map(|line| line.strip_suffix(": test")) {
+    for name in work::names(listing) {
         if let Some((module, _)) = name.split_once("::") {
             modules.entry(module).or_default().push(name.to_owned());
         }

@@ -12,17 +12,23 @@ const UNIT: &str = include_str!("../../../packaging/systemd/berth.service");
 const GREETING: &str = "timeout 300 bash -c \
     'until (exec 3<>/dev/tcp/127.0.0.1/8080 && head -c 5 <&3 | grep hello) 2> /dev/null; do sleep 0.2; done'";
 
+/// Installs and starts a service of this name.
+pub(super) fn add(guest: &Guest, name: &str, unit: &str) -> Result<()> {
+    guest.run(&format!(
+        "cat > /etc/systemd/system/{name}.service <<'END'\n{unit}END\nsystemctl enable --quiet --now {name}"
+    ))
+}
+
 /// Installs and starts the service, with an image made of the guest's busybox.
 pub(super) fn install(guest: &Guest, options: &str) -> Result<()> {
     let unit = UNIT.replace("/usr/local/bin/berthd", &format!("{}/berthd {options}", work::programs()));
     ensure!(unit != UNIT, "the packaged unit starts another program");
-    guest.run(&format!(
-        "cat > /etc/systemd/system/berth.service <<'END'\n{unit}END\n\
-         systemctl enable --quiet --now berth && \
-         mkdir -p /image/bin /image/tmp && cp /bin/busybox /image/bin && \
+    add(guest, "berth", &unit)?;
+    guest.run(
+        "mkdir -p /image/bin /image/tmp && cp /bin/busybox /image/bin && \
          for name in sh sleep true cat head sync nc echo test md5sum; do ln -sf busybox /image/bin/$name; done && \
-         tar -C /image -c . | berth import - box > /image/id"
-    ))
+         tar -C /image -c . | berth import - box > /image/id",
+    )
 }
 
 /// Installs and starts a registry at an address of the guest's, whose storage is on the disk as well.
@@ -31,9 +37,9 @@ pub(super) fn install_registry(guest: &Guest, address: &str) -> Result<()> {
                 [Install]\nWantedBy=multi-user.target\n"
         .replace("PROGRAMS", &work::programs());
     guest.run(&format!(
-        "printf '[storage]\\npath = \"/var/lib/registry\"\\n[http]\\nlisten = \"{address}:5000\"\\n' > /etc/registry.toml\n\
-         cat > /etc/systemd/system/registry.service <<'END'\n{unit}END\nsystemctl enable --quiet --now registry"
-    ))
+        "printf '[storage]\\npath = \"/var/lib/registry\"\\n[http]\\nlisten = \"{address}:5000\"\\n' > /etc/registry.toml"
+    ))?;
+    add(guest, "registry", &unit)
 }
 
 /// A container's restart policy holds through an orderly restart of the machine, with limits made by systemd.

@@ -151,9 +151,19 @@ fn tests(purpose: Purpose) -> Result<Vec<Program>> {
 }
 
 impl Program {
+    /// What it says of its tests; [`names`] reads it.
+    pub(crate) fn listing(&self) -> Result<String> {
+        run::output(Command::new(&self.path).args(["--list", "--format", "terse"]))
+    }
+
     pub(super) fn is_suite(&self) -> bool {
         (self.package.as_str(), self.name.as_str()) == SUITE
     }
+}
+
+/// The names of tests in what their program lists.
+pub(crate) fn names(listing: &str) -> impl Iterator<Item = &str> {
+    listing.lines().filter_map(|line| line.strip_suffix(": test"))
 }
 
 /// The program of tests that one of cargo's messages is about.
