@@ -45,25 +45,28 @@ pub(crate) fn path(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
 pub(crate) fn plan(options: &CreateOptions<'_>, mounted: bool) -> Result<Plan> {
     let read_only = options.spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly).unwrap_or(false);
     let propagation = propagation(options.spec)?;
-    let fd = match options.rootfs {
-        Some(fd) => sys::fd::dup_above(fd, 3).step("root", "the mount that was handed in")?,
+    let (fd, named) = match options.rootfs {
+        Some(fd) => {
+            let named = "the mount that was handed in".to_owned();
+            (sys::fd::dup_above(fd, 3).step("root", &named)?, named)
+        }
         None => {
             let path = path(options.spec, options.bundle)?;
+            let named = path.display().to_string();
             if !mounted {
-                let fd = sys::file::open_directory(&path).step("root", path.display())?;
+                let fd = sys::file::open_directory(&path).step("root", &named)?;
                 return Ok(Plan { fd, read_only, propagation });
             }
-            let fd = sys::mount::clone_path(&path, true).step("root", path.display())?;
-            // not a peer of the host's mount: nothing that is mounted in the container may appear on the host
-            let unshare = if propagation == Some(Propagation::Private) {
-                Propagation::Private
-            } else {
-                Propagation::Slave
-            };
-            let change = Change { propagation: Some(unshare), recursive: true, ..Change::default() };
-            sys::mount::change(&fd, &change).step("root propagation", path.display())?;
-            fd
+            (sys::mount::clone_path(&path, true).step("root", &named)?, named)
         }
     };
+    if mounted {
+        // A copy of a mount is its peer, and systemd makes all mounts of a host shared: nothing that is mounted in the
+        // container may appear there, and pivot_root(2) refuses a root that is shared.
+        let unshare =
+            if propagation == Some(Propagation::Private) { Propagation::Private } else { Propagation::Slave };
+        let change = Change { propagation: Some(unshare), recursive: true, ..Change::default() };
+        sys::mount::change(&fd, &change).step("root propagation", &named)?;
+    }
     Ok(Plan { fd, read_only, propagation })
 }

@@ -170,6 +170,10 @@ impl Shim {
         };
         let child = Command::new("true").spawn().unwrap();
         let rootfs = sys::mount::clone_path(dir.path().join("rootfs"), true).unwrap();
+        // as all copies are where systemd has made the host's mounts shared
+        let shared =
+            sys::mount::Change { propagation: Some(sys::mount::Propagation::Shared), ..Default::default() };
+        sys::mount::change(&rootfs, &shared).unwrap();
         Self { id, dir, child, control: Connection::over(pair().0), runtime, rootfs }
     }
 

@@ -56,8 +56,8 @@ fn top_speaks_procps() -> Result<()> {
         ensure!(
             (ours.status == 200) == (theirs.status == 200),
             "{arguments}: {} {}",
-            ours.status,
-            theirs.status
+            ours.text()?,
+            theirs.text()?
         );
         let read = |answer: http::Answer| -> Result<Value> { Ok(serde_json::from_str(&answer.text()?)?) };
         let (ours, theirs) = (read(ours)?, read(theirs)?);
