@@ -195,12 +195,17 @@ fn limits_are_changed_while_it_runs() {
     shim.run(shim.request(&["sleep", "1000"], false));
     let resources = serde_json::from_value(serde_json::json!({ "pids": { "limit": 7 } })).unwrap();
     shim.control.call(Request::Update(Box::new(resources)), &[]).unwrap();
-    let path = format!("/sys/fs/cgroup/pids{}/pids.max", shim.cgroup().display());
-    assert_eq!(std::fs::read_to_string(path).unwrap().trim(), "7");
+    let host = sys::cgroup::Host::get().unwrap();
+    let mount = match host.hierarchy(sys::cgroup::Controller::Pids) {
+        Some(hierarchy) => &hierarchy.mount,
+        None => host.unified.as_ref().unwrap(),
+    };
+    let group = mount.join(shim.cgroup().strip_prefix("/").unwrap());
+    assert_eq!(std::fs::read_to_string(group.join("pids.max")).unwrap().trim(), "7");
     shim.kill(9);
     shim.control.exited();
     shim.shutdown();
-    assert!(!std::path::Path::new(&format!("/sys/fs/cgroup/pids{}", shim.cgroup().display())).exists());
+    assert!(!group.exists());
 }
 
 #[test]

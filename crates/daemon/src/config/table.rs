@@ -146,7 +146,7 @@ options! {
 
     "authorization-plugin" => "authorization-plugins" List Works "Plugin that says which requests are answered";
     "containerd" => "containerd" Text Never "Socket of a containerd";
-    "metrics-addr" => "metrics-addr" Text Works "Address that metrics are served on, HOST:PORT";
+    "metrics-addr" => "metrics-addr" Text Works "Address that metrics are served on, [HOST]:PORT";
     "node-generic-resource" => "node-generic-resources" List Never "Resource of a swarm node";
     "swarm-default-advertise-addr" => "swarm-default-advertise-addr" Text Never "Address of a swarm node";
     "" => "builder" Structure Works "How large the build cache may grow";

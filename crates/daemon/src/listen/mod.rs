@@ -129,6 +129,10 @@ fn addresses(text: &str) -> io::Result<Vec<SocketAddr>> {
     let split = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
     let (host, port) = split.ok_or_else(|| invalid(format!("{text:?} is no HOST:PORT")))?;
     let of = |ips: Vec<IpAddr>| ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+    if host.is_empty() {
+        // all of them; those of IPv4 alone, where the kernel speaks no IPv6
+        return Ok(of(vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()]));
+    }
     if names::is_localhost(host) {
         return Ok(of(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
     }
@@ -232,6 +236,7 @@ mod tests {
         };
         assert_eq!(of("0.0.0.0:99"), Ok("0.0.0.0:99".into()));
         assert_eq!(of("[::1]:99"), Ok("[::1]:99".into()));
+        assert_eq!(of(":99"), Ok("[::]:99 0.0.0.0:99".into()));
         assert_eq!(of("localhost:99"), Ok("127.0.0.1:99 [::1]:99".into()));
         for (wrong, why) in [
             ("no-such-name.invalid:1", "\"no-such-name.invalid\" is not in /etc/hosts"),

@@ -19,6 +19,8 @@ use crate::sysctl;
 
 /// A question: protocol, family, address, port.
 const QUESTION: usize = 20;
+/// The family of a socket of IPv6 that takes IPv4's port as well. Without, IPv4 is 0 and IPv6 is 1.
+const BOTH: u8 = 2;
 /// An answer: the error's number or zero, and the first port that needs no privilege.
 const ANSWER: usize = 6;
 /// Connections that wait to be accepted, as the standard library's listeners have it.
@@ -42,7 +44,7 @@ impl HostPorts {
         let mut question = [0; QUESTION];
         while let Ok((QUESTION, _)) = sys::fd::recv(socket, &mut question) {
             let made = match decode(&question) {
-                Some((protocol, address)) => socket::try_reserve(protocol, address),
+                Some((protocol, address, both)) => socket::try_reserve(protocol, address, both),
                 None => Err(Errno::INVAL),
             };
             let errno = made.as_ref().map_or_else(|errno| errno.raw_os_error(), |_| 0);
@@ -60,7 +62,7 @@ impl HostPorts {
     /// As [`socket::reserve`], on the host.
     pub(super) fn reserve(&self, protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<Option<OwnedFd>> {
         let address = SocketAddr::new(host_ip, port);
-        let (made, first) = self.ask(protocol, address).map_err(Error::system(format!(
+        let (made, first) = self.ask(protocol, address, false).map_err(Error::system(format!(
             "asking the process that opens ports on the host for {address}/{protocol}"
         )))?;
         match made {
@@ -71,12 +73,12 @@ impl HostPorts {
         }
     }
 
-    /// A listener at an address of the host's.
+    /// A listener at an address of the host's; one of IPv6 that is all of them takes those of IPv4 as well.
     ///
     /// # Errors
     /// As those of bind(2) and listen(2).
     pub fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        let (made, _) = self.ask(Protocol::Tcp, address)?;
+        let (made, _) = self.ask(Protocol::Tcp, address, true)?;
         let socket = made?.ok_or(Errno::PROTONOSUPPORT)?;
         // Its connections that have ended must not be in the way of the next one here.
         sockopt::set_socket_reuseaddr(&socket, true)?;
@@ -88,9 +90,10 @@ impl HostPorts {
         &self,
         protocol: Protocol,
         address: SocketAddr,
+        both: bool,
     ) -> Result<(Result<Option<OwnedFd>, Errno>, u16), Errno> {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        sys::fd::send(&*socket, &encode(protocol, address), &[])?;
+        sys::fd::send(&*socket, &encode(protocol, address, both), &[])?;
         let mut answer = [0; ANSWER];
         let (ANSWER, mut fds) = sys::fd::recv(&*socket, &mut answer)? else { return Err(Errno::PIPE) };
         let [a, b, c, d, e, f] = answer;
@@ -102,13 +105,13 @@ impl HostPorts {
     }
 }
 
-fn encode(protocol: Protocol, address: SocketAddr) -> [u8; QUESTION] {
+fn encode(protocol: Protocol, address: SocketAddr, both: bool) -> [u8; QUESTION] {
     let mut question = [0; QUESTION];
     question[0] = protocol.number();
     match address.ip() {
         IpAddr::V4(ip) => question[2..6].copy_from_slice(&ip.octets()),
         IpAddr::V6(ip) => {
-            question[1] = 1;
+            question[1] = if both { BOTH } else { 1 };
             question[2..18].copy_from_slice(&ip.octets());
         }
     }
@@ -116,14 +119,15 @@ fn encode(protocol: Protocol, address: SocketAddr) -> [u8; QUESTION] {
     question
 }
 
-fn decode(question: &[u8; QUESTION]) -> Option<(Protocol, SocketAddr)> {
+fn decode(question: &[u8; QUESTION]) -> Option<(Protocol, SocketAddr, bool)> {
     let protocols = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
     let protocol = protocols.into_iter().find(|protocol| protocol.number() == question[0])?;
     let ip = match question[1] {
         0 => IpAddr::V4(Ipv4Addr::from(*question[2..].first_chunk::<4>()?)),
         _ => IpAddr::V6(Ipv6Addr::from(*question[2..].first_chunk::<16>()?)),
     };
-    Some((protocol, SocketAddr::new(ip, u16::from_be_bytes([question[18], question[19]]))))
+    let address = SocketAddr::new(ip, u16::from_be_bytes([question[18], question[19]]));
+    Some((protocol, address, question[1] == BOTH))
 }
 
 #[cfg(test)]
@@ -153,6 +157,9 @@ mod tests {
             drop((served, listener));
             host.listen((ip, port).into()).expect("what has ended is not in the way");
         }
+        let all = host.listen((Ipv6Addr::UNSPECIFIED, 0).into()).expect("free");
+        let port = all.local_addr().expect("address").port();
+        std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connected");
         let absent =
             host.reserve(Protocol::Udp, Ipv4Addr::new(192, 0, 2, 1).into(), 9).expect_err("not ours");
         assert_eq!(absent.errno(), Some(Errno::ADDRNOTAVAIL));
@@ -174,6 +181,8 @@ mod tests {
     fn what_is_no_question_is_none() {
         assert_eq!(decode(&[0; QUESTION]), None);
         let address = "[2001:db8::1]:443".parse().expect("address");
-        assert_eq!(decode(&encode(Protocol::Udp, address)), Some((Protocol::Udp, address)));
+        for both in [false, true] {
+            assert_eq!(decode(&encode(Protocol::Udp, address, both)), Some((Protocol::Udp, address, both)));
+        }
     }
 }

@@ -14,15 +14,19 @@ use crate::error::{Error, Result};
 /// (SCTP is often a module): then there is nobody to keep out.
 pub(super) fn reserve(protocol: Protocol, host_ip: IpAddr, port: u16) -> Result<Option<OwnedFd>> {
     let address = SocketAddr::new(host_ip, port);
-    judge(try_reserve(protocol, address), protocol, address)
+    judge(try_reserve(protocol, address, false), protocol, address)
 }
 
-/// The same, with the kernel's word: `EADDRINUSE` says that somebody has the port.
-pub(super) fn try_reserve(protocol: Protocol, address: SocketAddr) -> Result<Option<OwnedFd>, Errno> {
-    match bind(protocol, address, false) {
+/// The same, with the kernel's word: `EADDRINUSE` says that somebody has the port. `both` as for [`bind`].
+pub(super) fn try_reserve(
+    protocol: Protocol,
+    address: SocketAddr,
+    both: bool,
+) -> Result<Option<OwnedFd>, Errno> {
+    match bind(protocol, address, both) {
         Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) => Ok(None),
         Err(Errno::ADDRINUSE) if protocol == Protocol::Tcp => {
-            bind_past_former(address).map(Some).map_err(|_others| Errno::ADDRINUSE)
+            bind_past_former(address, both).map(Some).map_err(|_others| Errno::ADDRINUSE)
         }
         bound => bound.map(Some),
     }
@@ -64,8 +68,8 @@ fn open(protocol: Protocol, address: SocketAddr, both: bool) -> Result<OwnedFd, 
 /// Where nothing but connections that have ended a moment ago (`TIME_WAIT`) is in the way. `SO_REUSEADDR` lets us past
 /// them, and would let others past us: so we listen, which tells whether anybody else is there, stop to, and take the
 /// option back.
-fn bind_past_former(address: SocketAddr) -> Result<OwnedFd, Errno> {
-    let socket = open(Protocol::Tcp, address, false)?;
+fn bind_past_former(address: SocketAddr, both: bool) -> Result<OwnedFd, Errno> {
+    let socket = open(Protocol::Tcp, address, both)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, 0)?;

@@ -124,9 +124,25 @@ fn plain(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
 }
 
+/// Does it in a namespace whose kernel asks for a neighbour's address for as long as a client waits. After the usual
+/// three questions, a second each, it says that there is no way, and a machine that needs patience would hear that in
+/// place of the silence that others hear.
+fn ask<T: Send>(netns: &Namespace, question: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    netns.within(|| {
+        for family in ["ipv4", "ipv6"] {
+            let Ok(links) = std::fs::read_dir(format!("/proc/sys/net/{family}/neigh")) else { continue };
+            for link in links {
+                let times = link?.path().join("mcast_solicit");
+                std::fs::write(&times, "100").with_context(|| format!("cannot write {}", times.display()))?;
+            }
+        }
+        question()
+    })
+}
+
 /// Connects from a namespace by TCP.
 pub fn tcp(netns: &Namespace, to: SocketAddr) -> Result<Answer> {
-    netns.within(|| {
+    ask(netns, || {
         let said = TcpStream::connect_timeout(&to, patient(PATIENCE)).and_then(hear);
         said.map_or_else(|error| Answer::of(&error), |words| Ok(Answer::Heard(words)))
     })
@@ -134,7 +150,7 @@ pub fn tcp(netns: &Namespace, to: SocketAddr) -> Result<Answer> {
 
 /// The same from one of the namespace's addresses, or from a certain port.
 pub fn tcp_from(netns: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<Answer> {
-    netns.within(|| {
+    ask(netns, || {
         let socket = open(from, SocketType::STREAM)?;
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(patient(PATIENCE)))?;
         // A time-out of connect(2) by SO_SNDTIMEO is EINPROGRESS.
@@ -161,7 +177,7 @@ pub fn udp(netns: &Namespace, to: SocketAddr) -> Result<Answer> {
 
 /// The same from one of the namespace's addresses, or from a certain port.
 pub fn udp_from(netns: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<Answer> {
-    netns.within(|| {
+    ask(netns, || {
         let socket: UdpSocket = open(from, SocketType::DGRAM)?.into();
         socket.set_read_timeout(Some(patient(PATIENCE)))?;
         let mut buffer = [0; 128];
