@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use engine::{Engine, HostPorts};
+use sys::cgroup::systemd::Manager;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -122,8 +123,13 @@ fn end_with_machine(engine: &Engine) -> tokio::task::JoinHandle<bool> {
     let engine = engine.clone();
     tokio::spawn(async move {
         // a user's containers go with the user's systemd
-        let is_stopping = || rootless::manager().is_some_and(|systemd| systemd.is_stopping());
-        let ends = tokio::task::spawn_blocking(is_stopping).await.unwrap_or_default();
+        let is_stopping = || {
+            let asked = rootless::manager().filter(Manager::is_there)?.is_stopping();
+            asked
+                .inspect_err(|error| tracing::warn!("not known whether the machine is about to go: {error}"))
+                .ok()
+        };
+        let ends = tokio::task::spawn_blocking(is_stopping).await.ok().flatten().unwrap_or_default();
         if ends {
             tracing::info!("the machine, or the user's session, is about to go: ending its containers");
             engine.end_with_machine().await;

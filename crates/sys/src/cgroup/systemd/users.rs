@@ -30,10 +30,10 @@ impl Manager {
         }
     }
 
-    /// Whether there is a user's systemd.
+    /// Whether there is what it is asked at.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        self.socket().is_none_or(|socket| socket.exists())
+        self.socket().unwrap_or_else(bus::address).exists()
     }
 
     pub(super) fn connect(&self) -> Result<Bus> {
@@ -43,12 +43,12 @@ impl Manager {
         }
     }
 
-    /// Whether all that it runs is about to go (`SystemState` is `stopping`). Without systemd, or when it does not
-    /// answer, it isn't known to. Blocks until systemd answers.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        let state = self.connect().and_then(|mut bus| bus.property("SystemState"));
-        state.is_ok_and(|state| state == "stopping")
+    /// Whether all that it runs is about to go (`SystemState` is `stopping`). Blocks until systemd answers.
+    ///
+    /// # Errors
+    /// There is no systemd, or it does not answer.
+    pub fn is_stopping(&self) -> Result<bool> {
+        Ok(self.connect()?.property("SystemState")? == "stopping")
     }
 
     /// Makes a scope of this name around a process, in which everything is the user's; or finds the one that there is,

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::lab::dns::{self, NameServer, Told};
 use e2e::lab::{Inside, Kind, Lab, Namespace, Site, at};
-use e2e::programs;
+use e2e::programs::{self, patient};
 
 const CLIENTS: usize = 100;
 /// Questions a second over UDP: half for a container, half for a name that another server knows.
-const RATE: u64 = 1000;
+const RATE: u32 = 1000;
 const KILLS: usize = 5;
 /// Questions that wait for their answers at once, at most: with more, it is the machine that is too busy for the rate.
 const WAITING: u64 = 800;
@@ -52,7 +52,7 @@ fn berthd_is_killed_and_no_connection_byte_or_question_is_lost() -> Result<()> {
         calm.store(false, Ordering::Relaxed);
         // It has to do, and something is under way, when it is killed again.
         let (udp, tcp) = (by_udp.load(Ordering::Relaxed), by_tcp.load(Ordering::Relaxed));
-        more_than(&by_udp, udp + RATE / 2)?;
+        more_than(&by_udp, udp + u64::from(RATE) / 2)?;
         more_than(&by_tcp, tcp + 20)?;
     }
     stop.store(true, Ordering::Relaxed);
@@ -117,7 +117,7 @@ fn client(
     let mut stream = programs::eventually("the port answers", || {
         outside.within(|| Ok(TcpStream::connect(at(Site::HOST, 8080)?).ok()))
     })?;
-    stream.set_read_timeout(Some(programs::PATIENCE))?;
+    stream.set_read_timeout(Some(patient(programs::PATIENCE)))?;
     stream.set_nodelay(true)?;
     let (stop, calm, exchanged) = (Arc::clone(stop), Arc::clone(calm), Arc::clone(exchanged));
     Ok(std::thread::spawn(move || {
@@ -174,8 +174,8 @@ fn asks_once_each(
     let (pace, start) = (Pace::new(), Instant::now());
     let mut asked: u16 = 0;
     while !stop.load(Ordering::Relaxed) && asked < u16::MAX {
-        let due = u64::from(asked) * 1_000_000 / RATE;
-        pace.wait(Duration::from_micros(due).saturating_sub(start.elapsed()));
+        let due = patient(Duration::from_secs(1)) * asked.into() / RATE;
+        pace.wait(due.saturating_sub(start.elapsed()));
         if u64::from(asked).saturating_sub(answered.load(Ordering::Relaxed)) >= WAITING {
             pace.wait(Duration::from_millis(1));
             continue;
@@ -207,7 +207,7 @@ fn asks_by_tcp(
     count: &Arc<AtomicU64>,
 ) -> Result<JoinHandle<Result<()>>> {
     let mut stream = web.netns.within(|| Ok(TcpStream::connect("127.0.0.11:53")?))?;
-    stream.set_read_timeout(Some(programs::PATIENCE))?;
+    stream.set_read_timeout(Some(patient(programs::PATIENCE)))?;
     let (stop, count, ip) = (Arc::clone(stop), Arc::clone(count), web.ip()?.to_string());
     let mut id = first;
     ask_by_tcp(&mut stream, id, &ip)?;

@@ -152,7 +152,8 @@ fn containers_end_by_their_own_signals_with_the_users_systemd() -> Result<()> {
     })?;
     session.end_and_begin()?;
     eventually("the service is back", || Ok((session.berth(&["version"])?.code == 0).then_some(())))?;
-    ensure!(session.inspect("heeds", ".State.ExitCode")? == "7");
+    let code = session.inspect("heeds", ".State.ExitCode")?;
+    ensure!(code == "7", "{code}\n{}", session.journal()?);
     ensure!(session.berth(&["logs", "heeds"])?.ok()? == "begun\nasked");
     session.berth(&["rm", "heeds"])?.ok().map(drop)
 }

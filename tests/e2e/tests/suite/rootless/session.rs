@@ -145,6 +145,12 @@ impl Session {
         Ok(ran.stdout.trim().parse()?)
     }
 
+    /// What the user's systemd and services have said of late.
+    pub(super) fn journal(&self) -> Result<String> {
+        let user = format!("_UID={}", self.uid);
+        programs::run(Command::new("journalctl").args(["--no-pager", "-n", "80", &user]))?.ok()
+    }
+
     /// Ends all that the user's systemd runs, as the machine's end or that of the last session does, and begins it again.
     pub(super) fn end_and_begin(&self) -> Result<()> {
         let unit = format!("user@{}.service", self.uid);
