@@ -3,11 +3,11 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use super::root::{READY, Root};
 use super::run;
@@ -130,9 +130,10 @@ impl Guest {
     fn ssh(&self) -> Command {
         let mut ssh = Command::new("ssh");
         ssh.args([
-            "-q",
             "-F",
             "none",
+            "-o",
+            "LogLevel=ERROR",
             "-o",
             "StrictHostKeyChecking=no",
             "-o",
@@ -148,12 +149,7 @@ impl Guest {
     /// be the kernel that has failed.
     pub(super) fn run(&self, command: &str) -> Result<()> {
         let status = self.ssh().arg(command).stdin(Stdio::null()).status().context("cannot run ssh")?;
-        match status.code() {
-            Some(0) => Ok(()),
-            // ssh's own
-            Some(255) => bail!("the guest is gone; its console said:\n{}", self.console()),
-            _ => bail!("in the guest: {command:?} ended with {status}"),
-        }
+        self.ended(command, status)
     }
 
     /// Runs a shell's command in the guest, whose output goes to a file, with [`ENDED`] and its status. That it fails is
@@ -179,13 +175,38 @@ impl Guest {
         // one that does not read on says why by its end
         let written = ssh.stdin.take().context("no input")?.write_all(input);
         let status = ssh.wait()?;
-        ensure!(status.success(), "in the guest: {command:?} ended with {status}");
+        self.ended(command, status)?;
         Ok(written?)
     }
 
     /// Runs a shell's command in the guest, and gives what it prints.
     pub(super) fn ask(&self, command: &str) -> Result<String> {
-        Ok(run::output(self.ssh().arg(command))?.trim_end().to_owned())
+        let ssh = self.ssh().arg(command).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let ssh = ssh.context("cannot run ssh")?;
+        let said = String::from_utf8_lossy(&ssh.stdout).trim_end().to_owned();
+        self.ended(command, ssh.status).with_context(|| format!("it said {said:?}"))?;
+        Ok(said)
+    }
+
+    /// Like [`Self::ask`] of what may be asked twice: a connection that is lost under way, which says nothing of the
+    /// guest's programs, is told with what the console said, and made once more.
+    pub(super) fn ask_again(&self, command: &str) -> Result<String> {
+        self.ask(command).or_else(|error| {
+            run::complain(&format!("{error:#}\n"));
+            self.ask(command)
+        })
+    }
+
+    /// What the end of a command means.
+    fn ended(&self, command: &str, status: ExitStatus) -> Result<()> {
+        match status.code() {
+            Some(0) => Ok(()),
+            // ssh's own, for a lost connection and for a command that a signal has ended
+            Some(255) => {
+                bail!("in the guest: {command:?} was cut off; the guest's console said:\n{}", self.console())
+            }
+            _ => bail!("in the guest: {command:?} ended with {status}"),
+        }
     }
 
     /// A shell in the guest.

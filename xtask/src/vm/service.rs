@@ -65,7 +65,7 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
     let begun = std::time::Instant::now();
     guest.reboot()?;
     run::say(&format!("restarted in {:?}\n", begun.elapsed()));
-    let states = guest.ask(
+    let states = guest.ask_again(
         "timeout 300 sh -c 'until berth version > /dev/null 2>&1; do sleep 0.2; done; \
         until [ \"$(berth ps -q | wc -l)\" = 3 ]; do sleep 0.2; done; \
         until [ \"$(cat /var/lib/berth/volumes/kept/_data/* | wc -l)\" = 5 ]; do sleep 0.2; done'; \
