@@ -148,7 +148,8 @@ const PYTHON: &[&str] = &[
     "moto==5.2.5",
     "Flask==3.1.3",
     "flask-cors==6.0.5",
-    // what these ask for
+    // what these ask for, the first before Python 3.11.3 only, which a guest may have
+    "async-timeout==5.0.1",
     "blinker==1.9.0",
     "boto3==1.44.8",
     "botocore==1.44.8",

@@ -20,6 +20,8 @@ const READ: &[&str] = &["tests", "docs"];
 const READ_WITH_PEERS: &[&str] = &["target/venv", "target/debian", "target/youki", "crates"];
 /// The package of the end-to-end tests, and its program of them.
 const SUITE: (&str, &str) = ("tests/e2e", "suite");
+/// Whom this machine trusts: what is met on the way out may have a certificate that nobody else knows.
+const TRUSTED: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The newest client of Docker, which is no package of Debian's.
 const CLIENT: &str = "/usr/local/bin/docker";
 
@@ -72,6 +74,9 @@ pub(super) fn prepare(kind: Kind, purpose: Purpose) -> Result<(PathBuf, Vec<Prog
     if Path::new(CLIENT).exists() {
         std::fs::copy(CLIENT, tree.join("suite/docker"))?;
     }
+    if Path::new(TRUSTED).exists() {
+        std::fs::copy(TRUSTED, tree.join("suite/trusted.crt"))?;
+    }
     let made = work.path().join("disk");
     disk::from_tree(&made, &tree, 8 << 30)?;
     // A guest that still runs keeps the disk that it has.
@@ -99,6 +104,7 @@ pub(super) fn command(program: &Program, filters: &[&str], module: Module) -> Re
     let built = run::programs("debug")?;
     let place = format!(
         "mkdir -p {root} && {{ mountpoint -q {root} || mount --bind {PLACE} {root}; }} && \
+         {{ [ ! -d /etc/ssl/certs ] || [ ! -f {PLACE}/suite/trusted.crt ] || cp {PLACE}/suite/trusted.crt {TRUSTED}; }} && \
          mkdir -p {} && ln -sfn {} {} && ",
         built.parent().context("no folder")?.display(),
         programs(),
