@@ -165,16 +165,18 @@ impl Bus {
         self.stream.read_exact(bytes).map_err(|err| lost(&err))
     }
 
-    /// The other end knows our user from the socket; the line only has to agree.
+    /// The other end knows our user from the socket; the line only has to agree. All is said at once: of systemd itself,
+    /// what comes together with the word that ends this is not read before something else comes.
     fn authenticate(&mut self, uid: u32) -> Result<()> {
         let uid = uid.to_string();
         let hex: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
-        self.stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\n").as_bytes()).map_err(|err| lost(&err))?;
+        let words = format!("\0AUTH EXTERNAL {hex}\r\nBEGIN\r\n");
+        self.stream.write_all(words.as_bytes()).map_err(|err| lost(&err))?;
         let line = self.line()?;
         if !line.starts_with("OK ") {
             return Err(Error::Systemd(format!("the bus refuses us: {line}")));
         }
-        self.stream.write_all(b"BEGIN\r\n").map_err(|err| lost(&err))
+        Ok(())
     }
 
     fn line(&mut self) -> Result<String> {

@@ -59,7 +59,10 @@ impl Manager {
     /// systemd is not reached, or refuses.
     pub fn delegate(&self, name: &str, pid: i32) -> Result<CgroupPath> {
         let mut bus = self.connect()?;
-        let unit = Unit { slice: "app.slice".to_owned(), name: name.to_owned() };
+        // All other slices end with the user's systemd, and what is in them at once: not by its own signals, while
+        // systemd, which looks for new processes as long as it finds any, may answer nobody. What is in the root is
+        // left to its owner, and killed when all units have ended.
+        let unit = Unit { slice: "-.slice".to_owned(), name: name.to_owned() };
         let mut all = properties(&unit, Some(vec![pid.cast_unsigned()]));
         // a user's units have a limit by default, and a failed one would stay
         all.push(("TasksMax", Value::Long(u64::MAX)));

@@ -20,10 +20,11 @@ fn play(path: &Path, answer: impl Fn(&Message) -> Vec<Vec<u8>> + Send + 'static)
         let uid = rustix::process::geteuid().as_raw().to_string();
         let hex: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(line, format!("\0AUTH EXTERNAL {hex}\r\n"));
-        writer.write_all(b"OK 0123456789abcdef0123456789abcdef\r\n").unwrap();
         line.clear();
         reader.read_line(&mut line).unwrap();
         assert_eq!(line, "BEGIN\r\n");
+        assert!(reader.buffer().is_empty(), "a call before it is known that all before it was read");
+        writer.write_all(b"OK 0123456789abcdef0123456789abcdef\r\n").unwrap();
         let mut members = Vec::new();
         let mut prefix = [0; PREFIX];
         while reader.read_exact(&mut prefix).is_ok() {
