@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const MAX_SERVERS: usize = 3;
 /// Questions of one container that wait for an answer at once.
 pub(super) const MAX_WAITING: usize = 1024;
+/// Sockets of one container that are opened at once, each by a thread.
+const MAX_OPENING: usize = 4;
 /// The port of DNS.
 const PORT: u16 = 53;
 /// Longest answer over UDP: what a client's EDNS allows is between it and the server.
@@ -30,12 +32,14 @@ pub(super) struct Upstream {
     servers: Vec<SocketAddr>,
     door: Arc<Door>,
     waiting: Semaphore,
+    opening: Semaphore,
 }
 
 impl Upstream {
     pub(super) fn new(servers: Vec<IpAddr>, door: Door) -> Self {
         let servers = servers.into_iter().take(MAX_SERVERS).map(|ip| SocketAddr::new(ip, PORT)).collect();
-        Self { servers, door: Arc::new(door), waiting: Semaphore::new(MAX_WAITING) }
+        let [waiting, opening] = [MAX_WAITING, MAX_OPENING].map(Semaphore::new);
+        Self { servers, door: Arc::new(door), waiting, opening }
     }
 
     /// The first answer that one of the servers gives; if all that answer fail, the first failure; or that there is
@@ -44,25 +48,31 @@ impl Upstream {
         let Ok(_place) = self.waiting.try_acquire() else { return ::network::failure(query) };
         let mut failure = None;
         for server in &self.servers {
-            let answer = tokio::time::timeout(PATIENCE, self.ask_one(*server, query, stream)).await;
-            match answer {
-                Ok(Ok(answer)) if failed(&answer) => {
+            match self.ask_one(*server, query, stream).await {
+                Ok(answer) if failed(&answer) => {
                     tracing::debug!(%server, "a name server has failed");
                     failure.get_or_insert(answer);
                 }
-                Ok(Ok(answer)) => return answer,
-                Ok(Err(error)) => tracing::debug!(%server, %error, "no answer from a name server"),
-                Err(_) => tracing::debug!(%server, "no answer from a name server in time"),
+                Ok(answer) => return answer,
+                Err(error) => tracing::debug!(%server, %error, "no answer from a name server"),
             }
         }
         failure.unwrap_or_else(|| ::network::failure(query))
     }
 
     async fn ask_one(&self, server: SocketAddr, query: &[u8], stream: bool) -> io::Result<Vec<u8>> {
+        // The time is the server's: many questions at once, as a new daemon finds them, wait for us before.
+        let socket = self.open(server, stream).await?;
+        let answer =
+            async { if stream { over_tcp(socket, query).await } else { over_udp(socket, query).await } };
+        tokio::time::timeout(PATIENCE, answer).await?
+    }
+
+    async fn open(&self, server: SocketAddr, stream: bool) -> io::Result<OwnedFd> {
+        let _place = self.opening.acquire().await.map_err(io::Error::other)?;
         let door = Arc::clone(&self.door);
         let opened = tokio::task::spawn_blocking(move || door.connect(server, stream));
-        let socket = opened.await.map_err(io::Error::other)?.map_err(io::Error::other)?;
-        if stream { over_tcp(socket, query).await } else { over_udp(socket, query).await }
+        opened.await.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 }
 
