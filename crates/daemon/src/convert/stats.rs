@@ -137,14 +137,15 @@ fn pids(sample: &Sample) -> wire::PidsStats {
     wire::PidsStats { current: sample.pids.current, limit: sample.pids.limit.unwrap_or(unlimited) }
 }
 
-/// On v2 Docker shows bytes alone, under names in lower case; the lists that no kernel fills any more are empty on v1.
+/// On v2 Docker shows bytes alone, under names in lower case, and null for none; the lists that no kernel fills any more are empty on v1.
 fn block_io(sample: &Sample) -> wire::BlkioStats {
     let block_io = &sample.block_io;
     if sample.cgroup_v2 {
         let shown = block_io.service_bytes.iter().filter(|entry| entry.op != "Discard");
         let bytes = shown.map(|one| wire::BlkioEntry { op: one.op.to_lowercase(), ..entry(one) });
+        let bytes: Vec<_> = bytes.collect();
         return wire::BlkioStats {
-            io_service_bytes_recursive: Some(bytes.collect()),
+            io_service_bytes_recursive: Some(bytes).filter(|bytes| !bytes.is_empty()),
             ..wire::BlkioStats::default()
         };
     }

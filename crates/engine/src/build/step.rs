@@ -171,7 +171,7 @@ impl BuildWorker {
             extra_hosts: exec.extra_hosts.iter().map(|host| format!("{}:{}", host.host, host.ip)).collect(),
             shm_size: exec.shm_size.and_then(|size| i64::try_from(size).ok()).unwrap_or(0),
             ipc_mode: "private".to_owned(),
-            cgroupns_mode: if privileged { "host" } else { "private" }.to_owned(),
+            cgroupns_mode: if privileged && !engine.host.cgroup_v2 { "host" } else { "private" }.to_owned(),
             security_opt: self.settings.security_opt.clone(),
             init: Some(false),
             ..HostConfig::default()

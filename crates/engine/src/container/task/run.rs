@@ -1,5 +1,7 @@
 //! Starting: by hand, by the restart policy, at the daemon's start.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use shim::protocol::{ErrorKind, ErrorReply, RestoreRequest};
 
@@ -64,6 +66,10 @@ impl Task {
             Ok(started) => {
                 self.container.state = State::Running(Running { pid: started.pid, started_at: started.at });
                 self.container.network = started.network;
+                if self.engine.host.cgroup_v2 {
+                    // the kernel has no such switch, as Docker shows from the first start on
+                    Arc::make_mut(&mut self.container.host).resources.oom_kill_disable = None;
+                }
                 self.container.health = super::health::initial(&self.container);
                 self.commit_fact(durability).await;
                 self.tell_networks("connect", &self.container.network.networks);

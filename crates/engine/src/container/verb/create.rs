@@ -271,14 +271,13 @@ fn complete(
     }
     if host.cgroupns_mode.is_empty() {
         let private = mode::parse_cgroupns("", &engine.config.default_cgroupns_mode, engine.host.cgroup_v2)?;
+        let shared = host.privileged && !engine.host.cgroup_v2;
         // the host's tree is none of a container's that has no group of its own in it
-        let own = private == NamespaceMode::Private && !host.privileged || !engine.host.cgroups;
+        let own = private == NamespaceMode::Private && !shared || !engine.host.cgroups;
         let word = if own { "private" } else { "host" };
         word.clone_into(&mut host.cgroupns_mode);
     }
-    if !engine.host.cgroup_v2 {
-        host.resources.oom_kill_disable.get_or_insert(false);
-    }
+    host.resources.oom_kill_disable.get_or_insert(false);
     if !host.security_opt.iter().any(|option| option.starts_with("label")) {
         let labels = labels(engine, host)?;
         host.security_opt.extend(labels);

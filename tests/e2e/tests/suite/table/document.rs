@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::script::{Action, Difference, Everywhere, Row};
+use super::script::{Action, Circumstance, Difference, Everywhere, Row};
 use super::subject;
 
 const HEAD: &str = "\
@@ -92,12 +92,15 @@ impl Entry {
 
 fn sentence(difference: &Difference) -> String {
     let client = difference.client.as_ref().map(|client| format!(" with `{client}`")).unwrap_or_default();
-    let beside = match difference.beside.as_deref() {
-        Some("old") => " beside Debian's client",
-        Some(_) => " beside today's client",
-        None => "",
+    let only = match difference.only {
+        Some(Circumstance::Old) => " beside Debian's client",
+        Some(Circumstance::New) => " beside today's client",
+        Some(Circumstance::V1) => " on cgroup v1",
+        Some(Circumstance::V2) => " on cgroup v2",
+        // the reason says it
+        Some(Circumstance::Withheld) | None => "",
     };
-    format!("`{}`{client}{beside}: {}", difference.part, difference.why.replace('|', "\\|"))
+    format!("`{}`{client}{only}: {}", difference.part, difference.why.replace('|', "\\|"))
 }
 
 /// The flags of a command line, up to the image or program whose arguments follow.

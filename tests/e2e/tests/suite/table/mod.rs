@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::Berth;
 use e2e::daemon::IMAGE;
 use e2e::image::Image;
@@ -28,7 +28,7 @@ use e2e::programs;
 use around::Around;
 use compare::{Answer, Finding};
 use engine::Engine;
-use script::{Difference, Everywhere, Mode, Row, Step};
+use script::{Circumstance, Difference, Everywhere, Mode, Row, Step};
 
 macro_rules! files {
     ($($name:literal)*) => { &[$(($name, include_str!(concat!("rows/", $name)))),*] };
@@ -70,7 +70,7 @@ fn as_docker_answers() -> Result<()> {
     let mut judge = Judge {
         everywhere: &everywhere,
         seen: BTreeSet::new(),
-        old,
+        here: here(old)?,
         suspects: BTreeSet::new(),
         report: String::new(),
     };
@@ -92,6 +92,20 @@ fn as_docker_answers() -> Result<()> {
     }
     ensure!(judge.report.is_empty(), "not as Docker answers:\n{}", judge.report);
     Ok(())
+}
+
+/// What holds on this machine, beside this client.
+fn here(old: bool) -> Result<BTreeSet<Circumstance>> {
+    let mut here = BTreeSet::from([if old { Circumstance::Old } else { Circumstance::New }]);
+    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    here.insert(if unified { Circumstance::V2 } else { Circumstance::V1 });
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let bounds = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).context("no CapBnd")?;
+    let last: u32 = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap")?.trim().parse()?;
+    if u64::from_str_radix(bounds.trim(), 16)?.count_ones() <= last {
+        here.insert(Circumstance::Withheld);
+    }
+    Ok(here)
 }
 
 /// The answers of Docker's daemon, of ours to the same client, and of ours to our client; all three engines are
@@ -151,7 +165,7 @@ struct Judge<'a> {
     everywhere: &'a [Everywhere],
     /// Places (and parts) of listed differences that occurred.
     seen: BTreeSet<String>,
-    old: bool,
+    here: BTreeSet<Circumstance>,
     /// Titles of rows with anything in the report.
     suspects: BTreeSet<String>,
     report: String,
@@ -160,7 +174,7 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn all(&mut self, rows: &[Row], [theirs, docker, berth]: [Vec<Vec<Answer>>; 3]) {
         self.client(rows, &theirs, &docker, "docker");
-        if !self.old {
+        if !self.here.contains(&Circumstance::Old) {
             self.client(rows, &theirs, &berth, "berth");
         }
     }
@@ -212,7 +226,7 @@ impl Judge<'_> {
     }
 
     fn applies(&self, difference: &Difference) -> bool {
-        difference.beside.as_deref().is_none_or(|beside| (beside == "old") == self.old)
+        difference.only.is_none_or(|only| self.here.contains(&only))
     }
 
     /// Listed differences that did not occur.

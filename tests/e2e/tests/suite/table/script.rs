@@ -10,6 +10,7 @@
 //! ! [docker.|berth.]part: why       its answer differs in this part, for this reason
 //! ```
 //!
+//! A difference's part stands behind a word in brackets if it shows only there: see [`Circumstance`].
 //! Words behind the mark that begin with `~` say how the answer is compared: see [`Mode`].
 
 use anyhow::{Context, Result, bail, ensure};
@@ -65,12 +66,27 @@ pub(super) enum Mode {
     Newer,
 }
 
+/// What a difference may depend on, in brackets before its part.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Circumstance {
+    /// Beside Debian's client.
+    Old,
+    /// Beside a newer one.
+    New,
+    /// On cgroup v1.
+    V1,
+    /// On cgroup v2.
+    V2,
+    /// On a machine that withholds a capability from root.
+    Withheld,
+}
+
 /// A listed difference.
 pub(super) struct Difference {
     /// `docker` or `berth`: on which of the two clients; both when absent.
     pub(super) client: Option<String>,
-    /// Seen only beside Debian's client (`old`) or beside a newer one (`new`).
-    pub(super) beside: Option<String>,
+    /// Only where this [`Circumstance`] holds.
+    pub(super) only: Option<Circumstance>,
     /// `exit`, `stdout`, `stderr`, `status`, `type`, `body`, `file`, or a path below (`body.HostConfig.Init`).
     pub(super) part: String,
     pub(super) why: String,
@@ -184,8 +200,8 @@ fn mode(name: &str) -> Result<Mode> {
 
 fn difference(rest: &str) -> Result<Difference> {
     let (part, why) = rest.split_once(": ").context("a difference needs a part and a reason")?;
-    let (beside, part) = match part.strip_prefix('[').and_then(|part| part.split_once("] ")) {
-        Some((beside, part)) => (Some(beside.to_owned()), part),
+    let (only, part) = match part.strip_prefix('[').and_then(|part| part.split_once("] ")) {
+        Some((word, part)) => (Some(circumstance(word)?), part),
         None => (None, part),
     };
     let (client, part) = match part.split_once('.') {
@@ -193,7 +209,18 @@ fn difference(rest: &str) -> Result<Difference> {
         _ => (None, part),
     };
     ensure!(!why.trim().is_empty(), "a difference needs a reason");
-    Ok(Difference { client, beside, part: part.to_owned(), why: why.trim().to_owned() })
+    Ok(Difference { client, only, part: part.to_owned(), why: why.trim().to_owned() })
+}
+
+fn circumstance(word: &str) -> Result<Circumstance> {
+    Ok(match word {
+        "old" => Circumstance::Old,
+        "new" => Circumstance::New,
+        "v1" => Circumstance::V1,
+        "v2" => Circumstance::V2,
+        "withheld" => Circumstance::Withheld,
+        other => bail!("no circumstance [{other}]"),
+    })
 }
 
 /// Splits as a shell does: single quotes, double quotes, backslashes outside of single quotes.
