@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 
 use super::Namespace;
 use crate::programs;
@@ -19,6 +20,9 @@ const HEADER_LEN: usize = 12;
 
 /// What is not answered by then is lost: a resolver asks three servers for four seconds each.
 const SILENCE: Duration = Duration::from_secs(15);
+
+/// Bytes that a socket keeps for a program that is slow to take them: what is lost is lost on the way.
+const QUEUE: usize = 8 << 20;
 
 /// A question: an id, `RD`, one name and type, class `IN`.
 pub fn question(id: u16, name: &str, kind: u16) -> Vec<u8> {
@@ -129,6 +133,7 @@ impl NameServer {
     /// Listens on an address of a namespace, port 53; each answer goes out `delay` after its question came.
     pub fn start(netns: &Namespace, ip: &str, delay: Duration, script: Script) -> Result<Self> {
         let (udp, tcp) = netns.within(|| Ok((UdpSocket::bind((ip, 53))?, TcpListener::bind((ip, 53))?)))?;
+        set_socket_recv_buffer_size_force(&udp, QUEUE)?;
         let sockets = vec![udp.as_fd().try_clone_to_owned()?, tcp.as_fd().try_clone_to_owned()?];
         let asked = Arc::<Mutex<Vec<String>>>::default();
         let mut threads = Vec::new();
@@ -233,7 +238,7 @@ impl Client {
     /// In a namespace, asking this server.
     pub fn new(netns: &Namespace, server: &str) -> Result<Self> {
         let socket = netns.within(|| Ok(UdpSocket::bind("0.0.0.0:0")?))?;
-        rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 8 << 20)?;
+        set_socket_recv_buffer_size_force(&socket, QUEUE)?;
         socket.connect((server, 53))?;
         socket.set_read_timeout(Some(SILENCE))?;
         Ok(Self { socket, answers: BTreeMap::new() })

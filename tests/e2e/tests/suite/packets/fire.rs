@@ -2,9 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -34,26 +33,27 @@ fn berthd_is_killed_and_no_connection_byte_or_question_is_lost() -> Result<()> {
     })?;
     let [stop, calm] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
     let [exchanged, by_udp, by_tcp] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
+    let trouble = Trouble::default();
     let server = echo(&web)?;
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| client(&lab.site.outside, number as u64, [&stop, &calm], &exchanged))
+        .map(|number| client(&lab.site.outside, number as u64, [&stop, &calm], &exchanged, &trouble))
         .collect::<Result<_>>()?;
     let streams: Vec<_> =
-        (0..4).map(|number| asks_by_tcp(&web, number, &stop, &by_tcp)).collect::<Result<_>>()?;
-    let asked = asks(&web, &stop, &by_udp)?;
+        (0..4).map(|number| asks_by_tcp(&web, number, &stop, &by_tcp, &trouble)).collect::<Result<_>>()?;
+    let asked = asks(&web, &stop, &by_udp, &trouble)?;
     for _ in 0..KILLS {
         lab.engine.berth()?.kill()?;
         // Without a daemon, connections go on.
         let before = exchanged.load(Ordering::Relaxed);
-        more_than(&exchanged, before + 10 * CLIENTS as u64)?;
+        trouble.until_more("chunks come back", &exchanged, before + 10 * CLIENTS as u64)?;
         // The clients are many and would keep a starting daemon from a busy machine's processors.
         calm.store(true, Ordering::Relaxed);
         lab.engine.berth()?.spawn()?;
         calm.store(false, Ordering::Relaxed);
         // It has to do, and something is under way, when it is killed again.
         let (udp, tcp) = (by_udp.load(Ordering::Relaxed), by_tcp.load(Ordering::Relaxed));
-        more_than(&by_udp, udp + u64::from(RATE) / 2)?;
-        more_than(&by_tcp, tcp + 20)?;
+        trouble.until_more("questions are asked over UDP", &by_udp, udp + u64::from(RATE) / 2)?;
+        trouble.until_more("questions are answered over TCP", &by_tcp, tcp + 20)?;
     }
     stop.store(true, Ordering::Relaxed);
     let mut bytes = 0;
@@ -61,8 +61,8 @@ fn berthd_is_killed_and_no_connection_byte_or_question_is_lost() -> Result<()> {
         bytes += join(client)??;
     }
     ensure!(bytes > 0 && bytes == join(server)??, "as many bytes came as were sent");
-    let (asked, answered) = join(asked)??;
-    ensure!(answered == asked, "{answered} of {asked} questions over UDP were answered");
+    let (asked, wrong) = join(asked)??;
+    ensure!(wrong.is_empty(), "of {asked} questions over UDP, {} have other answers: {wrong:?}", wrong.len());
     for stream in streams {
         join(stream)??;
     }
@@ -74,15 +74,38 @@ fn berthd_is_killed_and_no_connection_byte_or_question_is_lost() -> Result<()> {
     lab.finish()
 }
 
-/// Waits until there are more than `least`, for as long as they become more at all.
-fn more_than(count: &AtomicU64, least: u64) -> Result<()> {
-    while count.load(Ordering::Relaxed) <= least {
-        let now = count.load(Ordering::Relaxed);
-        programs::eventually("clients are served", || {
-            Ok((count.load(Ordering::Relaxed) > now).then_some(()))
-        })?;
+/// What ended before it was to end, and why.
+#[derive(Clone, Default)]
+struct Trouble(Arc<Mutex<Vec<String>>>);
+
+impl Trouble {
+    /// Runs `work` on a thread of its own, and notes its error.
+    fn watch<T: Send + 'static>(
+        &self,
+        what: String,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> JoinHandle<Result<T>> {
+        let noted = Arc::clone(&self.0);
+        std::thread::spawn(move || {
+            work().inspect_err(|error| {
+                noted.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{what}: {error:#}"));
+            })
+        })
     }
-    Ok(())
+
+    /// Waits until there are more than `least`, for as long as they become more at all and nothing has failed.
+    fn until_more(&self, what: &str, count: &AtomicU64, least: u64) -> Result<()> {
+        while count.load(Ordering::Relaxed) <= least {
+            let now = count.load(Ordering::Relaxed);
+            programs::eventually(what, || {
+                let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                ensure!(noted.is_empty(), "{noted:?}");
+                Ok((count.load(Ordering::Relaxed) > now).then_some(()))
+            })
+            .with_context(|| format!("{now} so far, {least} are too few"))?;
+        }
+        Ok(())
+    }
 }
 
 fn join<T>(thread: JoinHandle<T>) -> Result<T> {
@@ -113,6 +136,7 @@ fn client(
     number: u64,
     [stop, calm]: [&Arc<AtomicBool>; 2],
     exchanged: &Arc<AtomicU64>,
+    trouble: &Trouble,
 ) -> Result<JoinHandle<Result<u64>>> {
     let mut stream = programs::eventually("the port answers", || {
         outside.within(|| Ok(TcpStream::connect(at(Site::HOST, 8080)?).ok()))
@@ -120,7 +144,7 @@ fn client(
     stream.set_read_timeout(Some(patient(programs::PATIENCE)))?;
     stream.set_nodelay(true)?;
     let (stop, calm, exchanged) = (Arc::clone(stop), Arc::clone(calm), Arc::clone(exchanged));
-    Ok(std::thread::spawn(move || {
+    Ok(trouble.watch(format!("connection {number}"), move || {
         let pace = Pace::new();
         let (mut sent, mut back) = (0, [0; CHUNK]);
         while !stop.load(Ordering::Relaxed) {
@@ -139,24 +163,29 @@ fn client(
     }))
 }
 
-/// Asks over UDP, at an even pace, whether answers come or not; gives how many questions were asked, and how many
-/// of them answered rightly. However long it takes: when the ids are used up, it goes on from another socket.
+/// Asks over UDP, at an even pace, whether answers come or not; gives how many questions were asked, and which of them
+/// were not answered rightly. However long it takes: when the ids are used up, it goes on from another socket.
 fn asks(
     web: &Inside,
     stop: &Arc<AtomicBool>,
     count: &Arc<AtomicU64>,
-) -> Result<JoinHandle<Result<(usize, usize)>>> {
+    trouble: &Trouble,
+) -> Result<JoinHandle<Result<(usize, Vec<Wrong>)>>> {
     let (netns, ip) = (web.netns.clone(), web.ip()?.to_string());
     let (stop, count) = (Arc::clone(stop), Arc::clone(count));
-    Ok(std::thread::spawn(move || {
-        let mut all = (0, 0);
+    Ok(trouble.watch("questions over UDP".to_owned(), move || {
+        let mut all = (0, Vec::new());
         while !stop.load(Ordering::Relaxed) {
-            let (asked, right) = asks_once_each(&netns, &ip, &stop, &count)?;
-            all = (all.0 + asked, all.1 + right);
+            let (asked, wrong) = asks_once_each(&netns, &ip, &stop, &count)?;
+            all.0 += asked;
+            all.1.extend(wrong);
         }
         Ok(all)
     }))
 }
+
+/// A question's id, and its answer if there was any.
+type Wrong = (u16, Option<Told>);
 
 /// The same with each id once at most.
 fn asks_once_each(
@@ -164,7 +193,7 @@ fn asks_once_each(
     ip: &str,
     stop: &AtomicBool,
     count: &AtomicU64,
-) -> Result<(usize, usize)> {
+) -> Result<(usize, Vec<Wrong>)> {
     let client = dns::Client::new(netns, "127.0.0.11")?;
     let asking = client.asking()?;
     let (all, answered) = (Arc::new(AtomicU64::new(u64::MAX)), Arc::new(AtomicU64::new(0)));
@@ -185,9 +214,11 @@ fn asks_once_each(
         count.fetch_add(1, Ordering::Relaxed);
     }
     all.store(asked.into(), Ordering::Relaxed);
-    let answers = join(listening)??;
-    let right = answers.iter().filter(|(id, told)| right(**id, told, ip)).count();
-    Ok((usize::from(asked), right))
+    let mut answers = join(listening)??;
+    let wrong = (0..asked)
+        .map(|id| (id, answers.remove(&id)))
+        .filter(|(id, told)| !told.as_ref().is_some_and(|told| right(*id, told, ip)));
+    Ok((usize::from(asked), wrong.collect()))
 }
 
 fn name(id: u16) -> &'static str {
@@ -205,13 +236,14 @@ fn asks_by_tcp(
     first: u16,
     stop: &Arc<AtomicBool>,
     count: &Arc<AtomicU64>,
+    trouble: &Trouble,
 ) -> Result<JoinHandle<Result<()>>> {
     let mut stream = web.netns.within(|| Ok(TcpStream::connect("127.0.0.11:53")?))?;
     stream.set_read_timeout(Some(patient(programs::PATIENCE)))?;
     let (stop, count, ip) = (Arc::clone(stop), Arc::clone(count), web.ip()?.to_string());
     let mut id = first;
     ask_by_tcp(&mut stream, id, &ip)?;
-    Ok(std::thread::spawn(move || {
+    Ok(trouble.watch(format!("questions over TCP, from {first}"), move || {
         while !stop.load(Ordering::Relaxed) {
             id = id.wrapping_add(1);
             ask_by_tcp(&mut stream, id, &ip)?;
