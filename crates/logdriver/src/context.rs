@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use gotmpl::{MissingKey, Template, TemplateError, Value};
+use gotmpl::Value;
 use jiff::Timestamp;
 use regex::Regex;
 
 use crate::error::{OptionError, Result};
+use crate::tag::Tag;
 
 /// `--log-opt`, by name.
 pub type Options = BTreeMap<String, String>;
@@ -117,14 +118,12 @@ impl Context<'_> {
     pub(crate) fn tag(&self, options: &Options, default: &str) -> Result<String> {
         let given = options.get("tag").map(String::as_str).filter(|tag| !tag.is_empty());
         let source = given.unwrap_or(default);
-        let template = functions(Template::new("log-tag").missing_key(MissingKey::Error));
-        let template = template.parse(source).map_err(|error| OptionError::new(sentence(source, &error)))?;
+        let tag = Tag::parse(source)?;
         if self.id.is_empty() {
             // its fields may need a container's facts
             return Ok(String::new());
         }
-        let facts = self.facts(options);
-        template.execute_to_string(&facts).map_err(|error| OptionError::new(sentence(source, &error)))
+        tag.fill(&self.facts(options))
     }
 
     /// The fields of Docker's tag templates.
@@ -158,82 +157,6 @@ impl Context<'_> {
             ("Name", text(self.name)),
         ];
         Value::Map(Arc::new(fields.into_iter().map(|(name, value)| (Arc::from(name), value)).collect()))
-    }
-}
-
-/// Go's sentence about a template.
-fn sentence(source: &str, error: &TemplateError) -> String {
-    match error {
-        TemplateError::Parse { line, message, .. } | TemplateError::Lex { line, message, .. } => {
-            format!("template: log-tag:{line}: {message}")
-        }
-        TemplateError::MissingKey { key } => {
-            let column = source.find(&format!(".{key}")).unwrap_or_default();
-            format!(
-                "template: log-tag:1:{column}: executing \"log-tag\" at <.{key}>: can't evaluate field {key} in type *logger.Info"
-            )
-        }
-        other => format!("template: log-tag: {other}"),
-    }
-}
-
-/// The most spaces that `pad` adds on one side.
-const PAD_LIMIT: usize = 1 << 12;
-
-/// The functions that Docker adds to Go's.
-fn functions(template: Template) -> Template {
-    fn text(args: &[Value], index: usize) -> String {
-        args.get(index).map(ToString::to_string).unwrap_or_default()
-    }
-    fn count(args: &[Value], index: usize) -> usize {
-        let number = args.get(index).and_then(Value::as_int).unwrap_or(0);
-        usize::try_from(number).unwrap_or(0).min(PAD_LIMIT)
-    }
-    let string = |text: String| Ok(Value::String(text.into()));
-    template
-        .func("json", move |args| string(args.first().map_or_else(|| "null".to_owned(), json)))
-        .func("split", |args| {
-            let (text, by) = (text(args, 0), text(args, 1));
-            Ok(Value::List(text.split(by.as_str()).map(|part| Value::String(part.into())).collect()))
-        })
-        .func("join", move |args| {
-            let parts: Vec<String> = match args.first() {
-                Some(Value::List(items)) => items.iter().map(ToString::to_string).collect(),
-                _ => Vec::new(),
-            };
-            string(parts.join(&text(args, 1)))
-        })
-        .func("title", move |args| {
-            let text = text(args, 0);
-            let words = text.split_inclusive(' ').map(|word| {
-                let mut letters = word.chars();
-                letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
-            });
-            string(words.collect())
-        })
-        .func("lower", move |args| string(text(args, 0).to_lowercase()))
-        .func("upper", move |args| string(text(args, 0).to_uppercase()))
-        .func("pad", move |args| {
-            let source = text(args, 0);
-            if source.is_empty() {
-                return string(source);
-            }
-            string(format!("{}{source}{}", " ".repeat(count(args, 1)), " ".repeat(count(args, 2))))
-        })
-        .func("truncate", move |args| string(text(args, 0).chars().take(count(args, 1)).collect()))
-}
-
-fn json(value: &Value) -> String {
-    let quote = |text: &str| serde_json::Value::from(text).to_string();
-    match value {
-        Value::Nil | Value::Function(_) => "null".to_owned(),
-        Value::String(text) => quote(text),
-        Value::List(items) => format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(",")),
-        Value::Map(members) => {
-            let members = members.iter().map(|(name, member)| format!("{}:{}", quote(name), json(member)));
-            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
-        }
-        other => other.to_string(),
     }
 }
 

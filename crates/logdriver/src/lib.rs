@@ -10,6 +10,7 @@ mod error;
 pub mod forward;
 mod options;
 mod settings;
+mod tag;
 
 pub use context::{Context, Options, Places};
 pub use error::OptionError;
