@@ -69,7 +69,8 @@ pub const TARGETS: &[Target] = &[
     target("log", logs::log).longest(16 << 10),
     target("api", api::body).longest(16 << 10),
     target("request", api::request),
-    target("format", api::format),
+    // who asks for much output gets it, within limits; a string that grows has room for twice as much
+    target("format", api::format).memory(192 << 20),
     target("registry", outside::registry),
 ];
 

@@ -204,9 +204,9 @@ impl Format {
         let needs_labels = data.labels.is_some() && self.source.contains("__label ");
         if needs_texts || needs_labels {
             // Functions are bound when a template is parsed, and these two depend on the data.
-            return self.finish(build(&self.source, data)?.execute_to_string(&data.value));
+            return self.finish(filled(&build(&self.source, data)?, &data.value));
         }
-        self.finish(self.template.execute_to_string(&data.value))
+        self.finish(filled(&self.template, &data.value))
     }
 
     /// Fills the template in with column headers: fields are their headers, functions pass on.
@@ -221,7 +221,7 @@ impl Format {
             Ok(Value::String(last.into()))
         });
         let template = template.parse(&self.source).map_err(|error| Error::said(error.to_string()))?;
-        self.finish(template.execute_to_string(&row_value(headers.iter().copied())))
+        self.finish(filled(&template, &row_value(headers.iter().copied())))
     }
 
     fn finish(&self, result: std::result::Result<String, TemplateError>) -> Result<String> {
@@ -247,6 +247,34 @@ impl Format {
             );
         }
         format!("template: :{line}:{column}: executing \"\" at <{chain}>: map has no entry for key \"{key}\"")
+    }
+}
+
+/// What a template makes, which is not without end.
+fn filled(template: &Template, data: &Value) -> std::result::Result<String, TemplateError> {
+    let mut out = Bounded(String::new());
+    template.execute_fmt(&mut out, data).map_err(|error| match error {
+        TemplateError::Write => TemplateError::Exec(format!("the output is longer than {MOST} bytes")),
+        other => other,
+    })?;
+    Ok(out.0)
+}
+
+/// The most bytes that one template makes of one object.
+const MOST: usize = 64 << 20;
+/// Turns of all of its `range`s.
+const MOST_TURNS: u64 = 1_000_000;
+
+/// Takes [`MOST`] bytes.
+struct Bounded(String);
+
+impl std::fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        if self.0.len() + text.len() > MOST {
+            return Err(std::fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
     }
 }
 
@@ -299,7 +327,7 @@ fn place(error: &TemplateError) -> String {
 }
 
 fn build(source: &str, data: &Data) -> Result<Template> {
-    functions(Template::new("").missing_key(MissingKey::Error), data)
+    functions(Template::new("").missing_key(MissingKey::Error).max_range_iters(MOST_TURNS), data)
         .parse(source)
         .map_err(|error| Error::said(format!("template parsing error: template: :{}", place(&error))))
 }
