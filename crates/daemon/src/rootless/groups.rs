@@ -48,7 +48,9 @@ impl Groups {
             (Ok(Some(scope)), manager) => Self { scope, name, manager },
             (_, None) => return Err("no systemd of the user's runs, which would give them".to_owned()),
             (_, Some(manager)) => {
-                let path = manager.delegate(&name, holder).map_err(|error| error.to_string())?;
+                let path = manager
+                    .delegate(&name, holder, Delegated::service())
+                    .map_err(|error| error.to_string())?;
                 let scope = Delegated::at(path).map_err(|error| error.to_string())?;
                 Self { scope, name, manager: Some(manager) }
             }

@@ -85,6 +85,15 @@ impl Delegated {
         Dir::open(self.mount.join(engine.relative()))?.write("cgroup.procs", pid)
     }
 
+    /// The unit that this process is the service of, if it is one of a user's systemd (`user@UID.service`).
+    #[must_use]
+    pub fn service() -> Option<String> {
+        let own = group_of(0).ok().flatten()?;
+        let users = |level: &str| level.starts_with("user@") && level.ends_with(".service");
+        let beneath = own.parent()?.as_str().split('/').any(users);
+        Some(own.name().to_owned()).filter(|name| beneath && name.ends_with(".service"))
+    }
+
     /// Whether this process may move itself and its children into groups beneath: it may if the nearest group above
     /// both is its user's.
     #[must_use]

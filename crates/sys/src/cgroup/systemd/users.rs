@@ -53,19 +53,19 @@ impl Manager {
 
     /// Makes a scope of this name around a process, in which everything is the user's; or finds the one that there is,
     /// which other processes keep. It lives until the last process in it ends, whatever becomes of its maker, and
-    /// systemd sets no attribute beneath it. The answer is its group.
+    /// systemd sets no attribute beneath it. When all ends, it ends after `owner`, a service which may still end what is
+    /// in it in better ways: systemd's own way is one signal to all processes, again and again while there are new ones.
+    /// The answer is its group.
     ///
     /// # Errors
     /// systemd is not reached, or refuses.
-    pub fn delegate(&self, name: &str, pid: i32) -> Result<CgroupPath> {
+    pub fn delegate(&self, name: &str, pid: i32, owner: Option<String>) -> Result<CgroupPath> {
         let mut bus = self.connect()?;
-        // All other slices end with the user's systemd, and what is in them at once: not by its own signals, while
-        // systemd, which looks for new processes as long as it finds any, may answer nobody. What is in the root is
-        // left to its owner, and killed when all units have ended.
-        let unit = Unit { slice: "-.slice".to_owned(), name: name.to_owned() };
+        let unit = Unit { slice: "app.slice".to_owned(), name: name.to_owned() };
         let mut all = properties(&unit, Some(vec![pid.cast_unsigned()]));
         // a user's units have a limit by default, and a failed one would stay
         all.push(("TasksMax", Value::Long(u64::MAX)));
+        all.extend(owner.map(|owner| ("Before", Value::Texts(vec![owner]))));
         all.push(("CollectMode", Value::Text("inactive-or-failed".to_owned())));
         let body = Body::new().string(name).string("fail").properties(&all).no_units();
         match bus.job("StartTransientUnit", &body) {
