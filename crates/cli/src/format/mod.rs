@@ -1,5 +1,6 @@
 //! How answers become text: Go templates, tables, units, JSON with its order kept.
 
+mod blocks;
 pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod object;

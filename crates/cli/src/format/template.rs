@@ -329,7 +329,12 @@ fn place(error: &TemplateError) -> String {
 fn build(source: &str, data: &Data) -> Result<Template> {
     functions(Template::new("").missing_key(MissingKey::Error).max_range_iters(MOST_TURNS), data)
         .parse(source)
-        .map_err(|error| Error::said(format!("template parsing error: template: :{}", place(&error))))
+        .map_err(|error| place(&error))
+        .and_then(|template| match super::blocks::wrong(source) {
+            Some(reason) => Err(format!("{}: {reason}", source.matches('\n').count() + 1)),
+            None => Ok(template),
+        })
+        .map_err(|reason| Error::said(format!("template parsing error: template: :{reason}")))
 }
 
 fn functions(template: Template, data: &Data) -> Template {
