@@ -163,18 +163,17 @@ fn client(
     }))
 }
 
-/// Asks over UDP, at an even pace, whether answers come or not; gives how many questions were asked, and which of them
-/// were not answered rightly. However long it takes: when the ids are used up, it goes on from another socket.
+/// Asks over UDP, at an even pace, whether answers come or not. However long it takes: when the ids are used up, it goes on from another socket.
 fn asks(
     web: &Inside,
     stop: &Arc<AtomicBool>,
     count: &Arc<AtomicU64>,
     trouble: &Trouble,
-) -> Result<JoinHandle<Result<(usize, Vec<Wrong>)>>> {
+) -> Result<JoinHandle<Result<Asked>>> {
     let (netns, ip) = (web.netns.clone(), web.ip()?.to_string());
     let (stop, count) = (Arc::clone(stop), Arc::clone(count));
     Ok(trouble.watch("questions over UDP".to_owned(), move || {
-        let mut all = (0, Vec::new());
+        let mut all: Asked = (0, Vec::new());
         while !stop.load(Ordering::Relaxed) {
             let (asked, wrong) = asks_once_each(&netns, &ip, &stop, &count)?;
             all.0 += asked;
@@ -186,14 +185,11 @@ fn asks(
 
 /// A question's id, and its answer if there was any.
 type Wrong = (u16, Option<Told>);
+/// How many questions were asked, and which of them were not answered rightly.
+type Asked = (usize, Vec<Wrong>);
 
 /// The same with each id once at most.
-fn asks_once_each(
-    netns: &Namespace,
-    ip: &str,
-    stop: &AtomicBool,
-    count: &AtomicU64,
-) -> Result<(usize, Vec<Wrong>)> {
+fn asks_once_each(netns: &Namespace, ip: &str, stop: &AtomicBool, count: &AtomicU64) -> Result<Asked> {
     let client = dns::Client::new(netns, "127.0.0.11")?;
     let asking = client.asking()?;
     let (all, answered) = (Arc::new(AtomicU64::new(u64::MAX)), Arc::new(AtomicU64::new(0)));
