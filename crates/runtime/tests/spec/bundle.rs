@@ -54,6 +54,13 @@ impl Ran {
     }
 }
 
+/// Copies a program, by another process: what this one writes to is open in whatever a neighbour starts meanwhile, and
+/// execve(2) refuses a program that is open for writing (ETXTBSY).
+pub(crate) fn program(from: &str, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(copied.success(), "cp {from}");
+}
+
 impl<'a> Bundle<'a> {
     /// One whose program is `sh -c script`.
     pub(crate) fn new(subject: &'a Subject, script: &str) -> Self {
@@ -62,7 +69,7 @@ impl<'a> Bundle<'a> {
         for sub in ["bin", "dev", "etc", "proc", "sys", "tmp"] {
             fs::create_dir_all(root.join(sub)).unwrap();
         }
-        fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
+        program("/bin/busybox", &root.join("bin/busybox"));
         for applet in APPLETS {
             symlink("busybox", root.join("bin").join(applet)).unwrap();
         }

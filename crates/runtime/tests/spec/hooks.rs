@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::bundle::{Bundle, FOREVER, eventually};
+use crate::bundle::{Bundle, FOREVER, eventually, program};
 use crate::subject::Subject;
 
 const OF_THE_RUNTIME: [&str; 4] = ["prestart", "createRuntime", "poststart", "poststop"];
@@ -75,7 +75,7 @@ requirements! {
         drop(b);
         for place in ["prestart", "createRuntime", "createContainer", "poststart"] {
             let mut b = Bundle::new(r, FOREVER);
-            fs::copy("/bin/true", b.path().join("hook")).unwrap();
+            program("/bin/true", &b.path().join("hook"));
             b.spec["hooks"][place] = json!([{ "path": "hook", "args": ["hook"] }]);
             let created = b.create();
             if created.code == 0 {
@@ -150,7 +150,7 @@ requirements! {
     /// `path` of a `startContainer` hook must resolve in the container's namespace.
     start_container_hook_path_must_resolve_in_the_container_namespace(r) {
         let mut b = Bundle::new(r, FOREVER);
-        fs::copy("/bin/busybox", b.rootfs().join("bin/only-inside")).unwrap();
+        program("/bin/busybox", &b.rootfs().join("bin/only-inside"));
         b.spec["hooks"]["startContainer"] =
             json!([{ "path": "/bin/only-inside", "args": ["sh", "-c", "echo > /hook"], "env": ["PATH=/bin"] }]);
         b.create_and_start();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::bundle::{Bundle, FOREVER, eventually};
+use crate::bundle::{Bundle, FOREVER, eventually, program};
 
 fn refuses(r: &crate::subject::Subject, key: &str, value: serde_json::Value) {
     let mut b = Bundle::new(r, FOREVER);
@@ -67,7 +67,7 @@ requirements! {
     program_must_be_looked_for_in_path(r) {
         let mut b = Bundle::new(r, "");
         std::fs::create_dir(b.rootfs().join("other")).unwrap();
-        std::fs::copy("/bin/busybox", b.rootfs().join("other/echo")).unwrap();
+        program("/bin/busybox", &b.rootfs().join("other/echo"));
         std::fs::remove_file(b.rootfs().join("bin/echo")).unwrap();
         b.spec["process"]["env"] = json!(["PATH=/nowhere:/other"]);
         b.spec["process"]["args"] = json!(["echo", "found"]);

@@ -113,6 +113,9 @@ fn range(text: &str) -> Result<(u64, u64), String> {
     Ok((first, last))
 }
 
+/// Longest name of a protocol, in bytes.
+const MOST_PROTOCOL: usize = 16;
+
 /// Parses one `--expose`: `80`, `80/udp`, `80-90`.
 pub(crate) fn expose(text: &str) -> Result<Vec<String>, String> {
     if text.contains(':') {
@@ -121,6 +124,10 @@ pub(crate) fn expose(text: &str) -> Result<Vec<String>, String> {
     let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let (first, last) = range(ports)
         .map_err(|reason| format!("invalid range format for --expose: {text}, error: {reason}"))?;
+    // which protocols there are is the daemon's to say; none has a name that a range of ports makes megabytes of
+    if protocol.len() > MOST_PROTOCOL {
+        return Err(format!("invalid proto: {}", protocol.chars().take(MOST_PROTOCOL).collect::<String>()));
+    }
     Ok((first..=last).map(|port| format!("{port}/{}", protocol.to_lowercase())).collect())
 }
 
@@ -156,6 +163,9 @@ mod tests {
     #[test]
     fn exposed_ranges() {
         assert_eq!(expose("80-81/udp").unwrap(), ["80/udp", "81/udp"]);
+        assert!(
+            expose("1-65535/much-longer-than-any").unwrap_err().starts_with("invalid proto: much-longer")
+        );
         assert!(expose("foo").unwrap_err().starts_with("invalid range format for --expose: foo, error: "));
     }
 }

@@ -26,10 +26,11 @@ const CHUNK: usize = 512;
 #[test]
 fn berthd_is_killed_and_no_connection_byte_or_question_is_lost() -> Result<()> {
     let mut lab = Lab::start(Kind::Berth, &["--log-level", "debug"])?;
-    under_fire(&mut lab).map_err(|error| match lab.engine.berth() {
+    let done = under_fire(&mut lab).map_err(|error| match lab.engine.berth() {
         Ok(berth) => error.context(told(&berth.log())),
         Err(gone) => error.context(gone),
     })?;
+    println!("{done}");
     lab.finish()
 }
 
@@ -39,7 +40,8 @@ fn told(log: &str) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
-fn under_fire(lab: &mut Lab) -> Result<()> {
+/// The test; the answer is what has been done in it.
+fn under_fire(lab: &mut Lab) -> Result<String> {
     lab.engine.ok(&["network", "create", "net"])?;
     let web = lab.container("web", &["--network", "net", "--dns", Site::OUTSIDE, "-p", "8080:80"])?;
     let _far = NameServer::start(&lab.site.outside, Site::OUTSIDE, DELAY, |query, _, _| {
@@ -81,10 +83,9 @@ fn under_fire(lab: &mut Lab) -> Result<()> {
         join(stream)??;
     }
     let by_tcp = by_tcp.load(Ordering::Relaxed);
-    println!(
+    Ok(format!(
         "{bytes} bytes by {CLIENTS} connections, {asked} questions over UDP, {by_tcp} over TCP, {KILLS} kills"
-    );
-    Ok(())
+    ))
 }
 
 /// What ended before it was to end, and why.
