@@ -189,6 +189,9 @@ impl Format {
     pub(crate) fn parse(source: &str) -> Result<Self> {
         let source = labels(&source.replace("\\t", "\t").replace("\\n", "\n"));
         let template = build(&source, &Data { value: Value::Nil, texts: Texts::new(), labels: None })?;
+        if let Some(reason) = super::blocks::wrong(&source) {
+            return Err(unparsed(&format!("{}: {reason}", source.matches('\n').count() + 1)));
+        }
         Ok(Self { template, source, kind: "" })
     }
 
@@ -329,12 +332,12 @@ fn place(error: &TemplateError) -> String {
 fn build(source: &str, data: &Data) -> Result<Template> {
     functions(Template::new("").missing_key(MissingKey::Error).max_range_iters(MOST_TURNS), data)
         .parse(source)
-        .map_err(|error| place(&error))
-        .and_then(|template| match super::blocks::wrong(source) {
-            Some(reason) => Err(format!("{}: {reason}", source.matches('\n').count() + 1)),
-            None => Ok(template),
-        })
-        .map_err(|reason| Error::said(format!("template parsing error: template: :{reason}")))
+        .map_err(|error| unparsed(&place(&error)))
+}
+
+/// A template that can't be parsed; `reason` begins with the line.
+fn unparsed(reason: &str) -> Error {
+    Error::said(format!("template parsing error: template: :{reason}"))
 }
 
 fn functions(template: Template, data: &Data) -> Template {
