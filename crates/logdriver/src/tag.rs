@@ -74,16 +74,22 @@ fn weight(value: &Value) -> usize {
     }
 }
 
-/// A function that refuses to be given too much: each may return more than it was given, and be given that again.
-fn bounded(
-    name: &'static str,
-    function: impl Fn(&[Value]) -> gotmpl::Result<Value> + Send + Sync + 'static,
-) -> impl Fn(&[Value]) -> gotmpl::Result<Value> + Send + Sync + 'static {
-    move |args| {
-        if args.iter().map(weight).sum::<usize>() > MOST_GIVEN {
-            return Err(TemplateError::Exec(format!("{name} is given more than {MOST_GIVEN} bytes")));
-        }
-        function(args)
+/// A template that gets functions whose calls are bounded.
+struct Functions(Template);
+
+impl Functions {
+    /// Adds one that refuses to be given too much: each may return more than it was given, and be given that again.
+    fn add(
+        self,
+        name: &'static str,
+        function: impl Fn(&[Value]) -> gotmpl::Result<Value> + Send + Sync + 'static,
+    ) -> Self {
+        Self(self.0.func(name, move |args| {
+            if args.iter().map(weight).sum::<usize>() > MOST_GIVEN {
+                return Err(TemplateError::Exec(format!("{name} is given more than {MOST_GIVEN} bytes")));
+            }
+            function(args)
+        }))
     }
 }
 
@@ -123,58 +129,40 @@ fn functions(template: Template) -> Template {
         usize::try_from(number).unwrap_or(0).min(PAD_LIMIT)
     }
     let string = |text: String| Ok(Value::String(text.into()));
-    let template = GROWING
+    GROWING
         .into_iter()
-        .fold(template, |template, name| template.func(name, bounded(name, move |args| own(name, args))));
-    template
-        .func(
-            "json",
-            bounded("json", move |args| string(args.first().map_or_else(|| "null".to_owned(), json))),
-        )
-        .func(
-            "split",
-            bounded("split", |args| {
-                let (text, by) = (text(args, 0), text(args, 1));
-                Ok(Value::List(text.split(by.as_str()).map(|part| Value::String(part.into())).collect()))
-            }),
-        )
-        .func(
-            "join",
-            bounded("join", move |args| {
-                let parts: Vec<String> = match args.first() {
-                    Some(Value::List(items)) => items.iter().map(ToString::to_string).collect(),
-                    _ => Vec::new(),
-                };
-                string(parts.join(&text(args, 1)))
-            }),
-        )
-        .func(
-            "title",
-            bounded("title", move |args| {
-                let text = text(args, 0);
-                let words = text.split_inclusive(' ').map(|word| {
-                    let mut letters = word.chars();
-                    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
-                });
-                string(words.collect())
-            }),
-        )
-        .func("lower", bounded("lower", move |args| string(text(args, 0).to_lowercase())))
-        .func("upper", bounded("upper", move |args| string(text(args, 0).to_uppercase())))
-        .func(
-            "pad",
-            bounded("pad", move |args| {
-                let source = text(args, 0);
-                if source.is_empty() {
-                    return string(source);
-                }
-                string(format!("{}{source}{}", " ".repeat(count(args, 1)), " ".repeat(count(args, 2))))
-            }),
-        )
-        .func(
-            "truncate",
-            bounded("truncate", move |args| string(text(args, 0).chars().take(count(args, 1)).collect())),
-        )
+        .fold(Functions(template), |functions, name| functions.add(name, move |args| own(name, args)))
+        .add("json", move |args| string(args.first().map_or_else(|| "null".to_owned(), json)))
+        .add("split", |args| {
+            let (text, by) = (text(args, 0), text(args, 1));
+            Ok(Value::List(text.split(by.as_str()).map(|part| Value::String(part.into())).collect()))
+        })
+        .add("join", move |args| {
+            let parts: Vec<String> = match args.first() {
+                Some(Value::List(items)) => items.iter().map(ToString::to_string).collect(),
+                _ => Vec::new(),
+            };
+            string(parts.join(&text(args, 1)))
+        })
+        .add("title", move |args| {
+            let text = text(args, 0);
+            let words = text.split_inclusive(' ').map(|word| {
+                let mut letters = word.chars();
+                letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
+            });
+            string(words.collect())
+        })
+        .add("lower", move |args| string(text(args, 0).to_lowercase()))
+        .add("upper", move |args| string(text(args, 0).to_uppercase()))
+        .add("pad", move |args| {
+            let source = text(args, 0);
+            if source.is_empty() {
+                return string(source);
+            }
+            string(format!("{}{source}{}", " ".repeat(count(args, 1)), " ".repeat(count(args, 2))))
+        })
+        .add("truncate", move |args| string(text(args, 0).chars().take(count(args, 1)).collect()))
+        .0
 }
 
 fn json(value: &Value) -> String {
