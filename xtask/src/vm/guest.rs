@@ -24,6 +24,8 @@ const PROCESSORS: &str = "2";
 const KERNEL: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off \
                       modprobe.blacklist=ata_piix,aesni_intel,floppy,psmouse";
 
+/// ssh's own status, for a lost connection and for a command that a signal has ended.
+const CUT_OFF: i32 = 255;
 /// Begins the last line of what is recorded of a command.
 pub(super) const ENDED: &str = "the command ended with ";
 
@@ -162,11 +164,8 @@ impl Guest {
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out);
-        match ssh.status().context("cannot run ssh")?.code() {
-            // ssh's own
-            Some(255) => bail!("the guest is gone; its console said:\n{}", self.console()),
-            _ => Ok(()),
-        }
+        let status = ssh.status().context("cannot run ssh")?;
+        if status.code() == Some(CUT_OFF) { self.ended(command, status) } else { Ok(()) }
     }
 
     /// Runs a shell's command in the guest that reads `input`.
@@ -201,8 +200,7 @@ impl Guest {
     fn ended(&self, command: &str, status: ExitStatus) -> Result<()> {
         match status.code() {
             Some(0) => Ok(()),
-            // ssh's own, for a lost connection and for a command that a signal has ended
-            Some(255) => {
+            Some(CUT_OFF) => {
                 bail!("in the guest: {command:?} was cut off; the guest's console said:\n{}", self.console())
             }
             _ => bail!("in the guest: {command:?} ended with {status}"),

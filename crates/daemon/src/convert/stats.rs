@@ -137,7 +137,8 @@ fn pids(sample: &Sample) -> wire::PidsStats {
     wire::PidsStats { current: sample.pids.current, limit: sample.pids.limit.unwrap_or(unlimited) }
 }
 
-/// On v2 Docker shows bytes alone, under names in lower case, and null for none; the lists that no kernel fills any more are empty on v1.
+/// On v2 Docker shows bytes alone, under names in lower case, and null for none; the lists that no kernel fills any
+/// more are empty on v1.
 fn block_io(sample: &Sample) -> wire::BlkioStats {
     let block_io = &sample.block_io;
     if sample.cgroup_v2 {

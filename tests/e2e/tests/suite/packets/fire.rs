@@ -177,7 +177,8 @@ fn client(
     }))
 }
 
-/// Asks over UDP, at an even pace, whether answers come or not. However long it takes: when the ids are used up, it goes on from another socket.
+/// Asks over UDP, at an even pace, whether answers come or not. However long it takes: when the ids are used up, it
+/// goes on from another socket.
 fn asks(
     web: &Inside,
     stop: &Arc<AtomicBool>,

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use e2e::Berth;
 use e2e::daemon::IMAGE;
 use e2e::image::Image;
@@ -97,12 +97,9 @@ fn as_docker_answers() -> Result<()> {
 /// What holds on this machine, beside this client.
 fn here(old: bool) -> Result<BTreeSet<Circumstance>> {
     let mut here = BTreeSet::from([if old { Circumstance::Old } else { Circumstance::New }]);
-    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let unified = sys::cgroup::Host::get()?.version() == sys::cgroup::Version::V2;
     here.insert(if unified { Circumstance::V2 } else { Circumstance::V1 });
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let bounds = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).context("no CapBnd")?;
-    let last: u32 = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap")?.trim().parse()?;
-    if u64::from_str_radix(bounds.trim(), 16)?.count_ones() <= last {
+    if sys::caps::permitted()? != sys::caps::known() {
         here.insert(Circumstance::Withheld);
     }
     Ok(here)
