@@ -73,11 +73,15 @@ fn the_first_one_may_go_away() -> Result<()> {
     second.expect("Downloading ")?;
     first.kill()?;
     first.wait()?;
+    // its connection is given up before the registry goes on: what that would send into it would be lost
+    programs::eventually("the second one has asked for the rest", || {
+        Ok((faulty.asked("GET", &common).len() == 2).then_some(()))
+    })?;
     faulty.release();
     let (code, said) = second.wait()?;
     ensure!(code == 0, "the second pull: {said}");
     ensure!(berth.berth(["image", "inspect", "-f", "{{.Id}}", &name])?.ok()? == one.id()?);
-    // The first one's connection may have been given up; what had come by it stays.
+    // what had come by the first one's connection stays
     let (fetched, size) = (faulty.fetched(&common), one.layers()?[0].1);
     ensure!(fetched < size + 300_000, "{fetched} of {size}");
     berth.berth(["rmi", &name])?.ok()?;
