@@ -15,16 +15,16 @@ use crate::{CreateOptions, Created, Running, hooks, userns};
 /// Makes the first process, up to its waiting for the start.
 pub(crate) fn create(options: &CreateOptions<'_>) -> Result<Created> {
     let job = Job::new(options)?;
-    let (mine, theirs) = Link::pair()?;
     let (child, link) = match job.staged {
-        true => by_stage(mine, theirs, |link| stage::run(link, |link| stage::born(&job, link)))?,
-        false => directly(&job, mine, theirs)?,
+        true => by_stage(|| stage::ready(&job), |link| init::run(&job, link))?,
+        false => directly(&job)?,
     };
     Maker { job: &job, link, console: None, notify: None }.raise(child)
 }
 
 /// One clone: the child joins by itself what is to be joined, but for the pid namespace.
-fn directly(job: &Job<'_>, mine: Link, theirs: Link) -> Result<(Child, Link)> {
+fn directly(job: &Job<'_>) -> Result<(Child, Link)> {
+    let (mine, theirs) = Link::pair()?;
     let new = job.namespaces.new.without(Namespaces::CGROUP);
     let clone = CloneOptions { namespaces: new, cgroup: job.options.cgroup.into, sibling: false };
     let back = enter_pid_namespace(job)?;
@@ -38,9 +38,17 @@ fn directly(job: &Job<'_>, mine: Link, theirs: Link) -> Result<(Child, Link)> {
 }
 
 /// A process in between makes the child, which is this process's own all the same.
-pub(crate) fn by_stage(mine: Link, theirs: Link, stage: impl FnOnce(Link) -> i32) -> Result<(Child, Link)> {
-    let (stage, link) = clone_with_link(&CloneOptions::default(), mine, theirs, stage)?;
-    let born = birth(&link);
+pub(crate) fn by_stage<'a>(
+    ready: impl FnOnce() -> Result<CloneOptions<'a>>,
+    child: impl FnOnce(Link) -> i32,
+) -> Result<(Child, Link)> {
+    let (link, childs) = Link::pair()?;
+    let (words, stages) = Link::pair()?;
+    let (stage, (words, link)) =
+        clone_with_link(&CloneOptions::default(), (words, link), stages, |stages| {
+            stage::run(stages, ready, move || child(childs))
+        })?;
+    let born = birth(&words);
     // it has done its work, or failed
     let ended = stage.wait().step("stage", "wait");
     let child = born?;
@@ -152,13 +160,13 @@ impl Maker<'_> {
     }
 }
 
-/// Clones a child that has `theirs` and not the maker's end `mine`: it sees when the maker is gone.
-pub(crate) fn clone_with_link(
+/// Clones a child that has `theirs` and not the maker's end or ends `mine`: it sees when the maker is gone.
+pub(crate) fn clone_with_link<M>(
     options: &CloneOptions<'_>,
-    mine: Link,
+    mine: M,
     theirs: Link,
     run: impl FnOnce(Link) -> i32,
-) -> Result<(Child, Link)> {
+) -> Result<(Child, M)> {
     let mut slot = Some(mine);
     let in_child = &mut slot;
     let child = sys::process::clone3(options, move || {

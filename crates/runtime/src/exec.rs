@@ -24,10 +24,7 @@ pub(crate) fn exec(options: &ExecOptions<'_>) -> Result<Execed> {
     };
     let joins_pid = listed.contains(Namespaces::PID);
     let (child, link) = match joins_pid && !may_leave_pid_namespace()? {
-        true => {
-            let (mine, theirs) = Link::pair()?;
-            by_stage(mine, theirs, |link| stage::run(link, |link| stage::born_beside(&job, link)))?
-        }
+        true => by_stage(|| stage::ready_beside(&job), |link| enter::run(&job, link))?,
         false => directly(&job, joins_pid)?,
     };
     match serve(&link) {

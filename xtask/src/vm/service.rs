@@ -67,7 +67,7 @@ pub(super) fn comes_up_again(guest: &Guest) -> Result<()> {
     run::say(&format!("restarted in {:?}\n", begun.elapsed()));
     let states = guest.ask_again(
         "timeout 300 sh -c 'until berth version > /dev/null 2>&1; do sleep 0.2; done; \
-        until [ \"$(berth ps -q | wc -l)\" = 3 ]; do sleep 0.2; done; \
+        until [ \"$(berth ps -q --filter status=running | wc -l)\" = 3 ]; do sleep 0.2; done; \
         until [ \"$(cat /var/lib/berth/volumes/kept/_data/* | wc -l)\" = 5 ]; do sleep 0.2; done'; \
         berth ps -a --format '{{.Names}} {{.State}}' | sort; berth run --rm -v kept:/kept box cat /kept/log /kept/heeds",
     )?;

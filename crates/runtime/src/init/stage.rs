@@ -36,20 +36,35 @@ fn has_offsets(spec: &Spec) -> bool {
     offsets.is_some_and(|o| !o.is_empty())
 }
 
-/// The stage's life: it makes the process, and tells. Returns its exit code.
-pub(crate) fn run(link: Link, make: impl FnOnce(&Link) -> Result<()>) -> i32 {
-    match make(&link) {
-        Ok(()) => 0,
-        Err(error) => {
-            // the maker is gone if this fails, and nobody is left to tell
-            let _ = link.send(&Message::Failed(error));
-            1
-        }
-    }
+/// The stage's life: it gets ready, makes the process that lives `child`, and tells over `words`. Returns its exit code.
+///
+/// The child has a link of its own: what it says may come before the word that it is born.
+pub(crate) fn run<'a>(
+    words: Link,
+    ready: impl FnOnce() -> Result<CloneOptions<'a>>,
+    child: impl FnOnce() -> i32,
+) -> i32 {
+    let mut words = Some(words);
+    let made = ready().and_then(|options| {
+        let in_child = &mut words;
+        let cloned = sys::process::clone3(&options, move || {
+            // the maker sees when the stage is gone
+            *in_child = None;
+            child()
+        });
+        cloned.step("clone3", "")
+    });
+    let (word, code) = match made {
+        Ok(child) => (Message::Born(child.pid.as_raw_nonzero().get(), child.pidfd), 0),
+        Err(error) => (Message::Failed(error), 1),
+    };
+    // the maker is gone if this fails, and nobody is left to tell
+    let _ = words.map(|words| words.send(&word));
+    code
 }
 
-/// Makes the first process of a container.
-pub(crate) fn born(job: &Job<'_>, link: &Link) -> Result<()> {
+/// For the first process of a container.
+pub(crate) fn ready<'a>(job: &Job<'_>) -> Result<CloneOptions<'a>> {
     if let Some(directory) = job.options.cgroup.into {
         enter_cgroup(directory)?;
     }
@@ -60,25 +75,14 @@ pub(crate) fn born(job: &Job<'_>, link: &Link) -> Result<()> {
         write_offsets(job)?;
         new = new.without(Namespaces::TIME); // children are born into it
     }
-    let options = CloneOptions { namespaces: new, cgroup: None, sibling: true };
-    bear(link, &options, |link| super::run(job, link))
+    Ok(CloneOptions { namespaces: new, cgroup: None, sibling: true })
 }
 
-/// Makes a further process in a container's pid namespace; it joins the others by itself.
-pub(crate) fn born_beside(job: &enter::Job<'_>, link: &Link) -> Result<()> {
+/// For a further process in a container's pid namespace, which joins the others by itself.
+pub(crate) fn ready_beside<'a>(job: &enter::Job<'a>) -> Result<CloneOptions<'a>> {
     let target = job.options.target.pidfd;
     sys::process::join_namespaces(target, Namespaces::PID).step("join namespace", "pid")?;
-    let cgroup = job.options.cgroup.into;
-    bear(link, &CloneOptions { cgroup, sibling: true, ..CloneOptions::default() }, |link| {
-        enter::run(job, link)
-    })
-}
-
-/// The maker's child, which the maker hears of.
-fn bear(link: &Link, options: &CloneOptions<'_>, run: impl FnOnce(Link) -> i32) -> Result<()> {
-    let child_link = Link(sys::fd::dup_above(&link.0, 3).step("stage", "")?);
-    let child = sys::process::clone3(options, || run(child_link)).step("clone3", "")?;
-    link.send(&Message::Born(child.pid.as_raw_nonzero().get(), child.pidfd))
+    Ok(CloneOptions { cgroup: job.options.cgroup.into, sibling: true, ..CloneOptions::default() })
 }
 
 /// Enters the v2 cgroup itself, so that its child is born there: in a user namespace that is joined, `CLONE_INTO_CGROUP`
