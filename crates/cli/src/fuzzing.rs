@@ -62,5 +62,5 @@ pub fn numbers(text: &str) -> [Option<i64>; 3] {
 pub fn format(template: &str, json: &str) -> Result<String, String> {
     let json = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let format = Format::parse(template).map_err(|error| error.to_string())?;
-    format.render(&Data::from_json(&json)).map_err(|error| error.to_string())
+    format.render(Data::from_json(&json)).map_err(|error| error.to_string())
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use gotmpl::Value;
 use jiff::Timestamp;
 use regex::Regex;
+use template::Value;
 
 use crate::error::{OptionError, Result};
 use crate::tag::Tag;

@@ -98,6 +98,8 @@ pub(crate) fn dockerignore(data: &[u8]) {
     let Ok(read) = Patterns::parse(patterns.as_bytes()) else { return };
     let lines = dockerfile::ignore::lines(patterns.as_bytes());
     assert!(Patterns::new(&lines).is_ok(), "lines that were read once are not again");
+    // what stood behind a slash at the line's beginning may begin with spaces, which count for nothing
+    let lines: Vec<_> = lines.iter().map(|line| line.trim()).collect();
     let excepts = lines.iter().any(|line| line.starts_with('!'));
     // Of many patterns the other opinion alone would need much memory.
     let few = if lines.len() <= 32 { Some(&lines) } else { None };
@@ -204,9 +206,12 @@ pub(crate) fn fsutil(mut data: &[u8]) {
     let (ends, (come, mut go)) = Ends::new();
     let progress = Progress::default();
     std::thread::scope(|scope| {
-        scope.spawn(move || packets.into_iter().all(|packet| come.blocking_send(Ok(vec![packet])).is_ok()));
-        scope.spawn(move || while go.blocking_recv().is_some() {});
+        let comes = scope
+            .spawn(move || packets.into_iter().all(|packet| come.blocking_send(Ok(vec![packet])).is_ok()));
+        let goes = scope.spawn(move || while go.blocking_recv().is_some() {});
         let _ = receive(root, ends, Receive { merge: false, owner: Owner::Caller, progress: &progress });
+        // the scope's end alone would not wait until what the threads hold is freed
+        assert!(comes.join().is_ok() && goes.join().is_ok());
     });
     let mut names: Vec<_> =
         fs::read_dir(cage.path()).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();

@@ -12,6 +12,7 @@ use crate::run;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("oci", &[]),
     ("dockerfile", &[]),
+    ("template", &[]),
     ("sys", &[]),
     ("tarball", &["sys"]),
     ("explore", &["oci", "tarball"]),
@@ -23,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cluster", &["sys"]),
     ("runtime", &["oci", "sys"]),
     ("shim", &["sys", "runtime"]),
-    ("logdriver", &["sys", "shim"]),
+    ("logdriver", &["sys", "shim", "template"]),
     ("build", &["dockerfile", "oci", "sys", "tarball"]),
     (
         "engine",
@@ -47,7 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("api", &["oci"]),
     ("buildkit", &["sys"]),
     ("daemon", &["api", "build", "buildkit", "dockerfile", "engine", "logdriver", "oci", "registry", "sys"]),
-    ("cli", &["api", "buildkit", "dockerfile", "explore", "oci", "sys", "tarball"]),
+    ("cli", &["api", "buildkit", "dockerfile", "explore", "oci", "sys", "tarball", "template"]),
 ];
 
 /// Outside crates that only some of ours may use, and why.

@@ -68,7 +68,7 @@ pub(crate) fn render(format: &str, columns: &Columns, rows: &[Row]) -> Result<St
         .of_kind(columns.kind);
     let mut text = String::new();
     for row in rows {
-        text.push_str(&format.render(&Data::from_row(row))?);
+        text.push_str(&format.render(Data::from_row(row))?);
         text.push('\n');
     }
     if !table {

@@ -1,6 +1,5 @@
 //! How answers become text: Go templates, tables, units, JSON with its order kept.
 
-mod blocks;
 pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod object;

@@ -16,7 +16,7 @@ pub(crate) fn print(out: &Out, format: &str, objects: &[Json]) -> Result<()> {
             let mut text = String::new();
             let mut result = Ok(());
             for object in objects {
-                match format.render(&Data::from_json(object).with(&OPTIONAL)) {
+                match format.render(Data::from_json(object).with(&OPTIONAL)) {
                     Ok(rendered) => text = text + &rendered + "\n",
                     Err(error) => {
                         result = Err(error);
@@ -49,7 +49,7 @@ mod tests {
     fn unset_members_can_be_asked_for_and_are_not_shown() {
         let json: Json = serde_json::from_str(r#"{"State":{"Pid":1}}"#).unwrap();
         let render = |template: &str| {
-            Format::parse(template).unwrap().render(&Data::from_json(&json).with(&OPTIONAL)).unwrap()
+            Format::parse(template).unwrap().render(Data::from_json(&json).with(&OPTIONAL)).unwrap()
         };
         assert_eq!(render("{{if .State.Health}}checked{{else}}unchecked{{end}}"), "unchecked");
         assert_eq!(render("{{json .State}} {{json .}}"), r#"{"Pid":1} {"State":{"Pid":1}}"#);

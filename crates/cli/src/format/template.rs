@@ -1,13 +1,14 @@
 //! Go templates with the functions that Docker adds, over what the daemon answered.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use gotmpl::{MissingKey, Template, TemplateError, Value};
+use ::template::{Bounds, Template, TemplateError, Unparsed, Value};
 
 use super::json::Json;
 use super::list::Row;
 use crate::error::{Error, Result};
+use ::template::json;
 
 /// Docker's name of what `ps` lists: it alone looks at its template before it asks for anything, and has other words
 /// for what is wrong with it.
@@ -17,21 +18,42 @@ pub(crate) const PS: &str = "*formatter.ContainerContext";
 /// members of an object, and `{{json .State}}` must not.
 type Texts = HashMap<usize, String>;
 
+/// What one template may take for one object.
+const BOUNDS: Bounds = Bounds { output: 64 << 20, given: 64 << 20, turns: 1_000_000, spaces: 1 << 16 };
+
 /// A parsed template.
 pub(crate) struct Format {
     template: Template,
     source: String,
     kind: &'static str,
+    /// Functions are bound when a template is parsed, and two of them depend on what it is filled in with.
+    beside: Arc<Mutex<Beside>>,
 }
 
 /// Data for a template.
 pub(crate) struct Data {
     value: Value,
-    texts: Texts,
-    labels: Option<Labels>,
+    beside: Beside,
 }
 
-type Labels = Arc<BTreeMap<String, String>>;
+/// What functions look at.
+#[derive(Default)]
+struct Beside {
+    texts: Texts,
+    labels: BTreeMap<String, String>,
+}
+
+impl Beside {
+    /// What the daemon said, of a value made from it. Empty lists share an address.
+    fn text(&self, value: &Value) -> Option<&str> {
+        let address = match value {
+            Value::List(items) if !items.is_empty() => items.as_ptr().addr(),
+            Value::Map(members) => Arc::as_ptr(members).addr(),
+            _ => return None,
+        };
+        self.texts.get(&address).map(String::as_str)
+    }
+}
 
 impl Data {
     /// From JSON whose order counts.
@@ -39,15 +61,16 @@ impl Data {
     pub(crate) fn from_json(json: &Json) -> Self {
         let mut texts = Texts::new();
         let value = to_value(json, &mut texts);
-        Self { value, texts, labels: None }
+        Self { value, beside: Beside { texts, ..Beside::default() } }
     }
 
     /// Members that may be absent: the path of the object, the name, and what is found there then. `{{json …}}`
     /// stays what the daemon said.
     pub(crate) fn with(mut self, optional: &[(&[&str], &str, Json)]) -> Self {
+        let texts = &mut self.beside.texts;
         for (path, name, absent) in optional {
-            let absent = to_value(absent, &mut self.texts);
-            self.value = completed(&self.value, path, name, absent, &mut self.texts);
+            let absent = to_value(absent, texts);
+            self.value = completed(&self.value, path, name, absent, texts);
         }
         self
     }
@@ -61,9 +84,9 @@ impl Data {
             all.insert(Arc::from(*go), value);
         }
         // `{{json .}}` stays what the daemon said.
-        let text = self.texts.remove(&Arc::as_ptr(members).addr());
+        let text = self.beside.texts.remove(&Arc::as_ptr(members).addr());
         let all = Arc::new(all);
-        self.texts.extend(text.map(|text| (Arc::as_ptr(&all).addr(), text)));
+        self.beside.texts.extend(text.map(|text| (Arc::as_ptr(&all).addr(), text)));
         self.value = Value::Map(all);
         self
     }
@@ -71,7 +94,6 @@ impl Data {
     /// From the fields of one row of a list, and its labels. `{{json .}}` of a row is written as Go
     /// writes it there: with `<`, `>` and `&` escaped.
     pub(crate) fn from_row(row: &Row) -> Self {
-        let labels = (!row.labels.is_empty()).then(|| Arc::new(row.labels.clone()));
         let mut fields: BTreeMap<Arc<str>, Value> = row
             .fields
             .iter()
@@ -80,7 +102,7 @@ impl Data {
         let mut json = BTreeMap::new();
         for (name, text) in &row.fields {
             let mut quoted = String::new();
-            super::json::quote(&mut quoted, text);
+            json::quote(&mut quoted, text);
             json.insert(*name, quoted);
         }
         for (name, on) in &row.switches {
@@ -100,7 +122,7 @@ impl Data {
         let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
         let fields = Arc::new(fields);
         let texts = Texts::from([(Arc::as_ptr(&fields).addr(), text)]);
-        Self { value: Value::Map(fields), texts, labels }
+        Self { value: Value::Map(fields), beside: Beside { texts, labels: row.labels.clone() } }
     }
 }
 
@@ -117,7 +139,8 @@ fn completed(value: &Value, path: &[&str], name: &str, absent: Value, texts: &mu
         None => drop(all.insert(Arc::from(name), absent)),
     }
     let all = Arc::new(all);
-    if let Some(text) = texts.get(&Arc::as_ptr(members).addr()).cloned() {
+    // the address may soon be another value's
+    if let Some(text) = texts.remove(&Arc::as_ptr(members).addr()) {
         texts.insert(Arc::as_ptr(&all).addr(), text);
     }
     Value::Map(all)
@@ -188,11 +211,9 @@ impl Format {
     /// Docker, becomes the function that it is here.
     pub(crate) fn parse(source: &str) -> Result<Self> {
         let source = labels(&source.replace("\\t", "\t").replace("\\n", "\n"));
-        let template = build(&source, &Data { value: Value::Nil, texts: Texts::new(), labels: None })?;
-        if let Some(reason) = super::blocks::wrong(&source) {
-            return Err(unparsed(&format!("{}: {reason}", source.matches('\n').count() + 1)));
-        }
-        Ok(Self { template, source, kind: "" })
+        let beside = Arc::new(Mutex::new(Beside::default()));
+        let template = with_functions(&beside).parse(&source).map_err(|error| unparsed(&place(&error)))?;
+        Ok(Self { template, source, kind: "", beside })
     }
 
     /// The same, speaking of fields of that Docker type in errors.
@@ -202,29 +223,24 @@ impl Format {
     }
 
     /// Fills the template in.
-    pub(crate) fn render(&self, data: &Data) -> Result<String> {
-        let needs_texts = !data.texts.is_empty() && self.source.contains("json");
-        let needs_labels = data.labels.is_some() && self.source.contains("__label ");
-        if needs_texts || needs_labels {
-            // Functions are bound when a template is parsed, and these two depend on the data.
-            return self.finish(filled(&build(&self.source, data)?, &data.value));
-        }
-        self.finish(filled(&self.template, &data.value))
+    pub(crate) fn render(&self, data: Data) -> Result<String> {
+        *self.beside.lock().unwrap_or_else(PoisonError::into_inner) = data.beside;
+        self.finish(self.template.fill(&data.value))
     }
 
     /// Fills the template in with column headers: fields are their headers, functions pass on.
     pub(crate) fn render_headers(&self, headers: &[(&'static str, &'static str)]) -> Result<String> {
-        let mut template = Template::new("").missing_key(MissingKey::ZeroValue);
+        let mut template = Unparsed::new("", BOUNDS).missing_is_nothing();
         for name in ["json", "split", "join", "title", "lower", "upper", "pad", "truncate"] {
-            template = template.func(name, |args: &[Value]| Ok(args.first().cloned().unwrap_or(Value::Nil)));
+            template = template.with(name, |args| Ok(args.first().cloned().unwrap_or(Value::Nil)));
         }
-        template = template.func("__label", |args| {
-            let key = text(args, 0);
+        template = template.with("__label", |args| {
+            let key = text(args);
             let last = key.rsplit('.').next().unwrap_or("").replace(['-', '_'], " ");
             Ok(Value::String(last.into()))
         });
         let template = template.parse(&self.source).map_err(|error| Error::said(error.to_string()))?;
-        self.finish(filled(&template, &row_value(headers.iter().copied())))
+        self.finish(template.fill(&row_value(headers.iter().copied())))
     }
 
     fn finish(&self, result: std::result::Result<String, TemplateError>) -> Result<String> {
@@ -250,34 +266,6 @@ impl Format {
             );
         }
         format!("template: :{line}:{column}: executing \"\" at <{chain}>: map has no entry for key \"{key}\"")
-    }
-}
-
-/// What a template makes, which is not without end.
-fn filled(template: &Template, data: &Value) -> std::result::Result<String, TemplateError> {
-    let mut out = Bounded(String::new());
-    template.execute_fmt(&mut out, data).map_err(|error| match error {
-        TemplateError::Write => TemplateError::Exec(format!("the output is longer than {MOST} bytes")),
-        other => other,
-    })?;
-    Ok(out.0)
-}
-
-/// The most bytes that one template makes of one object.
-const MOST: usize = 64 << 20;
-/// Turns of all of its `range`s.
-const MOST_TURNS: u64 = 1_000_000;
-
-/// Takes [`MOST`] bytes.
-struct Bounded(String);
-
-impl std::fmt::Write for Bounded {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        if self.0.len() + text.len() > MOST {
-            return Err(std::fmt::Error);
-        }
-        self.0.push_str(text);
-        Ok(())
     }
 }
 
@@ -329,123 +317,30 @@ fn place(error: &TemplateError) -> String {
     }
 }
 
-fn build(source: &str, data: &Data) -> Result<Template> {
-    functions(Template::new("").missing_key(MissingKey::Error).max_range_iters(MOST_TURNS), data)
-        .parse(source)
-        .map_err(|error| unparsed(&place(&error)))
-}
-
 /// A template that can't be parsed; `reason` begins with the line.
 fn unparsed(reason: &str) -> Error {
     Error::said(format!("template parsing error: template: :{reason}"))
 }
 
-fn functions(template: Template, data: &Data) -> Template {
-    let texts = Arc::new(data.texts.clone());
-    let labels = data.labels.clone().unwrap_or_default();
-    template
-        .func("__label", move |args| {
-            Ok(Value::String(labels.get(&text(args, 0)).map_or("", String::as_str).into()))
+/// A template whose functions look at what there is beside.
+fn with_functions(beside: &Arc<Mutex<Beside>>) -> Unparsed {
+    let (labels, texts) = (Arc::clone(beside), Arc::clone(beside));
+    Unparsed::new("", BOUNDS)
+        .with("__label", move |args| {
+            let beside = labels.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(Value::String(beside.labels.get(&text(args)).map_or("", String::as_str).into()))
         })
-        .func("json", move |args| {
+        .with("json", move |args| {
+            let beside = texts.lock().unwrap_or_else(PoisonError::into_inner);
             let mut out = String::new();
-            if let Some(value) = args.first() {
-                write_json(&mut out, value, &texts);
-            }
+            json::write(&mut out, args.first().unwrap_or(&Value::Nil), &|value| beside.text(value));
             Ok(Value::String(out.into()))
         })
-        .func("split", |args| {
-            let (text, by) = (text(args, 0), text(args, 1));
-            let parts: Vec<Value> = if by.is_empty() {
-                text.chars().map(|c| Value::String(c.to_string().into())).collect()
-            } else {
-                text.split(by.as_str()).map(|part| Value::String(part.into())).collect()
-            };
-            Ok(Value::List(parts.into()))
-        })
-        .func("join", |args| {
-            let by = text(args, 1);
-            let parts: Vec<String> = match args.first() {
-                Some(Value::List(items)) => items.iter().map(ToString::to_string).collect(),
-                _ => Vec::new(),
-            };
-            Ok(Value::String(parts.join(&by).into()))
-        })
-        .func("title", |args| Ok(Value::String(title(&text(args, 0)).into())))
-        .func("lower", |args| Ok(Value::String(text(args, 0).to_lowercase().into())))
-        .func("upper", |args| Ok(Value::String(text(args, 0).to_uppercase().into())))
-        .func("pad", |args| {
-            let source = text(args, 0);
-            if source.is_empty() {
-                return Ok(Value::String(source.into()));
-            }
-            let (before, after) = (" ".repeat(count(args, 1)), " ".repeat(count(args, 2)));
-            Ok(Value::String(format!("{before}{source}{after}").into()))
-        })
-        .func("truncate", |args| {
-            let source = text(args, 0);
-            Ok(Value::String(source.chars().take(count(args, 1)).collect::<String>().into()))
-        })
 }
 
-/// The most spaces that `pad` adds on one side.
-const PAD_LIMIT: usize = 1 << 16;
-
-fn count(args: &[Value], index: usize) -> usize {
-    let number = args.get(index).and_then(Value::as_int).unwrap_or(0);
-    usize::try_from(number).unwrap_or(0).min(PAD_LIMIT)
-}
-
-fn text(args: &[Value], index: usize) -> String {
-    args.get(index).map(ToString::to_string).unwrap_or_default()
-}
-
-/// The first letter of every word in upper case.
-fn title(text: &str) -> String {
-    let mut after_letter = false;
-    text.chars()
-        .map(|c| {
-            let changed = if after_letter { c } else { c.to_uppercase().next().unwrap_or(c) };
-            after_letter = c.is_alphanumeric() || c == '_' || c == '\'';
-            changed
-        })
-        .collect()
-}
-
-fn write_json(out: &mut String, value: &Value, texts: &Texts) {
-    match value {
-        Value::Nil | Value::Function(_) => out.push_str("null"),
-        Value::String(text) => super::json::quote(out, text),
-        Value::List(items) => {
-            if let Some(known) = texts.get(&items.as_ptr().addr()).filter(|_| !items.is_empty()) {
-                return out.push_str(known);
-            }
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write_json(out, item, texts);
-            }
-            out.push(']');
-        }
-        Value::Map(members) => {
-            if let Some(known) = texts.get(&Arc::as_ptr(members).addr()) {
-                return out.push_str(known);
-            }
-            out.push('{');
-            for (index, (name, member)) in members.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                super::json::quote(out, name);
-                out.push(':');
-                write_json(out, member, texts);
-            }
-            out.push('}');
-        }
-        other => out.push_str(&other.to_string()),
-    }
+/// What a function is given first, as text.
+fn text(args: &[Value]) -> String {
+    args.first().map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -454,7 +349,7 @@ mod tests {
 
     fn render(template: &str, json: &str) -> String {
         let json: Json = serde_json::from_str(json).unwrap();
-        match Format::parse(template).and_then(|format| format.render(&Data::from_json(&json))) {
+        match Format::parse(template).and_then(|format| format.render(Data::from_json(&json))) {
             Ok(text) => text,
             Err(error) => format!("! {error}"),
         }

@@ -33,7 +33,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         template => {
             let format = Format::parse(template)?;
             for check in &checks {
-                context.out.line(&format.render(&Data::from_json(&object(check)))?)?;
+                context.out.line(&format.render(Data::from_json(&object(check)))?)?;
             }
         }
     }

@@ -61,7 +61,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         let text = match &format {
             Some(format) => {
                 let event: Json = serde_json::from_slice(&line).map_err(not_json)?;
-                format.render(&data(&event))?
+                format.render(data(&event))?
             }
             None => describe(&serde_json::from_slice(&line).map_err(not_json)?),
         };
@@ -78,7 +78,7 @@ fn checked(template: &str) -> Result<Format> {
     let empty: Json = serde_json::from_slice(empty).map_err(|error| Error::said(error.to_string()))?;
     let format = Format::parse(template).map_err(wrong)?;
     // Attributes differ from event to event.
-    match format.render(&data(&empty)) {
+    match format.render(data(&empty)) {
         Err(error) if !template.contains(".Attributes.") => Err(wrong(error)),
         _ => Ok(format),
     }

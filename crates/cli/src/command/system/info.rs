@@ -39,5 +39,5 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         members.push(("ClientInfo".to_owned(), Json::Object(client)));
     }
     let format = Format::parse(if format == "json" { "{{json .}}" } else { format })?;
-    context.out.line(&format.render(&Data::from_json(&info))?)
+    context.out.line(&format.render(Data::from_json(&info))?)
 }

@@ -45,7 +45,7 @@ fn run(context: &Context<'_>, matches: &Matches) -> Result<()> {
         format => {
             let format = Format::parse(if format == "json" { "{{json .}}" } else { format })?;
             let both = Json::Object(vec![("Client".into(), client), ("Server".into(), server)]);
-            context.out.line(&format.render(&Data::from_json(&both))?)?;
+            context.out.line(&format.render(Data::from_json(&both))?)?;
         }
     }
     failure.map_or(Ok(()), Err)

@@ -100,7 +100,7 @@ fn whole(context: &Context<'_>, template: &str, usage: DiskUsage) -> Result<()> 
     ];
     let list = |rows: &Vec<Row>| Json::Array(rows.iter().map(object).collect());
     let object = Json::Object(lists.map(|(name, rows)| (name.to_owned(), list(rows))).into());
-    context.out.text(&Format::parse(template)?.render(&Data::from_json(&object))?)
+    context.out.text(&Format::parse(template)?.render(Data::from_json(&object))?)
 }
 
 fn object(row: &Row) -> Json {

@@ -9,7 +9,7 @@ const MARK: &str = "\u{10fffe}";
 const DEEPEST: usize = 64;
 
 /// Go's words for what is wrong with the blocks of a template that can be parsed.
-pub(super) fn wrong(source: &str) -> Option<&'static str> {
+pub(crate) fn wrong(source: &str) -> Option<&'static str> {
     // with an end too many the mark stands behind what is read, with one too few in a block
     let blocks = source.matches("{{").count().min(DEEPEST);
     match (0..=blocks).find(|ends| stands_free(source, *ends)) {
