@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::process::{self, Child};
 use crate::{Errno, Pid, Result, fd, raw};
@@ -17,6 +17,20 @@ pub struct Command<'a> {
     envp: Vec<CString>,
     fds: Vec<(BorrowedFd<'a>, RawFd)>,
     new_session: bool,
+}
+
+/// The program of that name in this process's `PATH`, as execvp(3) finds it, but for relative directories: what they
+/// hold depends on where somebody stands.
+#[must_use]
+pub fn in_path(name: &str) -> Option<PathBuf> {
+    in_directories(&std::env::var_os("PATH")?, name)
+}
+
+fn in_directories(path: &OsStr, name: &str) -> Option<PathBuf> {
+    let directories = std::env::split_paths(path).filter(|directory| directory.is_absolute());
+    directories
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file() && rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok())
 }
 
 fn c_string(text: &OsStr) -> Result<CString> {
@@ -119,5 +133,15 @@ mod tests {
     #[test]
     fn a_missing_program_is_the_spawn_s_error() {
         assert_eq!(Command::new("/nonexistent", "x").unwrap().spawn().unwrap_err(), Errno::NOENT);
+    }
+
+    #[test]
+    fn only_programs_in_absolute_directories_are_found() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().display();
+        std::fs::write(place.path().join("text"), "").unwrap();
+        assert_eq!(in_directories(OsStr::new(&format!("bin::{folder}:/bin")), "sh"), Some("/bin/sh".into()));
+        assert_eq!(in_directories(OsStr::new(&format!("{folder}")), "text"), None);
+        assert_eq!(in_directories(OsStr::new("/:/proc"), "self"), None);
     }
 }

@@ -118,9 +118,10 @@ fn spawn() -> Result<()> {
 /// `berthd` beside this program, else the first one in `PATH`.
 pub(crate) fn program() -> PathBuf {
     let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name("berthd"));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&path).map(|dir| dir.join("berthd"));
-    beside.into_iter().chain(in_path).find(|path| path.is_file()).unwrap_or_else(|| "/usr/bin/berthd".into())
+    beside
+        .filter(|path| path.is_file())
+        .or_else(|| sys::spawn::in_path("berthd"))
+        .unwrap_or_else(|| "/usr/bin/berthd".into())
 }
 
 #[cfg(test)]

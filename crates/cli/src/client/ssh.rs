@@ -5,7 +5,6 @@ use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sys::process::{Child, Exit};
@@ -105,8 +104,8 @@ impl Target {
         let (ours, theirs) = UnixStream::pair()?;
         let (complaint, their_complaint) = io::pipe()?;
         let words = self.words();
-        let program =
-            program().ok_or_else(|| Failure("there is no ssh in PATH: install OpenSSH's client".into()))?;
+        let program = sys::spawn::in_path("ssh")
+            .ok_or_else(|| Failure("there is no ssh in PATH: install OpenSSH's client".into()))?;
         let started = || -> rustix::io::Result<Child> {
             let mut command = sys::spawn::Command::new(&program, "ssh")?;
             for word in &words {
@@ -147,11 +146,6 @@ impl fmt::Display for Target {
 /// One word for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-fn program() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join("ssh")).find(|path: &PathBuf| Path::is_file(path))
 }
 
 /// A running `ssh`.

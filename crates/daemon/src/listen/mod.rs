@@ -216,7 +216,7 @@ pub(crate) fn slots() -> Arc<Semaphore> {
 
 /// A peer that has given up already is nothing; being out of descriptors passes when connections end, and
 /// trying again at once would only burn time.
-async fn refused(error: &io::Error) {
+pub(crate) async fn refused(error: &io::Error) {
     if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
         return;
     }

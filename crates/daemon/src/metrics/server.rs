@@ -39,9 +39,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>) {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::debug!("metrics: cannot accept a connection: {error}");
-                // being out of descriptors passes when connections end
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                crate::listen::refused(&error).await;
                 continue;
             }
         };

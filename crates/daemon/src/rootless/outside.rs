@@ -23,15 +23,9 @@ fn pidfile(exec_root: &Path) -> PathBuf {
     exec_root.join(PIDFILE)
 }
 
-/// A program of the host's by its name.
-fn in_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())
-}
-
 /// Starts a program with nothing of ours open but the log; `None` when it is not there.
 fn start(name: &str, words: &[&str], log: &File) -> Option<Child> {
-    let path = in_path(name)?;
+    let path = sys::spawn::in_path(name)?;
     let null = File::open("/dev/null").ok()?;
     let mut command = Command::new(&path, name).ok()?;
     for word in words {

@@ -177,22 +177,16 @@ pub(crate) fn sweep(layout: &Layout, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// The program, as a shell would find it.
+/// The program.
 ///
 /// # Errors
 /// It is not installed.
 pub(crate) fn criu() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        std::env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(CRIU));
-    found
-        .into_iter()
-        .find(|program| rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok())
-        .ok_or_else(|| {
-            Error::unavailable(
-                "checkpoints need the program criu, which is not installed (no \"criu\" in berthd's PATH)",
-            )
-        })
+    sys::spawn::in_path(CRIU).ok_or_else(|| {
+        Error::unavailable(
+            "checkpoints need the program criu, which is not installed (no \"criu\" in berthd's PATH)",
+        )
+    })
 }
 
 #[cfg(test)]
