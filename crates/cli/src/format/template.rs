@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::template::{Bounds, Template, TemplateError, Unparsed, Value};
+use ::template::{Bounds, Template, TemplateError, Unparsed, Value, json};
 
 use super::json::Json;
 use super::list::Row;
 use crate::error::{Error, Result};
-use ::template::json;
 
 /// Docker's name of what `ps` lists: it alone looks at its template before it asks for anything, and has other words
 /// for what is wrong with it.
