@@ -68,6 +68,9 @@ fn detach(docker: bool) -> Result<()> {
 
     let mut first = interactive(&berth, docker, &["attach", "--detach-keys", "ctrl-x,a", "box"])?;
     let mut second = interactive(&berth, docker, &["attach", "box"])?;
+    // who is attached is answered; who comes later would miss what was said before
+    second.send("echo attached-$((1+1))\n")?;
+    second.expect("attached-2")?;
     first.send("echo seen-by-$((1+1))\n")?;
     first.expect("seen-by-2")?;
     second.expect("seen-by-2")?;
