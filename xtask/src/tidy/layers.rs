@@ -62,6 +62,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("hyper", &["daemon", "cli", "registry", "buildkit"], "HTTP stays in the rim"),
     ("clap", &["runtime", "daemon", "cli"], "only programs read command lines"),
     ("anyhow", &["runtime", "daemon", "cli"], "libraries have typed errors"),
+    ("gotmpl", &["template"], "what a template takes is bounded there"),
 ];
 
 pub(super) fn check() -> Result<Vec<Finding>> {

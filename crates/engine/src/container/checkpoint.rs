@@ -177,7 +177,7 @@ pub(crate) fn sweep(layout: &Layout, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// The program.
+/// The program `criu` of the host's, by berthd's `PATH`.
 ///
 /// # Errors
 /// It is not installed.
