@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use super::guest::Module;
 use super::root::Kind;
 use super::{disk, parts};
-use crate::run;
+use crate::{host, run};
 
 /// Where the guest mounts the disk: a guest's system serves any checkout.
 pub(super) const PLACE: &str = "/checkout";
@@ -49,6 +49,11 @@ pub(crate) struct Program {
 
 /// Builds the programs and the tests, and makes the disk. The programs of tests are those of the purpose.
 pub(super) fn prepare(kind: Kind, purpose: Purpose) -> Result<(PathBuf, Vec<Program>)> {
+    if kind == Kind::Peers {
+        host::install(host::PEERS)?;
+        host::python()?;
+        host::youki()?;
+    }
     run::step("build");
     run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;
     let dir = run::root().join("target/vm");
