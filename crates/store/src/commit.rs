@@ -85,7 +85,7 @@ impl Store {
         let tmp = TmpDir::new(&inner.layout)?;
         let diff = tmp.path().join(crate::layout::layer::DIFF);
         snapshot.give_away(&diff)?;
-        packed(|output| pack(&diff, changes, output), |tar| adopt_here(tar, tmp, inner.limits))
+        packed(|output| pack(&diff, None, changes, output), |tar| adopt_here(tar, tmp, inner.limits))
     }
 }
 

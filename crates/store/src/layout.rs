@@ -14,10 +14,13 @@
 //! │   ├── compressed/<hex>       the blob as it came, if such are kept
 //! │   ├── unsynced               text = the run of the machine: a build's layer that counts only until it stops
 //! │   ├── diff/                  the unpacked diff, in overlayfs's form
+//! │   ├── owned/<boot>/<hash>/   copies of diff/ with other owners; not synchronised, so they count only until the
+//! │   │                          machine stops
 //! │   ├── shadow/<n>             contents of entry n that a later entry of the same tar replaced
 //! │   └── tar.zst                what gives back the exact tar: headers, order, padding
 //! ├── snapshots/<container>/     a container's root file system
 //! │   ├── base                   symbolic link whose text is the chain's name (durable with the directory)
+//! │   ├── owners                 symbolic link whose text is a mapping: owners on the disk are others than the image's
 //! │   ├── upper/ work/           overlay
 //! │   └── root/                  vfs
 //! ├── cache-mounts/<random>/     a directory that stays between a build's processes
@@ -49,6 +52,7 @@ pub(crate) mod layer {
     pub(crate) const UNPACKED: &str = "unpacked.json";
     pub(crate) const UNSYNCED: &str = "unsynced";
     pub(crate) const DIFF: &str = "diff";
+    pub(crate) const OWNED: &str = "owned";
     pub(crate) const SHADOW: &str = "shadow";
     pub(crate) const RECIPE: &str = "tar.zst";
 }
@@ -62,6 +66,7 @@ pub(crate) mod cache_mount {
 /// Names within a snapshot's directory.
 pub(crate) mod snapshot {
     pub(crate) const BASE: &str = "base";
+    pub(crate) const OWNERS: &str = "owners";
     pub(crate) const UPPER: &str = "upper";
     pub(crate) const WORK: &str = "work";
     pub(crate) const ROOT: &str = "root";

@@ -70,6 +70,20 @@ pub fn resolve(spec: &str, passwd: &[u8], group: &[u8]) -> Result<Identity, User
     Ok(who)
 }
 
+/// The first name of a user, by the bytes of a passwd file.
+#[must_use]
+pub fn user_name(uid: u32, passwd: &[u8]) -> Option<String> {
+    let found = parse::passwd(passwd).find(|user| user.uid == uid)?;
+    Some(String::from_utf8_lossy(found.name).into_owned())
+}
+
+/// The first name of a group, by the bytes of a group file.
+#[must_use]
+pub fn group_name(gid: u32, group: &[u8]) -> Option<String> {
+    let found = parse::group(group).find(|group| group.gid == gid)?;
+    Some(String::from_utf8_lossy(found.name).into_owned())
+}
+
 /// The ids of additional groups, each a name or a number.
 ///
 /// # Errors

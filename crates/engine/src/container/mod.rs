@@ -33,7 +33,7 @@ pub(crate) use host::facts;
 pub(crate) use logging::check as check_log;
 pub(crate) use policy::{conclude, starts_with_daemon};
 pub(crate) use ports::{apart_set, fold_set, parse as parse_port};
-pub(crate) use rootfs::{image_ids, root_of_process};
+pub(crate) use rootfs::{image_ids, owners, root_of_process};
 pub(crate) use spec::{FileMount, limits, rlimit_type};
 pub(crate) use verb::{Execs, attached};
 

@@ -6,6 +6,7 @@
 
 mod account;
 mod auto;
+mod keep;
 mod map;
 mod mode;
 mod remap;
@@ -16,6 +17,8 @@ pub(crate) use map::Holder;
 pub use map::{IdMap, IdRange};
 pub(crate) use mode::{Mode, parse};
 pub use remap::{DEFAULT_USER, IdFiles, remap, subordinate};
+
+use sys::idmap::inward;
 
 use crate::container::{Container, HostConfig};
 use crate::engine::Inner;
@@ -47,6 +50,8 @@ pub(crate) fn of(container: &Container) -> Ids {
 /// Docker's sentences: it wants something that no user namespace can have.
 pub(crate) fn settle(engine: &Inner, host: &HostConfig) -> Result<Ids> {
     let mode = parse(&host.userns_mode)?;
+    // it lies within the daemon's, in which privileges end already
+    let is_inner = matches!(mode, Mode::Keep(_) | Mode::NoMap);
     judge(&mode, &host.userns_mode, engine.config.rootless)?;
     let ids = match (mode, &engine.userns) {
         (Mode::Host, _) | (Mode::Default, None) => return Ok(Ids::Host),
@@ -57,10 +62,12 @@ pub(crate) fn settle(engine: &Inner, host: &HostConfig) -> Result<Ids> {
             ));
         }
         (Mode::Default | Mode::Private, Some(map)) => Ids::Common(map.clone()),
-        (Mode::Auto(_) | Mode::OfUser(_), _) => Ids::Own,
+        (Mode::Auto(_), _) => Ids::Own,
+        (Mode::Keep(keep), _) => Ids::Common(keep::keep_id(&keep)?),
+        (Mode::NoMap, _) => Ids::Common(keep::no_map()?),
     };
     let bad = |sentence: &str| Err(Error::bad_parameter(sentence));
-    if host.privileged {
+    if host.privileged && !is_inner {
         return bad(
             "privileged mode is incompatible with user namespaces.  You must run the container in the host \
              namespace when running privileged mode",
@@ -69,7 +76,7 @@ pub(crate) fn settle(engine: &Inner, host: &HostConfig) -> Result<Ids> {
     if host.network_mode == "host" {
         return bad("cannot share the host's network namespace when user namespaces are enabled");
     }
-    if host.pid_mode == "host" {
+    if host.pid_mode == "host" && !is_inner {
         return bad("cannot share the host PID namespace when user namespaces are enabled");
     }
     if !engine.runtime(&host.runtime)?.path.is_empty() {
@@ -81,16 +88,25 @@ pub(crate) fn settle(engine: &Inner, host: &HostConfig) -> Result<Ids> {
     Ok(ids)
 }
 
+/// Who a container is to run as that says nothing of it, nor does its image: whose ids are kept.
+pub(crate) fn user(host: &HostConfig, ids: &Ids) -> Option<(u32, u32)> {
+    let (Ok(Mode::Keep(_)), Ids::Common(map)) = (parse(&host.userns_mode), ids) else { return None };
+    let map = map.ids();
+    Some((inward(&map.uids, 0)?, inward(&map.gids, 0)?))
+}
+
 /// Whether whoever runs the engine can have containers in such a user namespace.
 fn judge(mode: &Mode, text: &str, rootless: bool) -> Result<()> {
     match mode {
         Mode::Default | Mode::Host => Ok(()),
+        Mode::Keep(_) | Mode::NoMap if rootless => Ok(()),
         // the daemon has one range of ids, which its containers share; those of /etc/subuid mean nothing in there
         _ if rootless => Err(Error::bad_parameter(format!(
-            "userns mode {text}: is not supported by a rootless berthd: its containers live in its own user namespace"
+            "userns mode {text}: is not supported by a rootless berthd: its containers live in its own user namespace, \
+             or with --userns=keep-id or nomap in one with the same ids in another order"
         ))),
-        Mode::OfUser(word) => Err(Error::bad_parameter(format!(
-            "userns mode {word}: {word} is only supported in rootless mode: the ids that it keeps or hides are those of \
+        Mode::Keep(_) | Mode::NoMap => Err(Error::bad_parameter(format!(
+            "userns mode {text}: is only supported in rootless mode: the ids that it keeps or hides are those of \
              the user who runs berthd, and that is root; use --userns=auto, or auto:uidmapping=UID:UID:1 to have one \
              user of the host inside"
         ))),
@@ -119,7 +135,7 @@ mod tests {
         }
         for text in ["keep-id", "nomap"] {
             assert!(told(text, false).contains("only supported in rootless mode"));
-            assert!(told(text, true).contains("not supported by a rootless berthd"));
+            assert!(told(text, true).is_empty());
         }
     }
 }

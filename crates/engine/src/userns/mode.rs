@@ -14,8 +14,20 @@ pub(crate) enum Mode {
     Private,
     /// One with ids that no other container has.
     Auto(Auto),
-    /// One in which whoever runs the engine has the same ids, or none: `keep-id`, `nomap`.
-    OfUser(&'static str),
+    /// One in which whoever runs the engine has the same ids, or others that are named.
+    Keep(Keep),
+    /// One in which whoever runs the engine has none.
+    NoMap,
+}
+
+/// Who the one who runs the engine is in the container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// None = the same as outside.
+    pub(crate) uid: Option<u32>,
+    pub(crate) gid: Option<u32>,
+    /// How many ids there are; none = all.
+    pub(crate) size: Option<u32>,
 }
 
 /// What is asked of the ids.
@@ -40,8 +52,8 @@ pub(crate) fn parse(text: &str) -> Result<Mode> {
         ("host", None) => Ok(Mode::Host),
         ("private", None) => Ok(Mode::Private),
         ("auto", options) => auto(options.unwrap_or_default()).map(Mode::Auto),
-        ("keep-id", _) => Ok(Mode::OfUser("keep-id")),
-        ("nomap", _) => Ok(Mode::OfUser("nomap")),
+        ("keep-id", options) => keep(options.unwrap_or_default()).map(Mode::Keep),
+        ("nomap", None) => Ok(Mode::NoMap),
         ("container", Some(_)) => bad(
             "userns mode container: is not supported: a container that joins another's namespaces (--network, --pid, \
              --ipc container:NAME) lives in its user namespace"
@@ -50,6 +62,26 @@ pub(crate) fn parse(text: &str) -> Result<Mode> {
         ("ns", Some(_)) => bad("userns mode ns: is not supported: a path may be another namespace at the next start".to_owned()),
         _ => bad(format!("invalid userns mode: {text}")),
     }
+}
+
+fn keep(options: &str) -> Result<Keep> {
+    let mut keep = Keep::default();
+    for option in options.split(',').filter(|_| !options.is_empty()) {
+        let wrong = |why: &str| Error::bad_parameter(format!("userns mode keep-id: {option:?}: {why}"));
+        let (key, text) = option.split_once('=').unwrap_or((option, ""));
+        let (place, least, most) = match key {
+            "uid" => (&mut keep.uid, 0, sys::users::MAX_ID),
+            "gid" => (&mut keep.gid, 0, sys::users::MAX_ID),
+            "size" => (&mut keep.size, 1, u32::MAX),
+            _ => return Err(wrong("the options are uid=N, gid=N and size=N")),
+        };
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        if place.is_some() {
+            return Err(wrong("it is given twice"));
+        }
+        *place = Some(number.ok_or_else(|| wrong("that is no number of an id, or of ids"))?);
+    }
+    Ok(keep)
 }
 
 fn auto(options: &str) -> Result<Auto> {
@@ -95,8 +127,10 @@ mod tests {
         assert_eq!(parse("host").unwrap(), Mode::Host);
         assert_eq!(parse("private").unwrap(), Mode::Private);
         assert_eq!(parse("auto").unwrap(), Mode::Auto(Auto::default()));
-        assert_eq!(parse("keep-id:uid=5").unwrap(), Mode::OfUser("keep-id"));
-        assert_eq!(parse("nomap").unwrap(), Mode::OfUser("nomap"));
+        assert_eq!(parse("keep-id").unwrap(), Mode::Keep(Keep::default()));
+        let keep = Keep { uid: Some(5), gid: Some(0), size: Some(1) };
+        assert_eq!(parse("keep-id:uid=5,size=1,gid=0").unwrap(), Mode::Keep(keep));
+        assert_eq!(parse("nomap").unwrap(), Mode::NoMap);
         assert_eq!(parse("auto:").unwrap(), Mode::Auto(Auto::default()));
         let Mode::Auto(auto) =
             parse("auto:size=70,uidmapping=5:1000:1,gidmapping=0:9:2,gidmapping=2:20:1").unwrap()
@@ -115,6 +149,13 @@ mod tests {
             ("host:x", "invalid userns mode"),
             ("container:a", "lives in its user namespace"),
             ("ns:/proc/1/ns/user", "not supported"),
+            ("nomap:x", "invalid userns mode"),
+            ("keep-id:uid=", "no number of an id"),
+            ("keep-id:gid=2147483648", "no number of an id"),
+            ("keep-id:size=0", "or of ids"),
+            ("keep-id:uid=1,uid=1", "twice"),
+            ("keep-id:uid", "no number"),
+            ("keep-id:colour=1", "the options are uid=N"),
             ("auto:size=x", "a number of ids"),
             ("auto:size=0", "at least one"),
             ("auto:size=1,size=2", "twice"),

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::container::{Container, MountKind, MountPoint};
+use crate::container::{Container, MountKind, MountPoint, owners};
 use crate::engine::Inner;
 use crate::error::{Error, Result};
 use crate::userns::IdMap;
@@ -45,7 +45,7 @@ pub(super) fn create(engine: &Inner, container: &Container) -> Result<()> {
         let name = snapshot_name(&container.id, &mount.destination);
         // another image was shown there before
         engine.store.remove_snapshot(&name)?;
-        engine.store.create_snapshot(&name, &id)?;
+        engine.store.create_snapshot(&name, &id, owners(engine, container).as_ref())?;
     }
     Ok(())
 }

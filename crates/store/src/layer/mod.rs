@@ -20,7 +20,7 @@ pub(crate) use adopt::adopt;
 pub(crate) use assemble::{assemble, assemble_into};
 pub use blobs::LayerBlob;
 pub(crate) use implied::{meta, settle};
-pub(crate) use meta::Meta;
+pub(crate) use meta::{Meta, set_xattr};
 pub(crate) use unpack::{Unpacked, unpack};
 
 /// The xattr by which overlayfs hides what lies below a directory.

@@ -308,7 +308,7 @@ fn layers_that_depend_on_what_is_below() {
     }
     assert_eq!(list(&dir.path().join("store/layers")).len(), 5);
     for (n, (image, mode)) in images.iter().zip([0o755, 0o711, 0o750]).enumerate() {
-        let snapshot = store.create_snapshot(&format!("c{n}"), image).unwrap();
+        let snapshot = store.create_snapshot(&format!("c{n}"), image, None).unwrap();
         let root = snapshot.mount().unwrap();
         let stat = rustix::fs::statat(&root, "usr", rustix::fs::AtFlags::empty()).unwrap();
         assert_eq!(stat.st_mode & 0o7777, mode);

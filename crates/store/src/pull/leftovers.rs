@@ -98,7 +98,8 @@ fn read_layer(layout: &Layout, boot: &str, path: &Path) -> Result<(Digest, Pulle
 }
 
 impl Store {
-    /// What interrupted pulls have left, and no pull goes on with right now.
+    /// What interrupted pulls have left, and no pull goes on with right now; and copies of layers with other owners that
+    /// no container uses.
     ///
     /// # Errors
     /// A directory can't be read.
@@ -107,7 +108,7 @@ impl Store {
         measure(&unused(inner, &inner.lock())?.1)
     }
 
-    /// Removes what interrupted pulls have left, and no pull goes on with right now.
+    /// Removes [`Self::leftovers`].
     ///
     /// # Errors
     /// A file can't be removed.
@@ -125,7 +126,8 @@ impl Store {
     }
 }
 
-/// Layers that wait for an image and no pull counts on; their paths, and those of blobs that nobody fetches.
+/// Layers that wait for an image and no pull counts on; their paths, those of blobs that nobody fetches, and those of
+/// copies that nobody uses.
 fn unused(inner: &Inner, state: &State) -> Result<(Vec<Digest>, Vec<PathBuf>)> {
     let unused = state.pulled.iter().filter(|(_, entry)| entry.leases == 0);
     let layers: Vec<Digest> = unused.map(|(diff_id, _)| diff_id.clone()).collect();
@@ -139,6 +141,7 @@ fn unused(inner: &Inner, state: &State) -> Result<(Vec<Digest>, Vec<PathBuf>)> {
             paths.push(entry.path());
         }
     }
+    paths.extend(crate::snapshot::unused(inner, state)?);
     Ok((layers, paths))
 }
 

@@ -74,7 +74,7 @@ impl Bench {
     }
 
     fn snapshot(&self, container: &str) -> Snapshot {
-        self.store.create_snapshot(container, &self.store.resolve("x:1").unwrap()).unwrap()
+        self.store.create_snapshot(container, &self.store.resolve("x:1").unwrap(), None).unwrap()
     }
 
     fn reopen(self) -> Self {
@@ -118,6 +118,85 @@ fn shows_all_layers(bench: &Bench) {
     assert_eq!(names(&root, "becomes-dir"), ["x"]);
     assert_eq!(stat(&root, "etc").unwrap().st_mode & 0o7777, 0o700);
     assert_eq!(stat(&root, ".").unwrap().st_mode & 0o7777, 0o751);
+}
+
+/// With owners of a user namespace: all that is shown and written, and the image that comes of it.
+fn has_other_owners(bench: &Bench) {
+    let range = |inside, outside, count| sys::idmap::Range { inside, outside, count };
+    let rows = vec![range(0, 1, 1000), range(1000, 0, 1), range(1001, 1001, 100)];
+    let map = sys::idmap::Map { uids: rows.clone(), gids: rows };
+    let image = bench.store.resolve("x:1").unwrap();
+    let made = bench.store.create_snapshot("owned", &image, Some(&map)).unwrap();
+    let root = made.mount().unwrap();
+    assert_eq!(names(&root, "."), ["becomes-dir", "becomes-file", "etc", "hidden", "special"]);
+    assert_eq!(
+        (names(&root, "etc"), names(&root, "hidden")),
+        (vec!["kept".into(), "replaced".into()], vec!["new".into()])
+    );
+    let owner = |path: &str| stat(&root, path).map(|stat| (stat.st_uid, stat.st_gid)).unwrap();
+    assert_eq!((owner("."), owner("etc/kept"), owner("special/a")), ((1, 1), (1, 1), (0, 1001)));
+    let (a, b) = (stat(&root, "special/a").unwrap(), stat(&root, "special/b").unwrap());
+    assert_eq!((a.st_mode & 0o7777, a.st_nlink, a.st_ino), (0o4711, 2, b.st_ino));
+    assert_eq!(stat(&root, "special/null").unwrap().st_rdev, rustix::fs::makedev(1, 3));
+    assert_eq!(stat(&root, "special/x").unwrap().st_mtime, 1_600_000_000);
+    assert!(made.changes(&[]).unwrap().is_empty());
+    write(&root, "mine", "x");
+    rustix::fs::unlinkat(&root, "etc/kept", AtFlags::empty()).unwrap();
+    drop(root);
+    let again = bench.store.snapshot("owned").unwrap();
+    let changes = again.changes(&[]).unwrap();
+    let told: Vec<_> = changes.iter().map(|change| (change.path.to_str().unwrap(), change.kind)).collect();
+    assert_eq!(
+        told,
+        [("/etc", ChangeKind::Modified), ("/etc/kept", ChangeKind::Deleted), ("/mine", ChangeKind::Added)]
+    );
+    let mut tar = Vec::new();
+    again.pack(&changes, &mut tar).unwrap();
+    let owners: Vec<_> = tar::Archive::new(&tar[..])
+        .entries()
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            (entry.path().unwrap().to_str().unwrap().to_owned(), entry.header().uid().unwrap())
+        })
+        .collect();
+    // what root of this test made is the user's whose 0 is outside
+    assert!(owners.contains(&("mine".into(), 1000)) && owners.contains(&("etc/".into(), 0)), "{owners:?}");
+    bench.store.remove_snapshot("owned").unwrap();
+}
+
+#[test]
+fn copies_of_another_run_of_the_machine_are_made_anew() {
+    let bench = Bench::new(DriverChoice::Overlay);
+    let range = |inside, outside, count| sys::idmap::Range { inside, outside, count };
+    let map = sys::idmap::Map { uids: vec![range(0, 5, 2000)], gids: vec![range(0, 6, 2000)] };
+    let image = bench.store.resolve("x:1").unwrap();
+    bench.store.create_snapshot("owned", &image, Some(&map)).unwrap();
+    let layers = bench.dir.path().join("store/layers");
+    let copies = || -> Vec<_> {
+        let layers = std::fs::read_dir(&layers).unwrap().map(|layer| layer.unwrap().path().join("owned"));
+        layers
+            .filter(|place| place.exists())
+            .flat_map(|place| std::fs::read_dir(place).unwrap())
+            .map(|run| run.unwrap().path())
+            .collect()
+    };
+    assert_eq!(copies().len(), 3);
+    for run in copies() {
+        std::fs::rename(&run, run.with_file_name("another")).unwrap();
+    }
+    let bench = bench.reopen();
+    assert!(copies().is_empty());
+    let root = bench.store.snapshot("owned").unwrap().mount().unwrap();
+    let owner = |path: &str| stat(&root, path).map(|stat| (stat.st_uid, stat.st_gid)).unwrap();
+    assert_eq!((owner("etc/kept"), owner("special/a"), copies().len()), ((5, 6), (1005, 1007), 3));
+    drop(root);
+    // they are used, and then they are not
+    assert_eq!(bench.store.drop_leftovers().unwrap().count, 0);
+    bench.store.remove_snapshot("owned").unwrap();
+    assert_eq!(bench.store.leftovers().unwrap().count, 3);
+    let dropped = bench.store.drop_leftovers().unwrap();
+    assert!(dropped.count == 3 && dropped.bytes > 0, "{dropped:?}");
 }
 
 fn keeps_attributes(bench: &Bench) {
@@ -229,17 +308,18 @@ fn removes(bench: Bench) {
 
 fn refuses(bench: &Bench) {
     let image = bench.store.resolve("x:1").unwrap();
-    assert!(matches!(bench.store.create_snapshot("shows", &image), Err(Error::SnapshotExists(_))));
+    assert!(matches!(bench.store.create_snapshot("shows", &image, None), Err(Error::SnapshotExists(_))));
     for name in ["", ".", "..", "a/b", "../x", ".hidden"] {
-        assert!(bench.store.create_snapshot(name, &image).is_err(), "{name:?}");
+        assert!(bench.store.create_snapshot(name, &image, None).is_err(), "{name:?}");
     }
     let nothing = oci::Digest::sha256(b"nothing");
-    assert!(matches!(bench.store.create_snapshot("y", &nothing), Err(Error::NoSuchImage(_))));
+    assert!(matches!(bench.store.create_snapshot("y", &nothing, None), Err(Error::NoSuchImage(_))));
 }
 
 fn conforms(driver: DriverChoice) {
     let bench = Bench::new(driver);
     shows_all_layers(&bench);
+    has_other_owners(&bench);
     keeps_attributes(&bench);
     writes_stay_its_own(&bench);
     lists_changes(&bench);
@@ -271,7 +351,7 @@ fn an_image_without_layers() {
     for driver in [DriverChoice::Overlay, DriverChoice::Vfs] {
         let store = Store::open(&dir.path().join(format!("{driver:?}")), driver).unwrap();
         let id = store.load(&mut &docker_archive(&["scratch:1"], &[])[..], &|_| ()).unwrap().remove(0).id;
-        let root = store.create_snapshot("c", &id).unwrap().mount().unwrap();
+        let root = store.create_snapshot("c", &id, None).unwrap().mount().unwrap();
         assert_eq!(names(&root, "."), Vec::<String>::new());
     }
 }
@@ -284,7 +364,7 @@ fn many_layers() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("store"), DriverChoice::Overlay).unwrap();
     let id = store.load(&mut &docker_archive(&["many:1"], &layers)[..], &|_| ()).unwrap().remove(0).id;
-    let root = store.create_snapshot("c", &id).unwrap().mount().unwrap();
+    let root = store.create_snapshot("c", &id, None).unwrap().mount().unwrap();
     assert_eq!(names(&root, ".").len(), 140);
 }
 

@@ -7,10 +7,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::owned::Owners;
 use super::tree::{is_directory, is_opaque, is_whiteout, kind, names, open_directory, stat};
 use crate::Result;
 use crate::error::Context;
-use crate::layer::{Meta, meta};
+use crate::layer::{Meta, meta, opaque, set_xattr};
 use tarball::{is_reserved, show};
 
 /// The extended attributes of an open file.
@@ -72,11 +73,22 @@ pub(super) struct Overlay<'a> {
     root: &'a OwnedFd,
     /// Where the first name of a file with several lies in the copy.
     links: HashMap<(u64, u64), Vec<u8>>,
+    /// Overlayfs's own marks are copied, not followed, and owners become others.
+    owners: Option<&'a Owners>,
 }
 
 impl<'a> Overlay<'a> {
     pub(super) fn new(root: &'a OwnedFd) -> Self {
-        Self { root, links: HashMap::new() }
+        Self { root, links: HashMap::new(), owners: None }
+    }
+
+    /// For a copy of one layer, in overlayfs's form like itself, with other owners.
+    pub(super) fn as_it_lies(root: &'a OwnedFd, owners: &'a Owners) -> Self {
+        Self { root, links: HashMap::new(), owners: Some(owners) }
+    }
+
+    fn meta(&self, stat: &Stat) -> Result<Meta> {
+        self.owners.map_or_else(|| Ok(meta(stat)), |owners| owners.meta(meta(stat)))
     }
 
     /// Copies what is in `from` over what is in `to`; `path` is `to`'s within the copy.
@@ -84,7 +96,7 @@ impl<'a> Overlay<'a> {
         for name in names(from)? {
             let Some(stat) = stat(from, &name)? else { continue };
             let path = if path.is_empty() { name.clone() } else { [path, b"/", &name].concat() };
-            if is_whiteout(&stat) {
+            if is_whiteout(&stat) && self.owners.is_none() {
                 remove(to, &name)?;
             } else if is_directory(&stat) {
                 self.subdirectory(from, to, &name, &stat, &path)?;
@@ -111,8 +123,11 @@ impl<'a> Overlay<'a> {
             rustix::fs::mkdirat(to, name, Mode::RWXU).context(&format!("make {:?}", show(path)))?;
         }
         let to = open_directory(to, name)?;
+        if self.owners.is_some() && is_opaque(&from) {
+            set_xattr(&to, opaque().as_bytes(), b"y", name)?;
+        }
         self.directory(&from, &to, path)?;
-        meta(stat).apply(&to, &xattrs_of(&from)?, path)
+        self.meta(stat)?.apply(&to, &xattrs_of(&from)?, path)
     }
 
     fn file(&mut self, from: &OwnedFd, to: &OwnedFd, name: &[u8], stat: &Stat, path: Vec<u8>) -> Result<()> {
@@ -124,7 +139,7 @@ impl<'a> Overlay<'a> {
             }
             self.links.insert((stat.st_dev, stat.st_ino), path);
         }
-        let meta = meta(stat);
+        let meta = self.meta(stat)?;
         match kind(stat) {
             FileType::RegularFile => regular(from, to, name, stat, &meta, &what),
             FileType::Symlink => {

@@ -6,6 +6,7 @@ mod copy;
 mod driver;
 mod mapped;
 mod overlay;
+mod owned;
 mod pack;
 mod squash;
 mod tree;
@@ -20,7 +21,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 
 use oci::Digest;
+use sys::idmap::Map;
 
+use self::owned::Owners;
 use crate::error::Context;
 use crate::image::GraphDriver;
 use crate::layer::Meta;
@@ -34,6 +37,7 @@ pub(crate) use copy::xattrs_of;
 pub use driver::{Driver, DriverChoice};
 pub(crate) use driver::{choose_driver, image_graph_driver};
 pub use mapped::Shown;
+pub(crate) use owned::{forget, unused};
 pub(crate) use pack::pack;
 
 /// What the root directory is when no layer's tar says it.
@@ -78,6 +82,8 @@ pub struct Snapshot {
     lowers: Arc<Vec<PathBuf>>,
     /// What the root directory is below.
     root: Meta,
+    /// What files lie with, where it is not what they are to be in the container.
+    owners: Option<Arc<Owners>>,
     /// It is a build's, and of no use after a crash.
     is_fleeting: bool,
     /// SELinux's, of all its files when they are mounted.
@@ -132,6 +138,8 @@ impl Snapshot {
     /// The driver's refusal; the file system of the store can't show other ids.
     pub fn mount_mapped(&self, shown: Shown<'_>) -> Result<OwnedFd> {
         match self.driver {
+            // files lie so already
+            _ if self.owners.is_some() => self.mount(),
             Driver::Overlay => mapped::mount(&self.lowers, Some(&self.dir()), self.traits(), shown),
             Driver::Vfs => mapped::directory(&self.copied()?, shown),
         }
@@ -143,6 +151,7 @@ impl Snapshot {
     /// As of [`Self::mount_mapped`].
     pub fn mount_image_mapped(&self, shown: Shown<'_>) -> Result<OwnedFd> {
         match self.driver {
+            _ if self.owners.is_some() => self.mount_image(),
             Driver::Overlay => {
                 mapped::view(&self.lowers, self.store.inner().layout.empty(), self.label.as_deref(), shown)
             }
@@ -208,7 +217,7 @@ impl Snapshot {
     /// # Errors
     /// When a file can't be read; the output's failure.
     pub(crate) fn pack(&self, changes: &[Change], output: impl io::Write) -> Result<()> {
-        pack(&self.top(), changes, output)
+        pack(&self.top(), self.owners.as_deref().map(Owners::map), changes, output)
     }
 
     /// Whether what was written lies by itself, so that it may become a layer as it is.
@@ -233,16 +242,18 @@ impl Snapshot {
 }
 
 impl Store {
-    /// Makes the root file system of a container: the image's layers and an empty writable one.
+    /// Makes the root file system of a container: the image's layers and an empty writable one. With `owners`, a mapping
+    /// for a user namespace, its files lie with the owners that they have outside of it, also those of the image, whose
+    /// layers are copied for that: for where [`Snapshot::mount_mapped`] could not show them so.
     ///
     /// # Errors
     /// [`Error::NoSuchImage`]; [`Error::SnapshotExists`]; the driver's refusal.
-    pub fn create_snapshot(&self, container: &str, image: &Digest) -> Result<Snapshot> {
+    pub fn create_snapshot(&self, container: &str, image: &Digest, owners: Option<&Map>) -> Result<Snapshot> {
         check_name(container)?;
         let state = self.inner().lock();
         let entry = state.images.get(image).ok_or_else(|| Error::NoSuchImage(image.to_string()))?;
         let chain = chain_name(entry.image.diff_ids());
-        self.new_snapshot(container, chain, state, false)
+        self.new_snapshot(container, chain, state, (owners, false))
     }
 
     /// Makes a root file system of these layers, lowest first, and an empty writable one, for as long as this process:
@@ -252,7 +263,7 @@ impl Store {
     /// [`Error::Damaged`] when the layers are not here in this order; otherwise as [`Self::create_snapshot`].
     pub fn create_snapshot_on(&self, container: &str, layers: &[Digest]) -> Result<Snapshot> {
         check_name(container)?;
-        self.new_snapshot(container, chain_name(layers), self.inner().lock(), true)
+        self.new_snapshot(container, chain_name(layers), self.inner().lock(), (None, true))
     }
 
     fn new_snapshot(
@@ -260,7 +271,7 @@ impl Store {
         container: &str,
         chain: String,
         mut state: MutexGuard<'_, State>,
-        is_fleeting: bool,
+        (owners, is_fleeting): (Option<&Map>, bool),
     ) -> Result<Snapshot> {
         let inner = self.inner();
         if state.snapshots.contains_key(container) {
@@ -272,18 +283,26 @@ impl Store {
         if is_fleeting {
             state.fleeting.insert(container.into());
         }
+        let owners = owners.map(|map| Arc::new(Owners::new(map)));
+        state.owners.extend(owners.iter().map(|owners| (container.to_owned(), owners.text().to_owned())));
         drop(state);
         let (store, container_name, driver) = (self.clone(), container.to_owned(), inner.driver);
-        let snapshot =
-            Snapshot { store, container: container_name, driver, lowers, root, is_fleeting, label: None };
-        match snapshot.make(&chain, root) {
-            Ok(()) => Ok(snapshot),
-            Err(error) => {
-                // The first failure is the one to tell.
-                let _ = self.remove_snapshot(container);
-                Err(error)
-            }
+        let snapshot = Snapshot {
+            store,
+            container: container_name,
+            driver,
+            lowers,
+            root,
+            owners,
+            is_fleeting,
+            label: None,
+        };
+        let made = snapshot.shown().and_then(|snapshot| snapshot.make(&chain).map(|()| snapshot));
+        if made.is_err() {
+            // The first failure is the one to tell.
+            let _ = self.remove_snapshot(container);
         }
+        made
     }
 
     /// The root file system of a container.
@@ -297,12 +316,13 @@ impl Store {
         let chain = state.snapshots.get(container).ok_or_else(missing)?;
         let (lowers, root) = stack(inner, &state, chain)?;
         let is_fleeting = state.fleeting.contains(container);
+        let owners = state.owners.get(container).map(|text| Owners::read(text).map(Arc::new)).transpose()?;
         drop(state);
         // What was made by another driver stays usable.
         let is_copy = inner.layout.snapshot(container).join(layout::snapshot::ROOT).exists();
         let driver = if is_copy { Driver::Vfs } else { Driver::Overlay };
         let (store, container) = (self.clone(), container.into());
-        Ok(Snapshot { store, container, driver, lowers, root, is_fleeting, label: None })
+        Snapshot { store, container, driver, lowers, root, owners, is_fleeting, label: None }.shown()
     }
 
     /// Removes the root file system of a container. When it returns, the directory is out of sight and its
@@ -323,6 +343,7 @@ impl Store {
             inner.trash.discard(&inner.layout.snapshot(&name))?;
             state.snapshots.remove(&name);
             state.fleeting.remove(&name);
+            state.owners.remove(&name);
         }
         prune(&mut state, &inner.layout, &inner.trash).map(drop)
     }
@@ -352,13 +373,24 @@ impl Store {
 }
 
 impl Snapshot {
-    fn make(&self, chain: &str, root: Meta) -> Result<()> {
-        let dir = self.dir();
+    /// The same whose layers are those with the owners that it has.
+    fn shown(self) -> Result<Self> {
+        let Some(owners) = self.owners.clone() else { return Ok(self) };
+        let lowers = Arc::new(owners.layers(self.store.inner(), &self.lowers)?);
+        Ok(Self { lowers, root: owners.meta(self.root)?, ..self })
+    }
+
+    fn make(&self, chain: &str) -> Result<()> {
+        let (dir, root) = (self.dir(), self.root);
         let make = |path: &PathBuf, mode| DirBuilder::new().mode(mode).create(path).at("make", path);
         make(&dir, DIR_MODE)?;
         // A link's text is durable with the directory that it is in; a file would have to be synced.
         let base = self.at(layout::snapshot::BASE);
         symlink(chain, &base).at("make", &base)?;
+        if let Some(owners) = &self.owners {
+            let link = self.at(layout::snapshot::OWNERS);
+            symlink(owners.text(), &link).at("make", &link)?;
+        }
         match self.driver {
             Driver::Overlay => {
                 let upper = self.at(layout::snapshot::UPPER);

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::io::Errno;
+use sys::idmap::Map;
 use sys::mount::{Attr, Change as MountChange};
 use sys::path::Root;
 use tarball::{Packer, Xattrs};
@@ -19,19 +20,25 @@ use crate::error::Context;
 const WHITEOUT: &[u8] = b".wh.";
 
 /// Writes the changed paths of the directory `top`, which are in order. It may be in use: what is gone meanwhile
-/// is left out. Reached through a mount on which no device can be opened, whatever is put there.
-pub(crate) fn pack(top: &Path, changes: &[Change], output: impl Write) -> Result<()> {
+/// is left out. Reached through a mount on which no device can be opened, whatever is put there. With `owners`, those
+/// on the disk are what they are inside of that mapping.
+pub(crate) fn pack(top: &Path, owners: Option<&Map>, changes: &[Change], output: impl Write) -> Result<()> {
     let mount = sys::mount::clone_path(top, false).at("mount", top)?;
-    pack_mount(mount, changes, output)
+    pack_mount(mount, owners, changes, output)
 }
 
 /// The same of a mount that is for nothing else.
-pub(super) fn pack_mount(mount: OwnedFd, changes: &[Change], output: impl Write) -> Result<()> {
+pub(super) fn pack_mount(
+    mount: OwnedFd,
+    owners: Option<&Map>,
+    changes: &[Change],
+    output: impl Write,
+) -> Result<()> {
     let set = Attr(Attr::NODEV.0 | Attr::NOSUID.0 | Attr::NOEXEC.0);
     sys::mount::change(&mount, &MountChange { set, ..MountChange::default() })
         .context("make a mount harmless")?;
     let root = Root::strict(mount);
-    let mut packer = Packer::new(output, Xattrs::All);
+    let mut packer = Packer::new(output, Xattrs::All).inside(owners.cloned());
     // the directory of the last change: mostly that of the next
     let mut last: Option<(&Path, OwnedFd)> = None;
     for change in changes {

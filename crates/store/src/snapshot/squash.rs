@@ -40,7 +40,7 @@ impl Store {
         let mount = self.mount_layers(layers, "")?;
         let tmp = TmpDir::new(&inner.layout)?;
         let layer = packed(
-            |output| pack_mount(mount, &changes, output),
+            |output| pack_mount(mount, None, &changes, output),
             |tar| unpack_here(tar, tmp, inner.limits, inner.umask),
         )?;
         publisher.above_unsynced(base, &layers[..kept], layer)

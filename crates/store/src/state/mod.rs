@@ -71,6 +71,8 @@ pub(crate) struct State {
     pub(crate) held: HashMap<String, usize>,
     /// The name of the stack that a container's root file system stands on.
     pub(crate) snapshots: HashMap<String, String>,
+    /// The mapping of owners of those whose files lie with others than the image's, as text.
+    pub(crate) owners: HashMap<String, String>,
     /// Those of them that nobody wants any more when this process has ended.
     pub(crate) fleeting: HashSet<String>,
 }

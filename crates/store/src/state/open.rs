@@ -105,6 +105,7 @@ fn read_layers(layout: &Layout, trash: &Trash, boot: &str, state: &mut State) ->
         };
         match read_json(&dir.join(layer::RECORD)) {
             Ok(record) => {
+                crate::snapshot::forget(trash, &dir, boot)?;
                 let blobs = blobs::read(&dir).unwrap_or_else(|error| {
                     // They only spare work.
                     tracing::warn!(%error, "the compressed forms of a layer are forgotten");
@@ -197,6 +198,8 @@ fn read_snapshots(layout: &Layout, state: &mut State) -> Result<()> {
     for container in names(&layout.snapshots(), "")? {
         let base = layout.snapshot(&container).join(snapshot::BASE);
         let chain = fs::read_link(&base).ok().and_then(|chain| chain.to_str().map(str::to_owned));
+        let owners = fs::read_link(layout.snapshot(&container).join(snapshot::OWNERS));
+        state.owners.extend(owners.ok().map(|text| (container.clone(), text.to_string_lossy().into_owned())));
         // One without a base is no image's: it stays until its container is known to be gone.
         state.snapshots.insert(container, chain.unwrap_or_else(|| EMPTY_CHAIN.into()));
     }

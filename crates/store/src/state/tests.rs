@@ -71,7 +71,7 @@ fn a_store_of_the_first_version() {
     assert_eq!(store.resolve("x:1").unwrap(), id);
     assert_eq!(store.image(&id).unwrap().last_tagged, 1_700_000_000_000_000_000);
     assert!(store.manifests(&id).unwrap().is_empty());
-    store.create_snapshot("c", &id).unwrap();
+    store.create_snapshot("c", &id, None).unwrap();
     let plan = store.push_plan(&id).unwrap();
     assert!(plan.layers.iter().all(|layer| layer.blobs.is_empty()));
     for position in 0..plan.layers.len() {
@@ -148,7 +148,7 @@ fn child_that_is_killed() {
     for n in 0.. {
         let id = store.load(&mut &big_archive(&format!("x:{n}"))[..], &|_| ()).unwrap().remove(0).id;
         println!("loaded {n}");
-        store.create_snapshot(&format!("c{n}"), &id).unwrap();
+        store.create_snapshot(&format!("c{n}"), &id, None).unwrap();
         if n % 2 == 0 {
             let options = crate::RemoveOptions { force: true, prune: true };
             store.remove(id.as_str(), options, &|_| Vec::new()).unwrap();
@@ -201,7 +201,7 @@ fn check(path: &Path) {
     for image in store.images() {
         store.save(&[image.id.to_string()], &mut Vec::new()).unwrap();
         let name = format!("probe-{}", image.id.short());
-        store.create_snapshot(&name, &image.id).unwrap().mount().unwrap();
+        store.create_snapshot(&name, &image.id, None).unwrap().mount().unwrap();
         store.remove_snapshot(&name).unwrap();
     }
     let layers = list(&path.join("layers")).len();

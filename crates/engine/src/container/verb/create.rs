@@ -13,7 +13,8 @@ use crate::container::record::{self, Durability};
 use crate::container::security::{Seccomp, selinux};
 use crate::container::task::{Task, blocking, event};
 use crate::container::{
-    Container, ContainerConfig, HostConfig, NetworkingConfig, State, links, logging, merge, spec, system,
+    Container, ContainerConfig, HostConfig, NetworkingConfig, State, links, logging, merge, rootfs, spec,
+    system,
 };
 use crate::engine::Inner;
 use crate::error::{Error, Result};
@@ -110,15 +111,14 @@ fn make(engine: &Arc<Inner>, id: String, name: String, request: CreateRequest) -
     let claim = crate::volume::claim(engine, &container.id, &container.mounts);
     let image = parse_id(&container.image_id).ok_or_else(|| Error::no_such_image(&container.config.image))?;
     record::make_directory(&engine.layout, &container.id)?;
-    let made =
-        engine.store.create_snapshot(&container.id, &image).map_err(Error::from).and_then(|_snapshot| {
-            system::settle(engine, &mut container, system)?;
-            let ids = crate::userns::take(engine, &mut container)?;
-            let level = selinux::take(engine, &mut container)?;
-            crate::volume::prepare(engine, &container)?;
-            record::write(&engine.layout, &container, Durability::Disk.of(&container))?;
-            Ok((ids, level))
-        });
+    let made = rootfs::create(engine, &container, &image).and_then(|()| {
+        system::settle(engine, &mut container, system)?;
+        let ids = crate::userns::take(engine, &mut container)?;
+        let level = selinux::take(engine, &mut container)?;
+        crate::volume::prepare(engine, &container)?;
+        record::write(&engine.layout, &container, Durability::Disk.of(&container))?;
+        Ok((ids, level))
+    });
     match made {
         Ok((ids, level)) => Ok(Made { container, warnings, kept: (claim, ids, level) }),
         Err(error) => {
@@ -161,6 +161,11 @@ fn settle(
     let links = links::settle(engine, &host, &mode, &mut networking)?;
     complete(engine, &mut host, &mode, &mut warnings)?;
     let ids = crate::userns::settle(engine, &host)?;
+    if config.user.is_empty()
+        && let Some((uid, gid)) = crate::userns::user(&host, &ids)
+    {
+        config.user = format!("{uid}:{gid}");
+    }
     if config.hostname.is_empty() {
         config.hostname = hostname(engine, &id, &host, &mode)?;
     }

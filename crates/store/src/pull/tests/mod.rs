@@ -130,7 +130,7 @@ fn all_kinds_of_layers_and_names() {
     let kept = store.manifests(&id).unwrap();
     assert_eq!(store.document(&kept[0].manifest.digest).unwrap(), remote.manifest);
     assert_eq!(kept[0].repositories, ["reg.example:5000/a/b"]);
-    store.create_snapshot("c", &id).unwrap().mount().unwrap();
+    store.create_snapshot("c", &id, None).unwrap().mount().unwrap();
     let path = dir.path().join("store");
     assert!(list(&path.join("ingest")).is_empty());
     // everything is known again

@@ -1,6 +1,7 @@
 //! An ordinary user's daemon.
 
 mod delegation;
+mod keep_id;
 mod limits;
 mod machine;
 mod ports;

@@ -1,11 +1,16 @@
 //! Questions to a root file system before a process runs in it: who is the user, is the working directory there.
 //! All paths are resolved beneath a descriptor; files are read bounded.
 
+mod newcomer;
+
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 
+use oci::Digest;
+use sys::idmap::Map;
 use sys::path::Root;
 
+use self::newcomer::Newcomer;
 use super::spec::Identity;
 use crate::container::Container;
 use crate::engine::Inner;
@@ -80,6 +85,24 @@ pub(crate) fn image_ids(engine: &Inner, container: &Container) -> Result<Vec<u32
         ids.extend([own.uid, own.gid].into_iter().chain(own.groups));
     }
     Ok(ids)
+}
+
+/// Makes a new container's root, and makes known in it whoever has the same ids as outside. Blocks.
+///
+/// # Errors
+/// The image has gone; the disk is full.
+pub(crate) fn create(engine: &Inner, container: &Container, image: &Digest) -> Result<()> {
+    engine.store.create_snapshot(&container.id, image, owners(engine, container).as_ref())?;
+    let ids = crate::userns::of(container);
+    let Some((uid, gid)) = crate::userns::user(&container.host, &ids) else { return Ok(()) };
+    let home = Some(container.config.working_dir.as_str()).filter(|dir| !dir.is_empty()).unwrap_or("/");
+    let root = Root::in_root(mount(engine, container, None)?);
+    newcomer::introduce(&root, &Newcomer::of_host(uid, gid, home))
+}
+
+/// What files in a container's root have for owners, where they can't be shown with others than they have.
+pub(crate) fn owners(engine: &Inner, container: &Container) -> Option<Map> {
+    container.ids.as_ref().filter(|_| engine.config.rootless).map(IdMap::ids)
 }
 
 /// Makes the working directory if it is missing.
