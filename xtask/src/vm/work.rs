@@ -8,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 use super::guest::Module;
 use super::root::Kind;
 use super::{disk, parts};
-use crate::{host, run};
+use crate::run;
+use crate::test::Needs;
 
 /// Where the guest mounts the disk: a guest's system serves any checkout.
 pub(super) const PLACE: &str = "/checkout";
@@ -50,9 +51,7 @@ pub(crate) struct Program {
 /// Builds the programs and the tests, and makes the disk. The programs of tests are those of the purpose.
 pub(super) fn prepare(kind: Kind, purpose: Purpose) -> Result<(PathBuf, Vec<Program>)> {
     if kind == Kind::Peers {
-        host::install(host::PEERS)?;
-        host::python()?;
-        host::youki()?;
+        Needs::met()?;
     }
     run::step("build");
     run::run(&mut run::cargo(["build", "--quiet", "--workspace", "--bins"]))?;

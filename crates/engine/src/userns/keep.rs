@@ -2,6 +2,8 @@
 //! who runs it has the same ids as outside, or none. The others are the daemon's, which are his subordinate ones, in
 //! their order.
 
+use sys::idmap::Range;
+
 use super::map::{IdMap, IdRange};
 use super::mode::Keep;
 use crate::error::{Error, Result};
@@ -53,19 +55,16 @@ fn known() -> Result<(Known, Known)> {
 
 /// Reads a mapping (`user_namespaces(7)`): rows of the first id inside, the first one outside, and how many.
 fn read(text: &str) -> Option<Known> {
-    let row = |line: &str| {
-        let mut numbers = line.split_ascii_whitespace().map(|word| word.parse::<u32>().ok());
-        Some((numbers.next()??, numbers.next()??, numbers.next()??))
-    };
+    let row = |line: &str| Range::of_fields(line.split_ascii_whitespace());
     let mut rows: Vec<_> = text.lines().map(row).collect::<Option<_>>()?;
     rows.sort_unstable();
-    let owner = rows.first().filter(|(inside, _, _)| *inside == 0)?.1;
+    let owner = rows.first().filter(|row| row.inside == 0)?.outside;
     let mut count = 0;
-    for (inside, _, more) in rows {
-        if inside != count {
+    for row in rows {
+        if row.inside != count {
             break;
         }
-        count = inside.checked_add(more)?;
+        count = row.inside.checked_add(row.count)?;
     }
     Some(Known { count, owner })
 }

@@ -89,9 +89,9 @@ pub(crate) fn settle(engine: &Inner, host: &HostConfig) -> Result<Ids> {
 }
 
 /// Who a container is to run as that says nothing of it, nor does its image: whose ids are kept.
-pub(crate) fn user(host: &HostConfig, ids: &Ids) -> Option<(u32, u32)> {
-    let (Ok(Mode::Keep(_)), Ids::Common(map)) = (parse(&host.userns_mode), ids) else { return None };
-    let map = map.ids();
+pub(crate) fn user(host: &HostConfig, ids: &IdMap) -> Option<(u32, u32)> {
+    let Ok(Mode::Keep(_)) = parse(&host.userns_mode) else { return None };
+    let map = ids.ids();
     Some((inward(&map.uids, 0)?, inward(&map.gids, 0)?))
 }
 

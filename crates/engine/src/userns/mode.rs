@@ -1,5 +1,7 @@
 //! `--userns` of one container, in Podman's words (`podman-run(1)`).
 
+use sys::idmap::Range;
+
 use super::map::{IdRange, is_sound};
 use crate::error::{Error, Result};
 
@@ -111,8 +113,7 @@ fn auto(options: &str) -> Result<Auto> {
 
 fn row(text: &str) -> Result<IdRange, &'static str> {
     const FORM: &str = "a mapping is CONTAINER_ID:HOST_ID:SIZE, three numbers";
-    let numbers = text.split(':').map(str::parse).collect::<Result<Vec<u32>, _>>().map_err(|_error| FORM)?;
-    let [inside, outside, count] = numbers[..] else { return Err(FORM) };
+    let Range { inside, outside, count } = Range::of_fields(text.split(':')).ok_or(FORM)?;
     let range = IdRange { inside, outside, count };
     if is_sound(&[range]) { Ok(range) } else { Err("the mapping is empty or too long") }
 }

@@ -5,12 +5,11 @@
 
 use std::os::fd::AsFd;
 
+use sys::idmap::{MOST_RANGES, Range};
+
 use crate::container::{MountKind, MountPoint};
 use crate::error::{Error, Result};
 use crate::userns::{IdMap, IdRange, Ids};
-
-/// Most ranges of a mapping (the kernel's limit, `user_namespaces(7)`).
-const MOST_RANGES: usize = 340;
 
 /// The container's own mapping: what is its root's is the host's root's on the disk.
 const OWN: &str = "container";
@@ -84,12 +83,13 @@ fn parse(text: &str) -> Result<IdMap> {
 fn ranges(list: &str) -> Result<Vec<IdRange>, &'static str> {
     const FORM: &str = "a range is ON-DISK-SEEN-COUNT, three numbers, with # between ranges";
     let range = |text: &str| {
-        let numbers: Vec<u32> =
-            text.split('-').map(str::parse).collect::<Result<_, _>>().map_err(|_error| FORM)?;
-        let [disk, seen, count] = numbers[..] else { return Err(FORM) };
-        let fits = |first: u32| count > 0 && first.checked_add(count - 1).is_some_and(|last| last < u32::MAX);
-        let range = IdRange { inside: disk, outside: seen, count };
-        if fits(disk) && fits(seen) { Ok(range) } else { Err("a range is empty or too long") }
+        let range = Range::of_fields(text.split('-')).ok_or(FORM)?;
+        let Range { inside, outside, count } = range;
+        if range.is_sound() {
+            Ok(IdRange { inside, outside, count })
+        } else {
+            Err("a range is empty or too long")
+        }
     };
     let ranges = list.split('#').map(range).collect::<Result<Vec<_>, _>>()?;
     if ranges.len() > MOST_RANGES { Err("there are too many ranges") } else { Ok(ranges) }

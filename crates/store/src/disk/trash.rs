@@ -77,6 +77,22 @@ impl Trash {
         GiveWay(self.traffic.clone())
     }
 
+    /// Renames all that is in a directory away but what is called `name`: what other runs of the machine have left. A
+    /// directory that doesn't exist is no error.
+    pub(crate) fn discard_others(&self, dir: &Path, name: &str) -> Result<()> {
+        let entries = match fs::read_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.at("read", dir)?,
+        };
+        for entry in entries {
+            let entry = entry.at("read", dir)?;
+            if entry.file_name() != *name {
+                self.discard(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Renames `path` away. A path that doesn't exist is no error; says whether it did.
     pub(crate) fn discard(&self, path: &Path) -> Result<bool> {
         let to = self.layout.trash().join(random_name()?);

@@ -44,12 +44,7 @@ fn boot() -> Result<String> {
 pub(crate) fn make_directory(layout: &Layout, trash: &Trash) -> Result<String> {
     let boot = boot()?;
     let pulled = layout.pulled();
-    for entry in fs::read_dir(&pulled).at("read", &pulled)? {
-        let entry = entry.at("read", &pulled)?;
-        if entry.file_name() != *boot {
-            trash.discard(&entry.path())?;
-        }
-    }
+    trash.discard_others(&pulled, &boot)?;
     let dir = pulled.join(&boot);
     DirBuilder::new().mode(DIR_MODE).recursive(true).create(&dir).at("make", &dir)?;
     Ok(boot)

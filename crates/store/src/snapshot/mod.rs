@@ -37,7 +37,7 @@ pub(crate) use copy::xattrs_of;
 pub use driver::{Driver, DriverChoice};
 pub(crate) use driver::{choose_driver, image_graph_driver};
 pub use mapped::Shown;
-pub(crate) use owned::{forget, unused};
+pub(crate) use owned::unused;
 pub(crate) use pack::pack;
 
 /// What the root directory is when no layer's tar says it.
@@ -217,7 +217,7 @@ impl Snapshot {
     /// # Errors
     /// When a file can't be read; the output's failure.
     pub(crate) fn pack(&self, changes: &[Change], output: impl io::Write) -> Result<()> {
-        pack(&self.top(), self.owners.as_deref().map(Owners::map), changes, output)
+        pack(&self.top(), self.owners.as_deref().map(|owners| &owners.0), changes, output)
     }
 
     /// Whether what was written lies by itself, so that it may become a layer as it is.
@@ -253,7 +253,7 @@ impl Store {
         let state = self.inner().lock();
         let entry = state.images.get(image).ok_or_else(|| Error::NoSuchImage(image.to_string()))?;
         let chain = chain_name(entry.image.diff_ids());
-        self.new_snapshot(container, chain, state, (owners, false))
+        self.new_snapshot(container, chain, state, owners, false)
     }
 
     /// Makes a root file system of these layers, lowest first, and an empty writable one, for as long as this process:
@@ -263,7 +263,7 @@ impl Store {
     /// [`Error::Damaged`] when the layers are not here in this order; otherwise as [`Self::create_snapshot`].
     pub fn create_snapshot_on(&self, container: &str, layers: &[Digest]) -> Result<Snapshot> {
         check_name(container)?;
-        self.new_snapshot(container, chain_name(layers), self.inner().lock(), (None, true))
+        self.new_snapshot(container, chain_name(layers), self.inner().lock(), None, true)
     }
 
     fn new_snapshot(
@@ -271,7 +271,8 @@ impl Store {
         container: &str,
         chain: String,
         mut state: MutexGuard<'_, State>,
-        (owners, is_fleeting): (Option<&Map>, bool),
+        owners: Option<&Map>,
+        is_fleeting: bool,
     ) -> Result<Snapshot> {
         let inner = self.inner();
         if state.snapshots.contains_key(container) {
@@ -283,8 +284,8 @@ impl Store {
         if is_fleeting {
             state.fleeting.insert(container.into());
         }
-        let owners = owners.map(|map| Arc::new(Owners::new(map)));
-        state.owners.extend(owners.iter().map(|owners| (container.to_owned(), owners.text().to_owned())));
+        let owners = owners.map(|map| Arc::new(Owners(map.clone())));
+        state.owners.extend(owners.iter().map(|owners| (container.to_owned(), owners.text())));
         drop(state);
         let (store, container_name, driver) = (self.clone(), container.to_owned(), inner.driver);
         let snapshot = Snapshot {

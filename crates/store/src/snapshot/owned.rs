@@ -17,7 +17,7 @@ use sys::idmap::{Map, OVERFLOW, Range, outward};
 
 use super::copy::Overlay;
 use super::tree::open_path;
-use crate::disk::{TmpDir, Trash};
+use crate::disk::TmpDir;
 use crate::error::Context as _;
 use crate::layer::Meta;
 use crate::layout::{DIR_MODE, layer};
@@ -30,19 +30,9 @@ const DIGITS: usize = 32;
 
 /// Which owners on the disk a container's users and groups are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Owners {
-    map: Map,
-    /// As a snapshot keeps it: rows `INSIDE:OUTSIDE:COUNT` of users, `/`, and of groups.
-    text: String,
-}
+pub(super) struct Owners(pub(super) Map);
 
 impl Owners {
-    pub(super) fn new(map: &Map) -> Self {
-        let row = |range: &Range| format!("{}:{}:{}", range.inside, range.outside, range.count);
-        let rows = |ranges: &[Range]| ranges.iter().map(row).collect::<Vec<_>>().join(",");
-        Self { map: map.clone(), text: format!("{}/{}", rows(&map.uids), rows(&map.gids)) }
-    }
-
     /// Those of a snapshot that keeps this.
     ///
     /// # Errors
@@ -51,24 +41,18 @@ impl Owners {
         Self::parse(text).ok_or_else(|| Error::Damaged(format!("{text:?} is no mapping of owners")))
     }
 
-    /// What a snapshot keeps.
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
     fn parse(text: &str) -> Option<Self> {
-        let row = |text: &str| {
-            let numbers = text.split(':').map(str::parse).collect::<Result<Vec<u32>, _>>().ok()?;
-            let [inside, outside, count] = numbers[..] else { return None };
-            Some(Range { inside, outside, count }).filter(Range::is_sound)
-        };
+        let row = |text: &str| Range::of_fields(text.split(':')).filter(Range::is_sound);
         let rows = |text: &str| text.split(',').map(row).collect::<Option<Vec<_>>>();
         let (uids, gids) = text.split_once('/')?;
-        Some(Self::new(&Map { uids: rows(uids)?, gids: rows(gids)? }))
+        Some(Self(Map { uids: rows(uids)?, gids: rows(gids)? }))
     }
 
-    pub(super) fn map(&self) -> &Map {
-        &self.map
+    /// What a snapshot keeps: rows `INSIDE:OUTSIDE:COUNT` of users, `/`, and of groups.
+    pub(super) fn text(&self) -> String {
+        let row = |range: &Range| format!("{}:{}:{}", range.inside, range.outside, range.count);
+        let rows = |ranges: &[Range]| ranges.iter().map(row).collect::<Vec<_>>().join(",");
+        format!("{}/{}", rows(&self.0.uids), rows(&self.0.gids))
     }
 
     /// What belongs on the disk to a file that the image says this of. Whoever has no id in the container is nobody
@@ -85,8 +69,8 @@ impl Owners {
             })
         };
         Ok(Meta {
-            uid: one(&self.map.uids, meta.uid, "user")?,
-            gid: one(&self.map.gids, meta.gid, "group")?,
+            uid: one(&self.0.uids, meta.uid, "user")?,
+            gid: one(&self.0.gids, meta.gid, "group")?,
             ..meta
         })
     }
@@ -97,16 +81,16 @@ impl Owners {
     /// # Errors
     /// The disk is full; a file has an owner whom the container can't have.
     pub(super) fn layers(&self, inner: &Inner, lowers: &[PathBuf]) -> Result<Vec<PathBuf>> {
-        let empty = inner.layout.empty();
-        lowers
-            .iter()
-            .map(|lower| if *lower == empty { Ok(empty.clone()) } else { self.layer(inner, lower) })
-            .collect()
+        let (empty, name) = (inner.layout.empty(), name(&self.text()));
+        let shown = |lower: &PathBuf| {
+            if *lower == empty { Ok(empty.clone()) } else { self.layer(inner, lower, &name) }
+        };
+        lowers.iter().map(shown).collect()
     }
 
-    fn layer(&self, inner: &Inner, lower: &Path) -> Result<PathBuf> {
+    fn layer(&self, inner: &Inner, lower: &Path, name: &str) -> Result<PathBuf> {
         let place = lower.with_file_name(layer::OWNED).join(&inner.boot);
-        let copy = place.join(name(&self.text));
+        let copy = place.join(name);
         if copy.exists() {
             return Ok(copy);
         }
@@ -160,12 +144,6 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// Removes a layer's copies that an earlier run of the machine has made.
-pub(crate) fn forget(trash: &Trash, dir: &Path, boot: &str) -> Result<()> {
-    let mut others = entries(&dir.join(layer::OWNED))?.into_iter().filter(|path| !path.ends_with(boot));
-    others.try_for_each(|path| trash.discard(&path).map(drop))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,9 +156,9 @@ mod tests {
     #[test]
     fn owners_are_kept_as_text() {
         let map = Map { uids: vec![range(0, 1, 5), range(5, 0, 1)], gids: vec![range(0, 0, 9)] };
-        let owners = Owners::new(&map);
-        assert_eq!(owners.text, "0:1:5,5:0:1/0:0:9");
-        assert_eq!(Owners::parse(&owners.text), Some(owners));
+        let owners = Owners(map);
+        assert_eq!(owners.text(), "0:1:5,5:0:1/0:0:9");
+        assert_eq!(Owners::parse(&owners.text()), Some(owners));
         for text in ["", "/", "0:1:5", "0:1:5/", "0:1/0:1:1", "0:1:0/0:1:1", "a:1:1/0:1:1", "0:1:1:1/0:1:1"] {
             assert_eq!(Owners::parse(text), None, "{text:?}");
         }
@@ -189,13 +167,12 @@ mod tests {
     #[test]
     fn who_is_not_in_the_container_is_nobody() {
         let meta = |uid, gid| Meta { mode: 0o644, uid, gid, mtime: Time { seconds: 0, nanos: 0 } };
-        let few =
-            Owners::new(&Map { uids: vec![range(0, 1, 5), range(5, 0, 1)], gids: vec![range(0, 1, 9)] });
+        let few = Owners(Map { uids: vec![range(0, 1, 5), range(5, 0, 1)], gids: vec![range(0, 1, 9)] });
         let told = few.meta(meta(0, 3)).unwrap();
         assert_eq!((told.uid, told.gid), (1, 4));
         let told = few.meta(meta(5, 9)).unwrap();
         assert_eq!((told.uid, told.gid), (0, OVERFLOW));
-        let all = Owners::new(&Map { uids: vec![range(0, 1, 65_536)], gids: vec![range(0, 1, 65_536)] });
+        let all = Owners(Map { uids: vec![range(0, 1, 65_536)], gids: vec![range(0, 1, 65_536)] });
         let error = all.meta(meta(70_000, 0)).unwrap_err().to_string();
         assert!(error.contains("files of user 70000"), "{error}");
     }

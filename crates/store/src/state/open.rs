@@ -105,7 +105,7 @@ fn read_layers(layout: &Layout, trash: &Trash, boot: &str, state: &mut State) ->
         };
         match read_json(&dir.join(layer::RECORD)) {
             Ok(record) => {
-                crate::snapshot::forget(trash, &dir, boot)?;
+                trash.discard_others(&dir.join(layer::OWNED), boot)?;
                 let blobs = blobs::read(&dir).unwrap_or_else(|error| {
                     // They only spare work.
                     tracing::warn!(%error, "the compressed forms of a layer are forgotten");

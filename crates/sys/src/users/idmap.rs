@@ -17,6 +17,14 @@ pub struct Range {
 }
 
 impl Range {
+    /// Reads the first id inside, the first one outside, and how many: three numbers, and nothing else.
+    #[must_use]
+    pub fn of_fields<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut number = || fields.next()?.parse().ok();
+        let range = Self { inside: number()?, outside: number()?, count: number()? };
+        fields.next().is_none().then_some(range)
+    }
+
     /// Whether it holds something, and no id is past the last one (`u32::MAX` is none).
     #[must_use]
     pub fn is_sound(&self) -> bool {
@@ -77,6 +85,15 @@ mod tests {
         }
         assert_eq!((outward(&RANGES, 0), outward(&RANGES, 2)), (Some(1000), Some(100_001)));
         assert_eq!((outward(&RANGES, 65_536), inward(&RANGES, 0), inward(&RANGES, 1001)), (None, None, None));
+    }
+
+    #[test]
+    fn a_range_is_three_numbers() {
+        let read = |text: &str| Range::of_fields(text.split(':'));
+        assert_eq!(read("0:1000:1"), Some(RANGES[0]));
+        for text in ["", "0:1", "0:1:", "0:1:x", "0:1:-1", "0:1:1:1", "0:1:4294967296"] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
     }
 
     #[test]

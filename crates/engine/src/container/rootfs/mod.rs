@@ -93,8 +93,8 @@ pub(crate) fn image_ids(engine: &Inner, container: &Container) -> Result<Vec<u32
 /// The image has gone; the disk is full.
 pub(crate) fn create(engine: &Inner, container: &Container, image: &Digest) -> Result<()> {
     engine.store.create_snapshot(&container.id, image, owners(engine, container).as_ref())?;
-    let ids = crate::userns::of(container);
-    let Some((uid, gid)) = crate::userns::user(&container.host, &ids) else { return Ok(()) };
+    let kept = container.ids.as_ref().and_then(|ids| crate::userns::user(&container.host, ids));
+    let Some((uid, gid)) = kept else { return Ok(()) };
     let home = Some(container.config.working_dir.as_str()).filter(|dir| !dir.is_empty()).unwrap_or("/");
     let root = Root::in_root(mount(engine, container, None)?);
     newcomer::introduce(&root, &Newcomer::of_host(uid, gid, home))

@@ -1,10 +1,10 @@
 //! `--userns=keep-id`: whoever runs the daemon has the same ids in a container, whose image may not know them. Then
 //! programs that ask for his name find none, so that he gets a line in `passwd(5)`, and his group one in `group(5)`.
 
-use std::io::{ErrorKind, Write as _};
-use std::os::fd::OwnedFd;
+use std::io::Write as _;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use sys::path::Root;
 use sys::users;
 
@@ -71,24 +71,23 @@ fn free(name: Option<&str>, id: u32, taken: impl Fn(&str) -> bool) -> String {
 /// # Errors
 /// A table can't be read or written.
 pub(super) fn introduce(root: &Root, who: &Newcomer) -> Result<()> {
-    for (path, line) in
-        [(PASSWD, Newcomer::passwd as fn(&Newcomer, &[u8]) -> Option<String>), (GROUP, Newcomer::group)]
-    {
-        let table = match root.read_bounded(path, users::MAX_FILE) {
-            Ok(table) => table,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
-            Err(error) => return Err(Error::because(format!("read {path} of the container"), error)),
-        };
-        let Some(line) = line(who, &table) else { continue };
-        let gap = if table.is_empty() || table.ends_with(b"\n") { "" } else { "\n" };
-        let failed = |error: std::io::Error| Error::because(format!("write {path} of the container"), error);
-        // it was read: it is a file
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened: OwnedFd = root.open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
-        let mut file = std::fs::File::from(opened);
-        file.write_all(format!("{gap}{line}").as_bytes()).and_then(|()| file.sync_data()).map_err(failed)?;
-    }
-    Ok(())
+    add(root, PASSWD, |table| who.passwd(table))?;
+    add(root, GROUP, |table| who.group(table))
+}
+
+fn add(root: &Root, path: &str, line: impl FnOnce(&[u8]) -> Option<String>) -> Result<()> {
+    let table = super::read(root, path)?;
+    let Some(line) = line(&table) else { return Ok(()) };
+    let gap = if table.is_empty() || table.ends_with(b"\n") { "" } else { "\n" };
+    let failed = |error: std::io::Error| Error::because(format!("write {path} of the container"), error);
+    // it was read: it is a file, or missing
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = match root.open(path, flags, Mode::empty()) {
+        Ok(file) => std::fs::File::from(file),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+        Err(errno) => return Err(failed(errno.into())),
+    };
+    file.write_all(format!("{gap}{line}").as_bytes()).and_then(|()| file.sync_data()).map_err(failed)
 }
 
 #[cfg(test)]

@@ -162,7 +162,8 @@ fn settle(
     complete(engine, &mut host, &mode, &mut warnings)?;
     let ids = crate::userns::settle(engine, &host)?;
     if config.user.is_empty()
-        && let Some((uid, gid)) = crate::userns::user(&host, &ids)
+        && let Ids::Common(ids) = &ids
+        && let Some((uid, gid)) = crate::userns::user(&host, ids)
     {
         config.user = format!("{uid}:{gid}");
     }

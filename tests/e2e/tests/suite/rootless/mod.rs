@@ -29,8 +29,7 @@ fn a_users_command_starts_his_own_daemon() -> Result<()> {
     );
     // the user is root there, and his subordinate ids are everybody else
     let map = machine.sh(&[], "id -u; cat /proc/self/uid_map")?;
-    let words: Vec<u32> = map.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    ensure!(words == [0, 0, machine.user, 1, 1, machine.first, COUNT], "{map}");
+    ensure!(numbers(&map) == [0, 0, machine.user, 1, 1, machine.first, COUNT], "{map}");
     // whether the host shows its queues or not
     ensure!(machine.sh(&["--ipc", "host"], "readlink /proc/self/ns/ipc")? == host_ipc()?);
     // what only cgroups can do is said to be left out, or refused
@@ -40,6 +39,11 @@ fn a_users_command_starts_his_own_daemon() -> Result<()> {
     machine.berth(&["pause", "idle"])?.fails(1, "the container has no cgroup of its own")?;
     machine.berth(&["rm", "-f", "idle"])?.ok()?;
     machine.finish()
+}
+
+/// The numbers in a text.
+fn numbers(text: &str) -> Vec<u32> {
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 /// The IPC namespace of the machine that the test runs on, which that of the user shares.
