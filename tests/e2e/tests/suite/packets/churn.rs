@@ -9,7 +9,7 @@ use e2e::Berth;
 use e2e::daemon::IMAGE;
 use e2e::keep_alive::Connection;
 use e2e::lab::{Answer, Kind, Lab, Namespace, Site, at, dns, flows, tcp, udp};
-use e2e::programs;
+use e2e::programs::{self, patient};
 
 /// Containers that are started and stopped side by side.
 const WORKERS: u16 = 4;
@@ -121,7 +121,8 @@ fn once(berth: &Berth, outside: &Namespace, worker: u16) -> Result<()> {
     // Nobody listens: the container says so.
     let answer = udp(outside, at(Site::HOST, other)?)?;
     ensure!(answer == Answer::Refused, "udp: {answer}");
-    ask("stop?t=0")
+    // in the suite's own time: SIGKILL after `t` seconds has Docker's ten, which a slow machine may need
+    ask(&format!("stop?signal=SIGKILL&t={}", patient(programs::PATIENCE).as_secs()))
 }
 
 #[test]
