@@ -94,7 +94,7 @@ fn policies_between_two_runs() -> Result<()> {
             Ok(berth.berth(["logs", name])?.stdout.contains("up").then_some(()))
         })?;
         berth.berth(["kill", "-s", "USR1", name])?.ok()?;
-        berth.berth(["exec", name, "touch", "/go"])?.ok()?;
+        berth.berth(["exec", "-d", name, "touch", "/go"])?.ok()?;
     }
     becomes(&berth, "any", "exited 3 0")?;
     programs::eventually("the other one is started again", || {

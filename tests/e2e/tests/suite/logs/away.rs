@@ -19,7 +19,8 @@ fn fluentd_waits_for_its_server_only_if_asked() -> Result<()> {
     berth.docker(start.iter().copied().chain(["--name", "refused", IMAGE, "true"]))?.fails(125, &words)?;
 
     let more = ["--log-opt", "fluentd-async=true", "--log-opt", "fluentd-retry-wait=100ms", IMAGE];
-    let script = ["sh", "-c", "echo early; until [ -e /go ]; do sleep 0.05; done; echo late"];
+    let script =
+        ["sh", "-c", "echo early; until [ -e /go ]; do sleep 0.05; done; echo late; exec sleep 100000"];
     let id = berth.docker(start.iter().chain(&more).chain(&script).copied())?.ok()?;
     let (_, heard) = servers::tcp(port, servers::silent)?;
     let events = |all: &[Vec<u8>]| wire::events(&all.concat());
