@@ -19,13 +19,13 @@ fn fluentd_waits_for_its_server_only_if_asked() -> Result<()> {
     berth.docker(start.iter().copied().chain(["--name", "refused", IMAGE, "true"]))?.fails(125, &words)?;
 
     let more = ["--log-opt", "fluentd-async=true", "--log-opt", "fluentd-retry-wait=100ms", IMAGE];
-    let script =
-        ["sh", "-c", "echo early; until [ -e /go ]; do sleep 0.05; done; echo late; exec sleep 100000"];
+    let script = ["sh", "-c", "echo early; until [ -e /go ]; do sleep 0.05; done; echo late"];
     let id = berth.docker(start.iter().chain(&more).chain(&script).copied())?.ok()?;
     let (_, heard) = servers::tcp(port, servers::silent)?;
     let events = |all: &[Vec<u8>]| wire::events(&all.concat());
     heard.wait(|all| events(all).len() == 1)?;
-    berth.berth(["exec", &id, "touch", "/go"])?.ok()?;
+    // in the background: the container may end before the session does
+    berth.berth(["exec", "-d", &id, "touch", "/go"])?.ok()?;
     let all = events(&heard.wait(|all| events(all).len() == 2)?);
     let said: Vec<_> = all.iter().filter_map(|event| event.at(2).get("log")).collect();
     ensure!(said == ["early", "late"], "{said:?}");

@@ -3,6 +3,7 @@
 //! `BERTH_CHURN=STARTS` chooses another number than the suite's (`cargo xtask churn` takes 1000).
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use e2e::Berth;
@@ -17,6 +18,8 @@ const WORKERS: u16 = 4;
 const WARM_UP: usize = 8;
 /// Descriptors that may be more or fewer at any moment: connections of clients, namespaces that are ready.
 const SLACK: usize = 6;
+/// How long a killed container's end may take, as Docker waits for it.
+const END: Duration = Duration::from_secs(10);
 /// Containers that start at the same time.
 const AT_ONCE: usize = 50;
 
@@ -121,8 +124,11 @@ fn once(berth: &Berth, outside: &Namespace, worker: u16) -> Result<()> {
     // Nobody listens: the container says so.
     let answer = udp(outside, at(Site::HOST, other)?)?;
     ensure!(answer == Answer::Refused, "udp: {answer}");
-    // in the suite's own time: SIGKILL after `t` seconds has Docker's ten, which a slow machine may need
-    ask(&format!("stop?signal=SIGKILL&t={}", patient(programs::PATIENCE).as_secs()))
+    // `t=0` has these ten seconds of Docker's and no more on any machine
+    let (begun, most) = (Instant::now(), patient(END));
+    ask(&format!("stop?signal=SIGKILL&t={}", most.as_secs()))?;
+    ensure!(begun.elapsed() < most, "its end took {:?}", begun.elapsed());
+    Ok(())
 }
 
 #[test]
