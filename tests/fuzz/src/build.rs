@@ -12,7 +12,7 @@ use dockerfile::ignore::Patterns;
 use dockerfile::lint::{self, Known};
 use dockerfile::{Dockerfile, Span, expand};
 use prost::Message as _;
-use regex::Regex;
+use regex::RegexBuilder;
 
 /// Parsed, expanded, and looked over. Everything stands where it says that it stands.
 pub(crate) fn dockerfile(data: &[u8]) {
@@ -101,14 +101,13 @@ pub(crate) fn dockerignore(data: &[u8]) {
     // what stood behind a slash at the line's beginning may begin with spaces, which count for nothing
     let lines: Vec<_> = lines.iter().map(|line| line.trim()).collect();
     let excepts = lines.iter().any(|line| line.starts_with('!'));
-    // Of many patterns the other opinion alone would need much memory.
-    let few = if lines.len() <= 32 { Some(&lines) } else { None };
-    let expressions: Option<Vec<_>> =
-        few.and_then(|lines| lines.iter().map(|line| expression(line)).collect());
-    for path in paths.lines().take(16).filter(|path| is_clean(path)) {
+    let paths: Vec<_> = paths.lines().take(16).filter(|path| is_clean(path)).collect();
+    // Of many patterns the other opinion alone would need much time.
+    let opinion = if lines.len() <= 32 { by_expressions(&lines, &paths) } else { None };
+    for (index, path) in paths.into_iter().enumerate() {
         let left_out = read.matches(path);
-        if let Some(expressions) = &expressions {
-            assert_eq!(left_out, by_expressions(expressions, path), "{path:?} of {lines:?}");
+        if let Some(opinion) = &opinion {
+            assert_eq!(left_out, opinion[index], "{path:?} of {lines:?}");
         }
         if excepts {
             continue;
@@ -131,7 +130,7 @@ fn is_clean(path: &str) -> bool {
 }
 
 /// A pattern as a regular expression, by the rules of Docker's reference; nothing for those that these do not tell of.
-fn expression(line: &str) -> Option<(bool, Regex)> {
+fn expression(line: &str) -> Option<(bool, String)> {
     let (exception, body) = line.strip_prefix('!').map_or((false, line), |body| (true, body));
     if body.is_empty() || body.contains(['[', ']', '\\', '\u{fffd}']) || body.starts_with('!') {
         return None;
@@ -158,19 +157,25 @@ fn expression(line: &str) -> Option<(bool, Regex)> {
         }
     }
     out.push('$');
-    Some((exception, Regex::new(&out).ok()?))
+    Some((exception, out))
 }
 
-/// The last pattern that matches a path or what it lies in has the word.
-fn by_expressions(expressions: &[(bool, Regex)], path: &str) -> bool {
-    let mut left_out = false;
+/// Which paths are left out: the last pattern that matches one or what it lies in has the word. Nothing if any of the
+/// patterns can't be said so. One expression is there at a time: they take far more memory than what is tested.
+fn by_expressions(lines: &[&str], paths: &[&str]) -> Option<Vec<bool>> {
+    let expressions: Vec<_> = lines.iter().map(|line| expression(line)).collect::<Option<_>>()?;
+    let mut left_out = vec![false; paths.len()];
     for (exception, expression) in expressions {
-        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
-        if above.chain([path]).any(|path| expression.is_match(path)) {
-            left_out = !exception;
+        let built =
+            RegexBuilder::new(&expression).size_limit(1 << 20).dfa_size_limit(1 << 20).build().ok()?;
+        for (path, left_out) in paths.iter().zip(&mut left_out) {
+            let mut above = path.match_indices('/').map(|(at, _)| &path[..at]).chain([*path]);
+            if above.any(|path| built.is_match(path)) {
+                *left_out = !exception;
+            }
         }
     }
-    left_out
+    Some(left_out)
 }
 
 /// A definition: its first line may hold attributes of the frontend as `key=value`, separated by `;`.
