@@ -64,8 +64,9 @@ for blob in $(ls store/blobs/sha256); do
   [ -e store/images/$blob.json ] || grep -qr $blob store/images || echo blob $blob
 done
 tries=0
-while [ -n \"$(ls -A store/trash store/tmp)\" ] && [ $tries -lt 100 ]; do sleep 0.2; tries=$((tries + 1)); done
-find store/trash store/tmp -mindepth 1 -maxdepth 1 | sed 's/^/trash /'
+trash() { find store/trash store/tmp -mindepth 1 -maxdepth 1; }
+while [ -n \"$(trash)\" ] && [ $tries -lt 100 ]; do sleep 0.2; tries=$((tries + 1)); done
+trash | sed 's/^/trash /'
 ls -A volumes | grep -E '^\\.(new|gone)' | sed 's/^/half a volume /'
 bridges=$(ip -o link show type bridge | wc -l)
 networks=$(berth network ls -q -f driver=bridge | wc -l)
