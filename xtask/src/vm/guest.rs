@@ -129,6 +129,11 @@ impl Guest {
         String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(MOST)..]).into_owned()
     }
 
+    /// An error, and what the console said last: it may be the kernel that has failed.
+    pub(super) fn explained(&self, error: anyhow::Error) -> anyhow::Error {
+        error.context(format!("the guest's console said:\n{}", self.console()))
+    }
+
     fn ssh(&self) -> Command {
         let mut ssh = Command::new("ssh");
         ssh.args([

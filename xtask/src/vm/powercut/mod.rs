@@ -63,7 +63,10 @@ pub(super) fn main(words: &[&str]) -> Result<()> {
         };
         let told = trial.cut(running)?;
         let next = trial.boot()?;
-        let (start, slower) = check::check(&mut next.session()?, &mut trial.workers)
+        let (start, slower) = next
+            .session()
+            .and_then(|mut session| check::check(&mut session, &mut trial.workers))
+            .map_err(|error| next.explained(error))
             .with_context(|| format!("cut {cut} of seed {seed}"))?;
         let scaled = start / slower;
         trial.worst = trial.worst.max(scaled);
