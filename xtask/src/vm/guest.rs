@@ -16,12 +16,15 @@ use super::wire::Joined;
 
 /// How long a guest may take from its start until it can be entered. Generous, for its processor is emulated.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Memory of a guest, MiB, and its processors.
+/// Memory of a guest, MiB.
 const MEMORY: &str = "3072";
-const PROCESSORS: &str = "2";
-/// Of the kernel: what Debian's own start leaves to the boot loader, and nothing that costs time: guards against a
-/// processor that is not there, and devices that nobody uses.
-const KERNEL: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off \
+/// How many processors a guest has.
+const ONE: &str = "1";
+const TWO: &str = "2";
+/// Of the kernel: what Debian's own start leaves to the boot loader, the stack of what doesn't let go of a processor, and
+/// nothing that costs time: guards against a processor that is not there, devices that nobody uses, and programs at
+/// random addresses, which qemu would translate anew each time that they start.
+const KERNEL: &str = "root=/dev/vda rw console=ttyS0 loglevel=5 panic=-1 mitigations=off norandmaps \
                       modprobe.blacklist=ata_piix,aesni_intel,floppy,psmouse";
 
 /// ssh's own status, for a lost connection and for a command that a signal has ended.
@@ -61,32 +64,40 @@ pub(super) struct Guest {
 impl Guest {
     /// Starts a guest on a new disk, and returns when it can be entered. What it writes is never synchronised.
     pub(super) fn boot(root: &Root, work: &Path, module: Module) -> Result<Self> {
-        Self::start(root, work, module, &of_its_own(root), &[])?.when_ready()
+        Self::start(root, work, module, TWO, &of_its_own(root), &[])?.when_ready()
     }
 
     /// Starts two at the ends of a wire, whose sockets will lie in `wire`, and returns when both can be entered.
     pub(super) fn boot_pair(root: &Root, work: &Path, wire: &Path) -> Result<[Self; 2]> {
-        let start =
-            |end: Joined| Self::start(root, work, Module::AppArmor, &of_its_own(root), &end.options(wire));
+        let start = |end: Joined| {
+            Self::start(root, work, Module::AppArmor, TWO, &of_its_own(root), &end.options(wire))
+        };
         let [first, second] = Joined::BOTH.map(start);
         let (first, second) = (first?, second?);
         Ok([first.when_ready()?, second.when_ready()?])
     }
 
-    /// Starts a guest on a disk that is served on a unix socket.
+    /// Starts a guest with one processor on a disk that is served on a unix socket.
     pub(super) fn on(root: &Root, work: &Path, socket: &Path) -> Result<Self> {
         let disk = format!("file=nbd+unix:///?socket={},format=raw,cache=writeback", socket.display());
-        Self::start(root, work, Module::AppArmor, &disk, &[])?.when_ready()
+        Self::start(root, work, Module::AppArmor, ONE, &disk, &[])?.when_ready()
     }
 
-    fn start(root: &Root, work: &Path, module: Module, disk: &str, more: &[String]) -> Result<Self> {
+    fn start(
+        root: &Root,
+        work: &Path,
+        module: Module,
+        processors: &str,
+        disk: &str,
+        more: &[String],
+    ) -> Result<Self> {
         let place = tempfile::Builder::new().prefix("berth-vm-").tempdir()?;
         // The port is free again when qemu asks for it; whoever takes it in between makes qemu end with a message.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         // it ends with the thread that starts it, however that ends
         let mut qemu = Command::new("setpriv");
         qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS, "-m", MEMORY])
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", processors, "-m", MEMORY])
             .args(["-nodefaults", "-display", "none", "-serial", "stdio", "-device", "virtio-rng-pci"])
             .args(["-append", &format!("{KERNEL} {0}=1 security={0}", module.name())])
             .arg("-kernel")

@@ -9,6 +9,9 @@ mod check;
 mod model;
 mod worker;
 
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,7 +24,9 @@ use super::root::{self, Kind, Root};
 use super::volatile::{Dice, Fate, Medium, Server};
 use super::{run, service, work};
 
-/// How many ask at once.
+/// How many guests there are beside each other at most: each has 3 GiB.
+const MOST_GUESTS: usize = 4;
+/// How many ask a guest at once.
 const WORKERS: usize = 3;
 /// So many operations are acknowledged at most before a cut, and what they may take.
 const LOAD: u64 = 40;
@@ -32,7 +37,7 @@ const WRITES: Duration = Duration::from_secs(30);
 const START: u64 = 5_000;
 
 pub(super) fn main(words: &[&str]) -> Result<()> {
-    let (cuts, seed) = match words {
+    let (cuts, seed): (usize, _) = match words {
         [] => (100, None),
         [cuts] => (cuts.parse()?, None),
         [cuts, seed] => (cuts.parse()?, Some(seed.parse()?)),
@@ -43,62 +48,106 @@ pub(super) fn main(words: &[&str]) -> Result<()> {
         None => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as u64 % 1_000_000_000,
     };
     let (root, work) = (root::prepare(Kind::Small)?, work::prepare(Kind::Small, work::Purpose::Use)?.0);
-    run::step(&format!("{cuts} power cuts, seed {seed}"));
     let place = tempfile::tempdir_in(run::root().join("target/vm"))?;
-    let disk = place.path().join("disk");
-    run::run(std::process::Command::new("cp").arg("--sparse=always").arg(&root.disk).arg(&disk))?;
     // the same programs until the last cut, whatever is built meanwhile
     let programs = place.path().join("work");
     std::fs::hard_link(&work, &programs)?;
-    let server = Server::start(Medium::open(&disk)?, &place.path().join("disk.sock"))?;
-    let mut trial =
-        Trial { root, work: programs, server, dice: Dice::new(seed), workers: Vec::new(), worst: 0 };
-    trial.workers.extend((0..WORKERS).map(|index| Worker::new(index, seed)));
-    let guest = trial.set_up()?;
-    let mut guest = Some(guest);
-    for cut in 1..=cuts {
-        let running = match guest.take() {
-            Some(guest) => guest,
-            None => trial.boot()?,
-        };
-        let told = trial.cut(running)?;
-        let next = trial.boot()?;
-        let (start, slower) = next
-            .session()
-            .and_then(|mut session| check::check(&mut session, &mut trial.workers))
-            .map_err(|error| next.explained(error))
-            .with_context(|| format!("cut {cut} of seed {seed}"))?;
-        let scaled = start / slower;
-        trial.worst = trial.worst.max(scaled);
-        run::say(&format!("cut {cut}: {told}; berthd up in {start} ms, {scaled} ms of this machine\n"));
-        ensure!(scaled < START, "berthd took {start} ms to start, where the guest was {slower} times slower");
-        guest = Some(next);
-    }
-    let last = guest.context("no cut was asked for")?;
-    check::nothing_is_left(&mut last.session()?)?;
-    last.power_off()?;
-    let done: u64 = trial.workers.iter().map(|worker| worker.done).sum();
+    // A guest has one processor, which one of ours emulates.
+    let guests = std::thread::available_parallelism()?.get().min(MOST_GUESTS).min(cuts);
+    run::step(&format!("{cuts} power cuts in {guests} guests, seed {seed}"));
+    let score = Score::default();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..guests)
+            .map(|index| {
+                let (root, programs, place, score) = (&root, &programs, place.path(), &score);
+                let share = cuts / guests + usize::from(index < cuts % guests);
+                scope.spawn(move || {
+                    let trial =
+                        Trial::new(root, programs, &place.join(format!("disk-{index}")), seed + index as u64);
+                    let ended = trial.and_then(|trial| trial.run(share, score));
+                    if ended.is_err() {
+                        score.failed.store(true, Ordering::Relaxed);
+                    }
+                    ended
+                })
+            })
+            .collect();
+        let ends = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        // all are waited for, whichever fails
+        let ends: Vec<_> = ends.map(|end| end.unwrap_or_else(|_panic| bail!("a trial panicked"))).collect();
+        ends.into_iter().collect::<Result<()>>()
+    })?;
     run::say(&format!(
-        "{cuts} cuts, {done} operations acknowledged, none lost; slowest start of berthd {} ms of this machine\n",
-        trial.worst
+        "{cuts} cuts, {} operations acknowledged, none lost; slowest start of berthd {} ms of this machine\n",
+        score.done.into_inner(),
+        score.worst.into_inner()
     ));
     Ok(())
 }
 
-/// One guest through all its cuts.
-struct Trial {
-    root: Root,
-    work: std::path::PathBuf,
-    server: Server,
-    dice: Dice,
-    workers: Vec<Worker>,
+/// What all guests have come to.
+#[derive(Debug, Default)]
+struct Score {
+    cuts: AtomicU64,
+    /// Operations that were acknowledged.
+    done: AtomicU64,
     /// The slowest start of berthd, milliseconds.
-    worst: u64,
+    worst: AtomicU64,
+    /// One has lost something: the others need not go on.
+    failed: AtomicBool,
 }
 
-impl Trial {
+/// One guest through all its cuts.
+struct Trial<'a> {
+    root: &'a Root,
+    work: &'a Path,
+    server: Server,
+    seed: u64,
+    dice: Dice,
+    workers: Vec<Worker>,
+}
+
+impl<'a> Trial<'a> {
+    /// On a copy of the root's disk.
+    fn new(root: &'a Root, work: &'a Path, disk: &Path, seed: u64) -> Result<Self> {
+        run::run(Command::new("cp").arg("--sparse=always").arg(&root.disk).arg(disk))?;
+        let server = Server::start(Medium::open(disk)?, &disk.with_extension("sock"))?;
+        let workers = (0..WORKERS).map(|index| Worker::new(index, seed)).collect();
+        Ok(Self { root, work, server, seed, dice: Dice::new(seed), workers })
+    }
+
+    fn run(mut self, cuts: usize, score: &Score) -> Result<()> {
+        let mut guest = self.set_up()?;
+        for cut in 1..=cuts {
+            if score.failed.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let told = self.cut(guest)?;
+            guest = self.boot()?;
+            let (start, slower) = guest
+                .session()
+                .and_then(|mut session| check::check(&mut session, &mut self.workers))
+                .map_err(|error| guest.explained(error))
+                .with_context(|| format!("cut {cut} of seed {}", self.seed))?;
+            let scaled = start / slower;
+            score.worst.fetch_max(scaled, Ordering::Relaxed);
+            run::say(&format!(
+                "cut {}: {told}; berthd up in {start} ms, {scaled} ms of this machine\n",
+                score.cuts.fetch_add(1, Ordering::Relaxed) + 1
+            ));
+            ensure!(
+                scaled < START,
+                "berthd took {start} ms to start, where the guest was {slower} times slower"
+            );
+        }
+        check::nothing_is_left(&mut guest.session()?)?;
+        guest.power_off()?;
+        score.done.fetch_add(self.workers.iter().map(|worker| worker.done).sum(), Ordering::Relaxed);
+        Ok(())
+    }
+
     fn boot(&self) -> Result<Guest> {
-        Guest::on(&self.root, &self.work, self.server.socket())
+        Guest::on(self.root, self.work, self.server.socket())
     }
 
     /// berthd and a registry as services, and the images that workers pull.
