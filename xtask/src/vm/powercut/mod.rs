@@ -3,7 +3,7 @@
 //!
 //! Workers on this side ask one thing at a time over ssh, so that what was acknowledged, and what was being done, is
 //! known outside of the guest. Its disk forgets what was not flushed (`volatile`): all of it, each block by the dice,
-//! or, as when only the processor stops, nothing.
+//! or, as when only the processor stops, nothing. Cuts are shared by guests beside each other, each with its own seed.
 
 mod check;
 mod model;
