@@ -12,7 +12,9 @@ use dockerfile::ignore::Patterns;
 use dockerfile::lint::{self, Known};
 use dockerfile::{Dockerfile, Span, expand};
 use prost::Message as _;
-use regex::RegexBuilder;
+use regex::Regex;
+
+use crate::weigh;
 
 /// Parsed, expanded, and looked over. Everything stands where it says that it stands.
 pub(crate) fn dockerfile(data: &[u8]) {
@@ -103,7 +105,8 @@ pub(crate) fn dockerignore(data: &[u8]) {
     let excepts = lines.iter().any(|line| line.starts_with('!'));
     let paths: Vec<_> = paths.lines().take(16).filter(|path| is_clean(path)).collect();
     // Of many patterns the other opinion alone would need much time.
-    let opinion = if lines.len() <= 32 { by_expressions(&lines, &paths) } else { None };
+    let few = lines.len() <= 32;
+    let opinion = few.then(|| weigh::apart(|| by_expressions(&lines, &paths))).flatten();
     for (index, path) in paths.into_iter().enumerate() {
         let left_out = read.matches(path);
         if let Some(opinion) = &opinion {
@@ -161,13 +164,12 @@ fn expression(line: &str) -> Option<(bool, String)> {
 }
 
 /// Which paths are left out: the last pattern that matches one or what it lies in has the word. Nothing if any of the
-/// patterns can't be said so. One expression is there at a time: they take far more memory than what is tested.
+/// patterns can't be said so.
 fn by_expressions(lines: &[&str], paths: &[&str]) -> Option<Vec<bool>> {
     let expressions: Vec<_> = lines.iter().map(|line| expression(line)).collect::<Option<_>>()?;
     let mut left_out = vec![false; paths.len()];
     for (exception, expression) in expressions {
-        let built =
-            RegexBuilder::new(&expression).size_limit(1 << 20).dfa_size_limit(1 << 20).build().ok()?;
+        let built = Regex::new(&expression).ok()?;
         for (path, left_out) in paths.iter().zip(&mut left_out) {
             let mut above = path.match_indices('/').map(|(at, _)| &path[..at]).chain([*path]);
             if above.any(|path| built.is_match(path)) {

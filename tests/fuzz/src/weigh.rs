@@ -68,3 +68,11 @@ pub(crate) fn start() -> isize {
 pub(crate) fn peak(start: isize) -> usize {
     (MOST.get() - start).max(0).unsigned_abs()
 }
+
+/// Does what is no part of what is weighed: only what it leaves behind counts.
+pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> T {
+    let most = MOST.get();
+    let result = work();
+    MOST.set(most.max(NOW.get()));
+    result
+}

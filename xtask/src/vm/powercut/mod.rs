@@ -43,6 +43,7 @@ pub(super) fn main(words: &[&str]) -> Result<()> {
         [cuts, seed] => (cuts.parse()?, Some(seed.parse()?)),
         _ => bail!("usage: cargo xtask vm powercut [CUTS [SEED]]"),
     };
+    ensure!(cuts > 0, "no cut was asked for");
     let seed: u64 = match seed {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as u64 % 1_000_000_000,
