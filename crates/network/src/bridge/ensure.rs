@@ -153,12 +153,13 @@ fn create(
     };
     let mut batch = Batch::default();
     route::push_bridge(&mut batch, &config.name, random_mac()?);
+    // In the same send: no instruction of ours lies between the link and its mark.
+    route::push_alias(&mut batch, &config.name, setting.owner);
     socket.request(&mut batch)?;
     let link = route::by_name(socket, &config.name)?
         .ok_or_else(|| Error::Config(format!("bridge {} vanished while being made", config.name)))?;
     let mut batch = Batch::default();
     route::push_mtu(&mut batch, &config.name, mtu);
-    route::push_alias(&mut batch, &config.name, setting.owner);
     let addressed = sysctl::disable_ipv6(&config.name)
         .and_then(|()| socket.request(&mut batch))
         .and_then(|_| config.ipv4.then(|| assign(socket, config, setting, link.index)).transpose());
